@@ -1,0 +1,132 @@
+"""What all commands share: flags, `--help`, log level, and a user's mistake as one line.
+
+Each command owns a `FlagValues`, so that several can be imported into one process. Nothing heavy is
+imported here: a command parses its flags first and imports TensorFlow or note_seq after.
+"""
+
+import copy
+import logging
+import os
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from absl import flags
+
+from music_vae.errors import UserError
+
+EXIT_OK = 0
+EXIT_USER_ERROR = 2
+
+_LOG_LEVELS = ("DEBUG", "INFO", "WARN", "ERROR", "FATAL")
+
+
+def new_flags() -> flags.FlagValues:
+    """An empty set of flags with what every command has: `--log` and `--help`."""
+    values = flags.FlagValues()
+    flags.DEFINE_enum(
+        "log", "INFO", _LOG_LEVELS, "How much is logged to stderr.", flag_values=values
+    )
+    flags.DEFINE_boolean(
+        "help", False, "Show this help.", short_name="h", flag_values=values, allow_override=True
+    )
+    return values
+
+
+def help_text(program: str, usage: str, values: flags.FlagValues) -> str:
+    """The text of `--help`: what the command does, then every flag with its default."""
+    lines = [usage.strip(), "", f"Flags of {program}:"]
+    for name in sorted(values):
+        flag = values[name]
+        if name != flag.name or name == "help":
+            continue
+        default = "" if flag.default is None else f" (default: {flag.default_as_str})"
+        choices = getattr(flag.parser, "enum_values", None)
+        value = "|".join(choices) if choices else flag.flag_type()
+        text = flag.help.partition(">: ")[2] if choices else flag.help
+        shown = f"--[no]{name}" if flag.boolean else f"--{name}=<{value}>"
+        lines += [f"  {shown}", f"      {text}{default}"]
+    return "\n".join(lines)
+
+
+def run_command(
+    program: str,
+    usage: str,
+    values: flags.FlagValues,
+    body: Callable[[flags.FlagValues], int | None],
+    argv: Sequence[str] | None,
+) -> int:
+    """Parses `argv` (without the program's name; default: the process's) and runs `body`.
+
+    Returns the exit code: 0, what `body` returns, or 2 with one line on stderr for a `UserError`
+    or a wrong flag. Other exceptions are bugs and pass through with their traceback.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    values = copy.deepcopy(values)  # so that what one call was given does not stay for the next
+    try:
+        rest = values([program, *arguments])[1:]
+        if values.help:
+            print(help_text(program, usage, values))
+            return EXIT_OK
+        if rest:
+            raise UserError(f"unexpected argument {rest[0]!r}; flags are written --name=value")
+        _set_up_logging(values.log)
+        # pydub, which note_seq imports, looks for a decoder of audio files; there are none here.
+        warnings.filterwarnings("ignore", "Couldn't find ffmpeg", RuntimeWarning)
+        return body(values) or EXIT_OK
+    except (UserError, flags.Error) as error:
+        print(f"{program}: {' '.join(str(error).split())}", file=sys.stderr)
+        return EXIT_USER_ERROR
+    except KeyboardInterrupt:
+        print(f"{program}: interrupted", file=sys.stderr)
+        return 130
+
+
+def require(values: flags.FlagValues, *names: str) -> None:
+    """Raises `UserError` for the first of these flags that was not given."""
+    for name in names:
+        if values[name].value in (None, ""):
+            raise UserError(f"--{name} is required: {values[name].help}")
+
+
+def show_progress() -> bool:
+    """Whether a progress bar has someone to look at it."""
+    return sys.stderr.isatty()
+
+
+def import_tensorflow() -> None:
+    """Imports TensorFlow without the start-up messages that its libraries write to stderr.
+
+    They come before any log level can be set, so stderr is held back meanwhile; if the import
+    fails, what was held back is shown.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as held_back:
+        try:
+            os.dup2(held_back.fileno(), 2)
+            import tensorflow  # noqa: F401
+        except BaseException:
+            held_back.seek(0)
+            os.write(stderr, held_back.read())
+            raise
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+
+
+def expand(path: str) -> Path:
+    """A path from a flag, with `~` expanded."""
+    return Path(path).expanduser()
+
+
+def _set_up_logging(level: str) -> None:
+    """Logs of this package to stderr at `level`; those of libraries from warnings up."""
+    names = {"WARN": "WARNING", "FATAL": "CRITICAL"}
+    logging.basicConfig(
+        stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S"
+    )
+    logging.getLogger("music_vae").setLevel(names.get(level, level))

@@ -1,0 +1,47 @@
+"""Packaging: `pip install .` installs the package and its commands."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.+?)"', (ROOT / "music_vae/__init__.py").read_text()).group(1)
+
+setup(
+    name="music_vae",
+    version=VERSION,
+    description="MusicVAE: sample, interpolate and train a latent space of music",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    packages=find_packages(include=["music_vae", "music_vae.*"]),
+    # note-seq needs pydub, which imports a module that Python 3.13 removed.
+    python_requires=">=3.10,<3.13",
+    install_requires=[
+        "absl-py>=1.4",
+        "google-crc32c>=1.5",
+        "note-seq>=0.0.5",
+        "numpy>=1.26",
+        "pretty-midi>=0.2.10",
+        "protobuf>=4.25",
+        "tensorboard>=2.18",
+        "tensorflow>=2.18",
+        "tensorflow-probability>=0.25",
+        "tf-keras>=2.18",
+        "tqdm>=4.60",
+    ],
+    extras_require={
+        "tfds": ["tensorflow-datasets>=4.9"],
+        "test": ["pytest>=7.4", "pytest-xdist>=3.5"],
+        "dev": ["build>=1.0", "mypy>=1.8", "ruff>=0.5"],
+    },
+    entry_points={
+        "console_scripts": [
+            "music_vae_train=music_vae.train:console_entry_point",
+            "music_vae_generate=music_vae.generate:console_entry_point",
+            "convert_dir_to_note_sequences"
+            "=music_vae.scripts.convert_dir_to_note_sequences:console_entry_point",
+        ]
+    },
+)
