@@ -1,0 +1,481 @@
+"""Music files to NoteSequences and back: MIDI, MusicXML and ABC in, MIDI out.
+
+A music file comes from anywhere, so it is not trusted: sizes, lengths and structure are checked
+before a parser builds anything from them, and whatever a parser raises becomes one short reason.
+note_seq is imported when the first file is read, not with this module.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import math
+import os
+import re
+import struct
+import tempfile
+import textwrap
+import warnings
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, NamedTuple
+from xml.parsers import expat
+
+from music_vae.errors import UserError
+from music_vae.files import atomic_path
+
+if TYPE_CHECKING:
+    from note_seq.protobuf.music_pb2 import NoteSequence
+
+MIDI_SUFFIXES = (".mid", ".midi")
+MUSICXML_SUFFIXES = (".xml", ".musicxml", ".mxl")
+ABC_SUFFIXES = (".abc",)
+MUSIC_SUFFIXES = MIDI_SUFFIXES + MUSICXML_SUFFIXES + ABC_SUFFIXES
+
+# pretty_midi keeps the time of every tick in an array and refuses more than this by default;
+# note_seq lifts the limit to 1e10, with which 37 bytes of MIDI can ask for 6 GB.
+MAX_TICKS = 10_000_000
+# An event takes about 250 bytes in the parser. A long orchestral work has about 100,000.
+MAX_MIDI_EVENTS = 1_000_000
+MAX_MIDI_BYTES = 10 * 2**20
+# The text formats, uncompressed: the largest orchestral scores come to some tens of megabytes.
+MAX_TEXT_BYTES = 50 * 2**20
+# Converters keep a list entry per sixteenth note or so. Sixteen hours of music are a mistake.
+MAX_LENGTH_S = 24 * 3600.0
+MAX_LENGTH_QUARTERS = 100_000.0
+
+_MAX_PITCH = 127
+_MAX_VELOCITY = 127
+_DEFAULT_QPM = 120.0
+
+# MIDI 1.0: data bytes after a status byte (the upper four bits for channel messages).
+_CHANNEL_DATA_BYTES = {0x8: 2, 0x9: 2, 0xA: 2, 0xB: 2, 0xC: 1, 0xD: 1, 0xE: 2}
+_SYSTEM_DATA_BYTES = {0xF1: 1, 0xF2: 2, 0xF3: 1, 0xF6: 0}
+_SYSTEM_DATA_BYTES |= dict.fromkeys((0xF8, 0xFA, 0xFB, 0xFC, 0xFE), 0)
+_SYSEX_STATUS = (0xF0, 0xF7)
+_META_STATUS = 0xFF
+# A variable-length quantity has at most four bytes.
+_MAX_QUANTITY_BYTES = 4
+
+_MXL_CONTAINER = "META-INF/container.xml"
+_MXL_SCORE_TYPES = (None, "application/vnd.recordare.musicxml+xml")
+
+
+class UnreadableMusicError(UserError):
+    """A music file that gives no notes.
+
+    `reason` is short and the same for all files with the same trouble, so that it can be counted;
+    `detail` has what is special to this file and may be empty.
+    """
+
+    def __init__(self, reason: str, detail: str = "", *, path: Path | None = None) -> None:
+        self.reason = reason
+        self.detail = textwrap.shorten(detail, 160, placeholder="...")
+        where = f"{path}: " if path else ""
+        super().__init__(where + reason + (f": {self.detail}" if self.detail else ""))
+
+
+class Reading(NamedTuple):
+    """What a music file gives: its sequences, and reasons counted for tunes that were skipped.
+
+    Only an ABC file holds several tunes; elsewhere there is one sequence and nothing skipped.
+    """
+
+    sequences: list[NoteSequence]
+    skipped: Counter[str]
+
+
+def import_note_seq() -> ModuleType:
+    """Imports note_seq without its warning about ffmpeg and with pretty_midi's own tick limit."""
+    with warnings.catch_warnings():
+        # pydub looks for ffmpeg to decode audio files, which this package does not do.
+        warnings.filterwarnings("ignore", message="Couldn't find ffmpeg", category=RuntimeWarning)
+        import note_seq
+    import pretty_midi
+
+    pretty_midi.pretty_midi.MAX_TICK = MAX_TICKS
+    return note_seq
+
+
+def read_music_file(path: str | os.PathLike) -> list[NoteSequence]:
+    """The sequences of a MIDI, MusicXML or ABC file, chosen by its suffix; at least one.
+
+    Every sequence has notes, with pitches 0..127, velocities 1..127 and times in seconds within
+    `MAX_LENGTH_S`. An ABC file gives one sequence per tune that can be read; see `read_file` for
+    the others.
+
+    Raises:
+      UnreadableMusicError: the file is missing, is not such a file, or gives no notes.
+    """
+    return read_file(path).sequences
+
+
+def read_file(path: str | os.PathLike) -> Reading:
+    """Like `read_music_file`, with the reasons for which tunes of an ABC file were skipped."""
+    source = Path(path).expanduser()
+    reader = _READERS.get(source.suffix.lower())
+    try:
+        if reader is None:
+            raise UnreadableMusicError(
+                f"unknown kind of music file; expected one of {', '.join(MUSIC_SUFFIXES)}"
+            )
+        return reader(_read_bytes(source, _size_limit(source)))
+    except UnreadableMusicError as error:
+        raise UnreadableMusicError(error.reason, error.detail, path=source) from error
+
+
+def write_midi(sequence: NoteSequence, path: str | os.PathLike) -> None:
+    """Writes `sequence` as a MIDI file, whole or not at all; `sequence` stays as it is."""
+    target = Path(path).expanduser()
+    if target.is_dir():
+        raise UserError(f"{target} is a directory; expected the name of a MIDI file")
+    midi = import_note_seq().note_sequence_to_pretty_midi(_with_own_instruments(sequence))
+    with atomic_path(target) as temporary:
+        midi.write(str(temporary))
+
+
+def with_tempo(sequence: NoteSequence, qpm: float) -> NoteSequence:
+    """A copy of a piece of one tempo whose notes run at `qpm` quarter notes a minute."""
+    note_seq = import_note_seq()
+    old = sequence.tempos[0].qpm if sequence.tempos else note_seq.DEFAULT_QUARTERS_PER_MINUTE
+    copy = note_seq.sequences_lib.stretch_note_sequence(sequence, old / qpm)
+    del copy.tempos[:]
+    copy.tempos.add(qpm=qpm)
+    return copy
+
+
+def source_type(path: str | os.PathLike) -> str:
+    """`midi`, `musicxml` or `abc`, by the suffix; raises `KeyError` for any other."""
+    suffix = Path(path).suffix.lower()
+    for name, suffixes in (
+        ("midi", MIDI_SUFFIXES),
+        ("musicxml", MUSICXML_SUFFIXES),
+        ("abc", ABC_SUFFIXES),
+    ):
+        if suffix in suffixes:
+            return name
+    raise KeyError(suffix)
+
+
+def _with_own_instruments(sequence: NoteSequence) -> NoteSequence:
+    """`sequence`, or a copy in which instrument 0 has no more than one program.
+
+    note_seq keeps only the last program of instrument 0 when it writes; all other instruments may
+    have several.
+    """
+    events = (*sequence.notes, *sequence.pitch_bends, *sequence.control_changes)
+    if len({(event.program, event.is_drum) for event in events if event.instrument == 0}) <= 1:
+        return sequence
+    copy = type(sequence)()
+    copy.CopyFrom(sequence)
+    for group in (copy.notes, copy.pitch_bends, copy.control_changes, copy.instrument_infos):
+        for event in group:
+            event.instrument += 1
+    return copy
+
+
+def _size_limit(path: Path) -> int:
+    return MAX_MIDI_BYTES if path.suffix.lower() in MIDI_SUFFIXES else MAX_TEXT_BYTES
+
+
+def _read_bytes(path: Path, limit: int) -> bytes:
+    """The contents of a regular file of at most `limit` bytes."""
+    try:
+        if not path.exists():
+            raise UnreadableMusicError("no such file")
+        if not path.is_file():
+            raise UnreadableMusicError("not a regular file")
+        with open(path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > limit:
+                raise UnreadableMusicError(f"larger than {limit >> 20} MiB")
+            return file.read(size)
+    except OSError as error:
+        raise UnreadableMusicError("cannot be opened", error.strerror or str(error)) from error
+
+
+@contextlib.contextmanager
+def _parsing(kind: str) -> Iterator[None]:
+    """Turns whatever a parser raises into an `UnreadableMusicError`.
+
+    The parsers of note_seq, pretty_midi and mido raise dozens of kinds for broken files, down to
+    IndexError and ZeroDivisionError, so nothing narrower will do.
+    """
+    try:
+        with warnings.catch_warnings():
+            # pretty_midi warns of tempo changes outside the first track, which are common.
+            warnings.filterwarnings("ignore", message="Tempo, Key or Time signature")
+            yield
+    except UnreadableMusicError:
+        raise
+    except MemoryError as error:
+        raise UnreadableMusicError("needs too much memory") from error
+    except Exception as error:
+        inner: BaseException = error
+        while inner.args and isinstance(inner.args[0], BaseException):
+            inner = inner.args[0]
+        reason = f"cannot be read as {kind} ({type(inner).__name__})"
+        raise UnreadableMusicError(reason, str(inner)) from error
+
+
+def _read_midi(data: bytes) -> Reading:
+    """The one sequence of a MIDI file."""
+    _check_midi(data)
+    note_seq = import_note_seq()
+    import pretty_midi
+
+    with _parsing("MIDI"):
+        midi = pretty_midi.PrettyMIDI(io.BytesIO(data))
+        sequence = note_seq.midi_to_note_sequence(midi)
+    return Reading([_checked(sequence)], Counter())
+
+
+def _check_midi(data: bytes) -> None:
+    """Raises `UnreadableMusicError` unless the chunks and events are sound and not too long.
+
+    It walks as mido's parser does, but builds nothing, so it is cheap on any input.
+    """
+    if data[:4] != b"MThd" or len(data) < 14:
+        raise UnreadableMusicError("not a MIDI file", "it does not start with MThd")
+    header_bytes, _, tracks, division = struct.unpack_from(">LHhh", data, 4)
+    if division <= 0:
+        raise UnreadableMusicError("MIDI time that is not in ticks per quarter note")
+    if tracks <= 0:
+        raise UnreadableMusicError("MIDI without tracks")
+    position = 8 + header_bytes
+    events = 0
+    for track in range(tracks):
+        name, size = data[position : position + 4], data[position + 4 : position + 8]
+        if name != b"MTrk" or len(size) < 4:
+            raise UnreadableMusicError("damaged MIDI", f"track {track + 1} of {tracks} is missing")
+        start = position + 8
+        position = start + int.from_bytes(size, "big")
+        try:
+            ticks, track_events = _walk_track(data, start, position)
+        except IndexError as error:
+            raise UnreadableMusicError("damaged MIDI", f"track {track + 1} is cut off") from error
+        events += track_events
+        if ticks > MAX_TICKS:
+            detail = f"track {track + 1} ends at tick {ticks:,}"
+            raise UnreadableMusicError(f"MIDI longer than {MAX_TICKS:,} ticks", detail)
+        if ticks / division > MAX_LENGTH_QUARTERS:
+            raise UnreadableMusicError(f"longer than {MAX_LENGTH_QUARTERS:,.0f} quarter notes")
+        if events > MAX_MIDI_EVENTS:
+            raise UnreadableMusicError(f"MIDI with more than {MAX_MIDI_EVENTS:,} events")
+
+
+def _walk_track(data: bytes, start: int, end: int) -> tuple[int, int]:
+    """The length in ticks and the number of events of the track in `data[start:end]`.
+
+    Raises `IndexError` where the data ends too soon.
+    """
+    position, ticks, events, running = start, 0, 0, 0
+    while position < end:
+        delta, position = _quantity(data, position)
+        ticks += delta
+        events += 1
+        status = data[position]
+        if status < 0x80:
+            status = running
+        else:
+            position += 1
+            # As in mido: a meta event leaves the running status alone.
+            running = running if status == _META_STATUS else status
+        if status >> 4 in _CHANNEL_DATA_BYTES:
+            position += _CHANNEL_DATA_BYTES[status >> 4]
+        elif status == _META_STATUS:
+            length, position = _quantity(data, position + 1)
+            position += length
+        elif status in _SYSEX_STATUS and data[position - 1] == status:
+            length, position = _quantity(data, position)
+            position += length
+        elif status in _SYSTEM_DATA_BYTES:
+            position += _SYSTEM_DATA_BYTES[status]
+        else:
+            raise UnreadableMusicError("damaged MIDI", f"no event starts at byte {position}")
+    if position != end or end > len(data):
+        raise IndexError
+    return ticks, events
+
+
+def _quantity(data: bytes, position: int) -> tuple[int, int]:
+    """A variable-length quantity at `position`, and the position after it."""
+    value = 0
+    for index in range(position, position + _MAX_QUANTITY_BYTES):
+        byte = data[index]
+        value = value << 7 | byte & 0x7F
+        if byte < 0x80:
+            return value, index + 1
+    raise UnreadableMusicError("damaged MIDI", f"a number at byte {position} does not end")
+
+
+def _read_musicxml(data: bytes) -> Reading:
+    """The one sequence of an uncompressed MusicXML file."""
+    root = _xml_root(data)
+    if root != "score-partwise":
+        reason = "MusicXML in time-wise order" if root == "score-timewise" else "not MusicXML"
+        raise UnreadableMusicError(reason, f"its root is <{root}>, not <score-partwise>")
+    note_seq = import_note_seq()
+    with tempfile.TemporaryDirectory() as directory, _parsing("MusicXML"):
+        score = Path(directory) / "score.xml"
+        score.write_bytes(data)
+        sequence = note_seq.musicxml_file_to_sequence_proto(str(score))
+    return Reading([_checked(sequence)], Counter())
+
+
+def _xml_root(data: bytes) -> str:
+    """The name of the root element of well-formed XML that declares no entities.
+
+    A few nested entities can stand for gigabytes of text, and MusicXML has no use for any.
+    """
+    names: list[str] = []
+
+    def refuse_entity(*_: object) -> None:
+        raise UnreadableMusicError("XML with entity declarations")
+
+    def keep_first(name: str, _: dict[str, str]) -> None:
+        names.append(name)
+        parser.StartElementHandler = None
+
+    parser = expat.ParserCreate()
+    parser.EntityDeclHandler = refuse_entity
+    parser.StartElementHandler = keep_first
+    try:
+        parser.Parse(data, True)
+    except (expat.ExpatError, ValueError, LookupError) as error:
+        if isinstance(error, UnreadableMusicError):
+            raise
+        raise UnreadableMusicError("not well-formed XML", str(error)) from error
+    return names[0]
+
+
+def _read_mxl(data: bytes) -> Reading:
+    """The one sequence of a compressed MusicXML file."""
+    with _parsing("compressed MusicXML"), zipfile.ZipFile(io.BytesIO(data)) as archive:
+        container = _read_member(archive, _MXL_CONTAINER)
+        _xml_root(container)
+        return _read_musicxml(_read_member(archive, _score_name(container)))
+
+
+def _score_name(container: bytes) -> str:
+    """The archive's name of the score, from the list of root files in its container."""
+    from xml.etree import ElementTree
+
+    for element in ElementTree.fromstring(container).iter():
+        # Some programs put the container's elements into a namespace.
+        is_file = element.tag.rpartition("}")[2] == "rootfile"
+        if is_file and element.get("media-type") in _MXL_SCORE_TYPES:
+            return element.get("full-path", "")
+    raise UnreadableMusicError("compressed MusicXML without a score")
+
+
+def _read_member(archive: zipfile.ZipFile, name: str) -> bytes:
+    """The contents of one file of an archive; never more than `MAX_TEXT_BYTES`."""
+    try:
+        info = archive.getinfo(name)
+    except KeyError as error:
+        raise UnreadableMusicError("compressed MusicXML without a score", f"no {name}") from error
+    # The other methods unpack without a bound on their output.
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise UnreadableMusicError("compressed MusicXML with an unknown compression method")
+    if info.file_size > MAX_TEXT_BYTES:
+        raise UnreadableMusicError(f"larger than {MAX_TEXT_BYTES >> 20} MiB when unpacked")
+    with archive.open(info) as file:
+        # With a size to read, zipfile unpacks no more than that, whatever the data holds; what
+        # was declared too small then fails its checksum.
+        return file.read(info.file_size)
+
+
+def _read_abc(data: bytes) -> Reading:
+    """The sequences of the tunes of an ABC file, with the skipped tunes counted by reason."""
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = data.decode("latin-1")
+    sequences: list[NoteSequence] = []
+    skipped: Counter[str] = Counter()
+    numbers: set[int] = set()
+    for tune in _abc_tunes(text):
+        try:
+            sequence = _checked(_read_abc_tune(tune))
+            if sequence.reference_number in numbers:
+                raise UnreadableMusicError("ABC reference number (X:) used before in its file")
+        except UnreadableMusicError as error:
+            skipped[error.reason] += 1
+        else:
+            numbers.add(sequence.reference_number)
+            sequences.append(sequence)
+    if not skipped and not sequences:
+        raise UnreadableMusicError("not ABC", "no line starts with X:")
+    if not sequences:
+        if len(skipped) == 1:
+            raise UnreadableMusicError(next(iter(skipped)))
+        detail = ", ".join(f"{count} {reason}" for reason, count in skipped.most_common())
+        raise UnreadableMusicError("no tune of the ABC file can be read", detail)
+    return Reading(sequences, skipped)
+
+
+def _abc_tunes(text: str) -> Iterator[str]:
+    """The text of each tune, with the information fields of the file's header before it.
+
+    Blank lines end a tune; what has no reference number (X:) is free text, not a tune.
+    """
+    blocks = [block for block in re.split(r"\n[^\S\n]*\n", "\n".join(text.splitlines())) if block]
+    header: list[str] = []
+    for index, block in enumerate(blocks):
+        lines = [line.strip() for line in block.split("\n")]
+        if any(line.startswith("X:") for line in lines):
+            yield "\n".join(header + [line for line in lines if line])
+        elif index == 0:
+            header = [line for line in lines if re.match(r"[A-Za-z]:", line)]
+
+
+def _read_abc_tune(tune: str) -> NoteSequence:
+    """The sequence of one tune; one at a time, so that a broken tune does not take the others."""
+    note_seq = import_note_seq()
+    with _parsing("ABC"):
+        tunes, errors = note_seq.parse_abc_tunebook(tune)
+        if errors:
+            raise errors[0]
+        return next(iter(tunes.values()))
+
+
+def _checked(sequence: NoteSequence) -> NoteSequence:
+    """A sequence fresh from a parser, if what follows can rely on its notes; velocities clipped."""
+    if not sequence.notes:
+        raise UnreadableMusicError("no notes")
+    for note in sequence.notes:
+        if not 0 <= note.pitch <= _MAX_PITCH:
+            raise UnreadableMusicError("a pitch outside 0..127", str(note.pitch))
+        if not 0 <= note.start_time <= note.end_time < math.inf:
+            times = f"{note.start_time} to {note.end_time} seconds"
+            raise UnreadableMusicError("a note at an impossible time", times)
+        # The dynamics of MusicXML are percentages and may exceed MIDI's range.
+        note.velocity = min(max(note.velocity, 1), _MAX_VELOCITY)
+    length_s = max(sequence.total_time, *(note.end_time for note in sequence.notes))
+    if not length_s <= MAX_LENGTH_S:
+        raise UnreadableMusicError(f"longer than {MAX_LENGTH_S / 3600:.0f} hours")
+    if not _length_quarters(sequence, length_s) <= MAX_LENGTH_QUARTERS:
+        raise UnreadableMusicError(f"longer than {MAX_LENGTH_QUARTERS:,.0f} quarter notes")
+    return sequence
+
+
+def _length_quarters(sequence: NoteSequence, length_s: float) -> float:
+    """The quarter notes in the first `length_s` seconds, by the tempo changes."""
+    quarters, last_s, qpm = 0.0, 0.0, _DEFAULT_QPM
+    for tempo in sorted(sequence.tempos, key=lambda tempo: tempo.time):
+        time_s = min(max(tempo.time, 0.0), length_s)
+        quarters += (time_s - last_s) * qpm / 60
+        last_s, qpm = time_s, tempo.qpm
+    return quarters + (length_s - last_s) * qpm / 60
+
+
+_READERS: dict[str, Callable[[bytes], Reading]] = {
+    **dict.fromkeys(MIDI_SUFFIXES, _read_midi),
+    **dict.fromkeys(MUSICXML_SUFFIXES, _read_musicxml),
+    ".mxl": _read_mxl,
+    **dict.fromkeys(ABC_SUFFIXES, _read_abc),
+}
