@@ -1,0 +1,256 @@
+"""Drums: at every step the set of drum classes that are hit.
+
+The compact form is a bit mask a step, class 0 the lowest bit; the end token is one bit above the
+classes. Dense, a mask becomes a 'roll' (a column for each class) or one-hot over all combinations;
+the mask is then the index of its column (Roberts et al. 2018, section 5.1).
+"""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from music_vae.constants import (
+    DEFAULT_QPM,
+    MAX_MIDI_PITCH,
+    MIN_MIDI_PITCH,
+    OUTPUT_VELOCITY,
+    REDUCED_DRUM_PITCH_CLASSES,
+)
+from music_vae.converters.base import Converter, Example, Extraction, bit_masks, bits, one_hot
+from music_vae.converters.extract import (
+    bars,
+    check_grid,
+    drum_tracks,
+    pad_to,
+    quantise,
+    sections,
+    unique,
+    windows,
+)
+from music_vae.errors import UserError
+
+if TYPE_CHECKING:
+    from note_seq.protobuf.music_pb2 import NoteSequence
+
+MAX_ONE_HOT_CLASSES = 16
+"""2**16 columns: one-hot steps of more classes would fill the memory."""
+
+MAX_ROLL_CLASSES = 62
+"""A mask of 63 bits, end token included, is the most that a positive int64 holds."""
+
+
+@dataclasses.dataclass(frozen=True)
+class DrumsConverter(Converter):
+    """Drums as rolls or one-hot combinations; see the module.
+
+    Attributes:
+      max_bars: A track is cut after this many bars, before windows are taken; None: never.
+      slice_bars: Length of an example in bars; windows slide by one bar. None: whole tracks.
+      gap_bars: Bars without a hit that end a track; None or 0: a gap never does.
+      pitch_classes: The MIDI pitches of every class. A class is decoded to its first pitch; other
+        pitches are left out. None: the nine classes of `REDUCED_DRUM_PITCH_CLASSES`.
+      add_end_token: Whether an example ends with one step of the end token.
+      steps_per_quarter: Steps in a quarter note.
+      quarters_per_bar: Quarter notes in a bar; music in other metres is skipped.
+      pad_to_total_time: Whether a track is stretched with silence to the whole section.
+      roll_input: Inputs as a roll with a last column for 'nothing played', not one-hot.
+      roll_output: Outputs as a roll, not one-hot.
+      max_tensors_per_notesequence: How many examples of a sequence to use (see `data.limit`);
+        `extract` returns all.
+      presplit_on_time_changes: Whether a piece is cut where its metre or tempo changes; else such
+        a piece is skipped.
+
+    Raises:
+      UserError: For a setting that is impossible.
+    """
+
+    max_bars: int | None = None
+    slice_bars: int | None = None
+    gap_bars: float | None = 1.0
+    pitch_classes: tuple[tuple[int, ...], ...] = REDUCED_DRUM_PITCH_CLASSES
+    add_end_token: bool = False
+    steps_per_quarter: int = 4
+    quarters_per_bar: int = 4
+    pad_to_total_time: bool = False
+    roll_input: bool = False
+    roll_output: bool = False
+    max_tensors_per_notesequence: int | None = 5
+    presplit_on_time_changes: bool = True
+
+    def __post_init__(self) -> None:
+        classes: Iterable[Iterable[int]] | None = self.pitch_classes
+        if classes is None:
+            classes = REDUCED_DRUM_PITCH_CLASSES
+        object.__setattr__(self, "pitch_classes", tuple(tuple(pitches) for pitches in classes))
+        check_grid(
+            steps_per_quarter=self.steps_per_quarter,
+            quarters_per_bar=self.quarters_per_bar,
+            max_bars=self.max_bars,
+            slice_bars=self.slice_bars,
+            gap_bars=self.gap_bars,
+            max_tensors_per_notesequence=self.max_tensors_per_notesequence,
+        )
+        self._check_pitch_classes()
+
+    def _check_pitch_classes(self) -> None:
+        if not self.pitch_classes or not all(self.pitch_classes):
+            raise UserError("pitch_classes needs a class, and every class a pitch")
+        pitches = [pitch for pitches in self.pitch_classes for pitch in pitches]
+        for pitch, times in Counter(pitches).items():
+            if times > 1:
+                raise UserError(f"pitch {pitch} is {times} times in pitch_classes")
+            if not MIN_MIDI_PITCH <= pitch <= MAX_MIDI_PITCH:
+                raise UserError(
+                    f"pitch {pitch} in pitch_classes is not from "
+                    f"{MIN_MIDI_PITCH} to {MAX_MIDI_PITCH}"
+                )
+        rolls_only = self.roll_input and self.roll_output
+        most = MAX_ROLL_CLASSES if rolls_only else MAX_ONE_HOT_CLASSES
+        if self.num_classes > most:
+            advice = "" if rolls_only else "; use roll_input=True and roll_output=True"
+            raise UserError(f"{self.num_classes} drum classes are more than {most}{advice}")
+
+    @property
+    def num_classes(self) -> int:
+        """Number of drum classes."""
+        return len(self.pitch_classes)
+
+    @property
+    def steps_per_bar(self) -> int:
+        """Steps in a bar, by which windows slide."""
+        return self.steps_per_quarter * self.quarters_per_bar
+
+    @property
+    def input_depth(self) -> int:
+        """Columns of a roll, the end token's and 'nothing played' included, or of a one-hot."""
+        return self._roll_depth + 1 if self.roll_input else self._one_hot_depth
+
+    @property
+    def output_depth(self) -> int:
+        """Columns of a roll, the end token's included, or of a one-hot."""
+        return self._roll_depth if self.roll_output else self._one_hot_depth
+
+    @property
+    def _roll_depth(self) -> int:
+        return self.num_classes + self.add_end_token
+
+    @property
+    def _one_hot_depth(self) -> int:
+        return 2**self.num_classes + self.add_end_token
+
+    @property
+    def end_token(self) -> int | None:
+        """The last column of the outputs, or None."""
+        return self.output_depth - 1 if self.add_end_token else None
+
+    @property
+    def _end_mask(self) -> int:
+        """The compact end token: the last bit of a roll, and the last index of a one-hot."""
+        return 1 << self.num_classes
+
+    def extract(self, sequence: "NoteSequence") -> Extraction:
+        """All windows of all drum tracks as int64 masks `[T]`, by section and time."""
+        found = Extraction()
+        for section in sections(
+            sequence, found.skipped, split_on_time_changes=self.presplit_on_time_changes
+        ):
+            quantised = quantise(
+                section,
+                found.skipped,
+                steps_per_quarter=self.steps_per_quarter,
+                quarters_per_bar=self.quarters_per_bar,
+            )
+            if quantised is not None:
+                masks = self._windows(quantised, found.skipped)
+                found.examples += [self._example(m) for m in masks]
+        if not found.examples and not found.skipped:
+            found.skipped["no drum track"] += 1
+        return found
+
+    def _windows(self, quantised: "NoteSequence", skipped: Counter[str]) -> list[np.ndarray]:
+        """Mask arrays `[T]` of one section, end tokens not yet added; edits `quantised`."""
+        bit_of = {p: 1 << c for c, pitches in enumerate(self.pitch_classes) for p in pitches}
+        drums = [n for n in quantised.notes if n.is_drum]
+        known = [n for n in drums if n.pitch in bit_of]
+        if not drums:
+            skipped["no drum notes"] += 1
+        if len(known) < len(drums):
+            skipped["drum note of no class"] += len(drums) - len(known)
+        if len(known) < len(quantised.notes):
+            del quantised.notes[:]
+            quantised.notes.extend(known)
+        found: list[np.ndarray] = []
+        for track in drum_tracks(
+            quantised, skipped, gap_bars=self.gap_bars, max_bars=self.max_bars
+        ):
+            if self.pad_to_total_time:
+                pad_to(track, quantised.total_quantized_steps)
+            # Two pitches of one class are one bit: a set, not a plain sum.
+            masks = np.array([sum({bit_of[p] for p in hits}) for hits in track], np.int64)
+            if self.slice_bars is None:
+                found.append(masks)
+                continue
+            cut = windows(masks, self.slice_bars * self.steps_per_bar, self.steps_per_bar)
+            if not len(cut):
+                skipped[f"drum track shorter than {bars(self.slice_bars)}"] += 1
+            found.extend(np.ascontiguousarray(cut))
+        return unique(found)
+
+    def _example(self, masks: np.ndarray) -> Example:
+        if self.add_end_token:
+            masks = np.append(masks, np.int64(self._end_mask))
+        return Example(masks, masks, None, np.array(len(masks), np.int32))
+
+    def dense_inputs(self, inputs: np.ndarray) -> np.ndarray:
+        """Masks `[..., T]` to boolean `[..., T, input_depth]`; `PAD` to zeros."""
+        if not self.roll_input:
+            return one_hot(inputs, self.input_depth)
+        nothing = np.asarray(inputs)[..., None] == 0
+        return np.concatenate([bits(inputs, self._roll_depth), nothing], axis=-1)
+
+    def dense_outputs(self, outputs: np.ndarray) -> np.ndarray:
+        """Masks `[..., T]` to boolean `[..., T, output_depth]`; `PAD` to zeros."""
+        if not self.roll_output:
+            return one_hot(outputs, self.output_depth)
+        return bits(outputs, self.output_depth)
+
+    def from_tensors(self, samples: Any, controls: Any = None) -> list["NoteSequence"]:
+        """Decodes rolls, one-hot arrays or class scores, up to the first end token.
+
+        Every sequence is at 120 quarter notes a minute, on instrument 9; a hit lasts one step.
+        """
+        del controls  # this converter has none
+        return [
+            self._sequence(bit_masks(sample) if self.roll_output else np.argmax(sample, axis=-1))
+            for sample in samples
+        ]
+
+    def _sequence(self, masks: np.ndarray) -> "NoteSequence":
+        from note_seq import DrumTrack
+
+        if self.add_end_token:
+            ended = np.flatnonzero(masks & self._end_mask)
+            masks = masks[: ended[0]] if len(ended) else masks
+        first_pitches = [pitches[0] for pitches in self.pitch_classes]
+        track = DrumTrack(
+            [
+                frozenset(p for c, p in enumerate(first_pitches) if mask >> c & 1)
+                for mask in masks.tolist()
+            ],
+            steps_per_bar=self.steps_per_bar,
+            steps_per_quarter=self.steps_per_quarter,
+        )
+        return track.to_sequence(velocity=OUTPUT_VELOCITY, qpm=DEFAULT_QPM)
+
+    def transpose(self, example: Example, semitones: int) -> Example | None:
+        """The example itself: drums keep their pitches when music is transposed."""
+        del semitones
+        return example
+
+    def transposable_range(self, sequence: "NoteSequence") -> tuple[int, int]:
+        """Every transposition that MIDI knows."""
+        del sequence
+        return -MAX_MIDI_PITCH, MAX_MIDI_PITCH
