@@ -1,0 +1,59 @@
+"""Augmentation: the same music in another key or at another tempo, drawn anew every time."""
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from music_vae.constants import MAX_MIDI_PITCH, MIN_MIDI_PITCH
+from music_vae.errors import UserError
+
+if TYPE_CHECKING:
+    from note_seq.protobuf.music_pb2 import NoteSequence
+
+
+@dataclasses.dataclass(frozen=True)
+class NoteSequenceAugmenter:
+    """Ranges to draw from; None leaves the music as it is.
+
+    Attributes:
+      transpose_range: Lowest and highest number of semitones, both included.
+      stretch_range: Smallest and largest factor on times. Quantised converters do not notice it.
+    """
+
+    transpose_range: tuple[int, int] | None = None
+    stretch_range: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("transpose_range", "stretch_range"):
+            values = getattr(self, name)
+            if values is None:
+                continue
+            object.__setattr__(self, name, tuple(values))
+            if len(values) != 2 or values[0] > values[1]:
+                raise UserError(f"{name}={values} is not a range; expected (lowest, highest)")
+
+    def draw_semitones(self, rng: np.random.Generator) -> int:
+        """A transposition from the range, each equally likely."""
+        low, high = self.transpose_range or (0, 0)
+        return int(rng.integers(low, high, endpoint=True))
+
+    def augment(self, sequence: "NoteSequence", rng: np.random.Generator) -> "NoteSequence":
+        """A transposed and stretched copy; notes that leave MIDI's range are dropped."""
+        copy = transpose(sequence, self.draw_semitones(rng))
+        if self.stretch_range is None:
+            return copy
+        import note_seq
+
+        factor = float(rng.uniform(*self.stretch_range))
+        return note_seq.sequences_lib.stretch_note_sequence(copy, factor, in_place=True)
+
+
+def transpose(sequence: "NoteSequence", semitones: int) -> "NoteSequence":
+    """A copy, `semitones` higher; drums stay, notes that leave MIDI's range are dropped."""
+    import note_seq
+
+    copy, _ = note_seq.sequences_lib.transpose_note_sequence(
+        sequence, semitones, MIN_MIDI_PITCH, MAX_MIDI_PITCH
+    )
+    return copy

@@ -1,0 +1,59 @@
+"""`--hparams=batch_size=32,enc_rnn_size=[256,512]`: text into typed hyper-parameters."""
+
+import dataclasses
+import difflib
+import re
+from typing import Any
+
+from music_vae.errors import UserError
+from music_vae.specs import HParams
+
+_ASSIGNMENT = re.compile(r"\s*(\w+)\s*=\s*(\[[^\]]*\]|[^,\[\]]*?)\s*(?:,|$)")
+
+
+def apply_overrides(hparams: HParams, text: str) -> HParams:
+    """A copy of `hparams` with the assignments of `text` (name=value, comma-separated) applied.
+
+    Lists are written in square brackets; one number will do where a list of one is meant.
+
+    Raises:
+      UserError: For an unknown name (with the nearest known one), a value of the wrong type or out
+        of range, a name given twice, or text that is not a list of assignments.
+    """
+    changes: dict[str, Any] = {}
+    position = 0
+    while position < len(text):
+        match = _ASSIGNMENT.match(text, position)
+        if not match:
+            raise UserError(
+                f"cannot read {text[position:]!r} in --hparams; expected name=value,name=[1,2]"
+            )
+        name, value = match.groups()
+        if name in changes:
+            raise UserError(f"hyper-parameter {name} is given twice")
+        changes[name] = _parse(name, value)
+        position = match.end()
+    return hparams.replace(**changes)
+
+
+def _parse(name: str, text: str) -> Any:
+    fields = {field.name: field.type for field in dataclasses.fields(HParams)}
+    if name not in fields:
+        near = difflib.get_close_matches(name, fields, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(fields)}"
+        raise UserError(f"unknown hyper-parameter {name!r}; {hint}")
+    kind = fields[name]
+    try:
+        if kind is bool:
+            return {"true": True, "1": True, "false": False, "0": False}[text.lower()]
+        if kind is int:
+            return int(text)
+        if kind is float:
+            return float(text)
+        if kind is str:
+            return text.strip("'\"")
+        return tuple(int(item) for item in text.strip("[]").split(","))
+    except (ValueError, KeyError):
+        expected = {bool: "true or false", int: "a whole number", float: "a number"}
+        wanted = next((words for each, words in expected.items() if kind is each), "[256,512]")
+        raise UserError(f"{name}={text!r} cannot be read; expected {wanted}") from None
