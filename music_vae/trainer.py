@@ -1,0 +1,162 @@
+"""One training step, one evaluation step, and what a checkpoint has to hold to go on from there."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from music_vae import schedules
+from music_vae.errors import UserError
+from music_vae.lstm_models import Loss, MusicVAE
+from music_vae.specs import Batch, HParams
+
+# Adam's constants (Kingma & Ba 2015); epsilon stands outside the bias correction.
+_ADAM = {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8}
+_NATS_PER_BIT = float(np.log(2.0))
+
+
+class Trainer:
+    """A model with its optimizer and step counter.
+
+    Attributes:
+      model: The model.
+      optimizer: Its optimizer; the learning rate is set at every step.
+      step: int64 variable, number of steps taken.
+      seed: int64 variable; with `step` it decides all random numbers of a step.
+    """
+
+    def __init__(self, model: MusicVAE, *, seed: int = 0) -> None:
+        self.model = model
+        self.hparams = model.hparams
+        self.step = tf.Variable(0, dtype=tf.int64, trainable=False, name="global_step")
+        self.seed = tf.Variable(seed, dtype=tf.int64, trainable=False, name="seed")
+        self.optimizer = keras.optimizers.Adam(**_ADAM)
+        self.optimizer.build(model.trainable_variables)
+        self._train = tf.function(self._train_step, reduce_retracing=True, autograph=False)
+        self._evaluate = tf.function(self._evaluation_step, reduce_retracing=True, autograph=False)
+
+    @property
+    def samples_in_training(self) -> bool:
+        """Whether the decoder ever reads its own samples in training."""
+        return schedules.samples_in_training(self.hparams)
+
+    def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
+        """Takes one step; returns its scalars by their TensorBoard names.
+
+        The step is the caller's to check: `loss` is not finite where training went wrong, and the
+        weights are then spoilt.
+        """
+        return self._train(batch)
+
+    def _train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
+        step = tf.cast(self.step, tf.float32)
+        probability: Any = 0.0
+        if self.samples_in_training:
+            probability = schedules.sampling_probability(self.hparams, step)
+        with tf.GradientTape() as tape:
+            loss = self.model.elbo_loss(
+                batch,
+                step=step,
+                sampling_probability=probability,
+                seed=self._step_seed(),
+            )
+        variables = self.model.trainable_variables
+        global_norm = self.apply_gradients(tape.gradient(loss.total, [v.value for v in variables]))
+        scalars = _loss_scalars(loss) | {
+            "global_norm": global_norm,
+            "learning_rate": self.optimizer.learning_rate.value,
+        }
+        statistics = {name: tf.reduce_sum(value) for name, value in loss.statistics.items()}
+        if {"correct", "total"} <= statistics.keys():
+            scalars["metrics/accuracy"] = statistics["correct"] / statistics["total"]
+        if not isinstance(probability, float):
+            scalars["sampling_probability"] = probability
+        return scalars
+
+    def apply_gradients(self, gradients: Sequence[tf.Tensor]) -> tf.Tensor:
+        """Clips and applies the gradients of this step; returns their global norm before clipping.
+
+        Advances `step`.
+        """
+        step = tf.cast(self.step, tf.float32)
+        self.optimizer.learning_rate.assign(schedules.learning_rate(self.hparams, step))
+        clipped, global_norm = clip_gradients(gradients, self.hparams)
+        self.optimizer.apply(clipped, self.model.trainable_variables)
+        self.step.assign_add(1)
+        return global_norm
+
+    def evaluate(
+        self, batches: Iterable[Batch], *, sampling_probability: float | None = None
+    ) -> dict[str, float]:
+        """Losses and metrics over `batches`, by their TensorBoard names.
+
+        Args:
+          batches: Batches of any size.
+          sampling_probability: How often the decoder reads its own samples. By default 1 for a
+            model that is trained on its samples, 0 (teacher forcing) otherwise.
+
+        Raises:
+          UserError: If there are no batches.
+        """
+        if sampling_probability is None:
+            sampling_probability = float(self.samples_in_training)
+        examples, sums, statistics = 0, dict[str, float](), dict[str, np.ndarray]()
+        for batch in batches:
+            size = int(tf.shape(batch.lengths)[0])
+            loss = self._evaluate(batch, self._fold_seed(examples), sampling_probability)
+            for name, value in _loss_scalars(loss).items():
+                sums[name] = sums.get(name, 0.0) + size * float(value)
+            for name, value in loss.statistics.items():
+                statistics[name] = statistics.get(name, 0.0) + value.numpy().astype(np.float64)
+            examples += size
+        if not examples:
+            raise UserError("there are no examples to evaluate on")
+        metrics = self.model.decoder.head.summarize(statistics)
+        return {name: value / examples for name, value in sums.items()} | {
+            f"metrics/{name}": value for name, value in metrics.items()
+        }
+
+    def _evaluation_step(self, batch: Batch, seed: tf.Tensor, sampling_probability: float) -> Loss:
+        return self.model.elbo_loss(
+            batch,
+            step=tf.cast(self.step, tf.float32),
+            sampling_probability=sampling_probability,
+            seed=seed,
+        )
+
+    def _step_seed(self) -> tf.Tensor:
+        return self._fold_seed(self.step)
+
+    def _fold_seed(self, number: Any) -> tf.Tensor:
+        """int32 `[2]`, its own for each number under this trainer's seed."""
+        base = tf.stack([tf.cast(self.seed % (2**31), tf.int32), 0])
+        return tf.random.experimental.stateless_fold_in(base, tf.cast(number, tf.int64))
+
+
+def clip_gradients(
+    gradients: Sequence[tf.Tensor], hparams: HParams
+) -> tuple[list[tf.Tensor], tf.Tensor]:
+    """Clipped gradients, and their global norm before clipping.
+
+    `global_norm` scales them down to a global norm of `grad_clip`, and to zero at a norm of
+    `grad_norm_clip_to_zero` or above. `value` clips every element to `grad_clip`.
+    """
+    global_norm = tf.linalg.global_norm(gradients)
+    if hparams.clip_mode == "value":
+        limit = hparams.grad_clip
+        return [tf.clip_by_value(g, -limit, limit) for g in gradients], global_norm
+    scale = hparams.grad_clip / tf.maximum(global_norm, hparams.grad_clip)
+    vanish = global_norm >= hparams.grad_norm_clip_to_zero
+    return [tf.where(vanish, tf.zeros_like(g), g * scale) for g in gradients], global_norm
+
+
+def _loss_scalars(loss: Loss) -> dict[str, tf.Tensor]:
+    return {
+        "loss": loss.total,
+        "losses/r_loss": loss.recon,
+        "losses/kl_loss": loss.kl_cost,
+        "losses/kl_bits": loss.kl / _NATS_PER_BIT,
+        "losses/kl_beta": loss.beta,
+    }
