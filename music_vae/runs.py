@@ -1,0 +1,303 @@
+"""A run on disk: train, save, go on after an interruption, and evaluate what was saved.
+
+RUN_DIR/train/   model.ckpt-STEP.*, config.json, progress.json, TensorBoard events
+RUN_DIR/eval/    TensorBoard events
+"""
+
+import dataclasses
+import json
+import logging
+import math
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+from tqdm import tqdm
+
+from music_vae import checkpoints, cli, files, run_config
+from music_vae.configs import Config
+from music_vae.data import Music, Position, TrainingBatches, evaluation_batches
+from music_vae.errors import UserError
+from music_vae.lstm_models import build_model
+from music_vae.specs import Batch
+from music_vae.trainer import Trainer
+
+CHECKPOINT_EVERY_S = 60.0
+SUMMARY_EVERY_STEPS = 10
+PROGRESS_FILE = "progress.json"
+_POLL_S = 5.0  # how often evaluation looks for a new checkpoint
+_PREFETCHED_BATCHES = 2
+
+_log = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class CheckpointPolicy:
+    """Which checkpoints of a run stay.
+
+    Attributes:
+      max_to_keep: How many of the newest; None for all.
+      keep_every_n_hours: Beyond those, one for good every so many hours; None for none.
+    """
+
+    max_to_keep: int | None = 100
+    keep_every_n_hours: float | None = 1.0
+
+
+class Run:
+    """A model in training, with everything needed to go on from its newest checkpoint."""
+
+    def __init__(
+        self,
+        config: Config,
+        run_dir: Path,
+        *,
+        seed: int | None = None,
+        policy: CheckpointPolicy | None = None,
+    ) -> None:
+        """Builds the model and restores the newest checkpoint of `run_dir`, if there is one.
+
+        Args:
+          config: What to train.
+          run_dir: Where it lives.
+          seed: Of weights, data order and noise. None: the seed of the run so far, or a fresh one.
+          policy: Which checkpoints stay.
+
+        Raises:
+          UserError: If the checkpoint does not fit `config`, or was made with another seed.
+        """
+        policy = policy or CheckpointPolicy()
+        self.directory = run_dir / run_config.TRAIN_DIR
+        self.config = config
+        first_seed = secrets.randbits(31) if seed is None else seed
+        keras.utils.set_random_seed(first_seed % 2**32)
+        self.trainer = Trainer(build_model(config), seed=first_seed)
+        self._epoch = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self._offset = tf.Variable(0, dtype=tf.int64, trainable=False)
+        state = {
+            "optimizer": self.trainer.optimizer,
+            "step": self.trainer.step,
+            "seed": self.trainer.seed,
+            "epoch": self._epoch,
+            "offset": self._offset,
+        }
+        self._checkpoints = checkpoints.RunCheckpoints(
+            self.directory,
+            self.trainer.model,
+            state,
+            step=self.trainer.step,
+            max_to_keep=policy.max_to_keep,
+            keep_every_n_hours=policy.keep_every_n_hours,
+        )
+        self.restored = self._checkpoints.restore_newest()
+        if self.restored and seed is not None and seed != self.seed:
+            raise UserError(
+                f"{run_dir} was started with --seed={self.seed}; leave --seed away to go on with it"
+            )
+
+    @property
+    def step(self) -> int:
+        """Number of steps taken."""
+        return int(self.trainer.step.numpy())
+
+    @property
+    def seed(self) -> int:
+        """The run's seed."""
+        return int(self.trainer.seed.numpy())
+
+    @property
+    def position(self) -> Position:
+        """Where in the data the next step begins."""
+        return Position(int(self._epoch.numpy()), int(self._offset.numpy()))
+
+    def move_to(self, position: Position) -> None:
+        """Notes where in the data the next step begins."""
+        self._epoch.assign(position.epoch)
+        self._offset.assign(position.offset)
+
+    def save(self) -> Path:
+        """Writes a checkpoint, with the config beside it."""
+        run_config.write(self.config, self.directory)
+        return self._checkpoints.save()
+
+    def write_progress(self, num_steps: int | None, *, finished: bool) -> None:
+        """Notes for an evaluation that waits how far training is to go, and whether it is there."""
+        progress = {"step": self.step, "num_steps": num_steps, "finished": finished}
+        files.write_text(self.directory / PROGRESS_FILE, json.dumps(progress) + "\n")
+
+
+def train(run: Run, music: Music, *, num_steps: int | None) -> None:
+    """Trains until `num_steps` steps have been taken in all (None: until interrupted).
+
+    Saves every minute, at the end, and when it is interrupted from the keyboard.
+
+    Raises:
+      UserError: If a loss is not finite (the newest checkpoint is then from before), or the music
+        does not fill a batch.
+      KeyboardInterrupt: After saving.
+    """
+    if num_steps is not None and run.step >= num_steps:
+        _log.info("already trained for %d steps, %d were asked for", run.step, num_steps)
+        run.write_progress(num_steps, finished=True)
+        return
+    batches = TrainingBatches(music, run.config, seed=run.seed, position=run.position)
+    run.write_progress(num_steps, finished=False)
+    writer = tf.summary.create_file_writer(str(run.directory))
+    last_save = time.monotonic()
+    try:
+        with writer.as_default(), _progress_bar(run.step, num_steps) as bar:
+            for batch, position in _prefetched(batches):
+                _take_step(run, batch, bar)
+                run.move_to(position)
+                if num_steps is not None and run.step >= num_steps:
+                    break
+                if time.monotonic() - last_save >= CHECKPOINT_EVERY_S:
+                    run.save()
+                    last_save = time.monotonic()
+    except KeyboardInterrupt:
+        _log.info("interrupted; saved %s", run.save())
+        raise
+    _log.info("saved %s", run.save())
+    run.write_progress(num_steps, finished=True)
+
+
+def _take_step(run: Run, batch: Batch, bar: tqdm) -> None:
+    scalars = run.trainer.train_step(batch)
+    loss = float(scalars["loss"])
+    if not math.isfinite(loss):
+        raise UserError(
+            f"the loss of step {run.step} is {loss}; training stops here and the checkpoints before "
+            "that stay. A smaller --hparams=learning_rate=... may help"
+        )
+    if run.step % SUMMARY_EVERY_STEPS == 0:
+        for name, value in scalars.items():
+            tf.summary.scalar(name, value, step=run.step)
+        shown = {"loss": f"{loss:.3f}"}
+        if "metrics/accuracy" in scalars:
+            shown["accuracy"] = f"{float(scalars['metrics/accuracy']):.3f}"
+        bar.set_postfix(shown, refresh=False)
+        if run.step % (10 * SUMMARY_EVERY_STEPS) == 0 and bar.disable:
+            _log.info("step %d: %s", run.step, " ".join(f"{k} {v}" for k, v in shown.items()))
+    bar.update()
+
+
+def _progress_bar(step: int, num_steps: int | None) -> tqdm:
+    return tqdm(
+        total=num_steps, initial=step, unit="step", desc="training", disable=not cli.show_progress()
+    )
+
+
+def _prefetched(batches: TrainingBatches) -> Iterator[tuple[Batch, Position]]:
+    """The batches as tensors, made in the background while a step is computed."""
+    first, position = next(batches)
+
+    def generate() -> Iterator[tuple]:
+        yield tuple(first), tuple(position)
+        for batch, following in batches:
+            yield tuple(batch), tuple(following)
+
+    # The depth of an array is known, everything else may vary.
+    specs = tuple(
+        tf.TensorSpec([None, None, array.shape[-1]] if array.ndim == 3 else [None], array.dtype)
+        for array in first
+    )
+    signature = (specs, (tf.TensorSpec([], tf.int64), tf.TensorSpec([], tf.int64)))
+    dataset = tf.data.Dataset.from_generator(generate, output_signature=signature)
+    for batch, (epoch, offset) in dataset.prefetch(_PREFETCHED_BATCHES):
+        yield Batch(*batch), Position(int(epoch), int(offset))
+
+
+def evaluate_checkpoint(
+    trainer: Trainer, prefix: Path, music: Music, config: Config, *, num_batches: int | None
+) -> dict[str, float]:
+    """Losses and metrics of one checkpoint on `music`, by their TensorBoard names.
+
+    A model that is trained on its own samples is evaluated on them, as the original does, and once
+    more with teacher forcing under `teacher_forced/`.
+    """
+    checkpoints.load_weights(trainer.model, prefix)
+    trainer.step.assign(_step_of(prefix))
+
+    def figures(probability: float | None) -> dict[str, float]:
+        batches = evaluation_batches(music, config, num_batches=num_batches)
+        return trainer.evaluate(
+            (Batch(*map(tf.constant, batch)) for batch in batches),
+            sampling_probability=probability,
+        )
+
+    results = figures(None)
+    if trainer.samples_in_training:
+        forced = figures(0.0)
+        results |= {f"teacher_forced/{name}": value for name, value in forced.items()}
+    return results
+
+
+def evaluate(
+    config: Config,
+    run_dir: Path,
+    music: Music,
+    *,
+    once: bool = False,
+    num_batches: int | None = None,
+    eval_dir_suffix: str = "",
+    report: Callable[[int, dict[str, float]], None],
+) -> None:
+    """Evaluates every checkpoint of a run as it appears, until its training's last.
+
+    Args:
+      config: The run's config.
+      run_dir: The run; it may not have begun yet.
+      music: What to evaluate on.
+      once: Evaluate the newest checkpoint and return.
+      num_batches: Use so many batches; None for all.
+      eval_dir_suffix: Added to the name of the folder `eval`, for several data sets.
+      report: Called with the step and the figures of each checkpoint.
+
+    Raises:
+      UserError: With `once`, if there is no checkpoint yet.
+    """
+    trainer = Trainer(build_model(config))
+    writer = tf.summary.create_file_writer(str(run_dir / f"eval{eval_dir_suffix}"))
+    train_dir, done = run_dir / run_config.TRAIN_DIR, set[int]()
+    if once:
+        pending = [checkpoints.newest_prefix(train_dir)]
+    while True:
+        finished = _is_finished(train_dir)  # before the listing, or the last could be missed
+        if not once:
+            pending = [p for p in _prefixes(train_dir) if _step_of(p) not in done]
+        for prefix in pending:
+            results = evaluate_checkpoint(trainer, prefix, music, config, num_batches=num_batches)
+            step = _step_of(prefix)
+            with writer.as_default():
+                for name, value in results.items():
+                    tf.summary.scalar(name, value, step=step)
+            writer.flush()
+            report(step, results)
+            done.add(step)
+        if once or (finished and not pending):
+            return
+        if not pending:
+            _log.info("waiting for a checkpoint in %s", train_dir)
+            time.sleep(_POLL_S)
+
+
+def _prefixes(train_dir: Path) -> list[Path]:
+    """The checkpoints that are there, oldest first."""
+    found = [path.with_suffix("") for path in train_dir.glob("model.ckpt-*.index")]
+    return sorted(found, key=_step_of)
+
+
+def _step_of(prefix: Path) -> int:
+    """The step in a checkpoint's name, 0 where it has none."""
+    number = prefix.name.rpartition("-")[2]
+    return int(number) if number.isdigit() else 0
+
+
+def _is_finished(train_dir: Path) -> bool:
+    try:
+        return bool(json.loads((train_dir / PROGRESS_FILE).read_text())["finished"])
+    except FileNotFoundError:
+        return False
