@@ -1,0 +1,202 @@
+"""`music_vae_generate`: makes music with a trained model and writes it as MIDI files."""
+
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from absl import flags
+
+from music_vae import cli
+from music_vae.errors import UserError
+
+if TYPE_CHECKING:
+    from note_seq.protobuf.music_pb2 import NoteSequence
+
+    from music_vae.configs import Config
+    from music_vae.trained_model import TrainedModel
+
+PROGRAM = "music_vae_generate"
+USAGE = """Makes music with a trained MusicVAE model and writes it as MIDI files.
+
+  music_vae_generate --run_dir=RUN --mode=sample --num_outputs=5 --output_dir=music
+  music_vae_generate --run_dir=RUN --mode=interpolate --input_midi_1=a.mid --input_midi_2=b.mid
+  music_vae_generate --config=cat-mel_2bar_big --checkpoint_file=cat-mel_2bar_big.tar"""
+
+FLAGS = cli.new_flags()
+flags.DEFINE_string(
+    "config", None, "The name of the config; read from the run with --run_dir.", flag_values=FLAGS
+)
+flags.DEFINE_string(
+    "checkpoint_file",
+    None,
+    "A checkpoint: its prefix, its .index or .data file, a directory, or a .tar.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_string(
+    "run_dir", None, "A run of music_vae_train; its newest checkpoint is used.", flag_values=FLAGS
+)
+flags.DEFINE_enum(
+    "mode",
+    "sample",
+    ("sample", "interpolate"),
+    "'sample' from the prior, or 'interpolate' between two pieces, both ends included.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_string(
+    "hparams", "", "Overrides of a config's sizes, as in z_size=128.", flag_values=FLAGS
+)
+flags.DEFINE_integer("num_outputs", 5, "How many pieces to make.", 1, flag_values=FLAGS)
+flags.DEFINE_string("input_midi_1", None, "Where an interpolation starts.", flag_values=FLAGS)
+flags.DEFINE_string("input_midi_2", None, "Where an interpolation ends.", flag_values=FLAGS)
+flags.DEFINE_float(
+    "temperature",
+    0.5,
+    "How bold: near 0 the likeliest, 1 as the model was trained.",
+    lower_bound=0.0,
+    flag_values=FLAGS,
+)
+flags.DEFINE_integer(
+    "max_batch_size", 8, "How many pieces are computed at once.", 1, flag_values=FLAGS
+)
+flags.DEFINE_string(
+    "output_dir", "/tmp/music_vae/generated", "Where the MIDI files go.", flag_values=FLAGS
+)
+flags.DEFINE_integer(
+    "seed", None, "Makes the result repeatable; chosen by chance by default.", 0, flag_values=FLAGS
+)
+flags.DEFINE_float(
+    "qpm", None, "Tempo of the result in quarter notes a minute; 120 by default.", flag_values=FLAGS
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command with `argv` (default: the process's arguments); returns its exit code."""
+    return cli.run_command(PROGRAM, USAGE, FLAGS, _run, argv)
+
+
+def console_entry_point() -> None:
+    """The console script."""
+    sys.exit(main())
+
+
+def _run(values: flags.FlagValues) -> None:
+    _check_flags(values)
+    config = _config(values)
+    output_dir = cli.expand(values.output_dir)
+    if output_dir.exists() and not output_dir.is_dir():
+        raise UserError(f"--output_dir={output_dir} is not a directory")
+    stamp = time.strftime("%Y-%m-%d_%H%M%S")
+    inputs = []
+    if values.mode == "interpolate":
+        inputs = [
+            _single_input(config, cli.expand(values[f"input_midi_{n}"].value), n, output_dir, stamp)
+            for n in (1, 2)
+        ]
+    pieces = _generate(values, _model(values, config), inputs)
+    if values.qpm is not None:
+        from music_vae import notes_io
+
+        pieces = [notes_io.with_tempo(piece, values.qpm) for piece in pieces]
+    name = f"{config.name}_{values.mode}_{stamp}"
+    for path in _write(pieces, output_dir, name):
+        print(path)
+
+
+def _check_flags(values: flags.FlagValues) -> None:
+    """Raises `UserError` for flags that do not go together; imports nothing heavy."""
+    if bool(values.run_dir) == bool(values.checkpoint_file):
+        raise UserError("give --run_dir or --checkpoint_file, one of the two")
+    if values.checkpoint_file and not values.config:
+        from music_vae import run_config
+
+        if run_config.read(values.checkpoint_file) is None:
+            raise UserError("--checkpoint_file needs --config, as no config.json lies beside it")
+    if values.qpm is not None and not 1 <= values.qpm <= 1000:
+        raise UserError(f"--qpm={values.qpm} is no tempo; expected 1 to 1000")
+    if values.mode == "interpolate":
+        cli.require(values, "input_midi_1", "input_midi_2")
+        if values.num_outputs < 2:
+            raise UserError("--mode=interpolate needs --num_outputs of at least 2: the two ends")
+
+
+def _config(values: flags.FlagValues) -> "Config":
+    """The config of the run or of the checkpoint's folder, else the one that was named."""
+    from music_vae import configs, overrides, run_config
+
+    source = values.run_dir or values.checkpoint_file
+    if values.run_dir and not cli.expand(values.run_dir).is_dir():
+        raise UserError(f"--run_dir={values.run_dir} is not a directory")
+    config = run_config.read(source)
+    if config is None:
+        if not values.config:
+            raise UserError(f"{source} holds no config.json; name the config with --config")
+        return configs.get_config(values.config, values.hparams)
+    if values.config and values.config != config.name:
+        raise UserError(
+            f"{source} was trained with the config {config.name}, not --config={values.config}"
+        )
+    return config.replace(hparams=overrides.apply_overrides(config.hparams, values.hparams))
+
+
+def _single_input(
+    config: "Config", path: Path, number: int, output_dir: Path, stamp: str
+) -> "NoteSequence":
+    """The piece in `path`, which must give exactly one example.
+
+    Raises:
+      UserError: If it gives none, with the reasons; or several: then each is written to
+        `output_dir` first, and the message says where.
+    """
+    from music_vae import notes_io
+
+    sequences = notes_io.read_music_file(path)
+    if len(sequences) > 1:
+        raise UserError(f"{path} holds {len(sequences)} tunes; expected a file with one")
+    converter = config.data_converter.for_inference()
+    tensors = converter.to_tensors(sequences[0])
+    count = len(tensors.outputs)
+    if count == 1:
+        return sequences[0]
+    if count == 0:
+        reasons = ", ".join(f"{why} ({n})" for why, n in tensors.skipped.most_common())
+        raise UserError(f"{path} holds nothing that {config.name} can encode: {reasons}")
+    controls = tensors.controls if converter.control_depth else None
+    extracts = converter.from_tensors(tensors.outputs, controls)
+    name = f"{config.name}_input{number}-extractions_{stamp}"
+    first = _write(extracts, output_dir, name)[0]
+    raise UserError(
+        f"{path} holds {count} pieces that {config.name} can encode, and one is needed; they are "
+        f"now in {output_dir} as {name}-*.mid: choose one, as in --input_midi_{number}={first}"
+    )
+
+
+def _model(values: flags.FlagValues, config: "Config") -> "TrainedModel":
+    cli.import_tensorflow()
+    from music_vae.trained_model import TrainedModel
+
+    batch_size = min(values.max_batch_size, values.num_outputs)
+    return TrainedModel(config, batch_size, values.run_dir or values.checkpoint_file)
+
+
+def _generate(
+    values: flags.FlagValues, model: "TrainedModel", inputs: "Sequence[NoteSequence]"
+) -> "list[NoteSequence]":
+    count, temperature, seed = values.num_outputs, values.temperature, values.seed
+    if values.mode == "interpolate":
+        start, end = inputs
+        return model.interpolate(start, end, count, temperature=temperature, seed=seed)
+    return model.sample(count, temperature=temperature, seed=seed)
+
+
+def _write(pieces: "Sequence[NoteSequence]", output_dir: Path, name: str) -> list[Path]:
+    """Writes `NAME-000-of-005.mid` and so on; returns the paths."""
+    from music_vae import notes_io
+
+    paths = [
+        output_dir / f"{name}-{index:03d}-of-{len(pieces):03d}.mid" for index in range(len(pieces))
+    ]
+    for piece, path in zip(pieces, paths, strict=True):
+        notes_io.write_midi(piece, path)
+    return paths

@@ -1,0 +1,290 @@
+"""`TrainedModel`: sample, encode, decode and interpolate music with trained weights."""
+
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tensorflow as tf
+
+from music_vae import checkpoints, latent_space
+from music_vae.configs import Config
+from music_vae.errors import (
+    MultipleExtractedExamplesError,
+    NoExtractedExamplesError,
+    UserError,
+)
+from music_vae.lstm_models import build_model
+from music_vae.nn.decoders import Samples
+
+if TYPE_CHECKING:
+    from note_seq.protobuf.music_pb2 import NoteSequence
+
+_MAX_SEED = 2**31 - 1
+
+
+class TrainedModel:
+    """A model that makes music; `[N, Z]` are N latent vectors.
+
+    Sampling is repeatable: the same `seed` gives the same music, whatever the batch size. Without a
+    seed every call differs.
+    """
+
+    def __init__(
+        self, config: Config, batch_size: int = 8, checkpoint_dir_or_path: str | Path = ""
+    ) -> None:
+        """Builds the model of `config` and loads its weights.
+
+        Args:
+          config: What to build.
+          batch_size: How many examples are computed at once.
+          checkpoint_dir_or_path: See `checkpoints.open_prefix`.
+
+        Raises:
+          UserError: If there is no such checkpoint, or it is one of another config.
+        """
+        if batch_size < 1:
+            raise UserError(f"batch_size={batch_size} must be at least 1")
+        self._config = config
+        self._converter = config.data_converter.for_inference()
+        self._batch_size = batch_size
+        self._model = build_model(config)
+        checkpoints.load_weights(self._model, checkpoint_dir_or_path)
+
+    # -- Notes in, notes out ------------------------------------------------------------------
+
+    def sample(
+        self,
+        n: int | None = None,
+        length: int | None = None,
+        temperature: float = 1.0,
+        same_z: bool = False,
+        c_input: np.ndarray | None = None,
+        *,
+        seed: int | None = None,
+    ) -> "list[NoteSequence]":
+        """Music from random points of the latent space.
+
+        Args:
+          n: How many; None: `batch_size`.
+          length: Steps of each; None: the config's `max_seq_len`.
+          temperature: How bold; near 0 gives the likeliest music of a point.
+          same_z: Whether all come from one point.
+          c_input: Control `[T, Dc]`, the same for all, where the config has one.
+          seed: Makes the result repeatable.
+        """
+        count = self._batch_size if n is None else n
+        rng = np.random.default_rng(seed)
+        shape = (1 if same_z else count, self._config.hparams.z_size)
+        z = np.broadcast_to(rng.standard_normal(shape, np.float32), (count, shape[1]))
+        return self.decode(
+            z, length, temperature, c_input, seed=int(rng.integers(_MAX_SEED, endpoint=True))
+        )
+
+    def encode(
+        self,
+        note_sequences: "Sequence[NoteSequence]",
+        assert_same_length: bool = False,
+        *,
+        seed: int | None = None,
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Latent vectors (z, mu, sigma) of pieces that each give exactly one example, all `[N, Z]`.
+
+        z is drawn from the posterior N(mu, sigma).
+
+        Raises:
+          NoExtractedExamplesError: If a piece gives no example; it says why.
+          MultipleExtractedExamplesError: If a piece gives several.
+          UserError: If `assert_same_length` and lengths differ.
+        """
+        inputs, controls, lengths = [], [], []
+        for number, sequence in enumerate(note_sequences, start=1):
+            tensors = self._converter.to_tensors(sequence)
+            if not tensors.inputs:
+                reasons = ", ".join(tensors.skipped) or "it holds no music for this config"
+                raise NoExtractedExamplesError(f"sequence {number} gives no example: {reasons}")
+            if len(tensors.inputs) > 1:
+                raise MultipleExtractedExamplesError(
+                    f"sequence {number} gives {len(tensors.inputs)} examples; expected one: cut it "
+                    "to the length that the config encodes"
+                )
+            inputs.append(tensors.inputs[0])
+            controls.append(tensors.controls[0])
+            lengths.append(tensors.lengths[0])
+        if assert_same_length and len({int(np.sum(length)) for length in lengths}) > 1:
+            raise UserError(f"the sequences differ in length: {[int(n) for n in lengths]} steps")
+        return self.encode_tensors(inputs, lengths, controls, seed=seed)
+
+    def decode(
+        self,
+        z: np.ndarray,
+        length: int | None = None,
+        temperature: float = 1.0,
+        c_input: np.ndarray | None = None,
+        *,
+        seed: int | None = None,
+    ) -> "list[NoteSequence]":
+        """Music from latent vectors `[N, Z]`; see `sample` for the other arguments."""
+        tensors = self.decode_to_tensors(z, length, temperature, c_input, seed=seed)
+        if self._converter.control_depth and c_input is not None:
+            controls = [np.asarray(c_input)[: len(samples)] for samples in tensors]
+            return self._converter.from_tensors(tensors, controls)
+        return self._converter.from_tensors(tensors)
+
+    def interpolate(
+        self,
+        start_sequence: "NoteSequence",
+        end_sequence: "NoteSequence",
+        num_steps: int = 5,
+        length: int | None = None,
+        temperature: float = 1.0,
+        assert_same_length: bool = True,
+        *,
+        seed: int | None = None,
+    ) -> "list[NoteSequence]":
+        """Music on the way from one piece to another, both ends as the model gives them included.
+
+        The way is an arc between the means of the two posteriors (see `latent_space.slerp`).
+        """
+        _, mu, _ = self.encode([start_sequence, end_sequence], assert_same_length)
+        z = latent_space.interpolate(mu[0], mu[1], num_steps).astype(np.float32)
+        return self.decode(z, length, temperature, seed=seed)
+
+    # -- Arrays in, arrays out ----------------------------------------------------------------
+
+    def encode_tensors(
+        self,
+        input_tensors: Sequence[np.ndarray],
+        lengths: Sequence[Any],
+        control_tensors: Sequence[np.ndarray] | None = None,
+        *,
+        seed: int | None = None,
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Latent vectors (z, mu, sigma), all `[N, Z]`.
+
+        Args:
+          input_tensors: Arrays `[T, Din]` as the converter makes them.
+          lengths: The valid steps of each.
+          control_tensors: Arrays `[T, Dc]`, where the config has controls.
+          seed: Makes z repeatable.
+        """
+        if not len(input_tensors):
+            raise UserError("there is nothing to encode")
+        depth = self._converter.control_depth
+        if control_tensors is None and depth:
+            raise UserError(f"{self._config.name} needs controls [T, {depth}] to encode")
+        results = []
+        for start in range(0, len(input_tensors), self._batch_size):
+            chunk = slice(start, start + self._batch_size)
+            inputs = _padded(input_tensors[chunk])
+            controls = np.zeros((*inputs.shape[:2], 0), np.float32)
+            if control_tensors is not None and depth:
+                controls = _padded(control_tensors[chunk])
+            sizes = np.asarray(lengths[chunk], np.int32)
+            results.append([part.numpy() for part in self._encode(inputs, sizes, controls)])
+        mu, sigma = (np.concatenate(parts) for parts in zip(*results, strict=True))
+        noise = np.random.default_rng(seed).standard_normal(mu.shape, np.float32)
+        return mu + sigma * noise, mu, sigma
+
+    def decode_to_tensors(
+        self,
+        z: np.ndarray,
+        length: int | None = None,
+        temperature: float = 1.0,
+        c_input: np.ndarray | None = None,
+        *,
+        seed: int | None = None,
+    ) -> list[np.ndarray]:
+        """Samples `[T, Dout]` from latent vectors `[N, Z]`; see `sample` for the other arguments.
+
+        Raises:
+          UserError: For a z of the wrong width, a control that is missing or too short, or a
+            temperature below 0.
+        """
+        z = np.asarray(z, np.float32)
+        z_size = self._config.hparams.z_size
+        if z.ndim != 2 or z.shape[1] != z_size:
+            raise UserError(f"z has shape {list(z.shape)}; {self._config.name} needs [N, {z_size}]")
+        if temperature < 0:
+            raise UserError(f"temperature={temperature} must not be below 0")
+        steps = self._config.hparams.max_seq_len if length is None else length
+        if steps < 1:
+            raise UserError(f"length={steps} must be at least 1 step")
+        control = self._control(c_input, steps)
+        root = np.random.SeedSequence(seed).entropy
+        samples: list[np.ndarray] = []
+        for start in range(0, len(z), self._batch_size):
+            chunk = z[start : start + self._batch_size]
+            controls = np.broadcast_to(control, (len(chunk), *control.shape))
+            noise = self._noise(root, range(start, start + len(chunk)), steps)
+            made = self._decode(chunk, controls, noise, temperature)
+            lengths = made.lengths.numpy()
+            samples += [
+                np.asarray(array[:count])
+                for array, count in zip(made.samples.numpy(), lengths, strict=True)
+            ]
+        return samples
+
+    def _control(self, c_input: np.ndarray | None, steps: int) -> np.ndarray:
+        """The control for `steps` steps, `[steps, Dc]`."""
+        depth = self._converter.control_depth
+        if not depth:
+            if c_input is not None:
+                raise UserError(f"{self._config.name} has no control; c_input must be None")
+            return np.zeros((steps, 0), np.float32)
+        if c_input is None:
+            raise UserError(f"{self._config.name} needs a control: c_input [T, {depth}]")
+        control = np.asarray(c_input, np.float32)
+        if control.ndim != 2 or control.shape[1] != depth or len(control) < steps:
+            raise UserError(
+                f"c_input has shape {list(control.shape)}; expected [{steps} or more, {depth}]"
+            )
+        return control[:steps]
+
+    def _noise(self, root: Any, indices: range, steps: int) -> np.ndarray:
+        """Uniform numbers `[B, steps, K]`; those of an example depend on its index alone."""
+        size = (steps, self._model.decoder.head.noise_size)
+        return np.stack(
+            [np.random.default_rng([root, index]).random(size, np.float32) for index in indices]
+        )
+
+    # -- The compiled model -------------------------------------------------------------------
+
+    @functools.cached_property
+    def _encode(self) -> Any:
+        converter = self._converter
+        signature = [
+            tf.TensorSpec([None, None, converter.input_depth], tf.float32),
+            tf.TensorSpec([None, *converter.length_shape], tf.int32),
+            tf.TensorSpec([None, None, converter.control_depth], tf.float32),
+        ]
+        return tf.function(self._model.encode, input_signature=signature, autograph=False)
+
+    @functools.cached_property
+    def _decode(self) -> Any:
+        end_token = self._converter.end_token
+
+        def decode(
+            z: tf.Tensor, controls: tf.Tensor, noise: tf.Tensor, temperature: tf.Tensor
+        ) -> Samples:
+            return self._model.sample(
+                z, controls, noise, temperature=temperature, end_token=end_token
+            )
+
+        signature = [
+            tf.TensorSpec([None, self._config.hparams.z_size], tf.float32),
+            tf.TensorSpec([None, None, self._converter.control_depth], tf.float32),
+            tf.TensorSpec([None, None, self._model.decoder.head.noise_size], tf.float32),
+            tf.TensorSpec([], tf.float32),
+        ]
+        return tf.function(decode, input_signature=signature, autograph=False)
+
+
+def _padded(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    """Arrays `[T, D]` side by side as float32 `[B, T, D]`, zeros where one is shorter."""
+    steps = max(len(array) for array in arrays)
+    padded = np.zeros((len(arrays), steps, arrays[0].shape[1]), np.float32)
+    for row, array in zip(padded, arrays, strict=True):
+        row[: len(array)] = array
+    return padded
