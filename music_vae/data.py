@@ -19,7 +19,7 @@ import numpy as np
 from music_vae import notes_io, tfrecord
 from music_vae.augment import NoteSequenceAugmenter, transpose
 from music_vae.configs import Config
-from music_vae.converters.base import PAD, Converter, Example, Tensors
+from music_vae.converters.base import Converter, Example, Tensors, pad_value
 from music_vae.converters.drums import DrumsConverter
 from music_vae.converters.melody import OneHotMelodyConverter
 from music_vae.errors import UserError
@@ -206,7 +206,8 @@ def make_batch(examples: Sequence[Example], converter: Converter) -> Batch:
     def dense(name: str) -> np.ndarray:
         arrays = [getattr(example, name) for example in examples]
         steps = max(len(array) for array in arrays)
-        padded = np.full((len(arrays), steps, *arrays[0].shape[1:]), PAD, arrays[0].dtype)
+        shape, dtype = (len(arrays), steps, *arrays[0].shape[1:]), arrays[0].dtype
+        padded = np.full(shape, pad_value(dtype), dtype)
         for row, array in zip(padded, arrays, strict=True):
             row[: len(array)] = array
         return getattr(converter, f"dense_{name}")(padded).astype(np.float32)
@@ -285,12 +286,13 @@ class TrainingBatches:
         return make_batch(chosen, self._config.data_converter), self._position
 
     def _epoch(self, epoch: int) -> list[Example]:
-        """The examples of one epoch, in its order: fresh keys, fresh windows."""
+        """The examples of one epoch, in its order: fresh keys, fresh windows, fresh corruption."""
         rng = np.random.default_rng([self._seed, epoch])
         converter, augmenter = self._config.data_converter, self._config.note_sequence_augmenter
         examples: list[Example] = []
         for piece in self._music.pieces:
             semitones = augmenter.draw_semitones(rng) if augmenter else 0
             candidates = piece.transposed(converter, semitones)
-            examples += limit(candidates, converter.max_tensors_per_notesequence, rng)
+            chosen = limit(candidates, converter.max_tensors_per_notesequence, rng)
+            examples += [converter.corrupt(example, rng) for example in chosen]
         return [examples[index] for index in rng.permutation(len(examples))]

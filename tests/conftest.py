@@ -1,0 +1,46 @@
+"""What tests of several modules share: a tiny config, tiny tunes, and a tiny trained run."""
+
+from pathlib import Path
+
+import pytest
+
+from music_vae import tfrecord
+from music_vae.configs import get_config
+
+TUNES = Path(__file__).parent.parent / "examples" / "tunes"
+TINY = "batch_size=8,z_size=4,enc_rnn_size=[6],dec_rnn_size=[6,5],sampling_rate=10"
+
+
+@pytest.fixture(scope="session")
+def tiny_config():
+    return get_config("cat-mel_2bar_small", TINY)
+
+
+@pytest.fixture(scope="session")
+def tunes(tmp_path_factory):
+    """A TFRecord of three tunes: 16 and 15 windows of 2 bars, and one in 2/4 that gives none."""
+    from music_vae import notes_io
+
+    names = ("soldiers_joy.mid", "fishers_hornpipe.mid", "maple-leaf-rag.mid")
+    records = [notes_io.read_music_file(TUNES / name)[0].SerializeToString() for name in names]
+    path = tmp_path_factory.mktemp("tunes") / "tunes.tfrecord"
+    tfrecord.write_records(path, records)
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory, tunes):
+    """The directory of a run of the tiny config that was trained for three steps."""
+    from music_vae import train
+
+    run_dir = tmp_path_factory.mktemp("runs") / "tiny"
+    arguments = [
+        "--config=cat-mel_2bar_small",
+        f"--hparams={TINY}",
+        f"--run_dir={run_dir}",
+        f"--examples_path={tunes}",
+        "--num_steps=3",
+        "--seed=1",
+    ]
+    assert train.main(arguments) == 0
+    return run_dir

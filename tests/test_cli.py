@@ -1,0 +1,69 @@
+"""What all commands share."""
+
+import logging
+
+import pytest
+from absl import flags
+
+from music_vae import cli
+from music_vae.errors import UserError
+
+
+@pytest.fixture
+def values():
+    values = cli.new_flags()
+    flags.DEFINE_string("name", None, "A name.", flag_values=values)
+    flags.DEFINE_boolean("loud", False, "Whether to shout.", flag_values=values)
+    return values
+
+
+def run(values, arguments, body=lambda values: None):
+    return cli.run_command("program", "Does something.", values, body, arguments)
+
+
+def test_help_shows_usage_and_every_flag_with_its_default(values, capsys):
+    assert run(values, ["--help"]) == 0
+    output = capsys.readouterr().out
+    assert output.startswith("Does something.")
+    assert "--name=<string>\n      A name.\n" in output
+    assert "--[no]loud\n      Whether to shout. (default: 'false')" in output
+    assert "--log=<DEBUG|INFO|WARN|ERROR|FATAL>\n      How much" in output
+
+
+def test_what_one_call_was_given_does_not_stay_for_the_next(values):
+    seen = []
+    run(values, ["--name=x"], lambda v: seen.append(v.name))
+    run(values, [], lambda v: seen.append(v.name))
+    assert seen == ["x", None]
+
+
+def test_a_users_mistake_is_one_line_and_a_bug_keeps_its_traceback(values, capsys):
+    def mistake(values):
+        raise UserError("two\nlines")
+
+    def bug(values):
+        raise ZeroDivisionError
+
+    assert run(values, [], mistake) == 2
+    assert capsys.readouterr().err == "program: two lines\n"
+    with pytest.raises(ZeroDivisionError):
+        run(values, [], bug)
+
+
+def test_required_flags_are_named(values, capsys):
+    assert run(values, [], lambda v: cli.require(v, "name")) == 2
+    assert capsys.readouterr().err == "program: --name is required: A name.\n"
+
+
+def test_an_interruption_is_no_traceback(values, capsys):
+    def interrupted(values):
+        raise KeyboardInterrupt
+
+    assert run(values, [], interrupted) == 130
+
+
+def test_the_log_level_is_that_of_this_package(values):
+    run(values, ["--log=WARN"])
+    assert logging.getLogger("music_vae").level == logging.WARNING
+    run(values, ["--log=INFO"])
+    assert logging.getLogger("music_vae").level == logging.INFO

@@ -1,0 +1,139 @@
+"""From files to batches: what is random is drawn anew in every epoch, and repeatably."""
+
+import dataclasses
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from music_vae import data, tfrecord
+from music_vae.augment import NoteSequenceAugmenter, transpose
+from music_vae.converters.base import Example
+from music_vae.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def sequences(tunes):
+    return list(data.read_note_sequences(str(tunes)))
+
+
+@pytest.fixture(scope="module")
+def music(sequences, tiny_config):
+    return data.convert(sequences, tiny_config, augment=True)
+
+
+def tokens(batches, count):
+    return [next(batches)[0].inputs.argmax(-1) for _ in range(count)]
+
+
+def test_music_counts_what_it_holds_and_why_the_rest_was_skipped(music):
+    assert (music.num_sequences, music.num_examples) == (3, 31)
+    assert music.skipped == Counter({"time signature 2/4": 1})
+    assert str(music) == "3 sequences gave 31 examples (skipped: time signature 2/4: 1)"
+
+
+def test_a_record_that_is_no_note_sequence_is_named(tmp_path):
+    path = tmp_path / "odd.tfrecord"
+    tfrecord.write_records(path, [b"\xff\xff"])
+    with pytest.raises(UserError, match="record 1 of .*odd.tfrecord is not a NoteSequence"):
+        list(data.read_note_sequences(str(path)))
+
+
+def test_transposed_examples_equal_converting_the_transposed_notes(sequences, tiny_config):
+    converter = tiny_config.data_converter
+    for sequence in sequences:
+        piece = data.convert([sequence], tiny_config, augment=True).pieces
+        for semitones in range(-5, 6):
+            expected = converter.extract(transpose(sequence, semitones)).examples
+            actual = piece[0].transposed(converter, semitones) if piece else []
+            assert [e.inputs.tolist() for e in actual] == [e.inputs.tolist() for e in expected]
+
+
+def test_notes_are_converted_again_where_transposed_examples_would_differ(sequences, tiny_config):
+    # Nothing above the tune's highest note: any step up loses notes.
+    highest = max(note.pitch for note in sequences[0].notes)
+    converter = dataclasses.replace(tiny_config.data_converter, max_pitch=highest)
+    config = tiny_config.replace(data_converter=converter)
+    (piece,) = data.convert(sequences[:1], config, augment=True).pieces
+    assert piece.serialized is not None
+    expected = converter.extract(transpose(sequences[0], 4)).examples
+    actual = piece.transposed(converter, 4)
+    assert [e.inputs.tolist() for e in actual] == [e.inputs.tolist() for e in expected]
+
+
+def test_a_limit_takes_a_random_subset_or_the_first_ones():
+    examples = [Example(np.array([i]), np.array([i]), None, np.int32(1)) for i in range(10)]
+    assert data.limit(examples, None) == data.limit(examples, 10) == examples
+    assert data.limit(examples, 3) == examples[:3]
+    chosen = data.limit(examples, 3, np.random.default_rng(0))
+    assert len({int(e.inputs[0]) for e in chosen}) == 3
+
+
+def test_a_batch_is_dense_and_padded_with_zeros(tiny_config):
+    examples = [
+        Example(np.array(t, np.int16), np.array(t, np.int16), None, np.array(len(t), np.int32))
+        for t in ([2, 0, 1], [5])
+    ]
+    batch = data.make_batch(examples, tiny_config.data_converter)
+    assert batch.inputs.shape == (2, 3, 90)
+    assert batch.controls.shape == (2, 3, 0)
+    assert batch.lengths.tolist() == [3, 1]
+    assert batch.inputs[0].argmax(-1).tolist() == [2, 0, 1]
+    assert not batch.inputs[1, 1:].any()
+
+
+def test_the_same_seed_gives_the_same_batches(music, tiny_config):
+    one, two, other = (data.TrainingBatches(music, tiny_config, seed=s) for s in (1, 1, 2))
+    first = tokens(one, 6)
+    np.testing.assert_array_equal(first, tokens(two, 6))
+    assert not np.array_equal(first, tokens(other, 6))
+
+
+def test_a_position_goes_on_with_the_batch_that_would_have_come(music, tiny_config):
+    batches = data.TrainingBatches(music, tiny_config, seed=1)
+    for _ in range(5):
+        _, position = next(batches)
+    expected = tokens(batches, 4)
+    resumed = data.TrainingBatches(music, tiny_config, seed=1, position=position)
+    np.testing.assert_array_equal(tokens(resumed, 4), expected)
+
+
+def test_every_epoch_is_in_other_keys(music, tiny_config):
+    """The original cached augmented examples, so that each piece kept one key for a whole run."""
+    batches = data.TrainingBatches(music, tiny_config, seed=3)
+    lowest = Counter()
+    for _ in range(60):
+        batch, _ = next(batches)
+        pitched = batch.inputs.argmax(-1)
+        lowest.update(pitched[pitched >= 2].tolist())
+    # The two tunes hold 13 pitches at most between them; eleven keys make far more.
+    untransposed = {t for e in music.pieces[0].examples for t in e.inputs.tolist()}
+    assert len(lowest) > len(untransposed) + 5
+
+
+def test_an_epoch_takes_a_fresh_subset_of_each_piece(music, tiny_config):
+    config = tiny_config.replace(note_sequence_augmenter=NoteSequenceAugmenter())
+    batches = data.TrainingBatches(music, config, seed=0)
+    most = config.data_converter.max_tensors_per_notesequence
+    seen = set()
+    for epoch in range(12):
+        chosen = batches._epoch(epoch)
+        assert len(chosen) == 2 * most
+        seen |= {e.inputs.tobytes() for e in chosen}
+    assert len(seen) > 4 * most
+
+
+def test_evaluation_takes_the_first_examples_of_each_piece_in_order(music, tiny_config):
+    batches = list(data.evaluation_batches(music, tiny_config))
+    assert [len(batch.lengths) for batch in batches] == [8, 2]
+    expected = [e.inputs for piece in music.pieces for e in piece.examples[:5]]
+    np.testing.assert_array_equal(
+        np.concatenate([batch.inputs.argmax(-1) for batch in batches]), expected
+    )
+    assert len(list(data.evaluation_batches(music, tiny_config, num_batches=1))) == 1
+
+
+def test_too_little_music_for_a_batch_is_an_error_with_the_counts(music, tiny_config):
+    config = tiny_config.replace(hparams=tiny_config.hparams.replace(batch_size=50))
+    with pytest.raises(UserError, match="10 training examples do not fill a batch of 50: 3 seq"):
+        data.TrainingBatches(music, config, seed=0)

@@ -1,0 +1,34 @@
+"""Outputs appear whole or not at all."""
+
+import stat
+
+import pytest
+
+from music_vae import files
+
+
+def test_a_file_appears_with_its_folder_when_it_is_complete(tmp_path):
+    target = tmp_path / "new" / "a.txt"
+    with files.atomic_path(target) as temporary:
+        assert temporary.suffix == ".txt"
+        temporary.write_text("whole")
+        assert not target.exists()
+    assert target.read_text() == "whole"
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+    with pytest.raises(RuntimeError), files.atomic_path(target) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_file_is_as_readable_as_any_other(tmp_path):
+    files.write_text(tmp_path / "a.txt", "text")
+    (tmp_path / "b.txt").write_text("text")
+    modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("a.txt", "b.txt")]
+    assert modes[0] == modes[1]

@@ -1,0 +1,199 @@
+"""`music_vae_train` on real tunes: it trains, saves, goes on, evaluates, and says what is wrong."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from music_vae import checkpoints, run_config, runs, tfrecord, train
+
+
+@pytest.fixture
+def command(tunes, tiny_config):
+    """Runs the command on the tunes with the tiny config; further flags may replace these."""
+    hparams = ",".join(
+        f"{name}={list(value) if isinstance(value, tuple) else value}".replace(" ", "")
+        for name, value in tiny_config.hparams.values().items()
+    )
+
+    def run(run_dir, *flags):
+        return train.main(
+            [
+                "--config=cat-mel_2bar_small",
+                f"--hparams={hparams}",
+                f"--examples_path={tunes}",
+                f"--run_dir={run_dir}",
+                *flags,
+            ]
+        )
+
+    return run
+
+
+def scalars(folder):
+    """All TensorBoard scalars in `folder`: {name: {step: value}}."""
+    found = {}
+    for path in sorted(folder.glob("events*")):
+        for event in tf.compat.v1.train.summary_iterator(str(path)):
+            for value in event.summary.value:
+                found.setdefault(value.tag, {})[event.step] = float(tf.make_ndarray(value.tensor))
+    return found
+
+
+def test_a_run_leaves_checkpoint_config_and_progress(tiny_run, tiny_config):
+    names = {path.name for path in (tiny_run / "train").iterdir()}
+    assert {"checkpoint", "config.json", "progress.json", "model.ckpt-3.index"} <= names
+    assert run_config.read(tiny_run) == tiny_config
+    progress = json.loads((tiny_run / "train" / "progress.json").read_text())
+    assert progress == {"step": 3, "num_steps": 3, "finished": True}
+
+
+def test_a_run_that_goes_on_ends_where_an_unbroken_one_does(command, tmp_path):
+    assert command(tmp_path / "whole", "--num_steps=7", "--seed=5") == 0
+    assert command(tmp_path / "parts", "--num_steps=4", "--seed=5") == 0
+    assert command(tmp_path / "parts", "--num_steps=7") == 0
+    whole, parts = (checkpoints.read_weights(tmp_path / name) for name in ("whole", "parts"))
+    for name, expected in whole.items():
+        np.testing.assert_array_equal(parts[name], expected, err_msg=name)
+
+
+def test_a_run_that_is_killed_goes_on_from_its_last_checkpoint(tunes, tmp_path, monkeypatch):
+    code = (
+        "import sys; from music_vae import runs, train; runs.CHECKPOINT_EVERY_S = 0.0; "
+        "sys.exit(train.main(sys.argv[1:]))"
+    )
+    hparams = "batch_size=8,z_size=4,enc_rnn_size=[6],dec_rnn_size=[6]"
+    arguments = [
+        *("--config=cat-mel_2bar_small", f"--examples_path={tunes}", f"--hparams={hparams}"),
+        *(f"--run_dir={tmp_path / 'run'}", "--checkpoints_to_keep=2"),
+    ]
+    process = subprocess.Popen([sys.executable, "-c", code, *arguments, "--num_steps=100000"])
+    train_dir, deadline = tmp_path / "run" / "train", time.monotonic() + 120
+    while not list(train_dir.glob("model.ckpt-1?.index")):
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    newest = int(checkpoints.newest_prefix(train_dir).name.rpartition("-")[2])
+    assert len(list(train_dir.glob("*.index"))) <= 3
+    assert train.main([*arguments, f"--num_steps={newest + 2}"]) == 0
+    assert checkpoints.newest_prefix(train_dir).name == f"model.ckpt-{newest + 2}"
+
+
+def test_training_that_is_done_does_nothing_more(command, tiny_run):
+    before = (tiny_run / "train" / "model.ckpt-3.index").stat().st_mtime_ns
+    assert command(tiny_run, "--num_steps=3") == 0
+    assert (tiny_run / "train" / "model.ckpt-3.index").stat().st_mtime_ns == before
+
+
+def test_summaries_hold_losses_schedules_and_metrics(command, tmp_path):
+    assert command(tmp_path, "--num_steps=20") == 0
+    found = scalars(tmp_path / "train")
+    assert set(found) == {
+        *("loss", "losses/r_loss", "losses/kl_loss", "losses/kl_bits", "losses/kl_beta"),
+        *("learning_rate", "global_norm", "metrics/accuracy", "sampling_probability"),
+    }
+    assert set(found["loss"]) == {10, 20}
+
+
+def test_evaluation_prints_the_figures_of_the_newest_checkpoint(command, tiny_run, capsys):
+    assert command(tiny_run, "--mode=eval", "--eval_once", "--eval_dir_suffix=_x") == 0
+    line = capsys.readouterr().out.strip()
+    assert line.startswith("step 3: loss=")
+    assert "teacher_forced/metrics/accuracy=" in line
+    assert 3 in scalars(tiny_run / "eval_x")["losses/r_loss"]
+
+
+def test_evaluation_reads_the_config_of_the_run(tiny_run, tunes, capsys):
+    arguments = [f"--run_dir={tiny_run}", f"--examples_path={tunes}", "--mode=eval", "--eval_once"]
+    assert train.main(arguments) == 0
+    assert "step 3:" in capsys.readouterr().out
+
+
+def test_evaluation_follows_a_run_to_its_end(command, tmp_path, capsys, monkeypatch):
+    """It starts before there is a checkpoint, and training goes on while it waits."""
+    monkeypatch.setattr(runs, "_POLL_S", 0.0)
+    waits = []
+
+    def wait(_):
+        waits.append(command(tmp_path, f"--num_steps={2 * len(waits) + 2}", "--seed=1"))
+        progress = tmp_path / "train" / "progress.json"
+        if len(waits) == 1:
+            progress.write_text(progress.read_text().replace("true", "false"))
+
+    monkeypatch.setattr(runs.time, "sleep", wait)
+    assert command(tmp_path, "--mode=eval") == 0
+    lines = capsys.readouterr().out.strip().splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["step 2", "step 4"]
+
+
+def test_a_loss_that_is_not_finite_stops_with_the_steps_number(
+    command, tmp_path, capsys, monkeypatch
+):
+    from music_vae.trainer import Trainer
+
+    step = Trainer.train_step
+
+    def spoilt(self, batch):
+        result = step(self, batch)
+        return result | ({"loss": tf.constant(np.nan)} if int(self.step) == 2 else {})
+
+    monkeypatch.setattr(Trainer, "train_step", spoilt)
+    assert command(tmp_path, "--num_steps=5") == 2
+    assert "the loss of step 2 is nan" in capsys.readouterr().err
+    assert not list((tmp_path / "train").glob("*.index"))
+
+
+def test_an_empty_data_set_says_how_much_there_was_and_why_none_of_it_served(
+    command, tmp_path, capsys, tunes
+):
+    ragtime = tmp_path / "ragtime.tfrecord"
+    tfrecord.write_records(ragtime, list(tfrecord.read_records(tunes))[2:])
+    assert command(tmp_path / "run", f"--examples_path={ragtime}") == 2
+    error = capsys.readouterr().err
+    assert "1 sequences gave 0 examples (skipped: time signature 2/4: 1)" in error
+    assert not (tmp_path / "run").exists()
+
+
+def test_too_few_examples_for_a_batch_are_an_error(command, tmp_path, capsys):
+    assert command(tmp_path, "--hparams=batch_size=64,z_size=2,enc_rnn_size=2,dec_rnn_size=2") == 2
+    assert "10 training examples do not fill a batch of 64" in capsys.readouterr().err
+
+
+def test_another_seed_than_the_runs_is_refused(command, tiny_run, capsys):
+    assert command(tiny_run, "--num_steps=9", "--seed=2") == 2
+    assert "was started with --seed=1" in capsys.readouterr().err
+
+
+def test_sizes_other_than_the_runs_are_refused(command, tiny_run, capsys):
+    assert command(tiny_run, "--hparams=batch_size=8,z_size=5,enc_rnn_size=6,dec_rnn_size=6") == 2
+    assert "is a checkpoint of another config or other --hparams" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--run_dir="], "--run_dir is required"),
+        (["--examples_path="], "--examples_path is required"),
+        (["--examples_path=nowhere*"], "nowhere"),
+        (["--config=cat"], "unknown config 'cat'"),
+        (["--hparams=zsize=3"], "did you mean z_size"),
+        (["--tfds_name=groove"], "--examples_path or --tfds_name, not both"),
+        (["--mode=play"], "--mode"),
+        (["--num_steps=0"], "--num_steps"),
+        (["--no_such_flag"], "no_such_flag"),
+        (["oops"], "unexpected argument 'oops'"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(command, tmp_path, capsys, flags, message):
+    assert command(tmp_path / "run", *flags) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,116 @@
+"""`TrainedModel` on a tiny run and on golden weights."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from music_vae import TrainedModel, notes_io
+from music_vae.configs import CONFIG_MAP
+from music_vae.errors import (
+    MultipleExtractedExamplesError,
+    NoExtractedExamplesError,
+    UserError,
+)
+from music_vae.specs import HParams
+
+GOLDEN = Path(__file__).parent / "golden" / "models" / "cat-mel_2bar_small"
+TUNES = Path(__file__).parent.parent / "examples" / "tunes"
+
+
+@pytest.fixture(scope="module")
+def model(tiny_run, tiny_config):
+    return TrainedModel(tiny_config, 2, tiny_run)
+
+
+@pytest.fixture(scope="module")
+def windows(tiny_config):
+    """Three pieces of one window each."""
+    converter = tiny_config.data_converter
+    (tune,) = notes_io.read_music_file(TUNES / "soldiers_joy.mid")
+    return converter.from_tensors(converter.to_tensors(tune).outputs[:3])
+
+
+def notes(sequence):
+    return [(note.pitch, note.start_time, note.end_time) for note in sequence.notes]
+
+
+def test_golden_tensors_encode_and_decode_as_in_the_original():
+    values = np.load(GOLDEN / "golden.npz")
+    hparams = HParams(**json.loads((GOLDEN / "golden.json").read_text())["hparams"])
+    config = CONFIG_MAP["cat-mel_2bar_small"].replace(hparams=hparams)
+    model = TrainedModel(config, 2, GOLDEN / "model.ckpt")
+    _, mu, sigma = model.encode_tensors(list(values["input_sequence"]), values["sequence_length"])
+    np.testing.assert_allclose(mu, values["mu"], atol=1e-5)
+    np.testing.assert_allclose(sigma, values["sigma"], atol=1e-5)
+    samples = model.decode_to_tensors(values["z"], length=32, temperature=1e-4)
+    np.testing.assert_array_equal(samples, values["samples"])
+
+
+def test_samples_are_music_of_the_asked_length(model):
+    pieces = model.sample(n=5, length=32, temperature=1.0, seed=1)
+    assert len(pieces) == 5
+    assert all(piece.total_time <= 4.0 for piece in pieces)
+    assert any(piece.notes for piece in pieces)
+
+
+def test_the_same_seed_gives_the_same_music_whatever_the_batch_size(tiny_run, tiny_config, model):
+    whole = TrainedModel(tiny_config, 5, tiny_run)
+    first = [notes(piece) for piece in whole.sample(5, seed=7)]
+    assert first == [notes(piece) for piece in model.sample(5, seed=7)]
+    assert first != [notes(piece) for piece in model.sample(5, seed=8)]
+    assert len({str(piece) for piece in first}) > 1
+
+
+def test_without_a_seed_every_call_differs(model):
+    one, two = ([notes(piece) for piece in model.sample(4)] for _ in range(2))
+    assert one != two
+
+
+def test_one_z_for_all_gives_one_piece_where_nothing_is_left_to_chance(model):
+    pieces = model.sample(3, temperature=0.0, same_z=True, seed=1)
+    assert notes(pieces[0]) == notes(pieces[1]) == notes(pieces[2])
+
+
+def test_encoding_gives_a_vector_per_piece(model, windows):
+    z, mu, sigma = model.encode(windows, assert_same_length=True, seed=3)
+    assert z.shape == mu.shape == sigma.shape == (3, 4)
+    assert (sigma > 0).all()
+    again, _, _ = model.encode(windows, seed=3)
+    np.testing.assert_array_equal(z, again)
+    np.testing.assert_allclose(model.encode(windows[1:2])[1][0], mu[1], atol=1e-6)
+
+
+def test_an_interpolation_ends_where_its_pieces_are_decoded(model, windows):
+    path = model.interpolate(windows[0], windows[1], num_steps=4, temperature=0.0)
+    _, mu, _ = model.encode(windows[:2])
+    ends = model.decode(mu, temperature=0.0)
+    assert len(path) == 4
+    assert [notes(path[0]), notes(path[-1])] == [notes(end) for end in ends]
+
+
+def test_a_piece_without_an_example_is_an_error_that_says_why(model):
+    (ragtime,) = notes_io.read_music_file(TUNES / "maple-leaf-rag.mid")
+    with pytest.raises(NoExtractedExamplesError, match="time signature 2/4"):
+        model.encode([ragtime])
+
+
+def test_a_piece_of_several_examples_is_an_error_that_says_how_many(model):
+    (tune,) = notes_io.read_music_file(TUNES / "soldiers_joy.mid")
+    with pytest.raises(MultipleExtractedExamplesError, match="gives 16 examples; expected one"):
+        model.encode([tune])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"z": np.zeros((2, 3))}, r"z has shape \[2, 3\]; cat-mel_2bar_small needs \[N, 4\]"),
+        ({"z": np.zeros((2, 4)), "temperature": -1.0}, "must not be below 0"),
+        ({"z": np.zeros((2, 4)), "length": 0}, "at least 1 step"),
+        ({"z": np.zeros((2, 4)), "c_input": np.zeros((32, 3))}, "has no control"),
+    ],
+)
+def test_wrong_arguments_are_named(model, arguments, message):
+    with pytest.raises(UserError, match=message):
+        model.decode(**arguments)

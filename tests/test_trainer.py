@@ -1,0 +1,104 @@
+"""Steps: gradients clipped as configured, weights moved, nothing hidden in the model."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from music_vae import data
+from music_vae.errors import UserError
+from music_vae.lstm_models import build_model
+from music_vae.specs import Batch, HParams
+from music_vae.trainer import Trainer, clip_gradients
+
+
+@pytest.fixture(scope="module")
+def batch(tunes, tiny_config):
+    music = data.convert(data.read_note_sequences(str(tunes)), tiny_config)
+    return Batch(*map(tf.constant, next(data.evaluation_batches(music, tiny_config))))
+
+
+def test_gradients_are_scaled_to_the_largest_global_norm():
+    clipped, norm = clip_gradients([tf.constant([3.0]), tf.constant([4.0])], HParams(grad_clip=1))
+    assert float(norm) == 5
+    np.testing.assert_allclose([float(g[0]) for g in clipped], [0.6, 0.8])
+
+
+def test_small_gradients_stay_as_they_are():
+    clipped, _ = clip_gradients([tf.constant([0.3]), tf.constant([0.4])], HParams(grad_clip=1))
+    np.testing.assert_allclose([float(g[0]) for g in clipped], [0.3, 0.4])
+
+
+def test_a_global_norm_at_the_limit_zeroes_the_step():
+    hparams = HParams(grad_norm_clip_to_zero=5)
+    clipped, _ = clip_gradients([tf.constant([3.0]), tf.constant([4.0])], hparams)
+    assert [float(g[0]) for g in clipped] == [0, 0]
+
+
+def test_clipping_by_value_limits_every_element():
+    hparams = HParams(clip_mode="value", grad_clip=1)
+    clipped, norm = clip_gradients([tf.constant([3.0, -4.0, 0.5])], hparams)
+    assert clipped[0].numpy().tolist() == [1, -1, 0.5]
+    assert float(norm) == pytest.approx(np.sqrt(25.25))
+
+
+def test_every_weight_gets_a_gradient_and_moves(batch, tiny_config):
+    trainer = Trainer(build_model(tiny_config))
+    # At step 0 beta is 0; later, the divergence moves sigma's weights too.
+    trainer.step.assign(1000)
+    before = [v.numpy() for v in trainer.model.trainable_variables]
+    scalars = trainer.train_step(batch)
+    assert np.isfinite(float(scalars["loss"]))
+    assert int(trainer.step) == 1001
+    for old, variable in zip(before, trainer.model.trainable_variables, strict=True):
+        assert not np.array_equal(old, variable.numpy()), variable.path
+
+
+def test_steps_lower_the_loss(batch, tiny_config):
+    hparams = tiny_config.hparams.replace(learning_rate=0.02)
+    trainer = Trainer(build_model(tiny_config.replace(hparams=hparams)))
+    losses = [float(trainer.train_step(batch)["loss"]) for _ in range(30)]
+    assert losses[-1] < 0.7 * losses[0]
+
+
+def test_the_same_seed_repeats_a_run_and_another_does_not(batch, tiny_config):
+    def losses(seed):
+        trainer = Trainer(build_model(tiny_config), seed=seed)
+        for variable in trainer.model.trainable_variables:
+            variable.assign(tf.ones_like(variable) * 0.1)
+        return [float(trainer.train_step(batch)["loss"]) for _ in range(3)]
+
+    assert losses(1) == losses(1)
+    assert losses(1) != losses(2)
+
+
+def test_evaluation_weighs_batches_by_their_size(batch, tiny_config):
+    trainer = Trainer(build_model(tiny_config))
+    parts = [Batch(*(array[a:b] for array in batch)) for a, b in ((0, 3), (3, 8))]
+    whole = trainer.evaluate([batch], sampling_probability=0.0)
+    split = trainer.evaluate(parts, sampling_probability=0.0)
+    assert split["losses/kl_bits"] == pytest.approx(whole["losses/kl_bits"], rel=1e-5)
+    # z is drawn, so the reconstruction differs a little.
+    assert split["losses/r_loss"] == pytest.approx(whole["losses/r_loss"], rel=0.05)
+    assert 0 <= whole["metrics/accuracy"] <= 1
+
+
+def test_a_model_trained_on_its_samples_is_evaluated_on_them(batch, tiny_config):
+    trainer = Trainer(build_model(tiny_config))
+    for _ in range(30):
+        trainer.train_step(batch)
+    free = trainer.evaluate([batch])
+    assert free == trainer.evaluate([batch], sampling_probability=1.0)
+    assert free != trainer.evaluate([batch], sampling_probability=0.0)
+
+
+def test_evaluating_nothing_is_an_error(tiny_config):
+    with pytest.raises(UserError, match="no examples to evaluate"):
+        Trainer(build_model(tiny_config)).evaluate([])
+
+
+def test_longer_examples_are_cut_to_the_configs_length(batch, tiny_config):
+    config = tiny_config.replace(hparams=tiny_config.hparams.replace(max_seq_len=16))
+    trainer = Trainer(build_model(config))
+    cut = Batch(batch.inputs[:, :16], batch.targets[:, :16], batch.controls[:, :16], batch.lengths)
+    whole = trainer.evaluate([batch], sampling_probability=0.0)
+    assert whole == pytest.approx(trainer.evaluate([cut], sampling_probability=0.0))
