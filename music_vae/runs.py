@@ -169,8 +169,8 @@ def _take_step(run: Run, batch: Batch, bar: tqdm) -> None:
     loss = float(scalars["loss"])
     if not math.isfinite(loss):
         raise UserError(
-            f"the loss of step {run.step} is {loss}; training stops here and the checkpoints before "
-            "that stay. A smaller --hparams=learning_rate=... may help"
+            f"the loss of step {run.step} is {loss}; training stops here; the checkpoints before "
+            "it stay. A smaller --hparams=learning_rate=... may help"
         )
     if run.step % SUMMARY_EVERY_STEPS == 0:
         for name, value in scalars.items():

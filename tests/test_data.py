@@ -35,7 +35,7 @@ def test_music_counts_what_it_holds_and_why_the_rest_was_skipped(music):
 def test_a_record_that_is_no_note_sequence_is_named(tmp_path):
     path = tmp_path / "odd.tfrecord"
     tfrecord.write_records(path, [b"\xff\xff"])
-    with pytest.raises(UserError, match="record 1 of .*odd.tfrecord is not a NoteSequence"):
+    with pytest.raises(UserError, match=r"record 1 of .*odd\.tfrecord is not a NoteSequence"):
         list(data.read_note_sequences(str(path)))
 
 

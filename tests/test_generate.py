@@ -1,4 +1,4 @@
-"""`music_vae_generate` on a tiny run: files, names, seeds, tempo, and what it says when asked wrong."""
+"""`music_vae_generate` on a tiny run: files, names, seeds, tempo, and every wrong flag."""
 
 import re
 import subprocess
