@@ -16,12 +16,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from music_vae import notes_io, tfrecord
+from music_vae import imports, tfrecord
 from music_vae.augment import NoteSequenceAugmenter, transpose
 from music_vae.configs import Config
 from music_vae.converters.base import Converter, Example, Tensors, pad_value
 from music_vae.converters.drums import DrumsConverter
+from music_vae.converters.groove import GrooveConverter
 from music_vae.converters.melody import OneHotMelodyConverter
+from music_vae.converters.performance import MultiInstrumentPerformanceConverter
+from music_vae.converters.trio import TrioConverter
 from music_vae.errors import UserError
 from music_vae.specs import Batch
 
@@ -31,12 +34,15 @@ if TYPE_CHECKING:
 __all__ = [
     "Converter",
     "DrumsConverter",
+    "GrooveConverter",
+    "MultiInstrumentPerformanceConverter",
     "Music",
     "NoteSequenceAugmenter",
     "OneHotMelodyConverter",
     "Position",
     "Tensors",
     "TrainingBatches",
+    "TrioConverter",
     "convert",
     "evaluation_batches",
     "limit",
@@ -59,7 +65,7 @@ def read_note_sequences(examples_path: str) -> Iterator["NoteSequence"]:
     """
     from google.protobuf.message import DecodeError
 
-    note_sequence = notes_io.import_note_seq().NoteSequence
+    note_sequence = imports.import_note_seq().NoteSequence
     for path in tfrecord.expand_patterns(examples_path):
         for number, record in enumerate(tfrecord.read_records(path), start=1):
             try:
@@ -93,7 +99,7 @@ def read_tfds(name: str, split: str) -> Iterator["NoteSequence"]:
         raise UserError(
             f"the TensorFlow Dataset {name!r} ({split}) cannot be loaded: {error}"
         ) from error
-    midi_to_note_sequence = notes_io.import_note_seq().midi_to_note_sequence
+    midi_to_note_sequence = imports.import_note_seq().midi_to_note_sequence
     for example in tfds.as_numpy(dataset):
         if "midi" not in example:
             raise UserError(f"the TensorFlow Dataset {name!r} has no feature 'midi'")
@@ -129,7 +135,7 @@ class Piece:
                 return found
         if self.serialized is None:
             raise ValueError(f"no sequence was kept to transpose by {semitones}")
-        sequence = notes_io.import_note_seq().NoteSequence.FromString(self.serialized)
+        sequence = imports.import_note_seq().NoteSequence.FromString(self.serialized)
         return converter.extract(transpose(sequence, semitones)).examples
 
 

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
 
 PAD = -1
-"""The compact value of a step that is not there; its dense row is all zeros."""
+"""The compact value of a step that is not there; its dense row is all zeros.
+
+Compact floats, which may be -1 themselves, have NaN instead: see `pad_value`.
+"""
 
 
 class Example(NamedTuple):
@@ -98,7 +101,9 @@ class Converter(abc.ABC):
 
     @abc.abstractmethod
     def extract(self, sequence: "NoteSequence") -> Extraction:
-        """All examples of `sequence`, compact, equal ones of a section once, in a stable order.
+        """All examples of `sequence`, compact, in a stable order.
+
+        Melodies and drums keep equal windows of a section once; trios and grooves keep all.
 
         The sequence is not changed. Music that cannot be represented is counted in `skipped` under
         a short reason; nothing is raised for it.
@@ -143,6 +148,14 @@ class Converter(abc.ABC):
         del sequence
         return 0, 0
 
+    def corrupt(self, example: Example, rng: np.random.Generator) -> Example:
+        """The example as a model should see it this time in training; itself by default.
+
+        Drawn anew in every epoch; outputs and length stay as they are.
+        """
+        del rng
+        return example
+
     def for_inference(self) -> "Converter":
         """The converter to use on music that was not recorded for training; itself by default."""
         return self
@@ -163,6 +176,11 @@ class Converter(abc.ABC):
             lengths=[e.length for e in examples],
             skipped=extraction.skipped,
         )
+
+
+def pad_value(dtype: np.dtype) -> float:
+    """What stands in compact arrays of `dtype` for a step that is not there: NaN or `PAD`."""
+    return np.nan if np.issubdtype(dtype, np.floating) else PAD
 
 
 def one_hot(indices: np.ndarray, depth: int) -> np.ndarray:

@@ -6,6 +6,7 @@ array as input and output (Roberts et al. 2018, section 5.1).
 """
 
 import dataclasses
+import itertools
 from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from music_vae.constants import (
     PIANO_MIN_PITCH,
 )
 from music_vae.converters.base import Converter, Example, Extraction, one_hot
+from music_vae.converters.controls import Harmony, HarmonyTrack, check_chord_encoding
 from music_vae.converters.extract import (
     bars,
     check_grid,
@@ -28,7 +30,6 @@ from music_vae.converters.extract import (
     pad_to,
     quantise,
     sections,
-    unique,
     windows,
 )
 from music_vae.errors import UserError
@@ -64,12 +65,13 @@ class OneHotMelodyConverter(Converter):
         `extract` returns all.
       presplit_on_time_changes: Whether a piece is cut where its metre or tempo changes; else such
         a piece is skipped.
-      chord_encoding: Must be None: chords are not supported yet.
-      condition_on_key: Must be False: keys are not supported yet.
-      dedupe_event_lists: Whether equal windows of a section are kept once.
+      chord_encoding: "triad" (or note_seq's TriadChordOneHotEncoding, which becomes that) for the
+        chord of every step as controls; None: no chords. See `controls`.
+      condition_on_key: Whether the key of every step is a control.
+      dedupe_event_lists: Whether equal windows of a section, with equal controls, are kept once.
 
     Raises:
-      UserError: For a setting that is impossible or not supported.
+      UserError: For a setting that is impossible.
     """
 
     min_pitch: int = PIANO_MIN_PITCH
@@ -108,10 +110,7 @@ class OneHotMelodyConverter(Converter):
             gap_bars=self.gap_bars,
             max_tensors_per_notesequence=self.max_tensors_per_notesequence,
         )
-        if self.chord_encoding is not None:
-            raise UserError("chords are not supported yet")
-        if self.condition_on_key:
-            raise UserError("keys are not supported yet")
+        object.__setattr__(self, "chord_encoding", check_chord_encoding(self.chord_encoding))
 
     @property
     def steps_per_bar(self) -> int:
@@ -127,6 +126,16 @@ class OneHotMelodyConverter(Converter):
     def input_depth(self) -> int:
         """As `output_depth`."""
         return self.output_depth
+
+    @property
+    def harmony(self) -> Harmony:
+        """What the controls say."""
+        return Harmony(chords=self.chord_encoding is not None, keys=self.condition_on_key)
+
+    @property
+    def control_depth(self) -> int:
+        """49 columns for chords and 12 for keys, in this order."""
+        return self.harmony.depth
 
     @property
     def end_token(self) -> int | None:
@@ -149,8 +158,7 @@ class OneHotMelodyConverter(Converter):
                 quarters_per_bar=self.quarters_per_bar,
             )
             if quantised is not None:
-                tokens = self._windows(quantised, found.skipped)
-                found.examples += [self._example(t) for t in tokens]
+                found.examples += self._examples(quantised, found.skipped)
         if not found.examples and not found.skipped:
             found.skipped["no melody"] += 1
         return found
@@ -174,8 +182,8 @@ class OneHotMelodyConverter(Converter):
             del section.notes[:]
             section.notes.extend(kept)
 
-    def _windows(self, quantised: "NoteSequence", skipped: Counter[str]) -> list[np.ndarray]:
-        """Token arrays `[T]` of one section, end tokens not yet added."""
+    def _examples(self, quantised: "NoteSequence", skipped: Counter[str]) -> list[Example]:
+        """The examples of one section."""
         lines = melodies(
             quantised,
             skipped,
@@ -183,25 +191,55 @@ class OneHotMelodyConverter(Converter):
             max_bars=self.max_bars,
             skip_polyphony=self.skip_polyphony,
         )
-        found: list[np.ndarray] = []
+        track = None
+        if lines and self.control_depth:
+            track = self.harmony.read(quantised, skipped)
+            if track is None:
+                return []
+        found = []
         for line in lines:
             if self.pad_to_total_time:
                 pad_to(line, quantised.total_quantized_steps)
-            events = np.fromiter(line, np.int16, len(line))
-            tokens = np.where(events < 0, events, events - self.min_pitch) + FIRST_PITCH
-            if self.slice_bars is None:
-                found.append(tokens)
-                continue
-            cut = windows(tokens, self.slice_bars * self.steps_per_bar, self.steps_per_bar)
-            if not len(cut):
-                skipped[f"melody shorter than {bars(self.slice_bars)}"] += 1
-            found.extend(_without_leading_note_off(cut))
-        return unique(found) if self.dedupe_event_lists else found
+            cut = self._windows(np.fromiter(line, np.int16, len(line)), skipped)
+            for start, tokens in zip(self._starts(line.start_step), cut, strict=False):
+                harmony = None if track is None else track.at(start + np.arange(len(tokens)))
+                found.append((tokens, harmony))
+        if self.dedupe_event_lists:
+            found = _unique(found)
+        examples = (self._example(tokens, harmony, track, skipped) for tokens, harmony in found)
+        return [example for example in examples if example is not None]
 
-    def _example(self, tokens: np.ndarray) -> Example:
+    def _starts(self, first_step: int) -> Iterable[int]:
+        """The steps at which the windows of a melody start."""
+        return itertools.count(first_step, self.steps_per_bar)
+
+    def _windows(self, events: np.ndarray, skipped: Counter[str]) -> Iterable[np.ndarray]:
+        """Token arrays `[T]`, end tokens not yet added, of the events of one melody."""
+        tokens = np.where(events < 0, events, events - self.min_pitch) + FIRST_PITCH
+        if self.slice_bars is None:
+            return [tokens]
+        cut = windows(tokens, self.slice_bars * self.steps_per_bar, self.steps_per_bar)
+        if not len(cut):
+            skipped[f"melody shorter than {bars(self.slice_bars)}"] += 1
+        return _without_leading_note_off(cut)
+
+    def _example(
+        self,
+        tokens: np.ndarray,
+        harmony: np.ndarray | None,
+        track: HarmonyTrack | None,
+        skipped: Counter[str],
+    ) -> Example | None:
+        controls = None
+        if track is not None and harmony is not None:
+            controls = track.encode(harmony, skipped)
+            if controls is None:
+                return None
         if self.end_token is not None:
             tokens = np.append(tokens, np.int16(self.end_token))
-        return Example(tokens, tokens, None, np.array(len(tokens), np.int32))
+            if controls is not None:  # an end that the controls told would not be learnt
+                controls = np.concatenate([controls, controls[-1:]])
+        return Example(tokens, tokens, controls, np.array(len(tokens), np.int32))
 
     def dense_inputs(self, inputs: np.ndarray) -> np.ndarray:
         """Tokens `[..., T]` to boolean one-hot `[..., T, input_depth]`; `PAD` to zeros."""
@@ -211,15 +249,29 @@ class OneHotMelodyConverter(Converter):
         """As `dense_inputs`."""
         return one_hot(outputs, self.output_depth)
 
+    def dense_controls(self, controls: np.ndarray) -> np.ndarray:
+        """Compact controls to boolean `[..., T, control_depth]`; `PAD` to zeros."""
+        if not self.control_depth:
+            return super().dense_controls(controls)
+        return self.harmony.dense(controls)
+
     def from_tensors(self, samples: Any, controls: Any = None) -> list["NoteSequence"]:
         """Decodes one-hot arrays or class scores `[T, output_depth]`, up to the first end token.
 
-        Every sequence is at 120 quarter notes a minute, on instrument 0 and program 0.
-        """
-        del controls  # this converter has none
-        return [self._sequence(np.argmax(sample, axis=-1)) for sample in samples]
+        Every sequence is at 120 quarter notes a minute, on instrument 0 and program 0. Controls
+        become chord symbols and key signatures where they change.
 
-    def _sequence(self, tokens: np.ndarray) -> "NoteSequence":
+        Raises:
+          UserError: If controls are given whose depth is not `control_depth`.
+        """
+        if controls is None or not self.control_depth:
+            return [self._sequence(np.argmax(sample, axis=-1)) for sample in samples]
+        return [
+            self._sequence(np.argmax(sample, axis=-1), told)
+            for sample, told in zip(samples, controls, strict=True)
+        ]
+
+    def _sequence(self, tokens: np.ndarray, controls: np.ndarray | None = None) -> "NoteSequence":
         from note_seq import Melody
 
         if self.end_token is not None:
@@ -231,7 +283,12 @@ class OneHotMelodyConverter(Converter):
             steps_per_bar=self.steps_per_bar,
             steps_per_quarter=self.steps_per_quarter,
         )
-        return melody.to_sequence(velocity=OUTPUT_VELOCITY, qpm=DEFAULT_QPM)
+        sequence = melody.to_sequence(velocity=OUTPUT_VELOCITY, qpm=DEFAULT_QPM)
+        if controls is None:
+            return sequence
+        step_s = 60 / DEFAULT_QPM / self.steps_per_quarter
+        times_s = [step * step_s for step in range(len(tokens))]
+        return self.harmony.annotate(sequence, controls, times_s)
 
     def transpose(self, example: Example, semitones: int) -> Example | None:
         """The example with every pitch moved, or None where one would leave the pitch range."""
@@ -245,7 +302,10 @@ class OneHotMelodyConverter(Converter):
             return None
         transposed = tokens.copy()
         transposed[pitched] = moved
-        return example._replace(inputs=transposed, outputs=transposed)
+        controls = example.controls
+        if controls is not None:
+            controls = self.harmony.transpose(controls, semitones)
+        return example._replace(inputs=transposed, outputs=transposed, controls=controls)
 
     def transposable_range(self, sequence: "NoteSequence") -> tuple[int, int]:
         """Semitones down (0 or less) and up for which no note enters or leaves the pitch range."""
@@ -256,6 +316,10 @@ class OneHotMelodyConverter(Converter):
             self.pad_to_total_time and sequence.total_time != last_end
         ):
             return 0, 0
+        if self.control_depth and (
+            sequence.total_time != last_end or not self.harmony.is_written_throughout(sequence)
+        ):
+            return 0, 0  # harmony is inferred from the transposed notes, and ties fall otherwise
         low, high = -limit, limit
         programs = None if self.valid_programs is None else frozenset(self.valid_programs)
         for pitch, program in {(n.pitch, n.program) for n in sequence.notes if not n.is_drum}:
@@ -270,6 +334,18 @@ class OneHotMelodyConverter(Converter):
             else:
                 low, high = max(low, self.min_pitch - pitch), min(high, self.max_pitch - pitch)
         return low, high
+
+
+_Window = tuple[np.ndarray, np.ndarray | None]  # tokens and harmony
+
+
+def _unique(found: Iterable[_Window]) -> list[_Window]:
+    """The windows without repetitions, in the order in which they first appear."""
+    seen: dict[tuple[bytes, bytes], _Window] = {}
+    for tokens, harmony in found:
+        key = tokens.tobytes(), b"" if harmony is None else harmony.tobytes()
+        seen.setdefault(key, (tokens, harmony))
+    return list(seen.values())
 
 
 def _without_leading_note_off(tokens: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ import sys
 import numpy as np
 import pytest
 
-from music_vae.converters.base import PAD, bit_masks, bits, one_hot
+from music_vae.converters.base import PAD, bit_masks, bits, one_hot, pad_value
 from music_vae.converters.melody import OneHotMelodyConverter
 
 
@@ -23,6 +23,17 @@ def test_the_lowest_bit_of_a_mask_is_the_first_column():
 
 def test_bits_of_padding_are_zero():
     np.testing.assert_array_equal(bits(np.array([PAD]), 3), [[0, 0, 0]])
+
+
+def test_padding_of_numbers_that_may_be_minus_one_is_nan():
+    assert np.isnan(pad_value(np.dtype(np.float32)))
+    assert pad_value(np.dtype(np.int16)) == PAD
+
+
+def test_an_example_is_trained_on_as_it_stands_unless_a_converter_says_otherwise(piece):
+    converter = OneHotMelodyConverter()
+    (example,) = converter.extract(piece([(60, 0, 4)])).examples
+    assert converter.corrupt(example, np.random.default_rng(0)) is example
 
 
 @pytest.mark.parametrize("dtype", [bool, np.float32, np.int64])
@@ -53,7 +64,7 @@ def test_to_tensors_is_extract_made_dense(piece):
         assert tensors.lengths[i].dtype == np.int32
 
 
-@pytest.mark.parametrize("module", ["base", "extract", "melody", "drums"])
+@pytest.mark.parametrize("module", ["base", "extract", "melody", "drums", "trio", "groove"])
 def test_importing_a_converter_loads_neither_note_seq_nor_tensorflow(module):
     code = (
         f"import sys, music_vae.converters.{module}\n"

@@ -18,6 +18,9 @@ OFF = 1
 ONE_BAR = OneHotMelodyConverter(slice_bars=1)
 TWO_BARS = OneHotMelodyConverter(slice_bars=2, max_bars=100, valid_programs=MELODY_PROGRAMS)
 WHOLE = OneHotMelodyConverter()
+CHORDS = OneHotMelodyConverter(slice_bars=1, chord_encoding="triad")
+KEYS = OneHotMelodyConverter(slice_bars=1, condition_on_key=True)
+BOTH = OneHotMelodyConverter(slice_bars=1, chord_encoding="triad", condition_on_key=True)
 
 
 def tune(name):
@@ -125,6 +128,140 @@ class TestExtract:
         for presplit in (False, True):
             OneHotMelodyConverter(presplit_on_time_changes=presplit).extract(sequence)
         assert sequence.SerializeToString(deterministic=True) == before
+
+
+@pytest.fixture
+def song(piece):
+    """A function that makes a piece of notes with chord symbols and keys (what, step)."""
+
+    def make(notes, chords=(), keys=(), **kwargs):
+        sequence = piece(notes, **kwargs)
+        for text, step in chords:
+            sequence.text_annotations.add(text=text, time=step * 0.125, annotation_type=1)
+        for key, step in keys:
+            sequence.key_signatures.add(key=key, time=step * 0.125)
+        return sequence
+
+    return make
+
+
+class TestControls:
+    N_C, C, G, A_MINOR = 0, 1, 8, 22
+
+    def test_the_depth_is_that_of_chords_and_keys_together(self):
+        assert [c.control_depth for c in (ONE_BAR, CHORDS, KEYS, BOTH)] == [0, 49, 12, 61]
+
+    def test_there_is_a_chord_at_every_step(self, song):
+        (example,) = CHORDS.extract(song([(60, 0, 16)], [("Am", 2), ("G7", 8)])).examples
+        expected = [self.N_C] * 2 + [self.A_MINOR] * 6 + [self.G] * 8
+        assert example.controls.tolist() == expected
+        assert example.controls.dtype == np.int16
+        assert CHORDS.dense_controls(example.controls).shape == (16, 49)
+
+    def test_there_is_a_key_at_every_step(self, song):
+        (example,) = KEYS.extract(song([(60, 0, 16)], keys=[(0, 0), (7, 8)])).examples
+        assert example.controls.tolist() == [0] * 8 + [7] * 8
+
+    def test_chord_and_key_are_two_columns(self, song):
+        (example,) = BOTH.extract(song([(60, 0, 16)], [("C", 0)], [(7, 0)])).examples
+        assert example.controls.tolist() == [[self.C, 7]] * 16
+        assert np.flatnonzero(BOTH.dense_controls(example.controls)[0]).tolist() == [1, 49 + 7]
+
+    def test_windows_are_cut_with_their_chords(self, song):
+        sequence = song([(60, 0, 16), (62, 16, 16)], [("C", 0), ("G", 20)])
+        first, second = CHORDS.extract(sequence).examples
+        assert first.controls.tolist() == [self.C] * 16
+        assert second.controls.tolist() == [self.C] * 4 + [self.G] * 12
+
+    def test_the_chords_of_a_later_melody_are_those_at_its_time(self, song):
+        sequence = song([(60, 0, 4), (62, 36, 8)], [("C", 0), ("G", 40)])
+        _, second = CHORDS.extract(sequence).examples
+        assert second.controls.tolist() == [self.C] * 8 + [self.G] * 8
+
+    def test_the_last_chord_lasts_to_the_bar_line(self, song):
+        (example,) = CHORDS.extract(song([(60, 0, 8)], [("C", 0), ("G", 6)])).examples
+        assert example.controls.tolist() == [self.C] * 6 + [self.G] * 10
+
+    def test_equal_windows_with_other_chords_are_both_kept(self, song):
+        notes = [(60, 0, 16), (60, 16, 16), (60, 32, 16)]
+        sequence = song(notes, [("C", 0), ("G", 16), ("C", 32)])
+        assert len(tokens(CHORDS, sequence)) == 2
+        assert len(tokens(ONE_BAR, sequence)) == 1
+
+    def test_the_end_token_repeats_the_last_control(self, song):
+        converter = dataclasses.replace(BOTH, add_end_token=True)
+        (example,) = converter.extract(song([(60, 0, 16)], [("C", 0)], [(7, 0)])).examples
+        assert example.outputs[-1] == converter.end_token
+        assert example.controls.tolist() == [[self.C, 7]] * 17
+
+    def test_a_melody_padded_to_the_piece_has_the_chords_of_the_piece(self, song):
+        converter = OneHotMelodyConverter(pad_to_total_time=True, chord_encoding="triad")
+        (example,) = converter.extract(song([(60, 20, 4)], [("C", 0), ("G", 16)])).examples
+        assert example.controls.tolist() == [self.C] * 16 + [self.G] * 8
+
+    def test_chords_are_inferred_where_none_is_written(self, song):
+        sequence = song([(60, 0, 4), (64, 4, 4), (60, 8, 4), (67, 12, 4)])
+        (example,) = BOTH.extract(sequence).examples
+        assert example.controls.tolist() == [[self.C, 0]] * 16
+
+    def test_a_window_with_a_chord_that_is_no_triad_is_skipped(self, song):
+        sequence = song([(60, 0, 16), (62, 16, 16)], [("C", 0), ("Gsus4", 20)])
+        found = CHORDS.extract(sequence)
+        assert [e.outputs.tolist() for e in found.examples] == [bar((0, C4))]
+        assert found.skipped == {"the chord 'Gsus4' is not a triad": 1}
+
+    def test_chords_without_a_key_are_skipped_where_both_are_wanted(self, song):
+        reason = {"chord symbols but no key signature": 1}
+        assert skipped(BOTH, song([(60, 0, 16)], [("C", 0)])) == reason
+
+    def test_they_are_decoded_to_symbols_and_signatures(self, song):
+        chords, keys = [("Bdim", 0), ("Em", 8)], [(7, 0), (4, 12)]
+        sequence = song([(60, 0, 16)], chords, keys)
+        for converter in (CHORDS, KEYS, BOTH):
+            tensors = converter.to_tensors(sequence)
+            (decoded,) = converter.from_tensors(tensors.outputs, tensors.controls)
+            symbols = [(a.text, a.time * 8) for a in decoded.text_annotations]
+            assert symbols == (chords if converter.chord_encoding else [])
+            signatures = [(k.key, k.time * 8) for k in decoded.key_signatures]
+            assert signatures == (keys if converter.condition_on_key else [])
+
+    def test_nothing_is_written_after_the_end_token(self, song):
+        converter = dataclasses.replace(CHORDS, add_end_token=True, slice_bars=None)
+        sample = converter.dense_outputs(np.array([C4, 0, 90, 0]))
+        told = converter.dense_controls(np.array([self.C, self.C, self.G, self.G]))
+        (decoded,) = converter.from_tensors([sample], [told])
+        assert [a.text for a in decoded.text_annotations] == ["C"]
+
+    def test_samples_without_controls_are_decoded_too(self):
+        (decoded,) = BOTH.from_tensors([BOTH.dense_outputs(np.array(bar((0, C4))))])
+        assert not decoded.text_annotations
+
+    def test_controls_of_another_depth_are_refused(self):
+        sample = CHORDS.dense_outputs(np.array(bar((0, C4))))
+        with pytest.raises(UserError, match=r"shape \[steps, 49\]"):
+            CHORDS.from_tensors([sample], [np.zeros((16, 61))])
+
+    def test_written_harmony_is_transposed_with_the_notes(self, song):
+        from note_seq import sequences_lib
+
+        notes = [(60, 0, 16), (62, 16, 16), (64, 32, 10)]
+        sequence = song(notes, [("C#m7", 0), ("Db", 20), ("N.C.", 41)], [(11, 0)])
+        examples = BOTH.extract(sequence).examples
+        assert BOTH.transposable_range(sequence) == (-39, 44)
+        for k in range(-6, 7):
+            transposed, _ = sequences_lib.transpose_note_sequence(sequence, k)
+            short_cut = [BOTH.transpose(example, k) for example in examples]
+            converted = BOTH.extract(transposed).examples
+            for name in ("outputs", "controls"):
+                assert [getattr(e, name).tolist() for e in short_cut] == [
+                    getattr(e, name).tolist() for e in converted
+                ]
+
+    def test_inferred_harmony_allows_no_short_cut(self, song):
+        assert CHORDS.transposable_range(song([(60, 0, 16)])) == (0, 0)
+        assert BOTH.transposable_range(song([(60, 0, 16)], [("C", 0)])) == (0, 0)
+        late = song([(60, 0, 16)], [("C", 0)], total_steps=20)
+        assert CHORDS.transposable_range(late) == (0, 0)
 
 
 class TestSkipped:
@@ -317,6 +454,15 @@ class TestSettings:
         assert OneHotMelodyConverter(**read) == TWO_BARS
         assert hash(OneHotMelodyConverter(**read)) == hash(TWO_BARS)
 
+    def test_settings_with_chords_survive_json(self):
+        import note_seq
+
+        encoding = note_seq.TriadChordOneHotEncoding()
+        converter = OneHotMelodyConverter(chord_encoding=encoding)
+        read = json.loads(json.dumps(dataclasses.asdict(converter)))
+        assert read["chord_encoding"] == "triad"
+        assert OneHotMelodyConverter(**read) == converter
+
     @pytest.mark.parametrize(
         ("wrong", "message"),
         [
@@ -326,8 +472,7 @@ class TestSettings:
             ({"valid_programs": [128]}, "from 0 to 127"),
             ({"valid_programs": []}, "from 0 to 127"),
             ({"slice_bars": 0}, "slice_bars must be"),
-            ({"chord_encoding": "triads"}, "chords are not supported yet"),
-            ({"condition_on_key": True}, "keys are not supported yet"),
+            ({"chord_encoding": "triads"}, "must be 'triad' or None"),
         ],
     )
     def test_an_impossible_setting_is_refused(self, wrong, message):

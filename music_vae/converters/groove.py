@@ -1,0 +1,426 @@
+"""Grooves: drums as they are played, with how loud and how late or early every hit is.
+
+At every step each drum class has three numbers: hit (0 or 1), velocity (0 to 1) and offset (-1 to
+1, in half steps; positive is early). What the encoder hears can be poorer than what the decoder
+should produce: taps on one drum, no dynamics, some instruments missing, some notes dropped. The
+model then learns to fill in the rest (Gillick et al. 2019).
+
+The compact form has these numbers as float32 (float64 where they go into bins), `[T, 3 * drums]`:
+all hits, all velocities, all offsets. With `split_instruments` a step is one drum alone,
+`[T * drums, 3]`.
+"""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from music_vae.constants import DEFAULT_QPM, MAX_MIDI_PITCH, MIN_MIDI_PITCH
+from music_vae.converters.base import PAD, Converter, Example, Extraction, one_hot
+from music_vae.converters.extract import bars, check_grid, quantise, sections, windows
+from music_vae.errors import UserError
+
+if TYPE_CHECKING:
+    from note_seq.protobuf.music_pb2 import NoteSequence
+
+# The same nine drums, in the same order, as `constants.REDUCED_DRUM_PITCH_CLASSES`, but with the
+# pitches that the Roland TD-11 sends on which the Groove MIDI Dataset was played (Gillick et al.
+# 2019). The first pitch of a class is the one it is decoded to.
+ROLAND_DRUM_PITCH_CLASSES: tuple[tuple[int, ...], ...] = (
+    (36,),
+    (38, 37, 40),
+    (42, 22, 44),
+    (46, 26),
+    (43, 58),
+    (47, 45),
+    (50, 48),
+    (49, 52, 55, 57),
+    (51, 53, 59),
+)
+
+HIT, VELOCITY, OFFSET = 0, 1, 2
+"""The three numbers of a drum at a step."""
+
+TAP_CLASS = 3  # the open hi-hat, on which published models hear taps
+MAX_VELOCITY = 127
+HALF_STEPS = 2  # in a step: the unit of offsets
+DRUMS_INSTRUMENT = 9  # MIDI's tenth channel
+LEAST_DROPOUT = 0.2  # of the drawn probability, for the loudest notes
+LAST_BIN_MARGIN = 0.0001  # by which the last edge of bins lies above the largest value
+
+
+@dataclasses.dataclass(frozen=True)
+class GrooveConverter(Converter):
+    """Drums with velocities and timing; see the module.
+
+    A piece is one groove from its beginning, padded with silence to a bar line. Of several notes of
+    a class at a step the loudest counts. Equal windows are not merged.
+
+    Attributes:
+      split_bars: Length of an example in bars; None: whole grooves.
+      steps_per_quarter: Steps in a quarter note.
+      quarters_per_bar: Quarter notes in a bar; music in other metres is skipped.
+      max_tensors_per_notesequence: How many examples of a sequence to use (see `data.limit`);
+        `extract` returns all.
+      pitch_classes: The MIDI pitches of every class. A class is decoded to its first pitch; other
+        pitches are left out. None: `ROLAND_DRUM_PITCH_CLASSES`.
+      inference_pitch_classes: The pitch classes of `for_inference`; None: the same.
+      humanize: Inputs without velocities and offsets.
+      tapify: Inputs with all drums as one, the open hi-hat, the loudest at each step.
+      add_instruments: Indices of the classes that inputs lack; None: none.
+      num_velocity_bins: Velocities as one-hot of so many bins; None: as numbers.
+      num_offset_bins: Offsets as one-hot of so many bins; None: as numbers.
+      split_instruments: A step for each drum, so that examples are longer by the number of
+        classes; controls then say whose turn it is.
+      hop_size: Steps from one window to the next; None: windows do not overlap.
+      hits_as_controls: Whether controls say what is hit.
+      fixed_velocities: Inputs without velocities.
+      max_note_dropout_probability: `corrupt` drops notes from the inputs, in every example with a
+        probability between 0 and this, soft notes more often. None: never.
+
+    Raises:
+      UserError: For a setting that is impossible.
+    """
+
+    split_bars: int | None = None
+    steps_per_quarter: int = 4
+    quarters_per_bar: int = 4
+    max_tensors_per_notesequence: int | None = 8
+    pitch_classes: tuple[tuple[int, ...], ...] = ROLAND_DRUM_PITCH_CLASSES
+    inference_pitch_classes: tuple[tuple[int, ...], ...] | None = None
+    humanize: bool = False
+    tapify: bool = False
+    add_instruments: tuple[int, ...] | None = None
+    num_velocity_bins: int | None = None
+    num_offset_bins: int | None = None
+    split_instruments: bool = False
+    hop_size: int | None = None
+    hits_as_controls: bool = False
+    fixed_velocities: bool = False
+    max_note_dropout_probability: float | None = None
+
+    def __post_init__(self) -> None:
+        classes: Iterable[Iterable[int]] = self.pitch_classes or ROLAND_DRUM_PITCH_CLASSES
+        inference: Iterable[Iterable[int]] = self.inference_pitch_classes or classes
+        object.__setattr__(self, "pitch_classes", _frozen_classes("pitch_classes", classes))
+        object.__setattr__(
+            self,
+            "inference_pitch_classes",
+            _frozen_classes("inference_pitch_classes", inference, len(self.pitch_classes)),
+        )
+        if self.add_instruments is not None:
+            object.__setattr__(self, "add_instruments", tuple(self.add_instruments))
+        check_grid(
+            steps_per_quarter=self.steps_per_quarter,
+            quarters_per_bar=self.quarters_per_bar,
+            max_bars=None,
+            slice_bars=None,
+            gap_bars=None,
+            max_tensors_per_notesequence=self.max_tensors_per_notesequence,
+        )
+        self._check()
+
+    def _check(self) -> None:
+        for name, least in (
+            ("split_bars", 1),
+            ("hop_size", 1),
+            ("num_velocity_bins", 2),
+            ("num_offset_bins", 2),
+        ):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, int) or value < least):
+                raise UserError(f"{name} must be a whole number from {least} on, not {value!r}")
+        if (self.num_velocity_bins is None) != (self.num_offset_bins is None):
+            raise UserError("num_velocity_bins and num_offset_bins go together: give both or none")
+        if self.hop_size is not None and self.split_bars is None:
+            raise UserError(f"hop_size={self.hop_size} needs split_bars, the length of a window")
+        last = self.num_drums - 1
+        if not all(0 <= drum <= last for drum in self.add_instruments or ()):
+            raise UserError(f"add_instruments={self.add_instruments} must be from 0 to {last}")
+        if self.tapify and last < TAP_CLASS:
+            raise UserError(f"tapify needs {TAP_CLASS + 1} pitch classes, not {self.num_drums}")
+        most = self.max_note_dropout_probability
+        if most is not None and not 0 <= most <= 1:
+            raise UserError(f"max_note_dropout_probability must be from 0 to 1, not {most!r}")
+
+    @property
+    def num_drums(self) -> int:
+        """Number of drum classes."""
+        return len(self.pitch_classes)
+
+    @property
+    def steps_per_bar(self) -> int:
+        """Steps in a bar, whatever `split_instruments`."""
+        return self.steps_per_quarter * self.quarters_per_bar
+
+    @property
+    def _drums_per_row(self) -> int:
+        return 1 if self.split_instruments else self.num_drums
+
+    @property
+    def _widths(self) -> tuple[int, int, int]:
+        """Columns of all hits, of all velocities and of all offsets in a dense row."""
+        drums = self._drums_per_row
+        return drums, drums * (self.num_velocity_bins or 1), drums * (self.num_offset_bins or 1)
+
+    @property
+    def output_depth(self) -> int:
+        """Columns of the hits, velocities and offsets of a step."""
+        return sum(self._widths)
+
+    @property
+    def input_depth(self) -> int:
+        """As `output_depth`."""
+        return self.output_depth
+
+    @property
+    def control_depth(self) -> int:
+        """Columns that say what is hit, and then whose turn it is."""
+        hits = self._drums_per_row if self.hits_as_controls else 0
+        return hits + (self.num_drums if self.split_instruments else 0)
+
+    def for_inference(self) -> "GrooveConverter":
+        """The converter with the inference pitch classes, and without dropped notes."""
+        return dataclasses.replace(
+            self,
+            pitch_classes=self.inference_pitch_classes or self.pitch_classes,
+            max_note_dropout_probability=None,
+        )
+
+    # -- From notes to compact examples -----------------------------------------------------------
+
+    def extract(self, sequence: "NoteSequence") -> Extraction:
+        """All windows of the groove, in order of time; controls are int8 0 and 1.
+
+        Inputs are never corrupted here: see `corrupt`.
+        """
+        found = Extraction()
+        for whole in sections(sequence, found.skipped, split_on_time_changes=False):
+            quantised = quantise(
+                whole,
+                found.skipped,
+                steps_per_quarter=self.steps_per_quarter,
+                quarters_per_bar=self.quarters_per_bar,
+            )
+            if quantised is not None:
+                grid = self._grid(quantised, found.skipped)
+                found.examples += [self._example(part) for part in self._cut(grid, found.skipped)]
+        return found
+
+    def _grid(self, quantised: "NoteSequence", skipped: Counter[str]) -> np.ndarray:
+        """Numbers `[T, 3, drums]` up to the bar line after the last hit; T is 0 without hits."""
+        class_of = {p: drum for drum, pitches in enumerate(self.pitch_classes) for p in pitches}
+        loudest: dict[tuple[int, int], NoteSequence.Note] = {}
+        num_steps = 0
+        for note in _drum_notes(quantised, frozenset(class_of), skipped):
+            key = note.quantized_start_step, class_of[note.pitch]
+            num_steps = max(num_steps, key[0] + 1)
+            if key not in loudest or note.velocity > loudest[key].velocity:
+                loudest[key] = note
+        num_bars = -(-num_steps // self.steps_per_bar)
+        # Rounded to float32, a hit almost half a step late would change into the bin of -1.
+        dtype = np.float32 if self.num_offset_bins is None else np.float64
+        grid = np.zeros((num_bars * self.steps_per_bar, 3, self.num_drums), dtype)
+        step_s = 60 / quantised.tempos[0].qpm / self.steps_per_quarter
+        for (step, drum), note in loudest.items():
+            early = (step_s * step - note.start_time) / step_s * HALF_STEPS
+            grid[step, :, drum] = 1, note.velocity / MAX_VELOCITY, early
+        return grid
+
+    def _cut(self, grid: np.ndarray, skipped: Counter[str]) -> list[np.ndarray]:
+        """The windows of a groove `[T, 3, drums]`."""
+        if not len(grid):
+            return []
+        if self.split_bars is None:
+            return [grid]
+        size = self.split_bars * self.steps_per_bar
+        cut = windows(np.arange(len(grid)), size, self.hop_size or size)
+        if not len(cut):
+            skipped[f"groove shorter than {bars(self.split_bars)}"] += 1
+        return [grid[steps] for steps in cut]
+
+    def _example(self, grid: np.ndarray) -> Example:
+        outputs, inputs = self._rows(grid), self._rows(self._heard(grid))
+        if np.array_equal(inputs, outputs):
+            inputs = outputs
+        controls = []
+        if self.hits_as_controls:
+            controls.append(outputs[:, : self._drums_per_row])
+        if self.split_instruments:
+            controls.append(np.tile(np.eye(self.num_drums), (len(grid), 1)))
+        told = np.concatenate(controls, axis=-1).astype(np.int8) if controls else None
+        return Example(inputs, outputs, told, np.array(len(outputs), np.int32))
+
+    def _rows(self, grid: np.ndarray) -> np.ndarray:
+        """A grid `[T, 3, drums]` to compact rows; `_unrows` is its inverse."""
+        if self.split_instruments:
+            return grid.swapaxes(1, 2).reshape(-1, 3)
+        return grid.reshape(len(grid), -1)
+
+    def _unrows(self, rows: np.ndarray) -> np.ndarray:
+        if self.split_instruments:
+            return rows.reshape(-1, self.num_drums, 3).swapaxes(1, 2)
+        return rows.reshape(len(rows), 3, -1)
+
+    def _heard(self, grid: np.ndarray) -> np.ndarray:
+        """What the encoder hears of a grid `[T, 3, drums]`: a copy."""
+        heard = grid.copy()
+        if self.tapify:
+            loudest = np.argmax(grid[:, VELOCITY], axis=1)
+            heard[:] = 0
+            heard[:, :, TAP_CLASS] = grid[np.arange(len(grid)), :, loudest]
+        if self.humanize:
+            heard[:, (VELOCITY, OFFSET)] = 0
+        if self.fixed_velocities:
+            heard[:, VELOCITY] = 0
+        if self.add_instruments:
+            heard[:, :, self.add_instruments] = 0
+        return heard
+
+    def corrupt(self, example: Example, rng: np.random.Generator) -> Example:
+        """The example with some notes missing from its inputs, for training; drawn anew each time.
+
+        A note of velocity v is dropped with probability p * max(0.2, 1 - v), p uniform between 0
+        and `max_note_dropout_probability` (Gillick et al. 2019). Outputs and controls stay.
+        """
+        if self.max_note_dropout_probability is None:
+            return example
+        grid = self._unrows(example.outputs)
+        probability = rng.uniform(0, self.max_note_dropout_probability)
+        velocities = grid[:, VELOCITY]
+        dropped = rng.random(velocities.shape) < probability * np.maximum(
+            LEAST_DROPOUT, 1 - velocities
+        )
+        kept = np.where(dropped[:, None], grid.dtype.type(0), grid)
+        return example._replace(inputs=self._rows(self._heard(kept)))
+
+    # -- Compact rows to dense rows and back to notes ---------------------------------------------
+
+    def dense_inputs(self, inputs: np.ndarray) -> np.ndarray:
+        """Rows `[..., T, 3 * drums]` to float32 `[..., T, input_depth]`; NaN steps become zeros."""
+        if self.num_velocity_bins is None or self.num_offset_bins is None:
+            return np.nan_to_num(inputs)
+        hits, velocities, offsets = np.split(inputs, 3, axis=-1)
+        parts = (
+            np.nan_to_num(hits),
+            _binned(velocities, 0, 1, self.num_velocity_bins),
+            _binned(offsets, -1, 1, self.num_offset_bins),
+        )
+        return np.concatenate(parts, axis=-1, dtype=np.float32)
+
+    def dense_outputs(self, outputs: np.ndarray) -> np.ndarray:
+        """As `dense_inputs`."""
+        return self.dense_inputs(outputs)
+
+    def dense_controls(self, controls: np.ndarray) -> np.ndarray:
+        """Controls `[..., T, control_depth]` to booleans; `PAD` steps become zeros."""
+        return controls > 0
+
+    def from_tensors(self, samples: Any, controls: Any = None) -> list["NoteSequence"]:
+        """Decodes dense rows `[T, output_depth]`; a drum is hit where its hit is above 0.5.
+
+        Every sequence is at 120 quarter notes a minute, on instrument 9; a hit lasts one step. A
+        note that comes early at the first step starts before time 0. As in the original,
+        `total_time` is not set.
+        """
+        del controls  # what they say is in the samples
+        return [self._sequence(np.asarray(sample, np.float64)) for sample in samples]
+
+    def _sequence(self, sample: np.ndarray) -> "NoteSequence":
+        from note_seq.protobuf import music_pb2
+
+        sequence = music_pb2.NoteSequence()
+        sequence.tempos.add(qpm=DEFAULT_QPM)
+        step_s = 60 / DEFAULT_QPM / self.steps_per_quarter
+        hits, velocities, offsets = self._played(sample)
+        for step, drum in np.argwhere(hits > 0.5).tolist():
+            start_time = (step - float(offsets[step, drum])) * step_s
+            sequence.notes.add(
+                instrument=DRUMS_INSTRUMENT,
+                is_drum=True,
+                pitch=self.pitch_classes[drum][0],
+                velocity=int(velocities[step, drum]),
+                start_time=start_time,
+                end_time=start_time + step_s,
+            )
+        return sequence
+
+    def _played(self, sample: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Hits, velocities (0 to 127) and offsets (in steps, positive is early): `[T, drums]`."""
+        whole = len(sample) - len(sample) % (self.num_drums // self._drums_per_row)
+        ends = np.cumsum(self._widths)[:-1]
+        hits, velocities, offsets = np.split(sample[:whole], ends, axis=-1)
+        if self.num_velocity_bins is None or self.num_offset_bins is None:
+            velocities = np.round(velocities * MAX_VELOCITY)
+            offsets = offsets / HALF_STEPS
+        else:
+            velocities = _lower_edges(velocities, self.num_velocity_bins) * MAX_VELOCITY
+            offsets = _lower_edges(offsets, self.num_offset_bins) - 0.5
+        shape = -1, self.num_drums
+        return (
+            hits.reshape(shape),
+            velocities.clip(0, MAX_VELOCITY).reshape(shape),
+            offsets.clip(-0.5, 0.5).reshape(shape),
+        )
+
+
+def _frozen_classes(
+    name: str, classes: Iterable[Iterable[int]], number: int | None = None
+) -> tuple[tuple[int, ...], ...]:
+    """The classes as tuples.
+
+    Raises:
+      UserError: If they are not (`number`) classes of MIDI pitches, each pitch in one class.
+    """
+    frozen = tuple(tuple(pitches) for pitches in classes)
+    if not frozen or not all(frozen):
+        raise UserError(f"{name} needs a class, and every class a pitch")
+    if number is not None and len(frozen) != number:
+        raise UserError(f"{name} has {len(frozen)} classes, but pitch_classes {number}")
+    for pitch, times in Counter(p for pitches in frozen for p in pitches).items():
+        if times > 1:
+            raise UserError(f"pitch {pitch} is {times} times in {name}")
+        if not MIN_MIDI_PITCH <= pitch <= MAX_MIDI_PITCH:
+            raise UserError(
+                f"pitch {pitch} in {name} is not from {MIN_MIDI_PITCH} to {MAX_MIDI_PITCH}"
+            )
+    return frozen
+
+
+def _drum_notes(
+    sequence: "NoteSequence", pitches: frozenset[int], skipped: Counter[str]
+) -> list["NoteSequence.Note"]:
+    """The notes to read as drums: drums of known pitches; the others are counted.
+
+    Music of such pitches alone is read as drums on whatever channel: pads and drum plug-ins do not
+    always send on the tenth, and models published for the original were used on such recordings.
+    """
+    if all(note.pitch in pitches for note in sequence.notes):
+        return list(sequence.notes)
+    drums = [note for note in sequence.notes if note.is_drum]
+    known = [note for note in drums if note.pitch in pitches]
+    counts = {
+        "note that is not a drum": len(sequence.notes) - len(drums),
+        "drum note of no class": len(drums) - len(known),
+    }
+    skipped.update({reason: count for reason, count in counts.items() if count})
+    return known
+
+
+def _binned(values: np.ndarray, low: float, high: float, number: int) -> np.ndarray:
+    """Numbers `[..., N]` to one-hot bins `[..., N * number]`; NaN becomes zeros.
+
+    Bin k holds what lies above edge k - 1, up to and including edge k, where the `number` edges
+    are spaced evenly from `low` to a little above `high`.
+    """
+    edges = np.linspace(low, high + LAST_BIN_MARGIN, number)
+    bins = np.minimum(np.digitize(values, edges, right=True), number - 1)
+    found = one_hot(np.where(np.isnan(values), PAD, bins), number)
+    return found.reshape(*values.shape[:-1], -1)
+
+
+def _lower_edges(scores: np.ndarray, number: int) -> np.ndarray:
+    """Scores of bins `[..., N * number]` to the best bin's index / `number`, `[..., N]`."""
+    return np.argmax(scores.reshape(*scores.shape[:-1], -1, number), axis=-1) / number

@@ -1,0 +1,291 @@
+"""Trios: a melody, a bass line and drums that play together, three tokens a step.
+
+A trio is two melody converters and a drum converter side by side: melody and bass are tokens of
+`melody.py` (90 classes each), the drums one of 512 combinations of `drums.py`. A piece gives a trio
+for every melody instrument x bass instrument x drum instrument, wherever all three are heard for
+long enough (Roberts et al. 2018, section 5.1).
+"""
+
+import dataclasses
+import itertools
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from music_vae.constants import BASS_PROGRAMS, ELECTRIC_BASS_PROGRAM, MELODY_PROGRAMS
+from music_vae.converters.base import Converter, Example, Extraction, one_hot
+from music_vae.converters.drums import DrumsConverter
+from music_vae.converters.extract import bars, check_grid, quantise, sections
+from music_vae.converters.melody import OneHotMelodyConverter
+from music_vae.errors import UserError
+
+if TYPE_CHECKING:
+    from note_seq.protobuf.music_pb2 import NoteSequence
+
+PARTS = ("melody", "bass", "drums")
+"""The parts, in the order of the three tokens."""
+
+BASS_INSTRUMENT = 1
+DRUMS_INSTRUMENT = 9  # MIDI's tenth channel
+"""Of decoded notes; the melody is instrument 0."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TrioConverter(Converter):
+    """Melody, bass and drums as three one-hot classes side by side; see the module.
+
+    An instrument is a melody by its General MIDI program (0 to 31), a bass (32 to 39) or drums;
+    instruments of other programs, or of more than one of the three, are left out. Equal windows
+    are not merged.
+
+    Attributes:
+      slice_bars: Length of an example in bars; windows slide by one bar. None: the longest
+        stretches in which all three parts are heard.
+      gap_bars: A part counts as heard in a bar if it plays at most this many bars away. In the
+        first and in the last `gap_bars` bars of a piece it is enough that one of the three is.
+      max_bars: Music after this many bars of a section is left out; None: never.
+      steps_per_quarter: Steps in a quarter note.
+      quarters_per_bar: Quarter notes in a bar; music in other metres is skipped.
+      max_tensors_per_notesequence: How many examples of a sequence to use (see `data.limit`);
+        `extract` returns all.
+      chord_encoding: Must be None: trios with chords are not supported.
+      condition_on_key: Must be False: trios with keys are not supported.
+
+    Raises:
+      UserError: For a setting that is impossible or not supported.
+    """
+
+    slice_bars: int | None = None
+    gap_bars: int = 2
+    max_bars: int | None = 1024
+    steps_per_quarter: int = 4
+    quarters_per_bar: int = 4
+    max_tensors_per_notesequence: int | None = 5
+    chord_encoding: Any = None
+    condition_on_key: bool = False
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.gap_bars, int):
+            raise UserError(f"gap_bars must be a whole number from 0 on, not {self.gap_bars!r}")
+        check_grid(
+            steps_per_quarter=self.steps_per_quarter,
+            quarters_per_bar=self.quarters_per_bar,
+            max_bars=self.max_bars,
+            slice_bars=self.slice_bars,
+            gap_bars=self.gap_bars,
+            max_tensors_per_notesequence=self.max_tensors_per_notesequence,
+        )
+        if self.chord_encoding is not None:
+            raise UserError("trios with chords are not supported")
+        if self.condition_on_key:
+            raise UserError("trios with keys are not supported")
+
+    @property
+    def steps_per_bar(self) -> int:
+        """Steps in a bar, by which windows slide."""
+        return self.steps_per_quarter * self.quarters_per_bar
+
+    @property
+    def melody_converter(self) -> OneHotMelodyConverter:
+        """What reads the melody, and the bass too: a whole line, padded to the whole section."""
+        return OneHotMelodyConverter(
+            gap_bars=None,
+            steps_per_quarter=self.steps_per_quarter,
+            quarters_per_bar=self.quarters_per_bar,
+            pad_to_total_time=True,
+            presplit_on_time_changes=False,
+        )
+
+    @property
+    def drums_converter(self) -> DrumsConverter:
+        """What reads the drums: a whole track, padded to the whole section."""
+        return DrumsConverter(
+            gap_bars=None,
+            steps_per_quarter=self.steps_per_quarter,
+            quarters_per_bar=self.quarters_per_bar,
+            pad_to_total_time=True,
+            presplit_on_time_changes=False,
+        )
+
+    @property
+    def split_output_depths(self) -> tuple[int, int, int]:
+        """Number of classes of melody, bass and drums: where to split the last axis."""
+        melody = self.melody_converter.output_depth
+        return melody, melody, self.drums_converter.output_depth
+
+    @property
+    def output_depth(self) -> int:
+        """The classes of all three parts."""
+        return sum(self.split_output_depths)
+
+    @property
+    def input_depth(self) -> int:
+        """As `output_depth`."""
+        return self.output_depth
+
+    def extract(self, sequence: "NoteSequence") -> Extraction:
+        """All windows of all trios as int16 tokens `[T, 3]`, by section, instruments and time."""
+        found = Extraction()
+        for section in sections(sequence, found.skipped, split_on_time_changes=True):
+            quantised = quantise(
+                section,
+                found.skipped,
+                steps_per_quarter=self.steps_per_quarter,
+                quarters_per_bar=self.quarters_per_bar,
+            )
+            if quantised is not None:
+                for tokens in self._windows(section, quantised, found.skipped):
+                    length = np.array(len(tokens), np.int32)
+                    found.examples.append(Example(tokens, tokens, None, length))
+        return found
+
+    def _windows(
+        self, section: "NoteSequence", quantised: "NoteSequence", skipped: Counter[str]
+    ) -> list[np.ndarray]:
+        """Token arrays `[T, 3]` of one section."""
+        num_bars = math.ceil(quantised.total_quantized_steps / self.steps_per_bar)
+        if self.max_bars is not None and num_bars > self.max_bars:
+            num_bars = self.max_bars
+            skipped[f"the rest of a piece after {bars(self.max_bars)}"] += 1
+        tokens = self._tokens(section, quantised, num_bars, skipped)
+        missing = [part for part in PARTS if not tokens[part]]
+        for part in missing:
+            skipped[f"no {part}"] += 1
+        if missing:
+            return []
+        heard = self._heard(quantised, num_bars)
+        found = []
+        for trio in itertools.product(*(tokens[part] for part in PARTS)):
+            steps = np.stack([tokens[p][i] for p, i in zip(PARTS, trio, strict=True)], axis=-1)
+            covered = self._covered(np.stack([heard[i] for i in trio]))
+            for first, end in stretches(covered, self.slice_bars):
+                found.append(steps[first * self.steps_per_bar : end * self.steps_per_bar].copy())
+        if not found:
+            length = "" if self.slice_bars is None else f"{bars(self.slice_bars)} of "
+            skipped[f"no {length}melody, bass and drums together"] += 1
+        return found
+
+    def _tokens(
+        self,
+        section: "NoteSequence",
+        quantised: "NoteSequence",
+        num_bars: int,
+        skipped: Counter[str],
+    ) -> dict[str, dict[int, np.ndarray]]:
+        """By part and instrument, the int16 tokens `[T]` of the first `num_bars` bars."""
+        num_steps = num_bars * self.steps_per_bar
+        seconds_per_step = 60 / quantised.tempos[0].qpm / self.steps_per_quarter
+        melody, drums = self.melody_converter, self.drums_converter
+        converters: Mapping[str, Converter] = {"melody": melody, "bass": melody, "drums": drums}
+        tokens: dict[str, dict[int, np.ndarray]] = {part: {} for part in PARTS}
+        for instrument, part in parts_of_instruments(section, skipped).items():
+            alone = _only(section, instrument, num_steps * seconds_per_step)
+            extraction = converters[part].extract(alone)
+            skipped.update(extraction.skipped)
+            for example in extraction.examples:  # one, or none where nothing can be played
+                tokens[part][instrument] = example.outputs[:num_steps].astype(np.int16)
+        return tokens
+
+    def _heard(self, quantised: "NoteSequence", num_bars: int) -> dict[int, np.ndarray]:
+        """By instrument, in which bars `[num_bars]` it counts as heard."""
+        size, gap = self.steps_per_bar, self.gap_bars
+        heard: dict[int, np.ndarray] = {}
+        for note in quantised.notes:
+            played = heard.setdefault(note.instrument, np.zeros(num_bars, bool))
+            first = note.quantized_start_step // size - gap
+            end = math.ceil(note.quantized_end_step / size) + gap
+            if first + gap < num_bars:  # not after the last bar that counts
+                played[max(first, 0) : end] = True
+        return heard
+
+    def _covered(self, heard: np.ndarray) -> np.ndarray:
+        """Bars `[num_bars]` in which a trio is complete; `heard` is `[3, num_bars]`."""
+        covered = np.all(heard, axis=0)
+        if self.gap_bars:
+            for edge in (slice(None, self.gap_bars), slice(-self.gap_bars, None)):
+                covered[edge] = heard[:, edge].any()
+        return covered
+
+    def dense_inputs(self, inputs: np.ndarray) -> np.ndarray:
+        """Tokens `[..., T, 3]` to boolean `[..., T, input_depth]`, three ones; `PAD` to zeros."""
+        parts = [
+            one_hot(inputs[..., part], depth) for part, depth in enumerate(self.split_output_depths)
+        ]
+        return np.concatenate(parts, axis=-1)
+
+    def dense_outputs(self, outputs: np.ndarray) -> np.ndarray:
+        """As `dense_inputs`."""
+        return self.dense_inputs(outputs)
+
+    def from_tensors(self, samples: Any, controls: Any = None) -> list["NoteSequence"]:
+        """Decodes three one-hot arrays or class scores side by side, `[T, output_depth]`.
+
+        Every sequence is at 120 quarter notes a minute: the melody on instrument 0 (piano), the
+        bass on instrument 1 (electric bass), the drums on instrument 9.
+        """
+        del controls  # this converter has none
+        return [self._sequence(np.asarray(sample)) for sample in samples]
+
+    def _sequence(self, sample: np.ndarray) -> "NoteSequence":
+        ends = np.cumsum(self.split_output_depths)[:-1]
+        melody, bass, drums = np.split(sample, ends, axis=-1)
+        sequence, bass_sequence = self.melody_converter.from_tensors([melody, bass])
+        (drums_sequence,) = self.drums_converter.from_tensors([drums])
+        for note in bass_sequence.notes:
+            note.instrument = BASS_INSTRUMENT
+            note.program = ELECTRIC_BASS_PROGRAM
+        for note in drums_sequence.notes:
+            note.instrument = DRUMS_INSTRUMENT
+        for other in (bass_sequence, drums_sequence):
+            sequence.notes.extend(other.notes)
+            sequence.total_time = max(sequence.total_time, other.total_time)
+        return sequence
+
+
+def parts_of_instruments(sequence: "NoteSequence", skipped: Counter[str]) -> dict[int, str]:
+    """The part, one of `PARTS`, that each instrument plays, by number of the instrument.
+
+    Instruments that play none, or several, are left out and counted in `skipped`.
+    """
+    part_of_program = dict.fromkeys(MELODY_PROGRAMS, "melody") | dict.fromkeys(
+        BASS_PROGRAMS, "bass"
+    )
+    found: dict[int, set[str]] = {}
+    for note in sequence.notes:
+        part = "drums" if note.is_drum else part_of_program.get(note.program, "none")
+        found.setdefault(note.instrument, set()).add(part)
+    parts: dict[int, str] = {}
+    for instrument, candidates in sorted(found.items()):
+        if len(candidates) > 1:
+            skipped["instrument with programs of several parts"] += 1
+        elif candidates == {"none"}:
+            skipped["instrument that is no melody, bass or drums"] += 1
+        else:
+            (parts[instrument],) = candidates
+    return parts
+
+
+def stretches(covered: np.ndarray, size: int | None) -> Iterable[tuple[int, int]]:
+    """Where `covered` `[N]` is True throughout: (first, end) of all windows of `size`, in order.
+
+    Without a size, the longest such stretches.
+    """
+    changes = np.flatnonzero(np.diff(covered, prepend=False, append=False))
+    for first, end in changes.reshape(-1, 2).tolist():
+        if size is None:
+            yield first, end
+        else:
+            yield from ((start, start + size) for start in range(first, end - size + 1))
+
+
+def _only(section: "NoteSequence", instrument: int, total_time_s: float) -> "NoteSequence":
+    """A copy with the notes of one instrument alone and another total time."""
+    alone = type(section)()
+    alone.tempos.extend(section.tempos)
+    alone.time_signatures.extend(section.time_signatures)
+    alone.notes.extend(note for note in section.notes if note.instrument == instrument)
+    alone.total_time = total_time_s
+    return alone
