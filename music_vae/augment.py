@@ -43,17 +43,17 @@ class NoteSequenceAugmenter:
         copy = transpose(sequence, self.draw_semitones(rng))
         if self.stretch_range is None:
             return copy
-        import note_seq
+        from note_seq import sequences_lib
 
         factor = float(rng.uniform(*self.stretch_range))
-        return note_seq.sequences_lib.stretch_note_sequence(copy, factor, in_place=True)
+        return sequences_lib.stretch_note_sequence(copy, factor, in_place=True)
 
 
 def transpose(sequence: "NoteSequence", semitones: int) -> "NoteSequence":
     """A copy, `semitones` higher; drums stay, notes that leave MIDI's range are dropped."""
-    import note_seq
+    from note_seq import sequences_lib
 
-    copy, _ = note_seq.sequences_lib.transpose_note_sequence(
+    copy, _ = sequences_lib.transpose_note_sequence(
         sequence, semitones, MIN_MIDI_PITCH, MAX_MIDI_PITCH
     )
     return copy

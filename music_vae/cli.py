@@ -6,10 +6,7 @@ imported here: a command parses its flags first and imports TensorFlow or note_s
 
 import copy
 import logging
-import os
 import sys
-import tempfile
-import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -73,8 +70,6 @@ def run_command(
         if rest:
             raise UserError(f"unexpected argument {rest[0]!r}; flags are written --name=value")
         _set_up_logging(values.log)
-        # pydub, which note_seq imports, looks for a decoder of audio files; there are none here.
-        warnings.filterwarnings("ignore", "Couldn't find ffmpeg", RuntimeWarning)
         return body(values) or EXIT_OK
     except (UserError, flags.Error) as error:
         print(f"{program}: {' '.join(str(error).split())}", file=sys.stderr)
@@ -94,28 +89,6 @@ def require(values: flags.FlagValues, *names: str) -> None:
 def show_progress() -> bool:
     """Whether a progress bar has someone to look at it."""
     return sys.stderr.isatty()
-
-
-def import_tensorflow() -> None:
-    """Imports TensorFlow without the start-up messages that its libraries write to stderr.
-
-    They come before any log level can be set, so stderr is held back meanwhile; if the import
-    fails, what was held back is shown.
-    """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    sys.stderr.flush()
-    stderr = os.dup(2)
-    with tempfile.TemporaryFile() as held_back:
-        try:
-            os.dup2(held_back.fileno(), 2)
-            import tensorflow  # noqa: F401
-        except BaseException:
-            held_back.seek(0)
-            os.write(stderr, held_back.read())
-            raise
-        finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)
 
 
 def expand(path: str) -> Path:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from music_vae import cli
+from music_vae import cli, imports
 from music_vae.errors import UserError
 
 if TYPE_CHECKING:
@@ -87,6 +87,7 @@ def _run(values: flags.FlagValues) -> None:
     output_dir = cli.expand(values.output_dir)
     if output_dir.exists() and not output_dir.is_dir():
         raise UserError(f"--output_dir={output_dir} is not a directory")
+    imports.import_note_seq()
     stamp = time.strftime("%Y-%m-%d_%H%M%S")
     inputs = []
     if values.mode == "interpolate":
@@ -173,7 +174,7 @@ def _single_input(
 
 
 def _model(values: flags.FlagValues, config: "Config") -> "TrainedModel":
-    cli.import_tensorflow()
+    imports.import_tensorflow()
     from music_vae.trained_model import TrainedModel
 
     batch_size = min(values.max_batch_size, values.num_outputs)

@@ -20,12 +20,12 @@ import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, NamedTuple
 from xml.parsers import expat
 
 from music_vae.errors import UserError
 from music_vae.files import atomic_path
+from music_vae.imports import MAX_TICKS, import_note_seq
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
@@ -35,9 +35,6 @@ MUSICXML_SUFFIXES = (".xml", ".musicxml", ".mxl")
 ABC_SUFFIXES = (".abc",)
 MUSIC_SUFFIXES = MIDI_SUFFIXES + MUSICXML_SUFFIXES + ABC_SUFFIXES
 
-# pretty_midi keeps the time of every tick in an array and refuses more than this by default;
-# note_seq lifts the limit to 1e10, with which 37 bytes of MIDI can ask for 6 GB.
-MAX_TICKS = 10_000_000
 # An event takes about 250 bytes in the parser. A long orchestral work has about 100,000.
 MAX_MIDI_EVENTS = 1_000_000
 MAX_MIDI_BYTES = 10 * 2**20
@@ -86,18 +83,6 @@ class Reading(NamedTuple):
 
     sequences: list[NoteSequence]
     skipped: Counter[str]
-
-
-def import_note_seq() -> ModuleType:
-    """Imports note_seq without its warning about ffmpeg and with pretty_midi's own tick limit."""
-    with warnings.catch_warnings():
-        # pydub looks for ffmpeg to decode audio files, which this package does not do.
-        warnings.filterwarnings("ignore", message="Couldn't find ffmpeg", category=RuntimeWarning)
-        import note_seq
-    import pretty_midi
-
-    pretty_midi.pretty_midi.MAX_TICK = MAX_TICKS
-    return note_seq
 
 
 def read_music_file(path: str | os.PathLike) -> list[NoteSequence]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from music_vae import cli
+from music_vae import cli, imports
 from music_vae.errors import UserError
 
 if TYPE_CHECKING:
@@ -98,7 +98,8 @@ def _run(values: flags.FlagValues) -> None:
     tfds_name = values.tfds_name or (None if values.examples_path else config.tfds_name)
     if not values.examples_path and not tfds_name:
         cli.require(values, "examples_path")
-    cli.import_tensorflow()
+    imports.import_tensorflow()
+    imports.import_note_seq()
     if values.mode == "train":
         _train(values, config, run_dir, tfds_name)
     else:

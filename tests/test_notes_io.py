@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from music_vae import notes_io
+from music_vae import imports, notes_io
 from music_vae.errors import UserError
 from music_vae.notes_io import UnreadableMusicError, read_file, read_music_file
 
@@ -218,7 +218,7 @@ def test_running_status_meta_events_and_sysex_are_understood(tmp_path):
 def test_37_bytes_of_midi_that_ask_for_6_gigabytes_are_refused_at_once(tmp_path):
     assert len(BOMB) == 37
     path = saved(tmp_path / "bomb.mid", BOMB)
-    notes_io.import_note_seq()
+    imports.import_note_seq()
     tracemalloc.start()
     start = time.monotonic()
     assert reason(path) == "MIDI longer than 10,000,000 ticks"
@@ -232,7 +232,7 @@ def test_37_bytes_of_midi_that_ask_for_6_gigabytes_are_refused_at_once(tmp_path)
 def test_pretty_midi_has_its_own_tick_limit_again(tmp_path):
     import io
 
-    notes_io.import_note_seq()
+    imports.import_note_seq()
     import pretty_midi
 
     with pytest.raises(ValueError, match="largest tick"):
@@ -368,8 +368,8 @@ def test_a_failed_write_leaves_no_file_and_a_folder_is_refused(tmp_path):
 
 def test_importing_is_instant_and_note_seq_comes_later_without_its_ffmpeg_warning():
     code = (
-        "import sys; from music_vae import notes_io; assert 'note_seq' not in sys.modules;"
-        "notes_io.import_note_seq(); assert 'tensorflow' not in sys.modules"
+        "import sys; from music_vae import imports, notes_io; assert 'note_seq' not in sys.modules;"
+        "imports.import_note_seq(); assert 'tensorflow' not in sys.modules"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "ffmpeg" not in done.stderr

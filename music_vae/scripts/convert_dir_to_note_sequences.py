@@ -27,7 +27,7 @@ from absl import flags
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from music_vae import cli, notes_io, tfrecord
+from music_vae import cli, imports, notes_io, tfrecord
 from music_vae.errors import UserError
 
 PROGRAM = "convert_dir_to_note_sequences"
@@ -323,7 +323,7 @@ def _prepare_worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # The ABC parser logs every oddity of every tune there.
     logging.getLogger("absl").setLevel(logging.ERROR)
-    notes_io.import_note_seq()
+    imports.import_note_seq()
     try:
         import resource
 

@@ -1,0 +1,48 @@
+"""Heavy packages come without what is never used, and lose nothing for good."""
+
+import subprocess
+import sys
+
+
+def run(code):
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    return result.stdout.strip(), result.stderr
+
+
+def test_note_seq_comes_without_plotting_and_without_its_warning():
+    output, errors = run(
+        "import sys; from music_vae.imports import import_note_seq; ns = import_note_seq(); "
+        "print([m for m in ('bokeh', 'IPython', 'tensorflow') if m in sys.modules], ns.__name__)"
+    )
+    assert output.startswith("[] ")
+    assert errors == ""
+
+
+def test_note_seqs_notebook_functions_still_reach_the_real_ones():
+    output, _ = run(
+        "from music_vae.imports import import_note_seq; ns = import_note_seq(); import sys\n"
+        "try: ns.plot_sequence(None)\n"
+        "except AttributeError as e: print('notebook_utils' in str(e.__traceback__.tb_next.tb_next"
+        ".tb_frame.f_code.co_filename), 'bokeh' in sys.modules)"
+    )
+    assert output == "True True"
+
+
+def test_note_seq_keeps_pretty_midis_own_limit_on_ticks():
+    output, _ = run(
+        "from music_vae.imports import import_note_seq; import_note_seq(); import pretty_midi; "
+        "print(pretty_midi.pretty_midi.MAX_TICK)"
+    )
+    assert output == "10000000"
+
+
+def test_tensorflow_comes_quietly_and_what_was_hidden_can_be_imported_after():
+    output, errors = run(
+        "import sys; from music_vae.imports import import_tensorflow; import_tensorflow(); "
+        "print('tensorflow' in sys.modules, 'pandas' in sys.modules); import pandas; "
+        "print(pandas.Series([1]).sum())"
+    )
+    assert output.split() == ["True", "False", "1"]
+    assert errors == ""
