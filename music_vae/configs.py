@@ -14,10 +14,17 @@ from typing import Any
 
 from music_vae import overrides
 from music_vae.augment import NoteSequenceAugmenter
-from music_vae.constants import MELODY_PROGRAMS, REDUCED_DRUM_PITCH_CLASSES
+from music_vae.constants import (
+    FULL_DRUM_PITCH_CLASSES,
+    MELODY_PROGRAMS,
+    REDUCED_DRUM_PITCH_CLASSES,
+)
 from music_vae.converters.base import Converter
 from music_vae.converters.drums import DrumsConverter
+from music_vae.converters.groove import GrooveConverter
 from music_vae.converters.melody import OneHotMelodyConverter
+from music_vae.converters.performance import MultiInstrumentPerformanceConverter
+from music_vae.converters.trio import TrioConverter
 from music_vae.errors import UserError
 from music_vae.specs import (
     SPEC_KINDS,
@@ -25,7 +32,13 @@ from music_vae.specs import (
     DecoderSpec,
     EncoderSpec,
     FlatDecoderSpec,
+    GrooveHeadSpec,
+    HierarchicalDecoderSpec,
+    HierarchicalEncoderSpec,
     HParams,
+    MultiCategoricalHeadSpec,
+    NadeHeadSpec,
+    SplitDecoderSpec,
     from_json,
     to_json,
 )
@@ -90,7 +103,15 @@ def config_from_json(data: Any) -> Config:
 
 _KINDS: dict[str, type] = SPEC_KINDS | {
     kind.__name__: kind
-    for kind in (Config, DrumsConverter, NoteSequenceAugmenter, OneHotMelodyConverter)
+    for kind in (
+        Config,
+        DrumsConverter,
+        GrooveConverter,
+        MultiInstrumentPerformanceConverter,
+        NoteSequenceAugmenter,
+        OneHotMelodyConverter,
+        TrioConverter,
+    )
 }
 
 
@@ -110,9 +131,14 @@ def get_config(name: str, hparams: str = "") -> Config:
 
 # Sizes, as the published configs share them.
 _SMALL: dict[str, Any] = {"z_size": 256, "enc_rnn_size": (512,), "dec_rnn_size": (256, 256)}
+_MEDIUM: dict[str, Any] = {"z_size": 256, "enc_rnn_size": (1024,), "dec_rnn_size": (512, 512)}
 _BIG: dict[str, Any] = {"z_size": 512, "enc_rnn_size": (2048,), "dec_rnn_size": (2048,) * 3}
 _SCHEDULED: dict[str, Any] = {"sampling_schedule": "inverse_sigmoid", "sampling_rate": 1000}
 _MAX_BARS = 100  # of one extracted melody or drum track
+
+# Two levels of 16 bars of 16 steps; of 8 instruments of 64 events.
+_BARS_ENCODER = HierarchicalEncoderSpec(level_lengths=(16, 16))
+_INSTRUMENTS_ENCODER = HierarchicalEncoderSpec(level_lengths=(64, 8))
 
 # 2-bar melodies, one voice of 90 classes, in every key.
 _MEL_2BAR_SMALL = Config(
@@ -124,33 +150,141 @@ _MEL_2BAR_SMALL = Config(
     note_sequence_augmenter=NoteSequenceAugmenter(transpose_range=(-5, 5)),
 )
 _MEL_2BAR_BIG = _MEL_2BAR_SMALL.replace(
-    name="cat-mel_2bar_big",
-    hparams=_MEL_2BAR_SMALL.hparams.replace(max_beta=0.5, **_BIG),
+    name="cat-mel_2bar_big", hparams=_MEL_2BAR_SMALL.hparams.replace(max_beta=0.5, **_BIG)
+)
+_MEL_2BAR_MED_CHORDS = Config(
+    name="cat-mel_2bar_med_chords",
+    hparams=HParams(z_size=256, enc_rnn_size=(1024,), dec_rnn_size=(512, 512, 512)),
+    data_converter=OneHotMelodyConverter(max_bars=_MAX_BARS, slice_bars=2, chord_encoding="triad"),
+    note_sequence_augmenter=NoteSequenceAugmenter(transpose_range=(-3, 3)),
 )
 
-# 2-bar drums, nine classes, one of 512 combinations at a time.
+# 2-bar drums, nine classes (one of 512 combinations at a time) or all 61 (each by itself).
+_DRUMS_CONVERTER = DrumsConverter(
+    max_bars=_MAX_BARS, pitch_classes=REDUCED_DRUM_PITCH_CLASSES, slice_bars=2, roll_input=True
+)
 _DRUMS_2BAR_SMALL = Config(
     name="cat-drums_2bar_small",
     hparams=HParams(free_bits=48, max_beta=0.2, **_SMALL, **_SCHEDULED),
-    data_converter=DrumsConverter(
-        max_bars=_MAX_BARS,
-        pitch_classes=REDUCED_DRUM_PITCH_CLASSES,
-        slice_bars=2,
-        roll_input=True,
-    ),
+    data_converter=_DRUMS_CONVERTER,
 )
 _DRUMS_2BAR_BIG = _DRUMS_2BAR_SMALL.replace(
     name="cat-drums_2bar_big", hparams=_DRUMS_2BAR_SMALL.hparams.replace(**_BIG)
 )
+_NADE_DRUMS_2BAR_REDUCED = _DRUMS_2BAR_SMALL.replace(
+    name="nade-drums_2bar_reduced",
+    hparams=_DRUMS_2BAR_SMALL.hparams.replace(nade_num_hidden=128, **_MEDIUM),
+    data_converter=dataclasses.replace(_DRUMS_CONVERTER, roll_output=True),
+    decoder=FlatDecoderSpec(NadeHeadSpec()),
+)
+_NADE_DRUMS_2BAR_FULL = _NADE_DRUMS_2BAR_REDUCED.replace(
+    name="nade-drums_2bar_full",
+    data_converter=dataclasses.replace(
+        _DRUMS_CONVERTER, roll_output=True, pitch_classes=FULL_DRUM_PITCH_CLASSES
+    ),
+)
 
-# 16-bar melodies, teacher-forced.
+# 16 bars of melody, bass and drums: flat, with a conductor, and with a hierarchical encoder too.
+_TRIO_CONVERTER = TrioConverter(slice_bars=16)
+_TRIO_DEPTHS = _TRIO_CONVERTER.split_output_depths
+_FLAT_TRIO_16BAR = Config(
+    name="flat-trio_16bar",
+    hparams=HParams(max_seq_len=256, batch_size=256, **(_BIG | {"enc_rnn_size": (2048, 2048)})),
+    data_converter=_TRIO_CONVERTER,
+    decoder=FlatDecoderSpec(MultiCategoricalHeadSpec(_TRIO_DEPTHS)),
+)
+_HIERDEC_TRIO_16BAR = _FLAT_TRIO_16BAR.replace(
+    name="hierdec-trio_16bar",
+    hparams=_FLAT_TRIO_16BAR.hparams.replace(
+        free_bits=256, max_beta=0.2, dec_rnn_size=(1024, 1024)
+    ),
+    decoder=HierarchicalDecoderSpec(
+        level_lengths=(16, 16), core=SplitDecoderSpec(_TRIO_DEPTHS, (FlatDecoderSpec(),) * 3)
+    ),
+)
+_HIER_TRIO_16BAR = _HIERDEC_TRIO_16BAR.replace(
+    name="hier-trio_16bar",
+    hparams=_HIERDEC_TRIO_16BAR.hparams.replace(enc_rnn_size=(1024,)),
+    encoder=_BARS_ENCODER,
+)
+
+# 16 bars of melody, in the same three ways.
 _FLAT_MEL_16BAR = Config(
     name="flat-mel_16bar",
-    hparams=HParams(
-        max_seq_len=256, free_bits=256, max_beta=0.2, **(_BIG | {"enc_rnn_size": (2048, 2048)})
-    ),
+    hparams=_FLAT_TRIO_16BAR.hparams.replace(batch_size=512, free_bits=256, max_beta=0.2),
     data_converter=OneHotMelodyConverter(max_bars=_MAX_BARS, slice_bars=16),
 )
+_HIERDEC_MEL_16BAR = _FLAT_MEL_16BAR.replace(
+    name="hierdec-mel_16bar",
+    hparams=_FLAT_MEL_16BAR.hparams.replace(dec_rnn_size=(1024, 1024)),
+    decoder=HierarchicalDecoderSpec(level_lengths=(16, 16)),
+)
+_HIER_MEL_16BAR = _HIERDEC_MEL_16BAR.replace(
+    name="hier-mel_16bar",
+    hparams=_HIERDEC_MEL_16BAR.hparams.replace(enc_rnn_size=(1024,)),
+    encoder=_BARS_ENCODER,
+)
+
+# One bar of up to eight instruments with velocities, as performance events.
+_PERFORMANCE_CONVERTER = MultiInstrumentPerformanceConverter(
+    num_velocity_bins=8, hop_size_bars=1, max_num_instruments=8, max_events_per_instrument=64
+)
+_MULTIPERF_MED = Config(
+    name="hier-multiperf_vel_1bar_med",
+    hparams=HParams(
+        max_seq_len=512,
+        z_size=512,
+        batch_size=256,
+        enc_rnn_size=(1024,),
+        dec_rnn_size=(512, 512, 512),
+    ),
+    data_converter=_PERFORMANCE_CONVERTER,
+    encoder=_INSTRUMENTS_ENCODER,
+    decoder=HierarchicalDecoderSpec(level_lengths=(8, 64)),
+    note_sequence_augmenter=NoteSequenceAugmenter(transpose_range=(-3, 3)),
+)
+_MULTIPERF_BIG = _MULTIPERF_MED.replace(
+    name="hier-multiperf_vel_1bar_big",
+    hparams=_MULTIPERF_MED.hparams.replace(enc_rnn_size=(2048,), dec_rnn_size=(1024, 1024, 1024)),
+)
+_CHORDS_PERFORMANCE = dataclasses.replace(_PERFORMANCE_CONVERTER, chord_encoding="triad")
+_MULTIPERF_MED_CHORDS = _MULTIPERF_MED.replace(
+    name="hier-multiperf_vel_1bar_med_chords", data_converter=_CHORDS_PERFORMANCE
+)
+_MULTIPERF_BIG_CHORDS = _MULTIPERF_BIG.replace(
+    name="hier-multiperf_vel_1bar_big_chords", data_converter=_CHORDS_PERFORMANCE
+)
+
+# Grooves (Gillick et al. 2019): played drums, from inputs that lack something.
+_GROOVE_2BAR = GrooveConverter(
+    split_bars=2,
+    steps_per_quarter=4,
+    quarters_per_bar=4,
+    max_tensors_per_notesequence=20,
+    inference_pitch_classes=REDUCED_DRUM_PITCH_CLASSES,
+)
+_GROOVAE_4BAR = Config(
+    name="groovae_4bar",
+    hparams=HParams(max_seq_len=64, free_bits=48, max_beta=0.2, dropout_keep_prob=0.3, **_SMALL),
+    data_converter=dataclasses.replace(_GROOVE_2BAR, split_bars=4),
+    decoder=FlatDecoderSpec(GrooveHeadSpec()),
+    tfds_name="groove/4bar-midionly",
+)
+_GROOVAE_2BAR_HUMANIZE = _GROOVAE_4BAR.replace(
+    name="groovae_2bar_humanize",
+    hparams=_GROOVAE_4BAR.hparams.replace(max_seq_len=32),
+    data_converter=dataclasses.replace(_GROOVE_2BAR, humanize=True),
+    tfds_name="groove/2bar-midionly",
+)
+
+
+def _groovae_2bar(name: str, **options: Any) -> Config:
+    """A 2-bar groove config whose converter has these options."""
+    converter = dataclasses.replace(_GROOVE_2BAR, **options)
+    return _GROOVAE_2BAR_HUMANIZE.replace(name=name, data_converter=converter)
+
+
+_TAP: dict[str, Any] = {"tapify": True, "fixed_velocities": True}
 
 CONFIG_MAP: Mapping[str, Config] = MappingProxyType(
     {
@@ -158,9 +292,33 @@ CONFIG_MAP: Mapping[str, Config] = MappingProxyType(
         for config in (
             _MEL_2BAR_SMALL,
             _MEL_2BAR_BIG,
+            _MEL_2BAR_MED_CHORDS,
             _DRUMS_2BAR_SMALL,
             _DRUMS_2BAR_BIG,
+            _NADE_DRUMS_2BAR_REDUCED,
+            _NADE_DRUMS_2BAR_FULL,
+            _FLAT_TRIO_16BAR,
+            _HIERDEC_TRIO_16BAR,
+            _HIER_TRIO_16BAR,
             _FLAT_MEL_16BAR,
+            _HIERDEC_MEL_16BAR,
+            _HIER_MEL_16BAR,
+            _MULTIPERF_MED,
+            _MULTIPERF_BIG,
+            _MULTIPERF_MED_CHORDS,
+            _MULTIPERF_BIG_CHORDS,
+            _GROOVAE_4BAR,
+            _GROOVAE_2BAR_HUMANIZE,
+            _groovae_2bar("groovae_2bar_tap_fixed_velocity", **_TAP),
+            _groovae_2bar(
+                "groovae_2bar_tap_fixed_velocity_note_dropout",
+                max_note_dropout_probability=0.8,
+                **_TAP,
+            ),
+            _groovae_2bar("groovae_2bar_add_closed_hh", add_instruments=(2,)),
+            _groovae_2bar("groovae_2bar_hits_control_tfds", hits_as_controls=True),
+            # The name that the published checkpoint's documentation uses for the one before.
+            _groovae_2bar("groovae_2bar_hits_control", hits_as_controls=True),
         )
     }
 )

@@ -7,6 +7,7 @@ The model knows arrays, not notes, and keeps no step counter and no random state
 arguments. What its parts are made of is in `music_vae.nn`.
 """
 
+import functools
 from typing import Any, NamedTuple
 
 import keras
@@ -14,12 +15,52 @@ import tensorflow as tf
 
 from music_vae import schedules
 from music_vae.configs import Config
-from music_vae.nn import latent
-from music_vae.nn.decoders import FlatDecoder, Samples, build_decoder, shifted
-from music_vae.nn.encoders import BidirectionalLstmEncoder, build_encoder
-from music_vae.specs import Batch, HParams
+from music_vae.errors import UserError
+from music_vae.nn import heads, latent
+from music_vae.nn.decoders import (
+    Decoder,
+    FlatDecoder,
+    Policy,
+    Reconstruction,
+    Samples,
+    SplitDecoder,
+)
+from music_vae.nn.encoders import (
+    BidirectionalLstmEncoder,
+    Encoder,
+    HierarchicalLstmEncoder,
+    LstmEncoder,
+    build_encoder,
+)
+from music_vae.nn.hierarchy import HierarchicalDecoder
+from music_vae.nn.rnn import Dropout
+from music_vae.specs import (
+    Batch,
+    BooleanHeadSpec,
+    CategoricalHeadSpec,
+    FlatDecoderSpec,
+    GrooveHeadSpec,
+    HeadSpec,
+    HierarchicalDecoderSpec,
+    HParams,
+    MultiCategoricalHeadSpec,
+    NadeHeadSpec,
+    SplitDecoderSpec,
+)
 
-__all__ = ["Batch", "BidirectionalLstmEncoder", "FlatDecoder", "Loss", "MusicVAE", "build_model"]
+__all__ = [
+    "BidirectionalLstmEncoder",
+    "Dropout",
+    "FlatDecoder",
+    "HierarchicalDecoder",
+    "HierarchicalLstmEncoder",
+    "Loss",
+    "LstmEncoder",
+    "MusicVAE",
+    "Policy",
+    "SplitDecoder",
+    "build_model",
+]
 
 
 class Loss(NamedTuple):
@@ -31,7 +72,7 @@ class Loss(NamedTuple):
       kl: KL divergence of posterior and prior.
       kl_cost: The part of it above the free bits.
       beta: Weight of `kl_cost` at this step.
-      statistics: Sums that the decoder's head turns into metrics.
+      statistics: Sums over the batch that `decoder.summarize` turns into metrics.
     """
 
     total: tf.Tensor
@@ -43,75 +84,61 @@ class Loss(NamedTuple):
 
 
 class MusicVAE(keras.Model):
-    """A recurrent variational autoencoder of sequences."""
+    """A recurrent variational autoencoder of sequences; without an encoder, its decoder alone."""
 
     def __init__(
-        self,
-        encoder: BidirectionalLstmEncoder,
-        decoder: FlatDecoder,
-        hparams: HParams,
-        **kwargs: Any,
+        self, encoder: Encoder | None, decoder: Decoder, hparams: HParams, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
         self.hparams = hparams
         self.encoder = encoder
-        self.posterior = latent.GaussianPosterior(
-            encoder.output_size, hparams.z_size, name="posterior"
-        )
+        self.posterior = None
+        if encoder is not None:
+            self.posterior = latent.GaussianPosterior(
+                encoder.output_size, hparams.latent_size, name="posterior"
+            )
         self.decoder = decoder
 
     def encode(
-        self, inputs: tf.Tensor, lengths: tf.Tensor, controls: tf.Tensor
+        self,
+        inputs: tf.Tensor,
+        lengths: tf.Tensor,
+        controls: tf.Tensor,
+        dropout: Dropout | None = None,
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Posterior (mu, sigma), both `[B, Z]`, of inputs `[B, T, Din]`; see `Batch`."""
+        """Posterior (mu, sigma), both `[B, Z]`, of inputs `[B, T, Din]`; see `Batch`.
+
+        Raises:
+          UserError: If the model has no latent space.
+        """
+        if self.encoder is None or self.posterior is None:
+            raise UserError("an unconditional model has no encoder")
         lengths = tf.minimum(lengths, self.hparams.max_seq_len)
         inputs = tf.concat([inputs, controls], axis=-1)[:, : self.hparams.max_seq_len]
-        return self.posterior(self.encoder(inputs, lengths))
+        return self.posterior(self.encoder(inputs, lengths, dropout=dropout))
 
-    def decode(self, z: tf.Tensor, targets: tf.Tensor, controls: tf.Tensor) -> tf.Tensor:
-        """Teacher-forced parameters `[B, T, P]` of p(targets | z)."""
-        return self.decoder(z, shifted(targets), controls)
-
-    def reconstruction(
-        self, z: tf.Tensor, batch: Batch, *, sampling_probability: Any, seed: tf.Tensor
-    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        """Loss in nats per example `[B]`, and the head's statistics.
-
-        Args:
-          z: `[B, Z]`.
-          batch: The batch to reconstruct.
-          sampling_probability: How often the decoder reads its own samples; the number 0 means
-            plain teacher forcing.
-          seed: int32 `[2]`.
-        """
+    def reconstruct(self, z: tf.Tensor, batch: Batch, policy: Policy) -> Reconstruction:
+        """Decodes z `[B, Z]` towards the batch's targets; see `Decoder.reconstruct`."""
         steps = self.hparams.max_seq_len
-        targets, controls = batch.targets[:, :steps], batch.controls[:, :steps]
-        inputs = shifted(targets)
-        if not (isinstance(sampling_probability, float) and sampling_probability == 0):
-            inputs = self.decoder.scheduled_inputs(z, targets, controls, sampling_probability, seed)
-        parameters = self.decoder(z, inputs, controls)
         lengths = tf.minimum(batch.lengths, steps)
-        mask = tf.sequence_mask(lengths, tf.shape(targets)[1], parameters.dtype)
-        loss = tf.reduce_sum(self.decoder.head.loss(parameters, targets) * mask, axis=1)
-        return loss, self.decoder.head.statistics(parameters, targets, mask)
+        targets, controls = batch.targets[:, :steps], batch.controls[:, :steps]
+        return self.decoder.reconstruct(z, targets, controls, lengths, policy)
 
-    def elbo_loss(
-        self, batch: Batch, *, step: tf.Tensor, sampling_probability: Any, seed: tf.Tensor
-    ) -> Loss:
+    def elbo_loss(self, batch: Batch, *, step: tf.Tensor, policy: Policy) -> Loss:
         """The negative evidence lower bound, with beta and free bits (Roberts et al., section 2.1).
 
         Args:
           batch: Examples.
           step: Number of the training step, for beta.
-          sampling_probability: See `reconstruction`.
-          seed: int32 `[2]`, for z and for scheduled sampling.
+          policy: Where the decoder's inputs come from, and all the noise there is.
         """
-        mu, sigma = self.encode(batch.inputs, batch.lengths, batch.controls)
-        seeds = tf.random.experimental.stateless_split(seed, 2)
-        z = latent.draw(mu, sigma, seeds[0])
-        return self.elbo_loss_at(
-            z, mu, sigma, batch, step=step, sampling_probability=sampling_probability, seed=seeds[1]
-        )
+        if self.encoder is None:
+            none = tf.zeros([tf.shape(batch.targets)[0], 0])
+            return self.elbo_loss_at(none, none, none, batch, step=step, policy=policy)
+        noise = policy.fold(0)
+        mu, sigma = self.encode(batch.inputs, batch.lengths, batch.controls, noise.dropout)
+        z = latent.draw(mu, sigma, noise.seed)
+        return self.elbo_loss_at(z, mu, sigma, batch, step=step, policy=policy.fold(1))
 
     def elbo_loss_at(
         self,
@@ -121,18 +148,26 @@ class MusicVAE(keras.Model):
         batch: Batch,
         *,
         step: tf.Tensor,
-        sampling_probability: Any,
-        seed: tf.Tensor,
+        policy: Policy,
     ) -> Loss:
         """`elbo_loss` with z given, `[B, Z]`, instead of drawn from the posterior (mu, sigma)."""
-        recon_nats, statistics = self.reconstruction(
-            z, batch, sampling_probability=sampling_probability, seed=seed
-        )
-        kl_nats = latent.kl_divergence(mu, sigma)
-        recon, kl = tf.reduce_mean(recon_nats), tf.reduce_mean(kl_nats)
+        result = self.reconstruct(z, batch, policy)
+        recon = tf.reduce_mean(result.loss_nats)
+        kl_nats = tf.zeros_like(result.loss_nats)
+        if self.encoder is not None:
+            kl_nats = latent.kl_divergence(mu, sigma)
         kl_cost = tf.reduce_mean(latent.kl_cost(kl_nats, self.hparams.free_bits))
         beta = tf.cast(schedules.beta(self.hparams, tf.cast(step, tf.float32)), recon.dtype)
-        return Loss(recon + beta * kl_cost, recon, kl, kl_cost, beta, statistics)
+        return Loss(
+            total=recon + beta * kl_cost,
+            recon=recon,
+            kl=tf.reduce_mean(kl_nats),
+            kl_cost=kl_cost,
+            beta=beta,
+            statistics={
+                name: tf.reduce_sum(value, axis=0) for name, value in result.statistics.items()
+            },
+        )
 
     def sample(
         self,
@@ -143,23 +178,107 @@ class MusicVAE(keras.Model):
         temperature: tf.Tensor | float,
         end_token: int | None = None,
     ) -> Samples:
-        """Decodes z `[B, Z]` on the model's own samples; see `FlatDecoder.sample`."""
+        """Decodes z `[B, Z]` on the model's own samples; see `Decoder.sample`."""
         return self.decoder.sample(z, controls, noise, temperature=temperature, end_token=end_token)
+
+
+# -- From values to layers ------------------------------------------------------------------------
 
 
 def build_model(config: Config) -> MusicVAE:
     """Fresh layers, with fresh weights, for what `config` describes.
 
     Weights are drawn by Keras: `keras.utils.set_random_seed` makes them repeatable.
+
+    Raises:
+      UserError: If the parts of the config do not fit each other.
     """
     converter, hparams = config.data_converter, config.hparams
-    encoder = build_encoder(
-        config.encoder, converter.input_depth + converter.control_depth, hparams
-    )
-    decoder = build_decoder(
-        config.decoder,
+    encoder = None
+    if hparams.latent_size:
+        encoder = build_encoder(
+            config.encoder, converter.input_depth + converter.control_depth, hparams
+        )
+    return MusicVAE(encoder, _build_decoder(config, encoder), hparams, name="music_vae")
+
+
+def _build_decoder(config: Config, encoder: Encoder | None) -> Decoder:
+    spec, hparams, converter = config.decoder, config.hparams, config.data_converter
+    depths = {"output_depth": converter.output_depth, "control_depth": converter.control_depth}
+    if not isinstance(spec, HierarchicalDecoderSpec):
+        return _build_core(spec, hparams, **depths, z_size=hparams.latent_size, name="decoder")
+    make_core = functools.partial(_build_core, spec.core, hparams, **depths, name="core_decoder")
+    return HierarchicalDecoder(
+        spec,
         hparams,
-        output_depth=converter.output_depth,
-        control_depth=converter.control_depth,
+        make_core=lambda size: make_core(z_size=size),
+        reencoder=_build_reencoder(config, encoder),
+        name="decoder",
     )
-    return MusicVAE(encoder, decoder, hparams, name="music_vae")
+
+
+def _build_reencoder(config: Config, encoder: Encoder | None) -> HierarchicalLstmEncoder | None:
+    """What encodes segments to be read back: the model's own encoder, where it is a hierarchy."""
+    spec, converter = config.decoder, config.data_converter
+    if not isinstance(spec, HierarchicalDecoderSpec) or spec.reencoder is None:
+        return None
+    if converter.control_depth:
+        raise UserError("a re-encoder cannot be used with controls")
+    if not isinstance(encoder, HierarchicalLstmEncoder):
+        built = build_encoder(spec.reencoder, converter.output_depth, config.hparams)
+        assert isinstance(built, HierarchicalLstmEncoder)
+        return built
+    if config.encoder != spec.reencoder or converter.input_depth != converter.output_depth:
+        raise UserError("a re-encoder beside a hierarchical encoder must be that encoder")
+    return encoder
+
+
+def _build_core(
+    spec: FlatDecoderSpec | SplitDecoderSpec,
+    hparams: HParams,
+    *,
+    z_size: int,
+    output_depth: int,
+    control_depth: int,
+    name: str,
+) -> FlatDecoder | SplitDecoder:
+    """A decoder without a hierarchy, for latent vectors of width `z_size`."""
+    if isinstance(spec, FlatDecoderSpec):
+        return FlatDecoder(
+            _build_head(spec.head, output_depth, hparams),
+            hparams,
+            z_size=z_size,
+            control_depth=control_depth,
+            preprocess_controls=spec.preprocess_controls,
+            name=name,
+        )
+    if sum(spec.depths) != output_depth:
+        raise UserError(f"depths {spec.depths} do not add up to the output's {output_depth}")
+    cores = []
+    for number, (core, depth) in enumerate(zip(spec.cores, spec.depths, strict=True)):
+        built = _build_core(
+            core,
+            hparams,
+            z_size=z_size,
+            output_depth=depth,
+            control_depth=control_depth,
+            name=f"core_decoder_{number}",
+        )
+        assert isinstance(built, FlatDecoder)
+        cores.append(built)
+    return SplitDecoder(cores, name=name)
+
+
+def _build_head(spec: HeadSpec, depth: int, hparams: HParams) -> heads.Head:
+    if isinstance(spec, MultiCategoricalHeadSpec):
+        if sum(spec.depths) != depth:
+            raise UserError(f"depths {spec.depths} do not add up to the output's {depth}")
+        return heads.MultiCategoricalHead(spec.depths, name="head")
+    if isinstance(spec, NadeHeadSpec):
+        return heads.NadeHead(depth, hparams.nade_num_hidden, name="head")
+    kinds: dict[type, type[heads.Head]] = {
+        CategoricalHeadSpec: heads.CategoricalHead,
+        BooleanHeadSpec: heads.BooleanHead,
+        GrooveHeadSpec: heads.GrooveHead,
+    }
+    return kinds[type(spec)](depth, name="head")

@@ -165,7 +165,7 @@ def train(run: Run, music: Music, *, num_steps: int | None) -> None:
 
 
 def _take_step(run: Run, batch: Batch, bar: tqdm) -> None:
-    scalars = run.trainer.train_step(batch)
+    scalars, statistics = run.trainer.train_step(batch)
     loss = float(scalars["loss"])
     if not math.isfinite(loss):
         raise UserError(
@@ -173,11 +173,14 @@ def _take_step(run: Run, batch: Batch, bar: tqdm) -> None:
             "it stay. A smaller --hparams=learning_rate=... may help"
         )
     if run.step % SUMMARY_EVERY_STEPS == 0:
-        for name, value in scalars.items():
+        metrics = run.trainer.model.decoder.summarize(
+            {name: value.numpy() for name, value in statistics.items()}
+        )
+        for name, value in (scalars | metrics).items():
             tf.summary.scalar(name, value, step=run.step)
         shown = {"loss": f"{loss:.3f}"}
-        if "metrics/accuracy" in scalars:
-            shown["accuracy"] = f"{float(scalars['metrics/accuracy']):.3f}"
+        if "metrics/accuracy" in metrics:
+            shown["accuracy"] = f"{metrics['metrics/accuracy']:.3f}"
         bar.set_postfix(shown, refresh=False)
         if run.step % (10 * SUMMARY_EVERY_STEPS) == 0 and bar.disable:
             _log.info("step %d: %s", run.step, " ".join(f"{k} {v}" for k, v in shown.items()))

@@ -5,7 +5,7 @@ A spec says what to build and holds no layers; `lstm_models.build_model` makes t
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from music_vae.errors import UserError
 
@@ -19,7 +19,7 @@ class HParams:
 
     Attributes:
       max_seq_len: Steps of the longest sequence; longer ones are cut.
-      z_size: Width of the latent vector.
+      z_size: Width of the latent vector; 0 for a model without one.
       free_bits: Bits of KL divergence, per example, that cost nothing.
       max_beta: Weight of the KL cost at the end of its annealing.
       beta_rate: Rate of that annealing: beta = (1 - beta_rate**step) * max_beta.
@@ -30,7 +30,7 @@ class HParams:
       learning_rate: Learning rate at step 0.
       decay_rate: Factor by which the learning rate falls with every step.
       min_learning_rate: Learning rate it falls towards.
-      conditional: Whether the decoder depends on z.
+      conditional: Whether the decoder depends on z; if not, `z_size` does not matter.
       dec_rnn_size: Units of each decoder layer.
       enc_rnn_size: Units of each encoder layer, per direction.
       dropout_keep_prob: Probability that a cell's input is kept, in training.
@@ -76,7 +76,7 @@ class HParams:
                 object.__setattr__(self, field.name, value)
                 _check(len(value) > 0 and min(value) > 0, field.name, value, "sizes above 0")
         _check(self.max_seq_len > 0, "max_seq_len", self.max_seq_len, "at least 1")
-        _check(self.z_size > 0, "z_size", self.z_size, "at least 1")
+        _check(self.z_size >= 0, "z_size", self.z_size, "at least 0")
         _check(self.batch_size > 0, "batch_size", self.batch_size, "at least 1")
         _check(self.free_bits >= 0, "free_bits", self.free_bits, "at least 0")
         _check(self.max_beta >= 0, "max_beta", self.max_beta, "at least 0")
@@ -102,6 +102,11 @@ class HParams:
         else:
             _check(0 <= self.sampling_rate <= 1, "sampling_rate", self.sampling_rate, "0 to 1")
 
+    @property
+    def latent_size(self) -> int:
+        """Width Z of the latent vector that the model has; 0 for an unconditional model."""
+        return self.z_size if self.conditional else 0
+
     def values(self) -> dict[str, Any]:
         """All hyper-parameters by name."""
         return dataclasses.asdict(self)
@@ -117,8 +122,29 @@ def _check(holds: bool, name: str, value: Any, expected: str) -> None:
 
 
 @dataclasses.dataclass(frozen=True)
+class LstmEncoderSpec:
+    """A stack of LSTM layers that read the sequence forward."""
+
+
+@dataclasses.dataclass(frozen=True)
 class BidirectionalEncoderSpec:
     """A stack of bidirectional LSTM layers over the whole sequence."""
+
+
+@dataclasses.dataclass(frozen=True)
+class HierarchicalEncoderSpec:
+    """Encoders in levels: of segments, then of the sequence of their embeddings.
+
+    Attributes:
+      level_lengths: Steps that each level reads, from the bottom up; their product is max_seq_len.
+      core: What encodes at every level.
+    """
+
+    level_lengths: tuple[int, ...]
+    core: LstmEncoderSpec | BidirectionalEncoderSpec = BidirectionalEncoderSpec()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "level_lengths", _level_lengths(self.level_lengths))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,10 +153,118 @@ class CategoricalHeadSpec:
 
 
 @dataclasses.dataclass(frozen=True)
-class FlatDecoderSpec:
-    """One LSTM stack over the whole sequence, conditioned on z at every step."""
+class MultiCategoricalHeadSpec:
+    """Several classes per step, side by side: a softmax over each of `depths`."""
 
-    head: CategoricalHeadSpec = CategoricalHeadSpec()
+    depths: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "depths", tuple(self.depths))
+
+
+@dataclasses.dataclass(frozen=True)
+class BooleanHeadSpec:
+    """Independent yes or no for every number of a step."""
+
+
+@dataclasses.dataclass(frozen=True)
+class NadeHeadSpec:
+    """A joint distribution over yes-or-no numbers, with `nade_num_hidden` hidden units."""
+
+
+@dataclasses.dataclass(frozen=True)
+class GrooveHeadSpec:
+    """Hits, velocities and timing offsets, a third of the output depth each."""
+
+
+HeadSpec = (
+    CategoricalHeadSpec | MultiCategoricalHeadSpec | BooleanHeadSpec | NadeHeadSpec | GrooveHeadSpec
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class FlatDecoderSpec:
+    """One LSTM stack over the whole sequence, conditioned on z at every step.
+
+    Attributes:
+      head: What its outputs mean.
+      preprocess_controls: Whether a bidirectional LSTM reads the controls first.
+    """
+
+    head: HeadSpec = CategoricalHeadSpec()
+    preprocess_controls: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class SplitDecoderSpec:
+    """A decoder of its own for each of several outputs that stand side by side.
+
+    Attributes:
+      depths: Widths of the outputs.
+      cores: Their decoders.
+    """
+
+    depths: tuple[int, ...]
+    cores: tuple[FlatDecoderSpec, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "depths", tuple(self.depths))
+        object.__setattr__(self, "cores", tuple(self.cores))
+        if len(self.depths) != len(self.cores):
+            raise UserError(
+                f"{len(self.depths)} depths need as many decoders, not {len(self.cores)}"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class HierarchicalDecoderSpec:
+    """Conductors that give each segment an embedding, and a core decoder that decodes it.
+
+    Attributes:
+      level_lengths: Outputs of each level from the top down, the last being the steps of a segment;
+        their product is max_seq_len.
+      core: What decodes a segment.
+      autoregressive_levels: Numbers of the conductors, from the top, that read back what became of
+        their segments.
+      reencoder: What encodes segments to be read back; their decoder's final state is by default.
+    """
+
+    level_lengths: tuple[int, ...]
+    core: FlatDecoderSpec | SplitDecoderSpec = FlatDecoderSpec()
+    autoregressive_levels: tuple[int, ...] = ()
+    reencoder: HierarchicalEncoderSpec | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "level_lengths", _level_lengths(self.level_lengths))
+        object.__setattr__(self, "autoregressive_levels", tuple(self.autoregressive_levels))
+        conductors = range(len(self.level_lengths) - 1)
+        if not set(self.autoregressive_levels) <= set(conductors):
+            raise UserError(
+                f"autoregressive_levels={self.autoregressive_levels} must be among "
+                f"{list(conductors)}"
+            )
+        if self.reencoder is not None and not self.autoregressive_levels:
+            raise UserError("a reencoder needs autoregressive_levels that read what it gives")
+
+
+def _level_lengths(lengths: Any) -> tuple[int, ...]:
+    lengths = tuple(lengths)
+    if len(lengths) < 2 or min(lengths) < 1:
+        raise UserError(f"level_lengths={lengths} must be two numbers or more, each at least 1")
+    return lengths
+
+
+EncoderSpec = LstmEncoderSpec | BidirectionalEncoderSpec | HierarchicalEncoderSpec
+DecoderSpec = FlatDecoderSpec | SplitDecoderSpec | HierarchicalDecoderSpec
+SPEC_KINDS: dict[str, type] = {
+    kind.__name__: kind
+    for kind in (
+        HParams,
+        *get_args(EncoderSpec),
+        *get_args(HeadSpec),
+        *get_args(DecoderSpec),
+    )
+}
 
 
 class Batch(NamedTuple):
@@ -140,21 +274,13 @@ class Batch(NamedTuple):
       inputs: float32 `[B, T, Din]`, what the encoder reads.
       targets: float32 `[B, T, Dout]`, what the decoder should give.
       controls: float32 `[B, T, Dc]`; Dc is 0 without controls.
-      lengths: int32 `[B]`, valid steps.
+      lengths: int32 `[B]`, valid steps; `[B, S]`, those of each segment, where there are segments.
     """
 
     inputs: Any
     targets: Any
     controls: Any
     lengths: Any
-
-
-EncoderSpec = BidirectionalEncoderSpec
-DecoderSpec = FlatDecoderSpec
-SPEC_KINDS: dict[str, type] = {
-    kind.__name__: kind
-    for kind in (HParams, BidirectionalEncoderSpec, CategoricalHeadSpec, FlatDecoderSpec)
-}
 
 
 def to_json(value: Any) -> Any:

@@ -16,7 +16,7 @@ from music_vae.errors import (
     UserError,
 )
 from music_vae.lstm_models import build_model
-from music_vae.nn.decoders import Samples
+from music_vae.specs import HierarchicalDecoderSpec
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
@@ -49,6 +49,8 @@ class TrainedModel:
         self._config = config
         self._converter = config.data_converter.for_inference()
         self._batch_size = batch_size
+        # A hierarchy makes all its segments, each with padding after its end.
+        self._fixed_length = isinstance(config.decoder, HierarchicalDecoderSpec)
         self._model = build_model(config)
         checkpoints.load_weights(self._model, checkpoint_dir_or_path)
 
@@ -76,7 +78,7 @@ class TrainedModel:
         """
         count = self._batch_size if n is None else n
         rng = np.random.default_rng(seed)
-        shape = (1 if same_z else count, self._config.hparams.z_size)
+        shape = (1 if same_z else count, self._config.hparams.latent_size)
         z = np.broadcast_to(rng.standard_normal(shape, np.float32), (count, shape[1]))
         return self.decode(
             z, length, temperature, c_input, seed=int(rng.integers(_MAX_SEED, endpoint=True))
@@ -203,7 +205,7 @@ class TrainedModel:
             temperature below 0.
         """
         z = np.asarray(z, np.float32)
-        z_size = self._config.hparams.z_size
+        z_size = self._config.hparams.latent_size
         if z.ndim != 2 or z.shape[1] != z_size:
             raise UserError(f"z has shape {list(z.shape)}; {self._config.name} needs [N, {z_size}]")
         if temperature < 0:
@@ -211,6 +213,11 @@ class TrainedModel:
         steps = self._config.hparams.max_seq_len if length is None else length
         if steps < 1:
             raise UserError(f"length={steps} must be at least 1 step")
+        if self._fixed_length and steps != self._config.hparams.max_seq_len:
+            raise UserError(
+                f"length={steps}: {self._config.name} always makes "
+                f"{self._config.hparams.max_seq_len} steps"
+            )
         control = self._control(c_input, steps)
         root = np.random.SeedSequence(seed).entropy
         samples: list[np.ndarray] = []
@@ -218,12 +225,11 @@ class TrainedModel:
             chunk = z[start : start + self._batch_size]
             controls = np.broadcast_to(control, (len(chunk), *control.shape))
             noise = self._noise(root, range(start, start + len(chunk)), steps)
-            made = self._decode(chunk, controls, noise, temperature)
-            lengths = made.lengths.numpy()
-            samples += [
-                np.asarray(array[:count])
-                for array, count in zip(made.samples.numpy(), lengths, strict=True)
-            ]
+            made, lengths = self._decode(chunk, controls, noise, temperature)
+            arrays = made.numpy()
+            if not self._fixed_length:
+                arrays = [a[:n] for a, n in zip(arrays, lengths.numpy(), strict=True)]
+            samples += list(arrays)
         return samples
 
     def _control(self, c_input: np.ndarray | None, steps: int) -> np.ndarray:
@@ -244,7 +250,7 @@ class TrainedModel:
 
     def _noise(self, root: Any, indices: range, steps: int) -> np.ndarray:
         """Uniform numbers `[B, steps, K]`; those of an example depend on its index alone."""
-        size = (steps, self._model.decoder.head.noise_size)
+        size = (steps, self._model.decoder.noise_size)
         return np.stack(
             [np.random.default_rng([root, index]).random(size, np.float32) for index in indices]
         )
@@ -267,15 +273,16 @@ class TrainedModel:
 
         def decode(
             z: tf.Tensor, controls: tf.Tensor, noise: tf.Tensor, temperature: tf.Tensor
-        ) -> Samples:
-            return self._model.sample(
+        ) -> tuple[tf.Tensor, tf.Tensor]:
+            made = self._model.sample(
                 z, controls, noise, temperature=temperature, end_token=end_token
             )
+            return made.samples, made.lengths
 
         signature = [
-            tf.TensorSpec([None, self._config.hparams.z_size], tf.float32),
+            tf.TensorSpec([None, self._config.hparams.latent_size], tf.float32),
             tf.TensorSpec([None, None, self._converter.control_depth], tf.float32),
-            tf.TensorSpec([None, None, self._model.decoder.head.noise_size], tf.float32),
+            tf.TensorSpec([None, None, self._model.decoder.noise_size], tf.float32),
             tf.TensorSpec([], tf.float32),
         ]
         return tf.function(decode, input_signature=signature, autograph=False)

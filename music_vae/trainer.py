@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from music_vae import schedules
 from music_vae.errors import UserError
-from music_vae.lstm_models import Loss, MusicVAE
+from music_vae.lstm_models import Dropout, Loss, MusicVAE, Policy
 from music_vae.specs import Batch, HParams
 
 # Adam's constants (Kingma & Ba 2015); epsilon stands outside the bias correction.
@@ -42,38 +42,41 @@ class Trainer:
         """Whether the decoder ever reads its own samples in training."""
         return schedules.samples_in_training(self.hparams)
 
-    def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
-        """Takes one step; returns its scalars by their TensorBoard names.
+    def train_step(self, batch: Batch) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
+        """Takes one step; returns its scalars by their TensorBoard names, and the statistics.
+
+        `decoder.summarize` turns the statistics into metrics.
 
         The step is the caller's to check: `loss` is not finite where training went wrong, and the
         weights are then spoilt.
         """
         return self._train(batch)
 
-    def _train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
+    def _train_step(self, batch: Batch) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
         step = tf.cast(self.step, tf.float32)
-        probability: Any = 0.0
-        if self.samples_in_training:
-            probability = schedules.sampling_probability(self.hparams, step)
         with tf.GradientTape() as tape:
-            loss = self.model.elbo_loss(
-                batch,
-                step=step,
-                sampling_probability=probability,
-                seed=self._step_seed(),
-            )
-        variables = self.model.trainable_variables
-        global_norm = self.apply_gradients(tape.gradient(loss.total, [v.value for v in variables]))
+            loss = self.model.elbo_loss(batch, step=step, policy=self._training_policy())
+        variables = [variable.value for variable in self.model.trainable_variables]
+        global_norm = self.apply_gradients(tape.gradient(loss.total, variables))
         scalars = _loss_scalars(loss) | {
             "global_norm": global_norm,
             "learning_rate": self.optimizer.learning_rate.value,
         }
-        statistics = {name: tf.reduce_sum(value) for name, value in loss.statistics.items()}
-        if {"correct", "total"} <= statistics.keys():
-            scalars["metrics/accuracy"] = statistics["correct"] / statistics["total"]
-        if not isinstance(probability, float):
+        if self.samples_in_training:
+            probability = schedules.sampling_probability(self.hparams, step)
             scalars["sampling_probability"] = probability
-        return scalars
+        return scalars, loss.statistics
+
+    def _training_policy(self) -> Policy:
+        """Scheduled sampling and dropout of the present step."""
+        probability: Any = 0.0
+        if self.samples_in_training:
+            step = tf.cast(self.step, tf.float32)
+            probability = schedules.sampling_probability(self.hparams, step)
+        seed, dropout = self._fold_seed(self.step), None
+        if self.hparams.dropout_keep_prob < 1:
+            dropout = Dropout(self.hparams.dropout_keep_prob, seed)
+        return Policy(probability, seed, dropout)
 
     def apply_gradients(self, gradients: Sequence[tf.Tensor]) -> tf.Tensor:
         """Clips and applies the gradients of this step; returns their global norm before clipping.
@@ -113,21 +116,12 @@ class Trainer:
             examples += size
         if not examples:
             raise UserError("there are no examples to evaluate on")
-        metrics = self.model.decoder.head.summarize(statistics)
-        return {name: value / examples for name, value in sums.items()} | {
-            f"metrics/{name}": value for name, value in metrics.items()
-        }
+        losses = {name: value / examples for name, value in sums.items()}
+        return losses | self.model.decoder.summarize(statistics)
 
     def _evaluation_step(self, batch: Batch, seed: tf.Tensor, sampling_probability: float) -> Loss:
-        return self.model.elbo_loss(
-            batch,
-            step=tf.cast(self.step, tf.float32),
-            sampling_probability=sampling_probability,
-            seed=seed,
-        )
-
-    def _step_seed(self) -> tf.Tensor:
-        return self._fold_seed(self.step)
+        step = tf.cast(self.step, tf.float32)
+        return self.model.elbo_loss(batch, step=step, policy=Policy(sampling_probability, seed))
 
     def _fold_seed(self, number: Any) -> tf.Tensor:
         """int32 `[2]`, its own for each number under this trainer's seed."""

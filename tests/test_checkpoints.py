@@ -133,7 +133,7 @@ def test_members_that_escape_or_are_no_files_are_not_followed(folder, tmp_path):
 def test_a_member_that_claims_too_much_is_refused_before_it_is_read(folder, tmp_path, monkeypatch):
     path = make_tar(tmp_path / "large.tar", checkpoint_files(folder))
     monkeypatch.setattr(checkpoints, "MAX_MEMBER_BYTES", 1000)
-    with pytest.raises(UserError, match="claims 151,728 bytes; .* has at most 1,000"):
+    with pytest.raises(UserError, match=r"claims 151,728 bytes; .* has at most 1,000"):
         checkpoints.read_weights(path)
 
 
@@ -157,5 +157,5 @@ def test_missing_weights_are_an_error_and_others_are_left_alone(folder):
     checkpoints.assign_weights(model, extra, "with extras")
     np.testing.assert_array_equal(named_variables(model)[MU], weights[MU])
     del weights[MU]
-    with pytest.raises(UserError, match="lacks 1 of 16 weights .* first being encoder/mu"):
+    with pytest.raises(UserError, match=r"lacks 1 of 16 weights .* first being encoder/mu"):
         checkpoints.assign_weights(model, weights, "incomplete")

@@ -3,11 +3,49 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from music_vae.configs import CONFIG_MAP, config_from_json, config_to_json, get_config
 from music_vae.errors import UserError
+
+PUBLISHED = json.loads((Path(__file__).parent / "golden" / "configs.json").read_text())
+ALIASES = {"groovae_2bar_hits_control": "groovae_2bar_hits_control_tfds"}
+
+
+def test_all_published_configs_are_there_and_the_name_that_their_documentation_uses():
+    assert set(CONFIG_MAP) == set(PUBLISHED) | set(ALIASES)
+    for alias, name in ALIASES.items():
+        assert CONFIG_MAP[alias].replace(name=name) == CONFIG_MAP[name]
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_config_has_the_published_values(name):
+    expected, config = PUBLISHED[name], CONFIG_MAP[name]
+    values = {
+        key: list(v) if isinstance(v, tuple) else v for key, v in config.hparams.values().items()
+    }
+    assert values == {"nade_num_hidden": 128} | expected["hparams"]
+    converter = config.data_converter
+    depths = {
+        key: getattr(converter, key) for key in ("input_depth", "output_depth", "control_depth")
+    }
+    assert depths == {key: expected[key] for key in depths}
+    fields = expected["converter_fields"]
+    assert (converter.end_token or None) == (fields["end_token"] or None)
+    assert converter.max_tensors_per_notesequence == fields["max_tensors_per_input"]
+    assert converter.length_shape == tuple(int(n) for n in fields["length_shape"])
+    augmenter = config.note_sequence_augmenter
+    transpose_range = list(augmenter.transpose_range) if augmenter else None
+    assert transpose_range == expected["transpose_range"]
+    assert config.tfds_name == expected["tfds_name"]
+    assert type(converter).__name__ == expected["converter"]
+    levels = [getattr(spec, "level_lengths", None) for spec in (config.encoder, config.decoder)]
+    assert [level and list(level) for level in levels] == [
+        expected["encoder_levels"],
+        expected["decoder_levels"],
+    ]
 
 
 @pytest.mark.parametrize("name", CONFIG_MAP)

@@ -1,74 +1,290 @@
-"""Output distributions: what a decoder's numbers mean, as a loss, as metrics, and as samples."""
+"""Output distributions: what a decoder's numbers mean, as a loss, as metrics, and as samples.
 
-from collections.abc import Mapping
+All chance in a sample is in the noise it is given, uniform in [0, 1): equal noise gives equal
+samples on any engine. Statistics are sums over the valid steps of each example; they add up over
+examples and batches, and `summarize` makes metrics of them.
+"""
+
+import abc
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from music_vae.nn.nade import Nade
+
 _MIN_TEMPERATURE = 1e-6
 """Below this a temperature of zero is meant: float32 still holds logits divided by it."""
 
+_LOG_FLOOR = 1e-7
+"""Added to a hit's probability before its logarithm, as the published grooves were trained."""
 
-class CategoricalHead(keras.layers.Layer):
-    """One class per step: softmax over `depth` logits."""
+Statistics = dict[str, tf.Tensor]
+Sums = Mapping[str, np.ndarray]
+
+
+class Head(keras.layers.Layer, abc.ABC):
+    """A distribution over one step of `depth` numbers."""
 
     def __init__(self, depth: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.depth = depth
+        self.built = True
 
     @property
     def parameter_size(self) -> int:
-        """Width of what the decoder gives per step."""
+        """Width P of what the decoder gives per step."""
         return self.depth
-
-    def loss(self, parameters: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
-        """Cross-entropy in nats `[...]` of logits `[..., depth]` and one-hot targets."""
-        return tf.nn.softmax_cross_entropy_with_logits(targets, parameters)
 
     @property
     def noise_size(self) -> int:
-        """How many uniform numbers a sample takes."""
+        """How many uniform numbers a sample takes, K."""
         return 1
 
-    def sample(self, parameters: tf.Tensor, temperature: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
-        """One-hot samples `[B, depth]` of softmax(logits / temperature); near 0 the likeliest.
+    @abc.abstractmethod
+    def loss(self, parameters: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+        """Negative log-likelihood in nats `[B, T]` of targets `[B, T, depth]`.
 
-        The class is the one in whose share of the unit interval the noise `[B, 1]`, uniform in
-        [0, 1), falls: equal noise gives equal samples on any engine.
+        `parameters` are `[B, T, P]`.
         """
-        logits = parameters / tf.maximum(tf.cast(temperature, parameters.dtype), _MIN_TEMPERATURE)
-        shares = tf.cumsum(tf.nn.softmax(logits), axis=-1)
+
+    @abc.abstractmethod
+    def sample(self, parameters: tf.Tensor, temperature: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
+        """One step `[B, depth]` from parameters `[B, P]` and noise `[B, K]`.
+
+        Logits are divided by the temperature; near 0 the likeliest outcome is taken.
+        """
+
+    @abc.abstractmethod
+    def statistics(self, parameters: tf.Tensor, targets: tf.Tensor, mask: tf.Tensor) -> Statistics:
+        """Sums over time per example, each `[B, ...]`; the mask `[B, T]` is 1 for valid steps."""
+
+    @abc.abstractmethod
+    def summarize(self, sums: Sums) -> dict[str, float]:
+        """Metrics by their TensorBoard names, of statistics summed over examples."""
+
+
+class CategoricalHead(Head):
+    """One class per step: softmax over `depth` logits; samples are one-hot."""
+
+    def loss(self, parameters: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+        return tf.nn.softmax_cross_entropy_with_logits(targets, parameters)
+
+    def sample(self, parameters: tf.Tensor, temperature: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
+        # The class is the one in whose share of the unit interval the noise falls.
+        shares = tf.cumsum(tf.nn.softmax(_cooled(parameters, temperature)), axis=-1)
         passed = shares <= noise * shares[:, -1:]
         classes = tf.reduce_sum(tf.cast(passed, tf.int32), axis=-1)
         return tf.one_hot(classes, self.depth, dtype=parameters.dtype)
 
-    def statistics(
-        self, parameters: tf.Tensor, targets: tf.Tensor, mask: tf.Tensor
-    ) -> dict[str, tf.Tensor]:
-        """Sums over all valid steps, which add up over batches; `summarize` makes them metrics.
+    def statistics(self, parameters: tf.Tensor, targets: tf.Tensor, mask: tf.Tensor) -> Statistics:
+        hits = tf.equal(tf.argmax(parameters, axis=-1), tf.argmax(targets, axis=-1))
+        correct = mask * tf.cast(hits, mask.dtype)
+        return {
+            "correct": tf.einsum("btd,bt->bd", targets, correct),
+            "total": tf.einsum("btd,bt->bd", targets, mask),
+        }
 
-        Args:
-          parameters: Logits `[..., depth]`.
-          targets: One-hot `[..., depth]`.
-          mask: `[...]`, 1 for valid steps.
-        """
-        labels = tf.argmax(targets, axis=-1, output_type=tf.int32)
-        correct = tf.equal(tf.argmax(parameters, axis=-1, output_type=tf.int32), labels)
-        counted = tf.one_hot(labels, self.depth) * mask[..., None]
-        axes = list(range(counted.shape.rank - 1))
-        hits = tf.reduce_sum(counted * tf.cast(correct, tf.float32)[..., None], axes)
-        return {"correct": hits, "total": tf.reduce_sum(counted, axes)}
-
-    def summarize(self, sums: Mapping[str, np.ndarray]) -> dict[str, float]:
-        """Metrics of summed `statistics`: accuracy, and its mean over all classes.
-
-        A class that never occurs counts as 0 in that mean, as in the original's figures.
-        """
+    def summarize(self, sums: Sums) -> dict[str, float]:
         correct, total = np.asarray(sums["correct"]), np.asarray(sums["total"])
+        # A class that never occurs counts as 0 in the mean, as in the original's figures.
         per_class = np.divide(correct, total, out=np.zeros_like(correct), where=total > 0)
         return {
-            "accuracy": float(correct.sum() / max(total.sum(), 1)),
-            "mean_per_class_accuracy": float(per_class.mean()),
+            "metrics/accuracy": _ratio(correct.sum(), total.sum()),
+            "metrics/mean_per_class_accuracy": float(per_class.mean()),
         }
+
+
+class MultiCategoricalHead(Head):
+    """Several classes per step, side by side: one softmax for each of `depths`."""
+
+    def __init__(self, depths: Sequence[int], **kwargs: Any) -> None:
+        super().__init__(sum(depths), **kwargs)
+        self.depths = tuple(depths)
+        self.parts = [CategoricalHead(depth, name=f"part_{n}") for n, depth in enumerate(depths)]
+
+    @property
+    def noise_size(self) -> int:
+        return len(self.depths)
+
+    def _split(self, array: tf.Tensor) -> list[tf.Tensor]:
+        return tf.split(array, self.depths, axis=-1)
+
+    def loss(self, parameters: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+        pairs = zip(self.parts, self._split(parameters), self._split(targets), strict=True)
+        return tf.add_n([part.loss(p, t) for part, p, t in pairs])
+
+    def sample(self, parameters: tf.Tensor, temperature: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
+        noises = tf.split(noise, len(self.parts), axis=-1)
+        pairs = zip(self.parts, self._split(parameters), noises, strict=True)
+        return tf.concat([part.sample(p, temperature, n) for part, p, n in pairs], axis=-1)
+
+    def statistics(self, parameters: tf.Tensor, targets: tf.Tensor, mask: tf.Tensor) -> Statistics:
+        pairs = zip(self.parts, self._split(parameters), self._split(targets), strict=True)
+        return {
+            f"{name}/{n}": value
+            for n, (part, p, t) in enumerate(pairs)
+            for name, value in part.statistics(p, t, mask).items()
+        }
+
+    def summarize(self, sums: Sums) -> dict[str, float]:
+        return {
+            f"{name}/output_{n}": value
+            for n, part in enumerate(self.parts)
+            for name, value in part.summarize(numbered(sums, n)).items()
+        }
+
+
+class BooleanHead(Head):
+    """Independent yes or no for each of `depth` numbers: sigmoid of a logit."""
+
+    @property
+    def noise_size(self) -> int:
+        return self.depth
+
+    def loss(self, parameters: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+        loss = tf.nn.sigmoid_cross_entropy_with_logits(targets, parameters)
+        return tf.reduce_sum(loss, axis=-1)
+
+    def sample(self, parameters: tf.Tensor, temperature: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
+        return _bernoulli(parameters, temperature, noise)
+
+    def statistics(self, parameters: tf.Tensor, targets: tf.Tensor, mask: tf.Tensor) -> Statistics:
+        hits = tf.cast(tf.equal(parameters >= 0, targets > 0.5), mask.dtype)
+        return {
+            "correct": tf.einsum("btd,bt->b", hits, mask),
+            "total": self.depth * tf.reduce_sum(mask, axis=1),
+        }
+
+    def summarize(self, sums: Sums) -> dict[str, float]:
+        return {"metrics/accuracy": _ratio(sums["correct"], sums["total"])}
+
+
+class NadeHead(Head):
+    """A joint distribution over `depth` yes-or-no numbers (Larochelle & Murray 2011)."""
+
+    def __init__(self, depth: int, num_hidden: int, **kwargs: Any) -> None:
+        super().__init__(depth, **kwargs)
+        self.nade = Nade(depth, num_hidden, name="nade")
+
+    @property
+    def parameter_size(self) -> int:
+        return self.nade.num_hidden + self.depth
+
+    @property
+    def noise_size(self) -> int:
+        return self.depth
+
+    def _split(self, parameters: tf.Tensor) -> list[tf.Tensor]:
+        return tf.split(parameters, [self.nade.num_hidden, self.depth], axis=-1)
+
+    def loss(self, parameters: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+        log_likelihood, _ = self.nade.log_likelihood(targets, *self._split(parameters))
+        return -log_likelihood
+
+    def sample(self, parameters: tf.Tensor, temperature: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
+        b_enc, b_dec = self._split(parameters)
+        return self.nade.sample(
+            b_enc,
+            b_dec,
+            lambda logits, n: _bernoulli(logits, temperature, noise[:, n : n + 1]),
+        )
+
+    def statistics(self, parameters: tf.Tensor, targets: tf.Tensor, mask: tf.Tensor) -> Statistics:
+        _, probabilities = self.nade.log_likelihood(targets, *self._split(parameters))
+        guessed, true = probabilities >= 0.5, targets > 0.5
+
+        def count(condition: tf.Tensor) -> tf.Tensor:
+            return tf.einsum("btd,bt->b", tf.cast(condition, mask.dtype), mask)
+
+        whole = tf.reduce_all(tf.equal(guessed, true), axis=-1, keepdims=True)
+        return {
+            "correct": count(whole),
+            "total": tf.reduce_sum(mask, axis=1),
+            "true_positives": count(guessed & true),
+            "positives": count(true),
+            "guesses": count(guessed),
+        }
+
+    def summarize(self, sums: Sums) -> dict[str, float]:
+        return {
+            "metrics/accuracy": _ratio(sums["correct"], sums["total"]),
+            "metrics/precision": _ratio(sums["true_positives"], sums["guesses"]),
+            "metrics/recall": _ratio(sums["true_positives"], sums["positives"]),
+        }
+
+
+class GrooveHead(Head):
+    """Hits, velocities and timing offsets of drums, a third each (Gillick et al. 2019).
+
+    Hits are yes or no; velocities (0 to 1) and offsets (-1 to 1, in half steps) are points, their
+    loss the squared error.
+    """
+
+    def __init__(self, depth: int, **kwargs: Any) -> None:
+        if depth % 3:
+            raise ValueError(
+                f"a groove has hits, velocities and offsets: {depth} is no multiple of 3"
+            )
+        super().__init__(depth, **kwargs)
+
+    @property
+    def noise_size(self) -> int:
+        return self.depth // 3
+
+    def _parts_of_loss(self, parameters: tf.Tensor, targets: tf.Tensor) -> dict[str, tf.Tensor]:
+        hits, velocities, offsets = tf.split(targets, 3, axis=-1)
+        hit_logits, velocity_logits, offset_logits = tf.split(parameters, 3, axis=-1)
+        p = tf.sigmoid(hit_logits)
+        surprise = -(
+            hits * tf.math.log(p + _LOG_FLOOR) + (1 - hits) * tf.math.log(1 - p + _LOG_FLOOR)
+        )
+        squares = [
+            tf.math.squared_difference(velocities, tf.sigmoid(velocity_logits)),
+            tf.math.squared_difference(offsets, tf.tanh(offset_logits)),
+        ]
+        names = ("hits_loss", "velocities_loss", "offsets_loss")
+        losses = zip(names, (surprise, *squares), strict=True)
+        return {name: tf.reduce_sum(loss, axis=-1) for name, loss in losses}
+
+    def loss(self, parameters: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+        return tf.add_n(list(self._parts_of_loss(parameters, targets).values()))
+
+    def sample(self, parameters: tf.Tensor, temperature: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
+        hit_logits, velocity_logits, offset_logits = tf.split(parameters, 3, axis=-1)
+        hits = _bernoulli(hit_logits, temperature, noise)
+        return tf.concat([hits, tf.sigmoid(velocity_logits), tf.tanh(offset_logits)], axis=-1)
+
+    def statistics(self, parameters: tf.Tensor, targets: tf.Tensor, mask: tf.Tensor) -> Statistics:
+        losses = self._parts_of_loss(parameters, targets)
+        sums = {name: tf.reduce_sum(loss * mask, axis=1) for name, loss in losses.items()}
+        return sums | {"total": tf.reduce_sum(mask, axis=1)}
+
+    def summarize(self, sums: Sums) -> dict[str, float]:
+        return {
+            f"metrics/{name}": _ratio(value, sums["total"])
+            for name, value in sums.items()
+            if name != "total"
+        }
+
+
+def numbered(sums: Sums, number: int) -> dict[str, np.ndarray]:
+    """The statistics `NAME/number` as `NAME`."""
+    suffix = f"/{number}"
+    return {name[: -len(suffix)]: value for name, value in sums.items() if name.endswith(suffix)}
+
+
+def _cooled(logits: tf.Tensor, temperature: tf.Tensor) -> tf.Tensor:
+    return logits / tf.maximum(tf.cast(temperature, logits.dtype), _MIN_TEMPERATURE)
+
+
+def _bernoulli(logits: tf.Tensor, temperature: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
+    """1 where the noise is below sigmoid(logits / temperature), else 0."""
+    return tf.cast(noise < tf.sigmoid(_cooled(logits, temperature)), logits.dtype)
+
+
+def _ratio(part: Any, whole: Any) -> float:
+    """part / whole, 0 where there is nothing."""
+    return float(part) / float(whole) if whole else 0.0

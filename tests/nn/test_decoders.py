@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from music_vae.nn.decoders import FlatDecoder, shifted
+from music_vae.errors import UserError
+from music_vae.nn.decoders import FlatDecoder, Policy, SplitDecoder, shifted
 from music_vae.nn.heads import CategoricalHead
 from music_vae.specs import HParams
 
@@ -16,13 +17,20 @@ def rng():
     return np.random.default_rng(1)
 
 
-def make_decoder(rng, *, control_depth=0):
+SEED = tf.constant([1, 2])
+FORCING = Policy(0.0, SEED)
+LENGTHS = tf.fill([BATCH], STEPS)
+
+
+def make_decoder(rng, *, control_depth=0, **options):
+    hparams = HParams(dec_rnn_size=(6, 8), control_preprocessing_rnn_size=(3,))
+    preprocess = options.pop("preprocess_controls", False)
     decoder = FlatDecoder(
         CategoricalHead(DEPTH),
-        HParams(dec_rnn_size=(6, 8)),
+        hparams.replace(**options),
         z_size=Z,
-        output_depth=DEPTH,
         control_depth=control_depth,
+        preprocess_controls=preprocess,
     )
     for weight in decoder.trainable_variables:
         weight.assign(rng.standard_normal(weight.shape).astype(np.float32))
@@ -42,6 +50,17 @@ def targets(rng):
 NO_CONTROLS = tf.zeros([BATCH, STEPS, 0])
 
 
+def forced(decoder, z, targets, controls):
+    """Teacher-forced parameters."""
+    return decoder.reconstruct(z, targets, controls, LENGTHS, FORCING).parameters
+
+
+def scheduled(decoder, z, targets, controls, probability):
+    """What scheduled sampling reads."""
+    lengths = tf.fill([len(z)], targets.shape[1])
+    return decoder.reconstruct(z, targets, controls, lengths, Policy(probability, SEED)).inputs
+
+
 def test_shifted_targets_begin_with_zeros_and_lose_the_last_step(targets):
     inputs = shifted(targets).numpy()
     assert not inputs[:, 0].any()
@@ -52,7 +71,7 @@ def test_free_running_samples_are_what_forcing_them_makes_likeliest(rng, z):
     decoder = make_decoder(rng)
     noise = tf.fill([BATCH, STEPS, 1], 0.5)
     samples = decoder.sample(z, NO_CONTROLS, noise, temperature=0.0).samples
-    outputs = decoder(z, shifted(samples), NO_CONTROLS)
+    outputs = forced(decoder, z, samples, NO_CONTROLS)
     np.testing.assert_array_equal(tf.argmax(outputs, -1), tf.argmax(samples, -1))
 
 
@@ -61,8 +80,8 @@ def test_controls_change_what_is_decoded_from_their_step_on(rng, z, targets):
     controls = rng.standard_normal((BATCH, STEPS, 2)).astype(np.float32)
     changed = controls.copy()
     changed[:, 4:] += 1
-    before = decoder(z, shifted(targets), tf.constant(controls)).numpy()
-    after = decoder(z, shifted(targets), tf.constant(changed)).numpy()
+    before = forced(decoder, z, targets, tf.constant(controls)).numpy()
+    after = forced(decoder, z, targets, tf.constant(changed)).numpy()
     np.testing.assert_array_equal(before[:, :4], after[:, :4])
     assert (np.abs(before[:, 4:] - after[:, 4:]).max(axis=-1) > 1e-4).all()
 
@@ -72,19 +91,19 @@ def test_controls_reach_free_running_as_they_reach_forcing(rng, z):
     controls = tf.constant(rng.standard_normal((BATCH, STEPS, 2)), tf.float32)
     noise = tf.fill([BATCH, STEPS, 1], 0.5)
     samples = decoder.sample(z, controls, noise, temperature=0.0).samples
-    outputs = decoder(z, shifted(samples), controls)
+    outputs = forced(decoder, z, samples, controls)
     np.testing.assert_array_equal(tf.argmax(outputs, -1), tf.argmax(samples, -1))
 
 
 def test_scheduled_sampling_at_probability_zero_is_teacher_forcing(rng, z, targets):
-    inputs = make_decoder(rng).scheduled_inputs(z, targets, NO_CONTROLS, 0.0, [1, 2])
+    inputs = scheduled(make_decoder(rng), z, targets, NO_CONTROLS, tf.constant(0.0))
     np.testing.assert_array_equal(inputs, shifted(targets))
 
 
 def test_scheduled_sampling_at_probability_one_reads_samples_alone(rng, z, targets):
     decoder = make_decoder(rng)
-    one = decoder.scheduled_inputs(z, targets, NO_CONTROLS, 1.0, [1, 2])
-    other = decoder.scheduled_inputs(z, tf.roll(targets, 1, axis=-1), NO_CONTROLS, 1.0, [1, 2])
+    one = scheduled(decoder, z, targets, NO_CONTROLS, 1.0)
+    other = scheduled(decoder, z, tf.roll(targets, 1, axis=-1), NO_CONTROLS, 1.0)
     np.testing.assert_array_equal(one, other)
     assert not one[:, 0].numpy().any()
     np.testing.assert_array_equal(tf.reduce_sum(one[:, 1:], -1), np.ones((BATCH, STEPS - 1)))
@@ -94,7 +113,7 @@ def test_scheduled_sampling_chooses_per_example_and_step(rng):
     decoder = make_decoder(rng)
     # Targets of all zeros are told from samples, which are one-hot.
     targets, z = tf.zeros([500, 11, DEPTH]), tf.zeros([500, Z])
-    inputs = decoder.scheduled_inputs(z, targets, tf.zeros([500, 11, 0]), 0.3, [5, 6])
+    inputs = scheduled(decoder, z, targets, tf.zeros([500, 11, 0]), 0.3)
     own = tf.reduce_sum(inputs, -1).numpy()[:, 1:]
     assert own.mean() == pytest.approx(0.3, abs=0.03)
     assert own.mean(axis=0) == pytest.approx(0.3, abs=0.1)
@@ -104,7 +123,7 @@ def test_scheduled_sampling_chooses_per_example_and_step(rng):
 def test_no_gradient_flows_through_a_choice_of_inputs(rng, z, targets):
     decoder = make_decoder(rng)
     with tf.GradientTape() as tape:
-        inputs = decoder.scheduled_inputs(z, targets, NO_CONTROLS, 0.5, [1, 2])
+        inputs = scheduled(decoder, z, targets, NO_CONTROLS, 0.5)
         loss = tf.reduce_sum(inputs)
     gradients = tape.gradient(loss, [v.value for v in decoder.trainable_variables])
     assert all(gradient is None for gradient in gradients)
@@ -137,3 +156,76 @@ def test_decoding_stops_early_when_every_sample_has_ended(rng):
     result = decoder.sample(z, NO_CONTROLS, noise, temperature=1.0, end_token=2)
     assert result.lengths.numpy().tolist() == [1] * BATCH
     assert result.samples.shape == (BATCH, STEPS, DEPTH)
+
+
+def test_padding_costs_nothing_and_the_final_state_is_that_of_the_last_valid_step(rng, z, targets):
+    decoder = make_decoder(rng)
+    short = tf.fill([BATCH], 4)
+    padded = decoder.reconstruct(z, targets, NO_CONTROLS, short, FORCING)
+    cut = decoder.reconstruct(z, targets[:, :4], NO_CONTROLS[:, :4], short, FORCING)
+    np.testing.assert_allclose(padded.loss_nats, cut.loss_nats, rtol=1e-6)
+    np.testing.assert_allclose(padded.final_state, cut.final_state, atol=1e-6)
+
+
+def test_the_first_input_can_be_given(rng, z, targets):
+    decoder = make_decoder(rng)
+    first = tf.one_hot([0, 1, 2], DEPTH)
+    forced = decoder.reconstruct(z, targets, NO_CONTROLS, LENGTHS, FORCING, first)
+    np.testing.assert_array_equal(forced.inputs[:, 0], first)
+    noise = tf.fill([BATCH, STEPS, 1], 0.5)
+    with_first = decoder.sample(z, NO_CONTROLS, noise, temperature=0.0, first=first).samples
+    again = decoder.reconstruct(z, with_first, NO_CONTROLS, LENGTHS, FORCING, first).parameters
+    np.testing.assert_array_equal(tf.argmax(again, -1), tf.argmax(with_first, -1))
+
+
+@pytest.mark.parametrize("options", [{}, {"residual_decoder": True}])
+def test_a_residual_decoder_runs_free_as_it_is_forced(rng, z, options):
+    decoder = make_decoder(rng, **options)
+    noise = tf.fill([BATCH, STEPS, 1], 0.5)
+    samples = decoder.sample(z, NO_CONTROLS, noise, temperature=0.0).samples
+    outputs = forced(decoder, z, samples, NO_CONTROLS)
+    np.testing.assert_array_equal(tf.argmax(outputs, -1), tf.argmax(samples, -1))
+
+
+def test_preprocessed_controls_are_read_in_both_directions(rng, z, targets):
+    decoder = make_decoder(rng, control_depth=2, preprocess_controls=True)
+    controls = rng.standard_normal((BATCH, STEPS, 2)).astype(np.float32)
+    changed = controls.copy()
+    changed[:, -1] += 1
+    before = forced(decoder, z, targets, tf.constant(controls)).numpy()
+    after = forced(decoder, z, targets, tf.constant(changed)).numpy()
+    assert (np.abs(before - after).max(axis=-1) > 1e-6).all()
+    noise = tf.fill([BATCH, STEPS, 1], 0.5)
+    samples = decoder.sample(z, tf.constant(controls), noise, temperature=0.0).samples
+    outputs = forced(decoder, z, samples, tf.constant(controls))
+    np.testing.assert_array_equal(tf.argmax(outputs, -1), tf.argmax(samples, -1))
+    with pytest.raises(UserError, match="where there are controls"):
+        make_decoder(rng, preprocess_controls=True)
+
+
+def test_a_decoder_without_z_decodes_from_its_biases(rng, targets):
+    decoder = FlatDecoder(CategoricalHead(DEPTH), HParams(dec_rnn_size=(6,)), z_size=0)
+    none = tf.zeros([BATCH, 0])
+    assert forced(decoder, none, targets, NO_CONTROLS).shape == (BATCH, STEPS, DEPTH)
+    noise = tf.constant(rng.random((BATCH, STEPS, 1)), tf.float32)
+    samples = decoder.sample(none, NO_CONTROLS, noise, temperature=1.0).samples
+    assert tf.reduce_sum(samples).numpy() == BATCH * STEPS
+
+
+def test_a_split_decoder_is_its_parts_side_by_side(rng, z):
+    cores = [make_decoder(rng), make_decoder(rng)]
+    split = SplitDecoder(cores)
+    targets = [tf.one_hot(rng.integers(0, DEPTH, (BATCH, STEPS)), DEPTH) for _ in cores]
+    joined = tf.concat(targets, -1)
+    whole = split.reconstruct(z, joined, NO_CONTROLS, LENGTHS, FORCING)
+    parts = [
+        core.reconstruct(z, target, NO_CONTROLS, LENGTHS, FORCING)
+        for core, target in zip(cores, targets, strict=True)
+    ]
+    np.testing.assert_allclose(whole.loss_nats, sum(part.loss_nats for part in parts), rtol=1e-6)
+    np.testing.assert_array_equal(whole.parameters, tf.concat([p.parameters for p in parts], -1))
+    assert whole.final_state.shape[-1] == split.state_size
+    noise = tf.constant(rng.random((BATCH, STEPS, 2)), tf.float32)
+    samples = split.sample(z, NO_CONTROLS, noise, temperature=1.0).samples
+    first = cores[0].sample(z, NO_CONTROLS, noise[..., :1], temperature=1.0).samples
+    np.testing.assert_array_equal(samples[..., :DEPTH], first)

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from music_vae.nn.heads import CategoricalHead
+from music_vae.nn.heads import (
+    BooleanHead,
+    CategoricalHead,
+    GrooveHead,
+    MultiCategoricalHead,
+    NadeHead,
+)
 
 LOGITS = np.log(np.array([[0.1, 0.2, 0.7]], np.float32))
 
@@ -50,8 +56,123 @@ def test_metrics_count_valid_steps_and_add_up_over_batches():
     targets = tf.one_hot([[0, 1, 1, 2]], 3)
     first = head.statistics(logits, targets, tf.constant([[1.0, 1.0, 1.0, 0.0]]))
     second = head.statistics(logits, targets, tf.constant([[1.0, 0.0, 0.0, 1.0]]))
-    sums = {name: first[name].numpy() + second[name].numpy() for name in first}
+    sums = {name: (first[name] + second[name]).numpy().sum(axis=0) for name in first}
     metrics = head.summarize(sums)
     # Class 0: right twice of 2; class 1: once of 2; class 2: never of 1.
-    assert metrics["accuracy"] == pytest.approx(3 / 5)
-    assert metrics["mean_per_class_accuracy"] == pytest.approx((1 + 0.5 + 0) / 3)
+    assert metrics["metrics/accuracy"] == pytest.approx(3 / 5)
+    assert metrics["metrics/mean_per_class_accuracy"] == pytest.approx((1 + 0.5 + 0) / 3)
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def normal(*shape, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+def sums_of(head, parameters, targets):
+    mask = tf.ones(targets.shape[:2])
+    statistics = head.statistics(tf.constant(parameters), tf.constant(targets), mask)
+    return {name: value.numpy().sum(axis=0) for name, value in statistics.items()}
+
+
+def test_several_classes_add_up_their_losses_and_join_their_samples():
+    head, parts = MultiCategoricalHead((3, 2)), (CategoricalHead(3), CategoricalHead(2))
+    logits = normal(1, 4, 5)
+    targets = tf.concat([tf.one_hot([[0, 1, 2, 0]], 3), tf.one_hot([[1, 1, 0, 0]], 2)], -1)
+    expected = parts[0].loss(logits[..., :3], targets[..., :3])
+    expected += parts[1].loss(logits[..., 3:], targets[..., 3:])
+    np.testing.assert_allclose(head.loss(logits, targets), expected, rtol=1e-6)
+    noise = tf.constant([[0.3, 0.8]])
+    sample = head.sample(logits[0, :1], 1.0, noise)
+    joined = [
+        parts[0].sample(logits[0, :1, :3], 1.0, noise[:, :1]),
+        parts[1].sample(logits[0, :1, 3:], 1.0, noise[:, 1:]),
+    ]
+    np.testing.assert_array_equal(sample, tf.concat(joined, -1))
+    metrics = head.summarize(sums_of(head, logits, targets.numpy()))
+    assert set(metrics) == {
+        f"metrics/{name}/output_{n}"
+        for name in ("accuracy", "mean_per_class_accuracy")
+        for n in (0, 1)
+    }
+
+
+def test_a_boolean_is_yes_where_the_noise_is_below_its_probability():
+    head = BooleanHead(2)
+    logits = tf.constant([[0.0, np.log(3.0)]], tf.float32)  # probabilities 1/2 and 3/4
+    assert head.sample(logits, 1.0, tf.constant([[0.49, 0.76]])).numpy().tolist() == [[1, 0]]
+    assert head.sample(logits, 1e-4, tf.constant([[0.51, 0.99]])).numpy().tolist() == [[0, 1]]
+    loss = head.loss(logits[None], tf.constant([[[1.0, 0.0]]]))
+    assert loss.numpy() == pytest.approx(np.array([[np.log(2) + np.log(4)]]), rel=1e-5)
+    metrics = head.summarize(sums_of(head, logits[None].numpy(), np.array([[[1, 0]]], np.float32)))
+    assert metrics == {"metrics/accuracy": 0.5}
+
+
+def numpy_nade(head, parameters, values):
+    """Equations of nn.nade, one number at a time: log-likelihood and probabilities."""
+    hidden = head.nade.num_hidden
+    a, b_dec = parameters[:hidden].copy(), parameters[hidden:]
+    w_enc, w_dec = head.nade.w_enc.numpy()[:, 0], head.nade.w_dec_t.numpy()[:, :, 0]
+    p = np.zeros(len(values))
+    for n, value in enumerate(values):
+        p[n] = sigmoid(sigmoid(a) @ w_dec[n] + b_dec[n])
+        a += value * w_enc[n]
+    chance = np.where(values > 0, p, 1 - p)
+    return np.log(1e-6 + chance).sum(), p
+
+
+def test_nade_is_its_equations():
+    head = NadeHead(5, 4)
+    parameters = normal(2, 3, 9)
+    targets = (normal(2, 3, 5, seed=1) > 0).astype(np.float32)
+    losses = head.loss(tf.constant(parameters), tf.constant(targets)).numpy()
+    sums = sums_of(head, parameters, targets)
+    guesses = []
+    for index in np.ndindex(2, 3):
+        log_likelihood, p = numpy_nade(head, parameters[index], targets[index])
+        assert losses[index] == pytest.approx(-log_likelihood, rel=1e-5)
+        guesses.append(p >= 0.5)
+    guesses, true = np.array(guesses), targets.reshape(6, 5) > 0
+    metrics = head.summarize(sums)
+    assert metrics["metrics/accuracy"] == pytest.approx((guesses == true).all(axis=1).mean())
+    assert metrics["metrics/precision"] == pytest.approx((guesses & true).sum() / guesses.sum())
+    assert metrics["metrics/recall"] == pytest.approx((guesses & true).sum() / true.sum())
+
+
+def test_nade_samples_have_the_likelihood_that_it_gives_them():
+    head = NadeHead(3, 4)
+    parameters = normal(7, seed=3)
+    noise = np.random.default_rng(0).random((20_000, 3), np.float32)
+    samples = head.sample(tf.repeat(tf.constant(parameters[None]), len(noise), 0), 1.0, noise)
+    codes = samples.numpy() @ [1, 2, 4]
+    for code in range(8):
+        values = np.array([code & 1, code >> 1 & 1, code >> 2 & 1], np.float32)
+        expected = np.exp(numpy_nade(head, parameters, values)[0])
+        assert (codes == code).mean() == pytest.approx(expected, abs=0.015)
+
+
+def test_a_groove_is_hits_velocities_and_offsets():
+    head = GrooveHead(6)
+    parameters = normal(1, 1, 6)
+    targets = np.array([[[1, 0, 0.5, 0, -0.25, 0]]], np.float32)
+    p, v, o = (
+        sigmoid(parameters[0, 0, :2]),
+        sigmoid(parameters[0, 0, 2:4]),
+        np.tanh(parameters[0, 0, 4:]),
+    )
+    hits = -np.log(p[0] + 1e-7) - np.log(1 - p[1] + 1e-7)
+    velocities, offsets = ((v - [0.5, 0]) ** 2).sum(), ((o - [-0.25, 0]) ** 2).sum()
+    loss = head.loss(tf.constant(parameters), tf.constant(targets)).numpy()
+    assert loss == pytest.approx(np.array([[hits + velocities + offsets]]), rel=1e-5)
+    metrics = head.summarize(sums_of(head, parameters, targets))
+    expected = {"hits": hits, "velocities": velocities, "offsets": offsets}
+    assert metrics == pytest.approx({f"metrics/{k}_loss": x for k, x in expected.items()}, rel=1e-5)
+    sample = head.sample(parameters[0], 1.0, tf.constant([[0.0, 0.9999]])).numpy()[0]
+    np.testing.assert_allclose(sample, [1, 0, *v, *o], rtol=1e-5)
+
+
+def test_a_groove_of_a_depth_that_is_no_multiple_of_three_is_refused():
+    with pytest.raises(ValueError, match="7 is no multiple of 3"):
+        GrooveHead(7)

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from music_vae.nn.rnn import BidirectionalLstm, LstmCell, LstmStack, LstmState
+from music_vae.nn.rnn import (
+    BidirectionalLstm,
+    Dropout,
+    LstmCell,
+    LstmLayer,
+    LstmStack,
+    LstmState,
+    last_valid,
+)
 
 
 def sigmoid(x):
@@ -42,7 +50,7 @@ def test_a_sequence_equals_the_equations(rng):
     cell = make_cell(rng, 3, 4)
     inputs, c, h = normal(rng, 6, 2, 3), normal(rng, 2, 4), normal(rng, 2, 4)
     outputs = cell.sequence(cell.project([tf.constant(inputs)]), LstmState(c, h))
-    np.testing.assert_allclose(outputs, numpy_lstm(cell, inputs, c, h), atol=1e-6)
+    np.testing.assert_allclose(outputs.h, numpy_lstm(cell, inputs, c, h), atol=1e-6)
 
 
 def test_steps_equal_the_sequence(rng):
@@ -52,7 +60,7 @@ def test_steps_equal_the_sequence(rng):
     for x in inputs:
         state = cell.step(cell.project([tf.constant(x)]), state)
         outputs.append(state.h)
-    whole = cell.sequence(cell.project([tf.constant(inputs)]))
+    whole = cell.sequence(cell.project([tf.constant(inputs)])).h
     np.testing.assert_allclose(tf.stack(outputs), whole, atol=1e-6)
 
 
@@ -82,14 +90,14 @@ def test_the_gradient_equals_automatic_differentiation_of_single_steps(rng):
     )
     sources = [inputs, c, h, cell.kernel.value, cell.bias.value]
     with tf.GradientTape() as tape:
-        outputs = cell.sequence(cell.project([tf.convert_to_tensor(inputs)]), LstmState(c, h))
-        loss = tf.reduce_sum(outputs * weights)
+        states = cell.sequence(cell.project([tf.convert_to_tensor(inputs)]), LstmState(c, h))
+        loss = tf.reduce_sum(states.h * weights) + tf.reduce_sum(states.c * weights[::-1])
     fused = tape.gradient(loss, sources)
     with tf.GradientTape() as tape:
         state, loss = LstmState(tf.convert_to_tensor(c), tf.convert_to_tensor(h)), 0.0
         for t in range(7):
             state = cell.step(cell.project([inputs[t]]), state)
-            loss += tf.reduce_sum(state.h * weights[t])
+            loss += tf.reduce_sum(state.h * weights[t]) + tf.reduce_sum(state.c * weights[6 - t])
     stepwise = tape.gradient(loss, sources)
     for actual, expected in zip(fused, stepwise, strict=True):
         np.testing.assert_allclose(actual, expected, atol=2e-5)
@@ -103,7 +111,8 @@ def test_a_stack_over_time_equals_its_steps(rng):
     for t in range(6):
         top, states = stack.step([inputs[t]], states)
         outputs.append(top)
-    whole = stack.sequence([inputs], stack.split_state(flat))
+    whole, over_time = stack.sequence([inputs], stack.split_state(flat))
+    np.testing.assert_allclose(over_time[0].c[-1], states[0].c, atol=1e-6)
     np.testing.assert_allclose(whole, tf.stack(outputs), atol=1e-6)
 
 
@@ -120,22 +129,22 @@ def test_both_directions_see_the_valid_steps_alone(rng):
     changed = inputs.copy()
     changed[4:, 1] = 99.0
     np.testing.assert_allclose(
-        lstm.last_outputs(tf.constant(inputs), lengths),
-        lstm.last_outputs(tf.constant(changed), lengths),
+        lstm.last_states(tf.constant(inputs), lengths),
+        lstm.last_states(tf.constant(changed), lengths),
         atol=1e-6,
     )
-    alone = lstm.last_outputs(tf.constant(inputs[:4, 1:]), tf.constant([4]))
-    together = lstm.last_outputs(tf.constant(inputs), lengths)
+    alone = lstm.last_states(tf.constant(inputs[:4, 1:]), tf.constant([4]))
+    together = lstm.last_states(tf.constant(inputs), lengths)
     np.testing.assert_allclose(together[1:], alone, atol=1e-6)
 
 
 def test_one_layer_ends_with_the_last_forward_and_the_last_backward_output(rng):
     lstm = BidirectionalLstm(3, (4,))
     inputs, zeros = normal(rng, 5, 1, 3), np.zeros((1, 4), np.float32)
-    ahead = numpy_lstm(lstm.forward_cells[0], inputs, zeros, zeros)[-1]
-    behind = numpy_lstm(lstm.backward_cells[0], inputs[::-1], zeros, zeros)[-1]
+    ahead = numpy_lstm(lstm.forward_layers[0].cell, inputs, zeros, zeros)[-1]
+    behind = numpy_lstm(lstm.backward_layers[0].cell, inputs[::-1], zeros, zeros)[-1]
     np.testing.assert_allclose(
-        lstm.last_outputs(tf.constant(inputs), tf.constant([5])),
+        lstm.last_states(tf.constant(inputs), tf.constant([5])),
         np.concatenate([ahead, behind], -1),
         atol=1e-6,
     )
@@ -143,6 +152,75 @@ def test_one_layer_ends_with_the_last_forward_and_the_last_backward_output(rng):
 
 def test_a_sequence_without_valid_steps_gives_zeros(rng):
     lstm = BidirectionalLstm(3, (4,))
-    result = lstm.last_outputs(tf.constant(normal(rng, 5, 2, 3)), tf.constant([0, 5]))
+    result = lstm.last_states(tf.constant(normal(rng, 5, 2, 3)), tf.constant([0, 5]))
     assert not result[0].numpy().any()
     assert result[1].numpy().any()
+
+
+def test_a_part_that_is_left_out_can_be_added_by_another_call(rng):
+    cell = make_cell(rng, 5, 4)
+    x, z = tf.constant(normal(rng, 2, 3)), tf.constant(normal(rng, 2, 2))
+    apart = cell.project([3, z]) + cell.project([x, 2], bias=False)
+    np.testing.assert_allclose(apart, cell.project([x, z]), atol=1e-6)
+
+
+def test_outputs_of_both_directions_stand_in_the_order_of_the_input(rng):
+    lstm = BidirectionalLstm(3, (4,))
+    inputs, lengths = normal(rng, 5, 2, 3), tf.constant([5, 3])
+    outputs = lstm.outputs(tf.constant(inputs), lengths).numpy()
+    zeros = np.zeros((1, 4), np.float32)
+    behind = numpy_lstm(lstm.backward_layers[0].cell, inputs[:3, 1:][::-1], zeros, zeros)
+    np.testing.assert_allclose(outputs[:3, 1:, 4:], behind[::-1], atol=1e-6)
+
+
+def test_a_residual_layer_adds_its_input_projected_where_it_is_told_to(rng):
+    layer = LstmLayer(3, 4, residual=True, project=True)
+    layer.projection.bias.assign(normal(rng, 4))
+    inputs, zeros = normal(rng, 5, 2, 3), np.zeros((2, 4), np.float32)
+    projected = inputs @ layer.projection.kernel.numpy() + layer.projection.bias.numpy()
+    expected = numpy_lstm(layer.cell, projected, zeros, zeros) + projected
+    outputs, states = layer.sequence([tf.constant(inputs)])
+    np.testing.assert_allclose(outputs, expected, atol=1e-5)
+    np.testing.assert_allclose(states.h, expected - projected, atol=1e-5)
+
+
+def test_a_residual_stack_projects_where_the_width_changes():
+    stack = LstmStack(3, (4, 4, 5), residual=True)
+    assert [layer.projection is not None for layer in stack.layers] == [True, False, True]
+
+
+def test_residual_steps_equal_the_sequence(rng):
+    stack = LstmStack(3, (4, 4, 5), residual=True)
+    inputs, z = tf.constant(normal(rng, 6, 2, 2)), tf.constant(normal(rng, 2, 1))
+    states = stack.split_state(tf.zeros([2, stack.state_size]))
+    outputs = []
+    for t in range(6):
+        top, states = stack.step([inputs[t], z], states)
+        outputs.append(top)
+    np.testing.assert_allclose(stack.sequence([inputs, z])[0], tf.stack(outputs), atol=1e-5)
+
+
+def test_dropout_zeroes_its_share_of_the_inputs_and_keeps_their_mean():
+    mask = Dropout(0.3, tf.constant([1, 2])).mask([200, 300]).numpy()
+    assert set(np.unique(mask)) == {0, np.float32(1 / 0.3)}
+    assert mask.mean() == pytest.approx(1, abs=0.02)
+
+
+def test_steps_under_dropout_equal_the_sequence_under_the_same(rng):
+    """Scheduled sampling runs step by step first, and over the whole sequence after."""
+    stack, dropout = LstmStack(3, (4, 5)), Dropout(0.5, tf.constant([3, 4]))
+    inputs = tf.constant(normal(rng, 6, 2, 3))
+    masks = stack.masks(dropout, 6, 2)
+    states, outputs = stack.split_state(tf.zeros([2, stack.state_size])), []
+    for t in range(6):
+        top, states = stack.step([inputs[t]], states, [mask[t] for mask in masks])
+        outputs.append(top)
+    whole = stack.sequence([inputs], dropout=dropout)[0]
+    np.testing.assert_allclose(whole, tf.stack(outputs), atol=1e-6)
+    assert np.abs(whole - stack.sequence([inputs])[0]).max() > 1e-3
+
+
+def test_the_last_valid_step_is_that_of_each_example():
+    sequence = tf.reshape(tf.range(6.0), [3, 2, 1])
+    last = last_valid(sequence, tf.constant([2, 0]))
+    assert last.numpy().tolist() == [[2.0], [0.0]]

@@ -1,0 +1,71 @@
+"""NADE, the neural autoregressive distribution estimator (Uria et al. 2016), for binary vectors.
+
+a_0 = b_enc
+logit_i = w_dec_i . sigmoid(a_i) + b_dec_i,   p(v_i = 1 | v_0 ... v_{i-1}) = sigmoid(logit_i)
+a_{i+1} = a_i + v_i * w_enc_i
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+_LOG_FLOOR = 1e-6
+"""Added to a probability before its logarithm, as the published models were trained."""
+
+
+class Nade(keras.layers.Layer):
+    """The weights that all steps share; the biases b_enc `[..., H]`, b_dec `[..., D]` are given.
+
+    The weights have the shapes of the published checkpoints: `w_enc` `[D, 1, H]` and `w_dec_t`
+    `[D, H, 1]`.
+    """
+
+    def __init__(self, depth: int, num_hidden: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.depth = depth
+        self.num_hidden = num_hidden
+        initializer = keras.initializers.TruncatedNormal(stddev=num_hidden**-0.5)
+        self.w_enc = self.add_weight(
+            name="w_enc", shape=(depth, 1, num_hidden), initializer=initializer
+        )
+        self.w_dec_t = self.add_weight(
+            name="w_dec_t", shape=(depth, num_hidden, 1), initializer=initializer
+        )
+        self.built = True
+
+    def log_likelihood(
+        self, values: tf.Tensor, b_enc: tf.Tensor, b_dec: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Log-likelihood in nats `[...]` of `[..., D]` zeros and ones, and p_i `[..., D]`."""
+        logits = self._run(b_enc, b_dec, lambda n, logit: values[..., n : n + 1])[0]
+        p = tf.sigmoid(logits)
+        terms = values * tf.math.log(_LOG_FLOOR + p)
+        terms += (1 - values) * tf.math.log(_LOG_FLOOR + 1 - p)
+        return tf.reduce_sum(terms, axis=-1), p
+
+    def sample(
+        self,
+        b_enc: tf.Tensor,
+        b_dec: tf.Tensor,
+        choose: Callable[[tf.Tensor, int], tf.Tensor],
+    ) -> tf.Tensor:
+        """Values `[B, D]`, each what `choose` makes of its logit `[B, 1]` and its number."""
+        return self._run(b_enc, b_dec, lambda n, logit: choose(logit, n))[1]
+
+    def _run(
+        self,
+        b_enc: tf.Tensor,
+        b_dec: tf.Tensor,
+        value: Callable[[int, tf.Tensor], tf.Tensor],
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """All logits and all values, `[..., D]`; `value` gives each, `[..., 1]`."""
+        w_enc, w_dec = tf.convert_to_tensor(self.w_enc), tf.convert_to_tensor(self.w_dec_t)
+        a, logits, values = b_enc, [], []
+        for n in range(self.depth):
+            hidden = tf.sigmoid(a)
+            logits.append(tf.tensordot(hidden, w_dec[n], 1) + b_dec[..., n : n + 1])
+            values.append(value(n, logits[-1]))
+            a += values[-1] * w_enc[n, 0]
+        return tf.concat(logits, axis=-1), tf.concat(values, axis=-1)
