@@ -21,7 +21,7 @@ demo: $(VENV)/installed
 	  --output_dir=$(DEMO)/music
 
 test: $(VENV)/installed-test
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadscope
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

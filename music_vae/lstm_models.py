@@ -225,9 +225,9 @@ def _build_reencoder(config: Config, encoder: Encoder | None) -> HierarchicalLst
     if converter.control_depth:
         raise UserError("a re-encoder cannot be used with controls")
     if not isinstance(encoder, HierarchicalLstmEncoder):
-        built = build_encoder(spec.reencoder, converter.output_depth, config.hparams)
-        assert isinstance(built, HierarchicalLstmEncoder)
-        return built
+        return HierarchicalLstmEncoder(
+            spec.reencoder, converter.output_depth, config.hparams, top=False, name="reencoder"
+        )
     if config.encoder != spec.reencoder or converter.input_depth != converter.output_depth:
         raise UserError("a re-encoder beside a hierarchical encoder must be that encoder")
     return encoder

@@ -202,10 +202,11 @@ def _prefetched(batches: TrainingBatches) -> Iterator[tuple[Batch, Position]]:
         for batch, following in batches:
             yield tuple(batch), tuple(following)
 
-    # The depth of an array is known, everything else may vary.
+    # Depths are known, and the segments of lengths; batch and time may vary.
+    shapes = [[None, None, array.shape[-1]] for array in first[:-1]]
+    shapes.append([None, *first.lengths.shape[1:]])
     specs = tuple(
-        tf.TensorSpec([None, None, array.shape[-1]] if array.ndim == 3 else [None], array.dtype)
-        for array in first
+        tf.TensorSpec(shape, array.dtype) for shape, array in zip(shapes, first, strict=True)
     )
     signature = (specs, (tf.TensorSpec([], tf.int64), tf.TensorSpec([], tf.int64)))
     dataset = tf.data.Dataset.from_generator(generate, output_signature=signature)

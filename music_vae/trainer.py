@@ -55,7 +55,7 @@ class Trainer:
     def _train_step(self, batch: Batch) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
         step = tf.cast(self.step, tf.float32)
         with tf.GradientTape() as tape:
-            loss = self.model.elbo_loss(batch, step=step, policy=self._training_policy())
+            loss = self.model.elbo_loss(batch, step=step, policy=self.training_policy())
         variables = [variable.value for variable in self.model.trainable_variables]
         global_norm = self.apply_gradients(tape.gradient(loss.total, variables))
         scalars = _loss_scalars(loss) | {
@@ -67,7 +67,7 @@ class Trainer:
             scalars["sampling_probability"] = probability
         return scalars, loss.statistics
 
-    def _training_policy(self) -> Policy:
+    def training_policy(self) -> Policy:
         """Scheduled sampling and dropout of the present step."""
         probability: Any = 0.0
         if self.samples_in_training:

@@ -179,7 +179,9 @@ class FlatDecoder(Decoder):
             name="lstm",
         )
         self.state_size = self.lstm.state_size
-        self.z_to_initial_state = state_layer(z_size, self.lstm.state_size)
+        self.z_to_initial_state = InitialState(
+            z_size, self.lstm.state_size, name="z_to_initial_state"
+        )
         self.output_projection = keras.layers.Dense(head.parameter_size, name="output_projection")
         self.output_projection.build((None, self.lstm.sizes[-1]))
         self.built = True
@@ -453,14 +455,26 @@ def shifted(targets: tf.Tensor, first: tf.Tensor | None = None) -> tf.Tensor:
     return tf.concat([first[:, None], targets[:, :-1]], axis=1)
 
 
-def state_layer(z_size: int, state_size: int, name: str = "z_to_initial_state") -> Any:
-    """The layer that makes initial states `[B, state_size]` of z `[B, z_size]`."""
-    initializer = keras.initializers.RandomNormal(stddev=_Z_INITIALIZER_STDDEV)
-    layer = keras.layers.Dense(
-        state_size, activation="tanh", kernel_initializer=initializer, name=name
-    )
-    layer.build((None, z_size))
-    return layer
+class InitialState(keras.layers.Layer):
+    """Initial states `[B, state_size]` of z `[B, z_size]`: tanh(z . kernel + bias)."""
+
+    def __init__(self, z_size: int, state_size: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=(z_size, state_size),
+            initializer=keras.initializers.RandomNormal(stddev=_Z_INITIALIZER_STDDEV),
+        )
+        self.bias = self.add_weight(name="bias", shape=(state_size,), initializer="zeros")
+        self.built = True
+
+    def call(self, z: tf.Tensor) -> tf.Tensor:
+        kernel, bias = tf.convert_to_tensor(self.kernel), tf.convert_to_tensor(self.bias)
+        if z.shape[-1]:
+            return tf.tanh(z @ kernel + bias)
+        # Without z the sum over its rows is zero; a product of width 0 can crash oneDNN.
+        state = tf.tanh(tf.reduce_sum(kernel, axis=0) + bias)
+        return tf.repeat(state[None], tf.shape(z)[0], axis=0)
 
 
 def _time_major(sequence: tf.Tensor) -> tf.Tensor:

@@ -87,8 +87,20 @@ class HierarchicalLstmEncoder(Encoder):
     """
 
     def __init__(
-        self, spec: HierarchicalEncoderSpec, input_size: int, hparams: HParams, **kwargs: Any
+        self,
+        spec: HierarchicalEncoderSpec,
+        input_size: int,
+        hparams: HParams,
+        *,
+        top: bool = True,
+        **kwargs: Any,
     ) -> None:
+        """Args:
+        spec: Level lengths and what encodes a level.
+        input_size: Width of a step.
+        hparams: Sizes.
+        top: Whether there is a top level, of which a re-encoder has no use.
+        """
         super().__init__(**kwargs)
         if math.prod(spec.level_lengths) != hparams.max_seq_len:
             raise UserError(
@@ -97,7 +109,7 @@ class HierarchicalLstmEncoder(Encoder):
             )
         self.level_lengths = spec.level_lengths
         self.levels: list[Encoder] = []
-        for number in range(len(spec.level_lengths)):
+        for number in range(len(spec.level_lengths) - (not top)):
             level = build_encoder(spec.core, input_size, hparams, name=f"level_{number}")
             self.levels.append(level)
             input_size = level.output_size

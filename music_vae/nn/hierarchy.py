@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from music_vae.errors import UserError
-from music_vae.nn.decoders import Decoder, Policy, Reconstruction, Samples, state_layer
+from music_vae.nn.decoders import Decoder, InitialState, Policy, Reconstruction, Samples
 from music_vae.nn.encoders import HierarchicalLstmEncoder, segment_lengths
 from music_vae.nn.heads import Sums
 from music_vae.nn.rnn import Dropout, LstmStack, last_valid
@@ -38,7 +38,7 @@ class Conductor(keras.layers.Layer):
         self.lstm = LstmStack(
             input_size, hparams.dec_rnn_size, residual=hparams.residual_decoder, name="lstm"
         )
-        self.initial_state = state_layer(z_size, self.lstm.state_size, "initial_state")
+        self.initial_state = InitialState(z_size, self.lstm.state_size, name="initial_state")
         self.built = True
 
     @property
@@ -270,6 +270,8 @@ class HierarchicalDecoder(Decoder):
             following = self._walk(output, visit, dropout, level + 1, path * conductor.steps + n)
             heard = following if reads_back else heard
             kept.append(following)
+        if level == 0:
+            return z  # there is no level above that could read anything
         if self.reencoder is not None:
             encoder = self.reencoder.levels[len(self.conductors) - level]
             return encoder(tf.stack(kept, axis=1), tf.fill([batch], conductor.steps))

@@ -1,0 +1,231 @@
+"""Every config, in a small size, does everything: build, train, save, restore, encode, sample.
+
+The parts of the library that no published config uses are in `VARIANTS`, each reached by changing
+values of a config.
+"""
+
+import functools
+import itertools
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from music_vae import data, runs
+from music_vae.configs import CONFIG_MAP, get_config
+from music_vae.converters.drums import DrumsConverter
+from music_vae.errors import UserError
+from music_vae.lstm_models import build_model
+from music_vae.runs import Run
+from music_vae.specs import (
+    Batch,
+    BooleanHeadSpec,
+    FlatDecoderSpec,
+    HierarchicalDecoderSpec,
+    HierarchicalEncoderSpec,
+    LstmEncoderSpec,
+)
+from music_vae.trained_model import TrainedModel
+from music_vae.trainer import Trainer
+
+SEQUENCES = Path(__file__).parent / "golden" / "data" / "sequences.bin"
+SMALL = "batch_size=2,z_size=4,enc_rnn_size=[5],dec_rnn_size=[6,4],nade_num_hidden=3"
+MELODY_16BAR = "hierdec-mel_16bar"
+
+
+def config_of(name):
+    return get_config(name, SMALL)
+
+
+def with_hparams(name, **changes):
+    config = config_of(name)
+    return config.replace(hparams=config.hparams.replace(**changes))
+
+
+def boolean_drums():
+    """Drum rolls, each class by itself."""
+    converter = DrumsConverter(max_bars=100, slice_bars=2, roll_input=True, roll_output=True)
+    return config_of("nade-drums_2bar_reduced").replace(
+        data_converter=converter, decoder=FlatDecoderSpec(BooleanHeadSpec())
+    )
+
+
+def hierarchical(lengths=(4, 6), encoder=None, **options):
+    """A hierarchy over the first bar and a half, for these read their segments one by one."""
+    config = with_hparams(MELODY_16BAR, max_seq_len=24)
+    decoder = HierarchicalDecoderSpec(level_lengths=lengths, **options)
+    return config.replace(decoder=decoder, encoder=encoder or config.encoder)
+
+
+LEVELS = HierarchicalEncoderSpec(level_lengths=(6, 4))
+VARIANTS = {
+    "a forward encoder": lambda: config_of("cat-mel_2bar_small").replace(encoder=LstmEncoderSpec()),
+    "a boolean head": boolean_drums,
+    "an autoregressive conductor": lambda: hierarchical(autoregressive_levels=(0,)),
+    "an autoregressive conductor on some levels": lambda: hierarchical(
+        (2, 2, 6), autoregressive_levels=(1,)
+    ),
+    "a re-encoding hierarchy": lambda: hierarchical(
+        autoregressive_levels=(0,), reencoder=LEVELS, encoder=LEVELS
+    ),
+    "a re-encoder of its own": lambda: hierarchical(autoregressive_levels=(0,), reencoder=LEVELS),
+    "preprocessed controls": lambda: with_hparams(
+        "cat-mel_2bar_med_chords", control_preprocessing_rnn_size=(3,)
+    ).replace(decoder=FlatDecoderSpec(preprocess_controls=True)),
+    "residual layers": lambda: with_hparams(
+        "cat-mel_2bar_small", residual_encoder=True, residual_decoder=True
+    ),
+    "dropout in a hierarchy that reads back": lambda: hierarchical(
+        autoregressive_levels=(0,)
+    ).replace(hparams=with_hparams(MELODY_16BAR, max_seq_len=24, dropout_keep_prob=0.5).hparams),
+    "a constant schedule": lambda: with_hparams(
+        "cat-mel_2bar_small", sampling_schedule="constant", sampling_rate=0.5
+    ),
+    "an exponential schedule": lambda: with_hparams(
+        "cat-mel_2bar_small", sampling_schedule="exponential", sampling_rate=0.5
+    ),
+    "an inverse sigmoid schedule in a hierarchy": lambda: with_hparams(
+        MELODY_16BAR, sampling_schedule="inverse_sigmoid", sampling_rate=1
+    ),
+    "clipping by value": lambda: with_hparams(
+        "cat-mel_2bar_small", clip_mode="value", grad_clip=0.01
+    ),
+    "no latent vector": lambda: with_hparams("cat-mel_2bar_small", z_size=0),
+    "no condition": lambda: with_hparams("cat-mel_2bar_small", conditional=False),
+}
+CASES = {name: functools.partial(config_of, name) for name in CONFIG_MAP} | VARIANTS
+
+
+@functools.cache
+def golden_sequences():
+    from note_seq.protobuf import music_pb2
+
+    content, found, at = SEQUENCES.read_bytes(), [], 0
+    while at < len(content):
+        (size,) = struct.unpack_from("<I", content, at)
+        found.append(music_pb2.NoteSequence.FromString(content[at + 4 : at + 4 + size]))
+        at += 4 + size
+    return found
+
+
+@functools.cache
+def music_for(converter, augmenter):
+    """The first sequences that give this converter something."""
+    config = CONFIG_MAP["cat-mel_2bar_small"]
+    config = config.replace(data_converter=converter, note_sequence_augmenter=augmenter)
+    found = (s for s in golden_sequences() if converter.extract(s).examples)
+    return data.convert(itertools.islice(found, 2), config, augment=True)
+
+
+@pytest.fixture(scope="module", params=CASES)
+def config(request):
+    return CASES[request.param]()
+
+
+@pytest.fixture(scope="module")
+def music(config):
+    return music_for(config.data_converter, config.note_sequence_augmenter)
+
+
+@pytest.fixture(scope="module")
+def run(config, music, tmp_path_factory):
+    """A run of two steps."""
+    run = Run(config, tmp_path_factory.mktemp("run"), seed=1)
+    # At step 0 beta may be 0, and sigma then has no gradient.
+    run.trainer.step.assign(1000)
+    runs.train(run, music, num_steps=1002)
+    return run
+
+
+@pytest.fixture(scope="module")
+def model(config, run):
+    return TrainedModel(config, 2, run.directory)
+
+
+def first_batch(config, music):
+    return Batch(*map(tf.constant, next(data.evaluation_batches(music, config))))
+
+
+def test_every_weight_gets_a_gradient_and_the_loss_is_finite(config, music):
+    trainer = Trainer(build_model(config))
+    trainer.step.assign(1000)
+    variables = [v.value for v in trainer.model.trainable_variables]
+    with tf.GradientTape() as tape:
+        loss = trainer.model.elbo_loss(
+            first_batch(config, music), step=tf.constant(1000.0), policy=trainer.training_policy()
+        )
+    gradients = tape.gradient(loss.total, variables)
+    assert np.isfinite(float(loss.total))
+    for variable, gradient in zip(variables, gradients, strict=True):
+        assert gradient is not None, variable.path
+        assert np.isfinite(gradient).all(), variable.path
+
+
+def test_training_moves_weights_and_saves_them_with_the_config(config, run):
+    assert run.step == 1002
+    fresh = build_model(config)
+    for old, new in zip(
+        fresh.trainable_variables, run.trainer.model.trainable_variables, strict=True
+    ):
+        assert old.shape == new.shape
+    names = {path.name for path in run.directory.iterdir()}
+    assert {"model.ckpt-1002.index", "config.json"} <= names
+
+
+def test_a_restored_run_has_the_same_weights_and_figures(config, music, run):
+    again = Run(config, run.directory.parent)
+    assert again.step == run.step
+    for old, new in zip(
+        run.trainer.model.trainable_variables, again.trainer.model.trainable_variables, strict=True
+    ):
+        np.testing.assert_array_equal(old.numpy(), new.numpy())
+    batch = first_batch(config, music)
+    figures = [trainer.evaluate([batch]) for trainer in (run.trainer, again.trainer)]
+    assert figures[0] == figures[1]
+    assert all(np.isfinite(value) for value in figures[0].values())
+
+
+def controls_of(config, music):
+    """A control for sampling: that of the first example, as long as a sample."""
+    converter, steps = config.data_converter, config.hparams.max_seq_len
+    if not converter.control_depth:
+        return None
+    control = converter.dense_controls(music.pieces[0].examples[0].controls)
+    return np.concatenate([control, np.zeros((steps, control.shape[1]))])[:steps]
+
+
+def test_samples_are_music_that_the_converter_reads_back(config, music, model):
+    pieces = model.sample(4, temperature=1.0, c_input=controls_of(config, music), seed=3)
+    assert len(pieces) == 4
+    assert sum(len(piece.notes) for piece in pieces) > 0
+    converter = config.data_converter.for_inference()
+    for piece in pieces:
+        found = converter.extract(piece)
+        assert found.examples or found.skipped or not piece.notes
+
+
+def test_examples_encode_decode_and_interpolate(config, music, model):
+    converter = config.data_converter
+    examples = [e for piece in music.pieces for e in piece.examples][:2]
+    inputs = [converter.dense_inputs(e.inputs) for e in examples]
+    controls = (
+        [converter.dense_controls(e.controls) for e in examples]
+        if converter.control_depth
+        else None
+    )
+    lengths = [e.length for e in examples]
+    if not config.hparams.latent_size:
+        with pytest.raises(UserError, match="no encoder"):
+            model.encode_tensors(inputs, lengths, controls)
+        return
+    z, mu, sigma = model.encode_tensors(inputs, lengths, controls, seed=1)
+    assert z.shape == mu.shape == sigma.shape == (2, config.hparams.z_size)
+    assert (sigma > 0).all()
+    path = np.stack([mu[0], (mu[0] + mu[1]) / 2, mu[1]])
+    tensors = model.decode_to_tensors(path, c_input=controls_of(config, music), seed=1)
+    assert [array.shape[1] for array in tensors] == [converter.output_depth] * 3
+    again = model.decode_to_tensors(path, c_input=controls_of(config, music), seed=1)
+    for first, second in zip(tensors, again, strict=True):
+        np.testing.assert_array_equal(first, second)
