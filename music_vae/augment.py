@@ -50,10 +50,38 @@ class NoteSequenceAugmenter:
 
 
 def transpose(sequence: "NoteSequence", semitones: int) -> "NoteSequence":
-    """A copy, `semitones` higher; drums stay, notes that leave MIDI's range are dropped."""
+    """A copy, `semitones` higher; drums stay, notes that leave MIDI's range are dropped.
+
+    Chord symbols move along; one that cannot be read is dropped.
+    """
     from note_seq import sequences_lib
 
     copy, _ = sequences_lib.transpose_note_sequence(
-        sequence, semitones, MIN_MIDI_PITCH, MAX_MIDI_PITCH
+        _with_readable_chords(sequence), semitones, MIN_MIDI_PITCH, MAX_MIDI_PITCH
     )
+    return copy
+
+
+def _with_readable_chords(sequence: "NoteSequence") -> "NoteSequence":
+    """The sequence, or a copy without the chord symbols that note_seq cannot transpose."""
+    from note_seq import NoteSequence, chord_symbols_lib
+    from note_seq.constants import NO_CHORD
+
+    def is_readable(annotation: "NoteSequence.TextAnnotation") -> bool:
+        chord = NoteSequence.TextAnnotation.CHORD_SYMBOL
+        if annotation.annotation_type != chord or annotation.text == NO_CHORD:
+            return True
+        try:
+            chord_symbols_lib.transpose_chord_symbol(annotation.text, 1)
+        except chord_symbols_lib.ChordSymbolError:
+            return False
+        return True
+
+    readable = [annotation for annotation in sequence.text_annotations if is_readable(annotation)]
+    if len(readable) == len(sequence.text_annotations):
+        return sequence
+    copy = NoteSequence()
+    copy.CopyFrom(sequence)
+    del copy.text_annotations[:]
+    copy.text_annotations.extend(readable)
     return copy

@@ -44,3 +44,14 @@ def test_stretching_changes_times_and_tempo_together(sequence):
 def test_a_range_the_wrong_way_round_is_refused():
     with pytest.raises(UserError, match=r"transpose_range=\(5, -5\) is not a range"):
         NoteSequenceAugmenter(transpose_range=(5, -5))
+
+
+def test_chord_symbols_move_along_and_unreadable_ones_are_dropped(sequence):
+    chord = note_seq.NoteSequence.TextAnnotation.CHORD_SYMBOL
+    for text in ("Am", "N.C.", "Foo", "G7"):
+        sequence.text_annotations.add(text=text, annotation_type=chord)
+    sequence.text_annotations.add(text="Foo")  # a remark, no chord
+    before = sequence.SerializeToString()
+    transposed = transpose(sequence, 2)
+    assert [a.text for a in transposed.text_annotations] == ["Bm", "N.C.", "A7", "Foo"]
+    assert sequence.SerializeToString() == before

@@ -52,9 +52,9 @@ def boolean_drums():
     )
 
 
-def hierarchical(lengths=(4, 6), encoder=None, **options):
+def hierarchical(lengths=(4, 6), encoder=None, dropout_keep_prob=1.0, **options):
     """A hierarchy over the first bar and a half, for these read their segments one by one."""
-    config = with_hparams(MELODY_16BAR, max_seq_len=24)
+    config = with_hparams(MELODY_16BAR, max_seq_len=24, dropout_keep_prob=dropout_keep_prob)
     decoder = HierarchicalDecoderSpec(level_lengths=lengths, **options)
     return config.replace(decoder=decoder, encoder=encoder or config.encoder)
 
@@ -78,8 +78,8 @@ VARIANTS = {
         "cat-mel_2bar_small", residual_encoder=True, residual_decoder=True
     ),
     "dropout in a hierarchy that reads back": lambda: hierarchical(
-        autoregressive_levels=(0,)
-    ).replace(hparams=with_hparams(MELODY_16BAR, max_seq_len=24, dropout_keep_prob=0.5).hparams),
+        autoregressive_levels=(0,), dropout_keep_prob=0.5
+    ),
     "a constant schedule": lambda: with_hparams(
         "cat-mel_2bar_small", sampling_schedule="constant", sampling_rate=0.5
     ),
@@ -210,11 +210,9 @@ def test_examples_encode_decode_and_interpolate(config, music, model):
     converter = config.data_converter
     examples = [e for piece in music.pieces for e in piece.examples][:2]
     inputs = [converter.dense_inputs(e.inputs) for e in examples]
-    controls = (
-        [converter.dense_controls(e.controls) for e in examples]
-        if converter.control_depth
-        else None
-    )
+    controls = None
+    if converter.control_depth:
+        controls = [converter.dense_controls(e.controls) for e in examples]
     lengths = [e.length for e in examples]
     if not config.hparams.latent_size:
         with pytest.raises(UserError, match="no encoder"):

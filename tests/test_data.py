@@ -1,7 +1,10 @@
 """From files to batches: what is random is drawn anew in every epoch, and repeatably."""
 
 import dataclasses
+import sys
+import types
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +13,8 @@ from music_vae import data, tfrecord
 from music_vae.augment import NoteSequenceAugmenter, transpose
 from music_vae.converters.base import Example
 from music_vae.errors import UserError
+
+TUNES = Path(__file__).parent.parent / "examples" / "tunes"
 
 
 @pytest.fixture(scope="module")
@@ -137,3 +142,34 @@ def test_too_little_music_for_a_batch_is_an_error_with_the_counts(music, tiny_co
     config = tiny_config.replace(hparams=tiny_config.hparams.replace(batch_size=50))
     with pytest.raises(UserError, match="10 training examples do not fill a batch of 50: 3 seq"):
         data.TrainingBatches(music, config, seed=0)
+
+
+class FakeDatasets(types.ModuleType):
+    """What `read_tfds` uses of tensorflow_datasets."""
+
+    class core:
+        class registered:
+            class DatasetNotFoundError(Exception):
+                pass
+
+    def load(self, name, split, try_gcs):
+        if name != "groove/2bar-midionly":
+            raise self.core.registered.DatasetNotFoundError(name)
+        return [{"midi": (TUNES / "soldiers_joy.mid").read_bytes(), "split": split}]
+
+    def as_numpy(self, dataset):
+        return dataset
+
+
+def test_a_tensorflow_dataset_gives_its_midi(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow_datasets", FakeDatasets("tensorflow_datasets"))
+    (sequence,) = data.read_tfds("groove/2bar-midionly", "train")
+    assert len(sequence.notes) > 50
+    with pytest.raises(UserError, match=r"'grove' \(train\) cannot be loaded"):
+        list(data.read_tfds("grove", "train"))
+
+
+def test_without_tensorflow_datasets_the_error_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
+    with pytest.raises(UserError, match=r"pip install 'music_vae\[tfds\]'"):
+        list(data.read_tfds("groove/2bar-midionly", "train"))
