@@ -8,68 +8,20 @@ ratios, not the seconds. See README.md here for the original's environment.
 
 import argparse
 import json
-import os
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
-HERE = Path(__file__).parent
+import processes
+from processes import HERE, Cost
+
 NUM_OUTPUTS = 5
 
 # Names of what is measured.
 IMPORT, OURS, ORIGINAL = "import tensorflow", "music_vae_generate", "the original's"
 HELP, WRONG_FLAG = "--help", "a wrong flag"
-
-# A large product keeps all cores busy: how fast this machine is at this moment.
-MATRIX_PRODUCT = """
-import time
-import tensorflow as tf
-size, repeats = 2048, 5
-a = tf.random.normal([size, size])
-tf.matmul(a, a).numpy()
-start = time.perf_counter()
-for _ in range(repeats):
-    tf.matmul(a, a).numpy()
-print(2 * size**3 * repeats / (time.perf_counter() - start) / 1e9)
-"""
-
-
-class Cost(NamedTuple):
-    """What one process took, its own children included."""
-
-    wall_s: float
-    cpu_s: float
-    peak_mb: float
-
-
-def run(command: Sequence[str], *, expected_code: int = 0) -> tuple[Cost, str]:
-    """Runs a command to its end; returns its cost and its stdout.
-
-    This process stays small: Linux counts it towards the peak of a child that it starts.
-
-    Raises:
-      RuntimeError: If it ends with another code than the expected one; has the end of its stderr.
-    """
-    environment = os.environ | {"CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
-        start = time.perf_counter()
-        process = subprocess.Popen(command, stdout=stdout, stderr=stderr, env=environment)
-        _, status, usage = os.wait4(process.pid, 0)
-        wall_s = time.perf_counter() - start
-        process.returncode = code = os.waitstatus_to_exitcode(status)
-        stdout.seek(0)
-        stderr.seek(0)
-        if code != expected_code:
-            message = stderr.read().decode(errors="replace")[-2000:]
-            raise RuntimeError(f"{' '.join(command)} ended with {code}:\n{message}")
-        output = stdout.read().decode()
-    kilobyte = 1 if sys.platform == "darwin" else 1024  # ru_maxrss is in bytes there
-    return Cost(wall_s, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * kilobyte / 1e6), output
 
 
 def generate_flags(config: str, checkpoint: Path, output_dir: Path) -> list[str]:
@@ -90,25 +42,25 @@ def measure(
 
     A round that is not counted comes first: it reads everything from disk.
     """
-    ours = [str(Path(sys.executable).with_name("music_vae_generate"))]
-    original = [original_python, str(HERE / "original.py"), "generate"]
+    ours = [processes.console_script("music_vae_generate")]
     flags = generate_flags(config, checkpoint, work_dir / "music")
     original_flags = generate_flags(config, checkpoint, work_dir / "music_original")
     commands = {
         IMPORT: [sys.executable, "-c", "import tensorflow"],
         OURS: ours + flags,
-        ORIGINAL: original + original_flags,
+        ORIGINAL: processes.original(original_python, "generate", *original_flags),
         HELP: [*ours, "--help"],
         WRONG_FLAG: [*ours, "--temprature=1"],
     }
     costs: dict[str, list[Cost]] = {name: [] for name in commands}
     stages = []
     for number in range(repeats + 1):
-        print(f"round {number} of {repeats}", file=sys.stderr)
+        processes.show_progress(f"round {number} of {repeats}")
         for name, command in commands.items():
-            costs[name].append(run(command, expected_code=2 * (name == WRONG_FLAG))[0])
-        _, output = run([sys.executable, str(HERE / "stages.py"), *flags])
-        stages.append(json.loads(output.splitlines()[-1]))
+            code = 2 * (name == WRONG_FLAG)
+            costs[name].append(processes.run(command, expected_code=code).cost)
+        staged = processes.run([sys.executable, str(HERE / "stages.py"), *flags])
+        stages.append(json.loads(staged.stdout.splitlines()[-1]))
     return {name: values[1:] for name, values in costs.items()}, stages[1:]
 
 
@@ -168,14 +120,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="benchmark-") as temporary:
         work_dir = options.work_dir or Path(temporary)
         checkpoint = work_dir / "checkpoint" / options.config
-        original = [options.original_python, str(HERE / "original.py")]
-        run([*original, "make_checkpoint", options.config, str(checkpoint)])
+        make = ("make_checkpoint", options.config, str(checkpoint))
+        processes.run(processes.original(options.original_python, *make))
         costs, stages = measure(
             options.original_python, options.config, checkpoint, work_dir, options.repeats
         )
-        _, rate = run([sys.executable, "-c", MATRIX_PRODUCT])
-    print(f"{options.config}, {NUM_OUTPUTS} outputs, {os.cpu_count()} cores")
-    print(f"matrix product of 2048 x 2048 in float32: {float(rate):.0f} GFLOP/s\n")
+        rate = processes.matrix_product_rate()
+    print(f"{options.config}, {NUM_OUTPUTS} outputs")
+    print(f"{processes.machine([rate])}\n")
     print(cost_table(costs))
     print()
     print(stage_table(stages))

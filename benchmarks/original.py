@@ -2,13 +2,17 @@
 
 python original.py make_checkpoint CONFIG PREFIX   # random weights, full size
 python original.py generate --FLAG=VALUE ...       # its music_vae_generate
+python original.py train_steps CONFIG HPARAMS STEPS   # times building and training steps
 """
 
 import os
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any
 
+import example_batch
 import numpy
+import train_report
 
 SEED = 0
 
@@ -35,7 +39,13 @@ def make_checkpoint(arguments: Sequence[str]) -> None:
     lengths = tf.fill([1, *converter.length_shape], config.hparams.max_seq_len)
     controls = tf.zeros([1, config.hparams.max_seq_len, converter.control_depth])
     model.encode(inputs, lengths, controls)
-    model.sample(1, max_length=1, z=tf.zeros([1, config.hparams.z_size]), temperature=1.0)
+    # A hierarchical decoder samples no other length.
+    model.sample(
+        1,
+        max_length=config.hparams.max_seq_len,
+        z=tf.zeros([1, config.hparams.z_size]),
+        temperature=1.0,
+    )
     os.makedirs(os.path.dirname(os.path.abspath(prefix)), exist_ok=True)
     with tf.Session() as session:
         session.run(tf.global_variables_initializer())
@@ -50,9 +60,61 @@ def generate(arguments: Sequence[str]) -> None:
     music_vae_generate.console_entry_point()
 
 
+def train_steps(arguments: Sequence[str]) -> None:
+    """Times building a graph, its first training step, and STEPS more on the same batch."""
+    config_name, hparams, steps = arguments
+    import tensorflow.compat.v1 as tf
+    from magenta.models.music_vae import configs
+
+    config = configs.CONFIG_MAP[config_name]
+    config.hparams.parse(hparams)
+    tf.disable_v2_behavior()
+    tf.logging.set_verbosity(tf.logging.ERROR)
+    batch = example_batch.example_batch(
+        config_name, config.data_converter, config.hparams.batch_size, config.hparams.max_seq_len
+    )
+
+    def build() -> train_report.Step:
+        tf.set_random_seed(SEED)
+        loss, train = _training_graph(config, batch)
+        session = tf.Session()
+        session.run(tf.global_variables_initializer())
+        return lambda: float(session.run([loss, train])[0])
+
+    train_report.measure(build, int(steps))
+
+
+def _training_graph(config: Any, batch: example_batch.ExampleBatch) -> tuple[Any, Any]:
+    """Loss and training operation, as its `music_vae_train.train` makes them.
+
+    That function reads its music with tf.data; here it is a constant.
+    """
+    import tensorflow.compat.v1 as tf
+
+    model = config.model
+    model.build(config.hparams, config.data_converter.output_depth, is_training=True)
+    controls = tf.constant(batch.controls) if batch.controls.shape[-1] else None
+    inputs, targets, lengths = (
+        tf.constant(array) for array in (batch.inputs, batch.targets, batch.lengths)
+    )
+    optimizer = model.train(inputs, targets, lengths, controls)
+    gradients, variables = zip(*optimizer.compute_gradients(model.loss), strict=True)
+    norm = tf.global_norm(gradients)
+    if config.hparams.clip_mode != "global_norm":
+        raise ValueError(f"clip_mode={config.hparams.clip_mode}; expected global_norm")
+    clipped = tf.cond(
+        norm < config.hparams.grad_norm_clip_to_zero,
+        lambda: tf.clip_by_global_norm(gradients, config.hparams.grad_clip, use_norm=norm)[0],
+        lambda: [tf.zeros(tf.shape(gradient)) for gradient in gradients],
+    )
+    pairs = list(zip(clipped, variables, strict=True))
+    return model.loss, optimizer.apply_gradients(pairs, global_step=model.global_step)
+
+
 COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "make_checkpoint": make_checkpoint,
     "generate": generate,
+    "train_steps": train_steps,
 }
 
 if __name__ == "__main__":

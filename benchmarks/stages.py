@@ -76,13 +76,13 @@ def run(argv: Sequence[str]) -> dict[str, float]:
     watch.time_imports(TIMED_IMPORTS)
     with watch.stage("the rest"):
         with watch.stage("import music_vae"):
-            from music_vae import cli, generate
+            from music_vae import generate, imports
 
-            cli.import_tensorflow()
+            imports.import_note_seq()
+            imports.import_tensorflow()
             from music_vae import checkpoints, notes_io, trained_model
         watch.wrap(trained_model, "build_model", "build the model")
-        watch.wrap(checkpoints, "read_weights", "read the checkpoint")
-        watch.wrap(checkpoints, "assign_weights", "set the weights")
+        watch.wrap(checkpoints, "load_weights", "load the weights")
         watch.wrap(trained_model.TrainedModel, "decode_to_tensors", "trace and decode")
         watch.wrap(trained_model.TrainedModel, "decode", "make NoteSequences")
         watch.wrap(notes_io, "write_midi", "write MIDI files")
