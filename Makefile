@@ -9,7 +9,13 @@ DEMO := demo
 DEMO_HPARAMS := batch_size=32,z_size=32,enc_rnn_size=[128],dec_rnn_size=[128,128],learning_rate=0.002,max_beta=0.05,beta_rate=0
 DEMO_STEPS := 1500
 
-.PHONY: demo test lint golden clean
+.PHONY: help demo test lint golden clean
+
+help:
+	@echo "make demo   set up, and make music"
+	@echo "make test   set up, and run all tests"
+	@echo "make lint   ruff and mypy"
+	@echo "make golden GOLDEN=DIR   the whole set of golden values"
 
 demo: $(VENV)/installed
 	@echo "No trained model ships yet: training a small one first, for about two minutes, on the"

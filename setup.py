@@ -34,7 +34,7 @@ setup(
     extras_require={
         "tfds": ["tensorflow-datasets>=4.9"],
         "test": ["pytest>=7.4", "pytest-xdist>=3.5"],
-        "dev": ["build>=1.0", "mypy>=1.8", "ruff>=0.5"],
+        "dev": ["build>=1.0", "matplotlib>=3.7", "mypy>=1.8", "ruff>=0.5"],
     },
     entry_points={
         "console_scripts": [

@@ -20,12 +20,13 @@ import tensorflow as tf
 from music_vae.errors import UserError
 from music_vae.legacy_weights import named_variables
 from music_vae.lstm_models import MusicVAE
-from music_vae.run_config import TRAIN_DIR
+from music_vae.run_config import ARCHIVES, TRAIN_DIR
 
 MAX_MEMBER_BYTES = 8 * 2**30  # of one file in an archive: twice the largest published checkpoint
 
-_ARCHIVES = (".tar", ".tar.gz", ".tgz")
-_MEMBER = re.compile(r"[\w.+-]+(\.index|\.data-\d{5}-of-\d{5}|\.json)")
+# Names that begin with a dot are left out: macOS adds such a twin to every file of a tar.
+_MEMBER = re.compile(r"[^./][^/]*(\.index|\.data-\d{5}-of-\d{5})")
+_PATTERN_CHARACTERS = set("*?[]")
 _SUFFIX = re.compile(r"\.(index|data-\d{5}-of-\d{5})$")
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 _WEIGHTS = "weights/"
@@ -50,11 +51,12 @@ def open_prefix(path: str | Path) -> Iterator[Path]:
         is too large.
     """
     path = Path(path).expanduser()
-    if path.is_file() and path.name.endswith(_ARCHIVES):
+    if path.is_file() and path.name.endswith(ARCHIVES):
         with tempfile.TemporaryDirectory(prefix="music_vae-") as folder:
             yield _only_prefix(_unpack(path, Path(folder)), path)
-    elif path.is_dir():
-        yield newest_prefix(path)
+        return
+    if path.is_dir():
+        prefix = newest_prefix(path)
     else:
         prefix = path.with_name(_SUFFIX.sub("", path.name))
         if not prefix.with_name(prefix.name + ".index").is_file():
@@ -62,7 +64,15 @@ def open_prefix(path: str | Path) -> Iterator[Path]:
                 f"there is no checkpoint {str(path)!r}; expected a prefix such as "
                 "RUN_DIR/train/model.ckpt-1000, a directory, or a .tar"
             )
+    if not _PATTERN_CHARACTERS & set(str(prefix)):
         yield prefix
+        return
+    # TensorFlow would take such a name for a pattern, which does not match itself.
+    with tempfile.TemporaryDirectory(prefix="music_vae-") as folder:
+        for path in prefix.parent.iterdir():
+            if path.name.startswith(f"{prefix.name}."):
+                (Path(folder) / path.name).symlink_to(path.resolve())
+        yield Path(folder) / prefix.name
 
 
 def newest_prefix(directory: Path) -> Path:
@@ -116,41 +126,74 @@ def _only_prefix(folder: Path, archive: Path) -> Path:
 # -- Reading --------------------------------------------------------------------------------------
 
 
-def read_weights(path: str | Path) -> dict[str, np.ndarray]:
-    """All variables of a checkpoint by their published names (see `open_prefix` for `path`).
+class CheckpointWeights(Mapping[str, np.ndarray]):
+    """The variables of a checkpoint by their published names, each read when it is asked for.
 
-    Optimizer slots and counters come along under their own names for a published checkpoint.
+    Optimizer slots and counters are there under their own names in a published checkpoint, and left
+    out of a run's.
+
+    Attributes:
+      shapes: Shape of each variable.
+    """
+
+    def __init__(self, prefix: Path) -> None:
+        """Opens a checkpoint; raises TensorFlow's errors if it cannot be read."""
+        self._reader = tf.train.load_checkpoint(str(prefix))
+        shapes = self._reader.get_variable_to_shape_map()
+        self._keys = {key: key for key in shapes}
+        if "_CHECKPOINTABLE_OBJECT_GRAPH" in shapes:
+            self._keys = {
+                _unescape(key[len(_WEIGHTS) : -len(_VALUE)]): key
+                for key in shapes
+                if key.startswith(_WEIGHTS) and key.endswith(_VALUE)
+            }
+        self.shapes = {name: tuple(shapes[key]) for name, key in self._keys.items()}
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self._reader.get_tensor(self._keys[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._keys)
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+
+@contextlib.contextmanager
+def open_weights(path: str | Path) -> Iterator[CheckpointWeights]:
+    """The weights of a checkpoint, for as long as the context is open (see `open_prefix`).
 
     Raises:
       UserError: If there is no checkpoint or it cannot be read.
     """
     with open_prefix(path) as prefix:
         try:
-            reader = tf.train.load_checkpoint(str(prefix))
-            shapes = reader.get_variable_to_shape_map()
-            keys = {key: key for key in shapes}
-            if "_CHECKPOINTABLE_OBJECT_GRAPH" in shapes:
-                keys = {
-                    _unescape(key[len(_WEIGHTS) : -len(_VALUE)]): key
-                    for key in shapes
-                    if key.startswith(_WEIGHTS) and key.endswith(_VALUE)
-                }
-            return {name: reader.get_tensor(key) for name, key in keys.items()}
-        except (tf.errors.OpError, ValueError, RuntimeError) as error:
+            yield CheckpointWeights(prefix)
+        except (tf.errors.OpError, RuntimeError) as error:
             reason = str(error).splitlines()[0]
             raise UserError(f"the checkpoint {str(path)!r} cannot be read: {reason}") from error
 
 
+def read_weights(path: str | Path) -> dict[str, np.ndarray]:
+    """All variables of a checkpoint, read at once; see `open_weights`."""
+    with open_weights(path) as weights:
+        return dict(weights)
+
+
 def load_weights(model: MusicVAE, path: str | Path) -> None:
-    """Sets every weight of `model` from a checkpoint, by published name.
+    """Sets every weight of `model` from a checkpoint, by published name, one at a time.
 
     Raises:
-      UserError: If a weight is missing or has another shape; the model is then left as it was.
+      UserError: If there is no checkpoint or it cannot be read. If a weight is missing or has
+        another shape, which is found first, the model is left as it was.
     """
-    assign_weights(model, read_weights(path), str(path))
+    with open_weights(path) as weights:
+        assign_weights(model, weights, str(path))
 
 
-def assign_weights(model: MusicVAE, weights: Mapping[str, np.ndarray], source: str) -> None:
+def assign_weights(
+    model: MusicVAE, weights: CheckpointWeights | Mapping[str, np.ndarray], source: str
+) -> None:
     """Sets every weight of `model` from arrays by published name; see `load_weights`."""
     variables = named_variables(model)
     missing = [name for name in variables if name not in weights]
@@ -160,15 +203,18 @@ def assign_weights(model: MusicVAE, weights: Mapping[str, np.ndarray], source: s
             f"being {missing[0]}; is it a checkpoint of another config?"
         )
     for name, variable in variables.items():
-        if tuple(variable.shape) != weights[name].shape:
+        if isinstance(weights, CheckpointWeights):
+            shape = weights.shapes[name]
+        else:
+            shape = weights[name].shape
+        if tuple(variable.shape) != shape:
             raise UserError(
                 f"{source} is a checkpoint of another config or other --hparams: {name} has shape "
-                f"{list(weights[name].shape)}, expected {list(variable.shape)}"
+                f"{list(shape)}, expected {list(variable.shape)}"
             )
     for name, variable in variables.items():
         variable.assign(weights[name])
-    ignored = sorted(set(weights) - set(variables))
-    _log.debug("%s: %d weights loaded, ignored: %s", source, len(variables), ignored)
+    _log.debug("%s: %d weights loaded", source, len(variables))
 
 
 def _unescape(key: str) -> str:

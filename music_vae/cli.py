@@ -14,6 +14,7 @@ from absl import flags
 
 from music_vae.errors import UserError
 
+MAX_SEED = 2**63 - 1
 EXIT_OK = 0
 EXIT_USER_ERROR = 2
 
@@ -57,8 +58,9 @@ def run_command(
 ) -> int:
     """Parses `argv` (without the program's name; default: the process's) and runs `body`.
 
-    Returns the exit code: 0, what `body` returns, or 2 with one line on stderr for a `UserError`
-    or a wrong flag. Other exceptions are bugs and pass through with their traceback.
+    Returns the exit code: 0, what `body` returns, or 2 with one line on stderr for a `UserError`,
+    a wrong flag, or a file that the system refuses. Other exceptions are bugs and pass through with
+    their traceback.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     values = copy.deepcopy(values)  # so that what one call was given does not stay for the next
@@ -73,6 +75,10 @@ def run_command(
         return body(values) or EXIT_OK
     except (UserError, flags.Error) as error:
         print(f"{program}: {' '.join(str(error).split())}", file=sys.stderr)
+        return EXIT_USER_ERROR
+    except OSError as error:  # a full disk, no permission, a file where a folder should be
+        where = f": {error.filename}" if error.filename else ""
+        print(f"{program}: {error.strerror or error}{where}", file=sys.stderr)
         return EXIT_USER_ERROR
     except KeyboardInterrupt:
         print(f"{program}: interrupted", file=sys.stderr)

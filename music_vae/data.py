@@ -271,10 +271,11 @@ class TrainingBatches:
         self._position = position or Position()
         self._examples = self._epoch(self._position.epoch)
         if len(self._examples) < config.hparams.batch_size:
+            most = config.data_converter.max_tensors_per_notesequence
             raise UserError(
-                f"{len(self._examples)} training examples do not fill a batch of "
-                f"{config.hparams.batch_size}: {music}; give more music or a smaller "
-                "--hparams=batch_size=..."
+                f"{len(self._examples)} training examples (at most {most or 'all'} of a sequence) "
+                f"do not fill a batch of {config.hparams.batch_size}: {music}; give more music or "
+                "a smaller --hparams=batch_size=..."
             )
 
     def __iter__(self) -> "TrainingBatches":

@@ -6,6 +6,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from music_vae.errors import UserError
+
 
 @contextlib.contextmanager
 def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
@@ -35,3 +37,14 @@ def write_text(path: str | os.PathLike, text: str) -> None:
     """Writes a text file atomically, as UTF-8."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def check_writable(directory: str | os.PathLike, flag: str) -> None:
+    """Raises `UserError` if `directory` cannot be written to, or not be made; makes nothing."""
+    path = Path(directory).expanduser().absolute()
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    if not path.is_dir():
+        raise UserError(f"--{flag}={directory}: {path} is not a directory")
+    if not os.access(path, os.W_OK):
+        raise UserError(f"--{flag}={directory}: no permission to write to {path}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from music_vae import cli, imports
+from music_vae import cli, files, imports
 from music_vae.errors import UserError
 
 if TYPE_CHECKING:
@@ -64,7 +64,12 @@ flags.DEFINE_string(
     "output_dir", "/tmp/music_vae/generated", "Where the MIDI files go.", flag_values=FLAGS
 )
 flags.DEFINE_integer(
-    "seed", None, "Makes the result repeatable; chosen by chance by default.", 0, flag_values=FLAGS
+    "seed",
+    None,
+    "Makes the result repeatable; chosen by chance by default.",
+    lower_bound=0,
+    upper_bound=cli.MAX_SEED,
+    flag_values=FLAGS,
 )
 flags.DEFINE_float(
     "qpm", None, "Tempo of the result in quarter notes a minute; 120 by default.", flag_values=FLAGS
@@ -85,16 +90,17 @@ def _run(values: flags.FlagValues) -> None:
     _check_flags(values)
     config = _config(values)
     output_dir = cli.expand(values.output_dir)
-    if output_dir.exists() and not output_dir.is_dir():
-        raise UserError(f"--output_dir={output_dir} is not a directory")
+    files.check_writable(output_dir, "output_dir")
+    if config.data_converter.control_depth:
+        raise UserError(
+            f"{config.name} is told the chords or the hits of every step, which this command "
+            "cannot give it yet; use TrainedModel.sample(c_input=...) from Python"
+        )
     imports.import_note_seq()
     stamp = time.strftime("%Y-%m-%d_%H%M%S")
     inputs = []
     if values.mode == "interpolate":
-        inputs = [
-            _single_input(config, cli.expand(values[f"input_midi_{n}"].value), n, output_dir, stamp)
-            for n in (1, 2)
-        ]
+        inputs = _inputs(values, config, output_dir, stamp)
     pieces = _generate(values, _model(values, config), inputs)
     if values.qpm is not None:
         from music_vae import notes_io
@@ -141,6 +147,22 @@ def _config(values: flags.FlagValues) -> "Config":
     return config.replace(hparams=overrides.apply_overrides(config.hparams, values.hparams))
 
 
+def _inputs(
+    values: flags.FlagValues, config: "Config", output_dir: Path, stamp: str
+) -> "list[NoteSequence]":
+    """Both ends of an interpolation; what is wrong with either is said of both at once."""
+    pieces, errors = [], []
+    for number in (1, 2):
+        path = cli.expand(values[f"input_midi_{number}"].value)
+        try:
+            pieces.append(_single_input(config, path, number, output_dir, stamp))
+        except UserError as error:
+            errors.append(str(error))
+    if errors:
+        raise UserError("; ".join(errors))
+    return pieces
+
+
 def _single_input(
     config: "Config", path: Path, number: int, output_dir: Path, stamp: str
 ) -> "NoteSequence":
@@ -166,11 +188,26 @@ def _single_input(
     controls = tensors.controls if converter.control_depth else None
     extracts = converter.from_tensors(tensors.outputs, controls)
     name = f"{config.name}_input{number}-extractions_{stamp}"
-    first = _write(extracts, output_dir, name)[0]
+    paths = _write(extracts, output_dir, name)
+    # A piece that ends in silence is shorter as MIDI and may not fit any more.
+    fitting = [p for p in paths if len(converter.extract(_read_back(p)).examples) == 1]
+    advice = f": choose one, as in --input_midi_{number}={fitting[0]}" if fitting else ""
     raise UserError(
         f"{path} holds {count} pieces that {config.name} can encode, and one is needed; they are "
-        f"now in {output_dir} as {name}-*.mid: choose one, as in --input_midi_{number}={first}"
+        f"now in {output_dir} as {name}-*.mid ({len(fitting)} of them fit as they are){advice}"
     )
+
+
+def _read_back(path: Path) -> "NoteSequence":
+    """A file that was just written; a sequence without notes if there are none in it."""
+    from note_seq import NoteSequence
+
+    from music_vae import notes_io
+
+    try:
+        return notes_io.read_music_file(path)[0]
+    except notes_io.UnreadableMusicError:
+        return NoteSequence()
 
 
 def _model(values: flags.FlagValues, config: "Config") -> "TrainedModel":
@@ -178,7 +215,8 @@ def _model(values: flags.FlagValues, config: "Config") -> "TrainedModel":
     from music_vae.trained_model import TrainedModel
 
     batch_size = min(values.max_batch_size, values.num_outputs)
-    return TrainedModel(config, batch_size, values.run_dir or values.checkpoint_file)
+    checkpoint = values.run_dir or values.checkpoint_file
+    return TrainedModel(config, batch_size, checkpoint, with_encoder=values.mode != "sample")
 
 
 def _generate(

@@ -112,7 +112,7 @@ class MusicVAE(keras.Model):
           UserError: If the model has no latent space.
         """
         if self.encoder is None or self.posterior is None:
-            raise UserError("an unconditional model has no encoder")
+            raise UserError("this model has no encoder")
         lengths = tf.minimum(lengths, self.hparams.max_seq_len)
         inputs = tf.concat([inputs, controls], axis=-1)[:, : self.hparams.max_seq_len]
         return self.posterior(self.encoder(inputs, lengths, dropout=dropout))
@@ -185,17 +185,22 @@ class MusicVAE(keras.Model):
 # -- From values to layers ------------------------------------------------------------------------
 
 
-def build_model(config: Config) -> MusicVAE:
+def build_model(config: Config, *, with_encoder: bool = True) -> MusicVAE:
     """Fresh layers, with fresh weights, for what `config` describes.
 
     Weights are drawn by Keras: `keras.utils.set_random_seed` makes them repeatable.
+
+    Args:
+      config: What to build.
+      with_encoder: Whether there is an encoder, which can be the larger part of a model and which
+        sampling does not need.
 
     Raises:
       UserError: If the parts of the config do not fit each other.
     """
     converter, hparams = config.data_converter, config.hparams
     encoder = None
-    if hparams.latent_size:
+    if hparams.latent_size and with_encoder:
         encoder = build_encoder(
             config.encoder, converter.input_depth + converter.control_depth, hparams
         )

@@ -119,7 +119,17 @@ class Run:
         self._offset.assign(position.offset)
 
     def save(self) -> Path:
-        """Writes a checkpoint, with the config beside it."""
+        """Writes a checkpoint, with the config beside it.
+
+        Raises:
+          UserError: If a weight is not finite; nothing is then written.
+        """
+        for variable in self.trainer.model.trainable_variables:
+            if not tf.reduce_all(tf.math.is_finite(variable.value)):
+                raise UserError(
+                    f"after step {self.step} the weight {variable.path} is not finite; training "
+                    "stops here and the checkpoints before it stay"
+                )
         run_config.write(self.config, self.directory)
         return self._checkpoints.save()
 
@@ -146,19 +156,25 @@ def train(run: Run, music: Music, *, num_steps: int | None) -> None:
     batches = TrainingBatches(music, run.config, seed=run.seed, position=run.position)
     run.write_progress(num_steps, finished=False)
     writer = tf.summary.create_file_writer(str(run.directory))
-    last_save = time.monotonic()
+    last_save, position, done = time.monotonic(), run.position, run.step
     try:
         with writer.as_default(), _progress_bar(run.step, num_steps) as bar:
             for batch, position in _prefetched(batches):
                 _take_step(run, batch, bar)
                 run.move_to(position)
+                done = run.step
                 if num_steps is not None and run.step >= num_steps:
                     break
                 if time.monotonic() - last_save >= CHECKPOINT_EVERY_S:
                     run.save()
                     last_save = time.monotonic()
     except KeyboardInterrupt:
+        if run.step > done:  # the step was taken, and its batch is used up
+            run.move_to(position)
         _log.info("interrupted; saved %s", run.save())
+        raise
+    except UserError:
+        run.write_progress(num_steps, finished=True)  # nothing more will come for an evaluation
         raise
     _log.info("saved %s", run.save())
     run.write_progress(num_steps, finished=True)
@@ -167,10 +183,11 @@ def train(run: Run, music: Music, *, num_steps: int | None) -> None:
 def _take_step(run: Run, batch: Batch, bar: tqdm) -> None:
     scalars, statistics = run.trainer.train_step(batch)
     loss = float(scalars["loss"])
-    if not math.isfinite(loss):
+    norm = float(scalars["global_norm"])
+    if not (math.isfinite(loss) and math.isfinite(norm)):
         raise UserError(
-            f"the loss of step {run.step} is {loss}; training stops here; the checkpoints before "
-            "it stay. A smaller --hparams=learning_rate=... may help"
+            f"the loss of step {run.step} is {loss}, its gradient's norm {norm}; training stops "
+            "here and the checkpoints before stay. A smaller --hparams=learning_rate=... may help"
         )
     if run.step % SUMMARY_EVERY_STEPS == 0:
         metrics = run.trainer.model.decoder.summarize(
@@ -263,29 +280,39 @@ def evaluate(
     Raises:
       UserError: With `once`, if there is no checkpoint yet.
     """
-    trainer = Trainer(build_model(config))
-    writer = tf.summary.create_file_writer(str(run_dir / f"eval{eval_dir_suffix}"))
-    train_dir, done = run_dir / run_config.TRAIN_DIR, set[int]()
+    train_dir, done, waiting = run_dir / run_config.TRAIN_DIR, set[int](), False
     if once:
         pending = [checkpoints.newest_prefix(train_dir)]
+    trainer = Trainer(build_model(config))
+    writer = tf.summary.create_file_writer(str(run_dir / f"eval{eval_dir_suffix}"))
     while True:
         finished = _is_finished(train_dir)  # before the listing, or the last could be missed
         if not once:
             pending = [p for p in _prefixes(train_dir) if _step_of(p) not in done]
         for prefix in pending:
-            results = evaluate_checkpoint(trainer, prefix, music, config, num_batches=num_batches)
             step = _step_of(prefix)
+            done.add(step)
+            try:
+                results = evaluate_checkpoint(
+                    trainer, prefix, music, config, num_batches=num_batches
+                )
+            except UserError:
+                if prefix.with_name(f"{prefix.name}.index").exists():
+                    raise
+                _log.info("%s was deleted before it could be evaluated", prefix)
+                continue
             with writer.as_default():
                 for name, value in results.items():
                     tf.summary.scalar(name, value, step=step)
             writer.flush()
             report(step, results)
-            done.add(step)
         if once or (finished and not pending):
             return
         if not pending:
-            _log.info("waiting for a checkpoint in %s", train_dir)
+            if not waiting:
+                _log.info("waiting for a checkpoint in %s", train_dir)
             time.sleep(_POLL_S)
+        waiting = not pending
 
 
 def _prefixes(train_dir: Path) -> list[Path]:

@@ -4,6 +4,7 @@ A spec says what to build and holds no layers; `lstm_models.build_model` makes t
 """
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple, get_args
 
@@ -71,6 +72,8 @@ class HParams:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
+            if field.type is float and not math.isfinite(value):
+                raise UserError(f"{field.name}={value} is not a finite number")
             if field.type == tuple[int, ...]:
                 value = tuple(int(size) for size in value)
                 object.__setattr__(self, field.name, value)
@@ -84,6 +87,16 @@ class HParams:
         _check(self.grad_clip > 0, "grad_clip", self.grad_clip, "above 0")
         _check(self.clip_mode in CLIP_MODES, "clip_mode", self.clip_mode, " or ".join(CLIP_MODES))
         _check(self.learning_rate > 0, "learning_rate", self.learning_rate, "above 0")
+        _check(
+            self.min_learning_rate >= 0, "min_learning_rate", self.min_learning_rate, "at least 0"
+        )
+        _check(
+            self.grad_norm_clip_to_zero > 0,
+            "grad_norm_clip_to_zero",
+            self.grad_norm_clip_to_zero,
+            "above 0",
+        )
+        _check(self.nade_num_hidden > 0, "nade_num_hidden", self.nade_num_hidden, "at least 1")
         _check(0 < self.decay_rate <= 1, "decay_rate", self.decay_rate, "above 0 and at most 1")
         _check(
             0 < self.dropout_keep_prob <= 1,
@@ -308,7 +321,7 @@ def from_json(data: Any, kinds: Mapping[str, type]) -> Any:
         return data
     fields = dict(data)
     name = fields.pop("kind", None)
-    if name not in kinds:
+    if not isinstance(name, str) or name not in kinds:
         raise UserError(f"unknown kind {name!r}; known are {', '.join(sorted(kinds))}")
     kind = kinds[name]
     unknown = set(fields) - {field.name for field in dataclasses.fields(kind)}

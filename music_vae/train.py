@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from music_vae import cli, imports
+from music_vae import cli, files, imports
 from music_vae.errors import UserError
 
 if TYPE_CHECKING:
@@ -75,7 +75,12 @@ flags.DEFINE_boolean(
     "eval_once", False, "Evaluate the newest checkpoint and stop.", flag_values=FLAGS
 )
 flags.DEFINE_integer(
-    "seed", None, "Makes a run repeatable; chosen by chance by default.", 0, flag_values=FLAGS
+    "seed",
+    None,
+    "Makes a run repeatable; chosen by chance by default.",
+    lower_bound=0,
+    upper_bound=cli.MAX_SEED,
+    flag_values=FLAGS,
 )
 
 
@@ -92,6 +97,9 @@ def console_entry_point() -> None:
 def _run(values: flags.FlagValues) -> None:
     cli.require(values, "run_dir")
     run_dir = cli.expand(values.run_dir)
+    files.check_writable(run_dir, "run_dir")
+    if values.mode == "train" and set(str(run_dir)) & set("*?[]"):
+        raise UserError(f"--run_dir={run_dir} must not contain any of * ? [ ]")
     config = _config(values, run_dir)
     if values.examples_path and values.tfds_name:
         raise UserError("give --examples_path or --tfds_name, not both")
@@ -107,19 +115,25 @@ def _run(values: flags.FlagValues) -> None:
 
 
 def _config(values: flags.FlagValues, run_dir: Path) -> "Config":
-    """The config to use, from --config or, in evaluation, from the run."""
-    from music_vae import configs, overrides
+    """The run's own config, else the one that was named; `--hparams` on top of either."""
+    from music_vae import configs, overrides, run_config
 
-    if values.config:
+    config = run_config.read(run_dir) if run_dir.is_dir() else None
+    if config is None:
+        cli.require(values, "config")
         return configs.get_config(values.config, values.hparams)
-    if values.mode == "eval":
-        from music_vae import run_config
-
-        config = run_config.read(run_dir)
-        if config is not None:
-            return config.replace(hparams=overrides.apply_overrides(config.hparams, values.hparams))
-    cli.require(values, "config")
-    raise AssertionError("unreachable")
+    if values.config and values.config != config.name:
+        configs.get_config(values.config)  # a name that does not exist is said first
+        raise UserError(
+            f"{run_dir} is a run of the config {config.name}, not --config={values.config}; give "
+            "another --run_dir to start a new run"
+        )
+    changed = config.replace(hparams=overrides.apply_overrides(config.hparams, values.hparams))
+    for name, value in changed.hparams.values().items():
+        if value != config.hparams.values()[name]:
+            old = config.hparams.values()[name]
+            logging.getLogger(__name__).info("%s=%s from here on, before %s", name, value, old)
+    return changed
 
 
 def _train(

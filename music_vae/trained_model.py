@@ -32,7 +32,12 @@ class TrainedModel:
     """
 
     def __init__(
-        self, config: Config, batch_size: int = 8, checkpoint_dir_or_path: str | Path = ""
+        self,
+        config: Config,
+        batch_size: int,
+        checkpoint_dir_or_path: str | Path,
+        *,
+        with_encoder: bool = True,
     ) -> None:
         """Builds the model of `config` and loads its weights.
 
@@ -40,6 +45,7 @@ class TrainedModel:
           config: What to build.
           batch_size: How many examples are computed at once.
           checkpoint_dir_or_path: See `checkpoints.open_prefix`.
+          with_encoder: Whether the model can encode; without, it takes less time and memory.
 
         Raises:
           UserError: If there is no such checkpoint, or it is one of another config.
@@ -51,7 +57,7 @@ class TrainedModel:
         self._batch_size = batch_size
         # A hierarchy makes all its segments, each with padding after its end.
         self._fixed_length = isinstance(config.decoder, HierarchicalDecoderSpec)
-        self._model = build_model(config)
+        self._model = build_model(config, with_encoder=with_encoder)
         checkpoints.load_weights(self._model, checkpoint_dir_or_path)
 
     # -- Notes in, notes out ------------------------------------------------------------------
@@ -77,7 +83,9 @@ class TrainedModel:
           seed: Makes the result repeatable.
         """
         count = self._batch_size if n is None else n
-        rng = np.random.default_rng(seed)
+        if count < 0:
+            raise UserError(f"n={count} must not be below 0")
+        rng = _generator(seed)
         shape = (1 if same_z else count, self._config.hparams.latent_size)
         z = np.broadcast_to(rng.standard_normal(shape, np.float32), (count, shape[1]))
         return self.decode(
@@ -114,8 +122,9 @@ class TrainedModel:
             inputs.append(tensors.inputs[0])
             controls.append(tensors.controls[0])
             lengths.append(tensors.lengths[0])
-        if assert_same_length and len({int(np.sum(length)) for length in lengths}) > 1:
-            raise UserError(f"the sequences differ in length: {[int(n) for n in lengths]} steps")
+        steps = [len(array) for array in inputs]
+        if assert_same_length and len(set(steps)) > 1:
+            raise UserError(f"the sequences differ in length: {steps} steps")
         return self.encode_tensors(inputs, lengths, controls, seed=seed)
 
     def decode(
@@ -142,16 +151,18 @@ class TrainedModel:
         length: int | None = None,
         temperature: float = 1.0,
         assert_same_length: bool = True,
+        c_input: np.ndarray | None = None,
         *,
         seed: int | None = None,
     ) -> "list[NoteSequence]":
         """Music on the way from one piece to another, both ends as the model gives them included.
 
         The way is an arc between the means of the two posteriors (see `latent_space.slerp`).
+        `c_input` is the control of all steps on the way; see `sample` for the other arguments.
         """
         _, mu, _ = self.encode([start_sequence, end_sequence], assert_same_length)
         z = latent_space.interpolate(mu[0], mu[1], num_steps).astype(np.float32)
-        return self.decode(z, length, temperature, seed=seed)
+        return self.decode(z, length, temperature, c_input, seed=seed)
 
     # -- Arrays in, arrays out ----------------------------------------------------------------
 
@@ -176,6 +187,7 @@ class TrainedModel:
         depth = self._converter.control_depth
         if control_tensors is None and depth:
             raise UserError(f"{self._config.name} needs controls [T, {depth}] to encode")
+        self._check_inputs(input_tensors, lengths)
         results = []
         for start in range(0, len(input_tensors), self._batch_size):
             chunk = slice(start, start + self._batch_size)
@@ -186,7 +198,7 @@ class TrainedModel:
             sizes = np.asarray(lengths[chunk], np.int32)
             results.append([part.numpy() for part in self._encode(inputs, sizes, controls)])
         mu, sigma = (np.concatenate(parts) for parts in zip(*results, strict=True))
-        noise = np.random.default_rng(seed).standard_normal(mu.shape, np.float32)
+        noise = _generator(seed).standard_normal(mu.shape, np.float32)
         return mu + sigma * noise, mu, sigma
 
     def decode_to_tensors(
@@ -208,8 +220,8 @@ class TrainedModel:
         z_size = self._config.hparams.latent_size
         if z.ndim != 2 or z.shape[1] != z_size:
             raise UserError(f"z has shape {list(z.shape)}; {self._config.name} needs [N, {z_size}]")
-        if temperature < 0:
-            raise UserError(f"temperature={temperature} must not be below 0")
+        if not temperature >= 0:
+            raise UserError(f"temperature={temperature} must be a number of at least 0")
         steps = self._config.hparams.max_seq_len if length is None else length
         if steps < 1:
             raise UserError(f"length={steps} must be at least 1 step")
@@ -219,7 +231,7 @@ class TrainedModel:
                 f"{self._config.hparams.max_seq_len} steps"
             )
         control = self._control(c_input, steps)
-        root = np.random.SeedSequence(seed).entropy
+        root = int(_generator(seed).integers(_MAX_SEED)) if seed is None else seed
         samples: list[np.ndarray] = []
         for start in range(0, len(z), self._batch_size):
             chunk = z[start : start + self._batch_size]
@@ -231,6 +243,19 @@ class TrainedModel:
                 arrays = [a[:n] for a, n in zip(arrays, lengths.numpy(), strict=True)]
             samples += list(arrays)
         return samples
+
+    def _check_inputs(self, inputs: Sequence[np.ndarray], lengths: Sequence[Any]) -> None:
+        """Raises `UserError` for inputs of the wrong width and lengths that do not fit them."""
+        if len(inputs) != len(lengths):
+            raise UserError(f"{len(inputs)} inputs need as many lengths, not {len(lengths)}")
+        width = self._converter.input_depth
+        for array, length in zip(inputs, lengths, strict=True):
+            if np.ndim(array) != 2 or np.shape(array)[1] != width:
+                raise UserError(
+                    f"an input has shape {list(np.shape(array))}; expected [T, {width}]"
+                )
+            if np.min(length) < 0 or np.max(length) > len(array):
+                raise UserError(f"length {length} does not lie within the {len(array)} steps")
 
     def _control(self, c_input: np.ndarray | None, steps: int) -> np.ndarray:
         """The control for `steps` steps, `[steps, Dc]`."""
@@ -286,6 +311,13 @@ class TrainedModel:
             tf.TensorSpec([], tf.float32),
         ]
         return tf.function(decode, input_signature=signature, autograph=False)
+
+
+def _generator(seed: int | None) -> np.random.Generator:
+    """NumPy's generator of random numbers; by chance without a seed."""
+    if seed is not None and seed < 0:
+        raise UserError(f"seed={seed} must not be below 0")
+    return np.random.default_rng(seed)
 
 
 def _padded(arrays: Sequence[np.ndarray]) -> np.ndarray:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from music_vae import checkpoints
+from music_vae import checkpoints, run_config
 from music_vae.configs import get_config
 from music_vae.errors import UserError
 from music_vae.legacy_weights import named_variables
@@ -159,3 +159,25 @@ def test_missing_weights_are_an_error_and_others_are_left_alone(folder):
     del weights[MU]
     with pytest.raises(UserError, match=r"lacks 1 of 16 weights .* first being encoder/mu"):
         checkpoints.assign_weights(model, weights, "incomplete")
+
+
+def test_a_folder_name_that_looks_like_a_pattern_is_taken_as_it_is(folder, tmp_path):
+    odd = tmp_path / "r[1] *"
+    shutil.copytree(folder, odd)
+    np.testing.assert_array_equal(
+        checkpoints.read_weights(odd / "model.ckpt")[MU], checkpoints.read_weights(folder)[MU]
+    )
+
+
+def test_the_twins_that_macos_adds_to_a_tar_are_left_out(folder, tmp_path):
+    files = checkpoint_files(folder)
+    twins = {f"._{name}": path for name, path in files.items()}
+    assert MU in checkpoints.read_weights(make_tar(tmp_path / "mac.tar", twins | files))
+
+
+def test_the_config_of_an_archive_is_read_from_it(tiny_run, tiny_config, tmp_path):
+    path = make_tar(tmp_path / "a.tar.gz", checkpoint_files(tiny_run / "train", "x/"), "w:gz")
+    (tmp_path / "config.json").write_text("{}")  # of something else
+    assert run_config.read(path) == tiny_config
+    bare = make_tar(tmp_path / "b.tar", {"model.ckpt.index": GOLDEN / "model.ckpt.index"})
+    assert run_config.read(bare) is None

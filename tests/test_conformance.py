@@ -215,7 +215,7 @@ def test_examples_encode_decode_and_interpolate(config, music, model):
         controls = [converter.dense_controls(e.controls) for e in examples]
     lengths = [e.length for e in examples]
     if not config.hparams.latent_size:
-        with pytest.raises(UserError, match="no encoder"):
+        with pytest.raises(UserError, match="has no encoder"):
             model.encode_tensors(inputs, lengths, controls)
         return
     z, mu, sigma = model.encode_tensors(inputs, lengths, controls, seed=1)
@@ -227,3 +227,23 @@ def test_examples_encode_decode_and_interpolate(config, music, model):
     again = model.decode_to_tensors(path, c_input=controls_of(config, music), seed=1)
     for first, second in zip(tensors, again, strict=True):
         np.testing.assert_array_equal(first, second)
+
+
+def test_pieces_of_one_example_are_interpolated(config, music, model):
+    converter = config.data_converter.for_inference()
+    examples = [e for piece in music.pieces for e in piece.examples]
+    controls = (
+        [converter.dense_controls(e.controls) for e in examples]
+        if controls_of(config, music) is not None
+        else None
+    )
+    pieces = converter.from_tensors(
+        [converter.dense_outputs(e.outputs) for e in examples], controls
+    )
+    single = [piece for piece in pieces if len(converter.extract(piece).examples) == 1]
+    if not single or not config.hparams.latent_size:
+        pytest.skip("no example that is one example again")
+    path = model.interpolate(
+        single[0], single[-1], num_steps=3, c_input=controls_of(config, music), seed=1
+    )
+    assert len(path) == 3

@@ -97,7 +97,8 @@ def test_summaries_hold_losses_schedules_and_metrics(command, tmp_path):
     found = scalars(tmp_path / "train")
     assert set(found) == {
         *("loss", "losses/r_loss", "losses/kl_loss", "losses/kl_bits", "losses/kl_beta"),
-        *("learning_rate", "global_norm", "metrics/accuracy", "sampling_probability"),
+        *("learning_rate", "global_norm", "sampling_probability"),
+        *("metrics/accuracy", "metrics/mean_per_class_accuracy"),
     }
     assert set(found["loss"]) == {10, 20}
 
@@ -141,12 +142,31 @@ def test_a_loss_that_is_not_finite_stops_with_the_steps_number(
     step = Trainer.train_step
 
     def spoilt(self, batch):
-        result = step(self, batch)
-        return result | ({"loss": tf.constant(np.nan)} if int(self.step) == 2 else {})
+        scalars, statistics = step(self, batch)
+        nan = {"loss": tf.constant(np.nan)} if int(self.step) == 2 else {}
+        return scalars | nan, statistics
 
     monkeypatch.setattr(Trainer, "train_step", spoilt)
     assert command(tmp_path, "--num_steps=5") == 2
     assert "the loss of step 2 is nan" in capsys.readouterr().err
+    assert not list((tmp_path / "train").glob("*.index"))
+    assert json.loads((tmp_path / "train" / "progress.json").read_text())["finished"]
+
+
+def test_weights_that_are_not_finite_are_never_saved(command, tmp_path, capsys, monkeypatch):
+    from music_vae.trainer import Trainer
+
+    step = Trainer.train_step
+
+    def spoil_weights(self, batch):
+        result = step(self, batch)
+        bias = self.model.decoder.output_projection.bias
+        bias.assign(np.full(bias.shape, np.inf))
+        return result
+
+    monkeypatch.setattr(Trainer, "train_step", spoil_weights)
+    assert command(tmp_path, "--num_steps=1") == 2
+    assert "after step 1 the weight" in capsys.readouterr().err
     assert not list((tmp_path / "train").glob("*.index"))
 
 
@@ -163,7 +183,7 @@ def test_an_empty_data_set_says_how_much_there_was_and_why_none_of_it_served(
 
 def test_too_few_examples_for_a_batch_are_an_error(command, tmp_path, capsys):
     assert command(tmp_path, "--hparams=batch_size=64,z_size=2,enc_rnn_size=2,dec_rnn_size=2") == 2
-    assert "10 training examples do not fill a batch of 64" in capsys.readouterr().err
+    assert "do not fill a batch of 64" in capsys.readouterr().err
 
 
 def test_another_seed_than_the_runs_is_refused(command, tiny_run, capsys):
@@ -197,3 +217,46 @@ def test_a_mistake_is_one_line_and_exit_code_2(command, tmp_path, capsys, flags,
     assert message in error
     assert error.count("\n") == 1
     assert not (tmp_path / "run").exists()
+
+
+def test_another_config_than_the_runs_is_refused(command, tiny_run, capsys):
+    assert command(tiny_run, "--config=cat-mel_2bar_big", "--num_steps=9") == 2
+    assert "is a run of the config cat-mel_2bar_small" in capsys.readouterr().err
+
+
+def test_a_run_keeps_its_own_values_when_it_goes_on(tunes, tmp_path):
+    first = ["--config=cat-mel_2bar_small", f"--examples_path={tunes}", f"--run_dir={tmp_path}"]
+    sizes = "batch_size=8,z_size=4,enc_rnn_size=[6],dec_rnn_size=[6],learning_rate=0.002"
+    assert train.main([*first, f"--hparams={sizes}", "--num_steps=1"]) == 0
+    assert train.main([*first, "--num_steps=2", "--hparams=free_bits=3"]) == 0
+    hparams = run_config.read(tmp_path).hparams
+    assert (hparams.learning_rate, hparams.free_bits, hparams.z_size) == (0.002, 3, 4)
+
+
+def test_a_config_of_another_project_in_the_parent_folder_is_left_alone(command, tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    assert command(tmp_path / "run", "--num_steps=1") == 0
+    assert command(tmp_path / "run", "--mode=eval", "--eval_once") == 0
+
+
+def test_a_folder_name_that_tensorflow_takes_for_a_pattern_is_refused(command, tmp_path, capsys):
+    assert command(tmp_path / "run[1]", "--num_steps=1") == 2
+    assert "must not contain any of * ? [ ]" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_checkpoint_that_is_deleted_meanwhile_does_not_end_an_evaluation(
+    command, tmp_path, capsys, monkeypatch
+):
+    assert command(tmp_path, "--num_steps=2") == 0
+    prefixes = runs._prefixes
+    gone = tmp_path / "train" / "model.ckpt-1"
+    monkeypatch.setattr(runs, "_prefixes", lambda folder: [gone, *prefixes(folder)])
+    assert command(tmp_path, "--mode=eval") == 0
+    assert capsys.readouterr().out.startswith("step 2:")
+
+
+def test_evaluating_a_run_that_is_not_there_makes_nothing(command, tmp_path, capsys):
+    assert command(tmp_path / "run", "--mode=eval", "--eval_once") == 2
+    assert "there is no checkpoint" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

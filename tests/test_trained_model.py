@@ -106,7 +106,8 @@ def test_a_piece_of_several_examples_is_an_error_that_says_how_many(model):
     ("arguments", "message"),
     [
         ({"z": np.zeros((2, 3))}, r"z has shape \[2, 3\]; cat-mel_2bar_small needs \[N, 4\]"),
-        ({"z": np.zeros((2, 4)), "temperature": -1.0}, "must not be below 0"),
+        ({"z": np.zeros((2, 4)), "temperature": -1.0}, "number of at least 0"),
+        ({"z": np.zeros((2, 4)), "temperature": np.nan}, "number of at least 0"),
         ({"z": np.zeros((2, 4)), "length": 0}, "at least 1 step"),
         ({"z": np.zeros((2, 4)), "c_input": np.zeros((32, 3))}, "has no control"),
     ],
@@ -114,3 +115,34 @@ def test_a_piece_of_several_examples_is_an_error_that_says_how_many(model):
 def test_wrong_arguments_are_named(model, arguments, message):
     with pytest.raises(UserError, match=message):
         model.decode(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "lengths", "message"),
+    [
+        ([np.zeros((8, 90))], [40], "length 40 does not lie within the 8 steps"),
+        ([np.zeros((8, 3))], [8], r"an input has shape \[8, 3\]; expected \[T, 90\]"),
+        ([np.zeros((8, 90))], [8, 8], "1 inputs need as many lengths, not 2"),
+        ([], [], "nothing to encode"),
+    ],
+)
+def test_wrong_tensors_are_named(model, inputs, lengths, message):
+    with pytest.raises(UserError, match=message):
+        model.encode_tensors(inputs, lengths)
+
+
+def test_a_seed_below_zero_is_refused(model):
+    with pytest.raises(UserError, match="seed=-1 must not be below 0"):
+        model.sample(1, seed=-1)
+    with pytest.raises(UserError, match="n=-1 must not be below 0"):
+        model.sample(-1)
+
+
+def test_a_model_without_its_encoder_samples_the_same_and_cannot_encode(
+    tiny_run, tiny_config, model, windows
+):
+    decoder = TrainedModel(tiny_config, 2, tiny_run, with_encoder=False)
+    first, second = (notes(m.sample(1, seed=5)[0]) for m in (model, decoder))
+    assert first == second
+    with pytest.raises(UserError, match="this model has no encoder"):
+        decoder.encode(windows)

@@ -239,16 +239,21 @@ class FlatDecoder(Decoder):
         noise = tf.random.stateless_uniform([batch, steps, self.noise_size + 1], policy.seed)
         own = _time_major(noise[:, :, :1] < policy.sampling_probability)
         given = _time_major(targets)
-        run = self._run(
-            z,
-            controls,
-            noise[:, :, 1:],
-            temperature=1.0,
-            first=first,
-            dropout=dropout,
-            following=lambda t, sample: tf.where(own[t], sample, given[t]),
-        )
-        return tf.stop_gradient(run.inputs)
+
+        def run() -> tf.Tensor:
+            return self._run(
+                z,
+                controls,
+                noise[:, :, 1:],
+                temperature=1.0,
+                first=first,
+                dropout=dropout,
+                following=lambda t, sample: tf.where(own[t], sample, given[t]),
+            ).inputs
+
+        # Early in a schedule most batches read no sample at all.
+        inputs = tf.cond(tf.reduce_any(own[:-1]), run, lambda: shifted(targets, first))
+        return tf.stop_gradient(inputs)
 
     def sample(
         self,
