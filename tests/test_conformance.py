@@ -232,18 +232,14 @@ def test_examples_encode_decode_and_interpolate(config, music, model):
 def test_pieces_of_one_example_are_interpolated(config, music, model):
     converter = config.data_converter.for_inference()
     examples = [e for piece in music.pieces for e in piece.examples]
-    controls = (
-        [converter.dense_controls(e.controls) for e in examples]
-        if controls_of(config, music) is not None
-        else None
-    )
+    control, controls = controls_of(config, music), None
+    if control is not None:
+        controls = [converter.dense_controls(e.controls) for e in examples]
     pieces = converter.from_tensors(
         [converter.dense_outputs(e.outputs) for e in examples], controls
     )
     single = [piece for piece in pieces if len(converter.extract(piece).examples) == 1]
     if not single or not config.hparams.latent_size:
         pytest.skip("no example that is one example again")
-    path = model.interpolate(
-        single[0], single[-1], num_steps=3, c_input=controls_of(config, music), seed=1
-    )
+    path = model.interpolate(single[0], single[-1], num_steps=3, c_input=control, seed=1)
     assert len(path) == 3

@@ -161,7 +161,7 @@ def test_every_gradient_is_equal(golden_in_float64, record_property):
     for name, variable in names.items():
         assert list(variable.shape) == golden.facts["variables"][name]
         worst = max(worst, gradient_difference(by_id[id(variable)], *expected[name]))
-    record_property("gradients", worst)
+    record_property("gradients", float(worst))
     # float32 rounding in the golden values themselves, largest where gradients are.
     assert worst < 3e-5
 
