@@ -46,7 +46,7 @@ def test_every_weight_gets_a_gradient_and_moves(batch, tiny_config):
     # At step 0 beta is 0; later, the divergence moves sigma's weights too.
     trainer.step.assign(1000)
     before = [v.numpy() for v in trainer.model.trainable_variables]
-    scalars = trainer.train_step(batch)
+    scalars, _ = trainer.train_step(batch)
     assert np.isfinite(float(scalars["loss"]))
     assert int(trainer.step) == 1001
     for old, variable in zip(before, trainer.model.trainable_variables, strict=True):
@@ -56,7 +56,7 @@ def test_every_weight_gets_a_gradient_and_moves(batch, tiny_config):
 def test_steps_lower_the_loss(batch, tiny_config):
     hparams = tiny_config.hparams.replace(learning_rate=0.02)
     trainer = Trainer(build_model(tiny_config.replace(hparams=hparams)))
-    losses = [float(trainer.train_step(batch)["loss"]) for _ in range(30)]
+    losses = [float(trainer.train_step(batch)[0]["loss"]) for _ in range(30)]
     assert losses[-1] < 0.7 * losses[0]
 
 
@@ -65,7 +65,7 @@ def test_the_same_seed_repeats_a_run_and_another_does_not(batch, tiny_config):
         trainer = Trainer(build_model(tiny_config), seed=seed)
         for variable in trainer.model.trainable_variables:
             variable.assign(tf.ones_like(variable) * 0.1)
-        return [float(trainer.train_step(batch)["loss"]) for _ in range(3)]
+        return [float(trainer.train_step(batch)[0]["loss"]) for _ in range(3)]
 
     assert losses(1) == losses(1)
     assert losses(1) != losses(2)
