@@ -5,7 +5,6 @@
 The last line on stdout is JSON: seconds by stage. A stage counts without the stages inside it.
 """
 
-import builtins
 import contextlib
 import functools
 import json
@@ -14,8 +13,6 @@ import time
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
-
-TIMED_IMPORTS = ("keras", "note_seq", "tensorflow", "tensorflow_probability")
 
 
 class Stopwatch:
@@ -48,19 +45,6 @@ class Stopwatch:
 
         setattr(owner, attribute, timed)
 
-    def time_imports(self, packages: Sequence[str]) -> None:
-        """Makes the first import of each package a stage of its own."""
-        plain_import = builtins.__import__
-
-        def timed(name: str, *args: Any, **kwargs: Any) -> Any:
-            package = name.partition(".")[0]
-            if package not in packages or package in sys.modules:
-                return plain_import(name, *args, **kwargs)
-            with self.stage(f"import {package}"):
-                return plain_import(name, *args, **kwargs)
-
-        builtins.__import__ = timed
-
     def _book(self) -> None:
         now = time.perf_counter()
         if self._open:
@@ -73,13 +57,14 @@ def run(argv: Sequence[str]) -> dict[str, float]:
     """Runs the command; returns the seconds of its stages in the order of their ends."""
     warnings.simplefilter("ignore")
     watch = Stopwatch()
-    watch.time_imports(TIMED_IMPORTS)
     with watch.stage("the rest"):
         with watch.stage("import music_vae"):
             from music_vae import generate, imports
 
-            imports.import_note_seq()
-            imports.import_tensorflow()
+            with watch.stage("import note_seq"):
+                imports.import_note_seq()
+            with watch.stage("import tensorflow"):
+                imports.import_tensorflow()
             from music_vae import checkpoints, notes_io, trained_model
         watch.wrap(trained_model, "build_model", "build the model")
         watch.wrap(checkpoints, "load_weights", "load the weights")
