@@ -2,6 +2,9 @@
 
 MIN_MIDI_PITCH = 0
 MAX_MIDI_PITCH = 127
+MAX_MIDI_VELOCITY = 127
+SEMITONES = 12  # of an octave: roots of chords, and keys
+DRUMS_INSTRUMENT = 9  # MIDI's tenth channel, counted from 0
 
 PIANO_MIN_PITCH = 21  # A0, the lowest key of a piano
 PIANO_MAX_PITCH = 108  # C8, the highest

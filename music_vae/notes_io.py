@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from xml.parsers import expat
 
+from music_vae.constants import DEFAULT_QPM, MAX_MIDI_PITCH, MAX_MIDI_VELOCITY
 from music_vae.errors import UserError
 from music_vae.files import atomic_path
 from music_vae.imports import MAX_TICKS, import_note_seq
@@ -43,10 +44,6 @@ MAX_TEXT_BYTES = 50 * 2**20
 # Converters keep a list entry per sixteenth note or so. Sixteen hours of music are a mistake.
 MAX_LENGTH_S = 24 * 3600.0
 MAX_LENGTH_QUARTERS = 100_000.0
-
-_MAX_PITCH = 127
-_MAX_VELOCITY = 127
-_DEFAULT_QPM = 120.0
 
 # MIDI 1.0: data bytes after a status byte (the upper four bits for channel messages).
 _CHANNEL_DATA_BYTES = {0x8: 2, 0x9: 2, 0xA: 2, 0xB: 2, 0xC: 1, 0xD: 1, 0xE: 2}
@@ -433,13 +430,13 @@ def _checked(sequence: NoteSequence) -> NoteSequence:
     if not sequence.notes:
         raise UnreadableMusicError("no notes")
     for note in sequence.notes:
-        if not 0 <= note.pitch <= _MAX_PITCH:
+        if not 0 <= note.pitch <= MAX_MIDI_PITCH:
             raise UnreadableMusicError("a pitch outside 0..127", str(note.pitch))
         if not 0 <= note.start_time <= note.end_time < math.inf:
             times = f"{note.start_time} to {note.end_time} seconds"
             raise UnreadableMusicError("a note at an impossible time", times)
         # The dynamics of MusicXML are percentages and may exceed MIDI's range.
-        note.velocity = min(max(note.velocity, 1), _MAX_VELOCITY)
+        note.velocity = min(max(note.velocity, 1), MAX_MIDI_VELOCITY)
     length_s = max(sequence.total_time, *(note.end_time for note in sequence.notes))
     if not length_s <= MAX_LENGTH_S:
         raise UnreadableMusicError(f"longer than {MAX_LENGTH_S / 3600:.0f} hours")
@@ -450,7 +447,7 @@ def _checked(sequence: NoteSequence) -> NoteSequence:
 
 def _length_quarters(sequence: NoteSequence, length_s: float) -> float:
     """The quarter notes in the first `length_s` seconds, by the tempo changes."""
-    quarters, last_s, qpm = 0.0, 0.0, _DEFAULT_QPM
+    quarters, last_s, qpm = 0.0, 0.0, DEFAULT_QPM
     for tempo in sorted(sequence.tempos, key=lambda tempo: tempo.time):
         time_s = min(max(tempo.time, 0.0), length_s)
         quarters += (time_s - last_s) * qpm / 60

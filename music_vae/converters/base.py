@@ -103,7 +103,7 @@ class Converter(abc.ABC):
     def extract(self, sequence: "NoteSequence") -> Extraction:
         """All examples of `sequence`, compact, in a stable order.
 
-        Melodies and drums keep equal windows of a section once; trios and grooves keep all.
+        Melodies and drums keep equal windows of a section once; the other converters keep all.
 
         The sequence is not changed. Music that cannot be represented is counted in `skipped` under
         a short reason; nothing is raised for it.

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from music_vae.constants import SEMITONES
+
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
 
@@ -32,7 +34,6 @@ KINDS = {  # semitones above the root; of equally likely chords the first is tak
     "m7b5": (0, 3, 6, 10),
 }
 MAJOR_SCALE = (0, 2, 4, 5, 7, 9, 11)
-SEMITONES = 12
 
 KEY_CHANGE = 0.001  # probabilities, from one frame to the next
 CHORD_CHANGE = 0.5

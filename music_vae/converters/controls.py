@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from music_vae.constants import SEMITONES
 from music_vae.converters.base import one_hot
 from music_vae.converters.chord_inference import infer_chords
 from music_vae.converters.extract import sections
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 TRIADS = "triad"
 """The chord encoding of 49 classes, the only one."""
 
-SEMITONES = 12  # roots of chords, and keys
 NO_CHORD = 0
 CHORD_CLASSES = 1 + 4 * SEMITONES
 KEY_CLASSES = SEMITONES

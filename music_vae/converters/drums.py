@@ -15,7 +15,6 @@ import numpy as np
 from music_vae.constants import (
     DEFAULT_QPM,
     MAX_MIDI_PITCH,
-    MIN_MIDI_PITCH,
     OUTPUT_VELOCITY,
     REDUCED_DRUM_PITCH_CLASSES,
 )
@@ -23,6 +22,7 @@ from music_vae.converters.base import Converter, Example, Extraction, bit_masks,
 from music_vae.converters.extract import (
     bars,
     check_grid,
+    checked_pitch_classes,
     drum_tracks,
     pad_to,
     quantise,
@@ -84,7 +84,7 @@ class DrumsConverter(Converter):
         classes: Iterable[Iterable[int]] | None = self.pitch_classes
         if classes is None:
             classes = REDUCED_DRUM_PITCH_CLASSES
-        object.__setattr__(self, "pitch_classes", tuple(tuple(pitches) for pitches in classes))
+        object.__setattr__(self, "pitch_classes", checked_pitch_classes("pitch_classes", classes))
         check_grid(
             steps_per_quarter=self.steps_per_quarter,
             quarters_per_bar=self.quarters_per_bar,
@@ -93,20 +93,9 @@ class DrumsConverter(Converter):
             gap_bars=self.gap_bars,
             max_tensors_per_notesequence=self.max_tensors_per_notesequence,
         )
-        self._check_pitch_classes()
+        self._check_number_of_classes()
 
-    def _check_pitch_classes(self) -> None:
-        if not self.pitch_classes or not all(self.pitch_classes):
-            raise UserError("pitch_classes needs a class, and every class a pitch")
-        pitches = [pitch for pitches in self.pitch_classes for pitch in pitches]
-        for pitch, times in Counter(pitches).items():
-            if times > 1:
-                raise UserError(f"pitch {pitch} is {times} times in pitch_classes")
-            if not MIN_MIDI_PITCH <= pitch <= MAX_MIDI_PITCH:
-                raise UserError(
-                    f"pitch {pitch} in pitch_classes is not from "
-                    f"{MIN_MIDI_PITCH} to {MAX_MIDI_PITCH}"
-                )
+    def _check_number_of_classes(self) -> None:
         rolls_only = self.roll_input and self.roll_output
         most = MAX_ROLL_CLASSES if rolls_only else MAX_ONE_HOT_CLASSES
         if self.num_classes > most:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from music_vae.constants import MAX_MIDI_PITCH, MIN_MIDI_PITCH
 from music_vae.errors import UserError
 
 if TYPE_CHECKING:
@@ -234,3 +235,26 @@ def unique(arrays: Iterable[np.ndarray]) -> list[np.ndarray]:
     for array in arrays:
         seen.setdefault(array.tobytes(), array)
     return list(seen.values())
+
+
+def checked_pitch_classes(
+    name: str, classes: Iterable[Iterable[int]], number: int | None = None
+) -> tuple[tuple[int, ...], ...]:
+    """The classes as tuples.
+
+    Raises:
+      UserError: If they are not (`number`) classes of MIDI pitches, each pitch in one class.
+    """
+    frozen = tuple(tuple(pitches) for pitches in classes)
+    if not frozen or not all(frozen):
+        raise UserError(f"{name} needs a class, and every class a pitch")
+    if number is not None and len(frozen) != number:
+        raise UserError(f"{name} has {len(frozen)} classes, but pitch_classes {number}")
+    for pitch, times in Counter(p for pitches in frozen for p in pitches).items():
+        if times > 1:
+            raise UserError(f"pitch {pitch} is {times} times in {name}")
+        if not MIN_MIDI_PITCH <= pitch <= MAX_MIDI_PITCH:
+            raise UserError(
+                f"pitch {pitch} in {name} is not from {MIN_MIDI_PITCH} to {MAX_MIDI_PITCH}"
+            )
+    return frozen

@@ -17,9 +17,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from music_vae.constants import DEFAULT_QPM, MAX_MIDI_PITCH, MIN_MIDI_PITCH
+from music_vae.constants import DEFAULT_QPM, DRUMS_INSTRUMENT, MAX_MIDI_VELOCITY
 from music_vae.converters.base import PAD, Converter, Example, Extraction, one_hot
-from music_vae.converters.extract import bars, check_grid, quantise, sections, windows
+from music_vae.converters.extract import (
+    bars,
+    check_grid,
+    checked_pitch_classes,
+    quantise,
+    sections,
+    windows,
+)
 from music_vae.errors import UserError
 
 if TYPE_CHECKING:
@@ -44,9 +51,7 @@ HIT, VELOCITY, OFFSET = 0, 1, 2
 """The three numbers of a drum at a step."""
 
 TAP_CLASS = 3  # the open hi-hat, on which published models hear taps
-MAX_VELOCITY = 127
 HALF_STEPS = 2  # in a step: the unit of offsets
-DRUMS_INSTRUMENT = 9  # MIDI's tenth channel
 LEAST_DROPOUT = 0.2  # of the drawn probability, for the loudest notes
 LAST_BIN_MARGIN = 0.0001  # by which the last edge of bins lies above the largest value
 
@@ -104,11 +109,11 @@ class GrooveConverter(Converter):
     def __post_init__(self) -> None:
         classes: Iterable[Iterable[int]] = self.pitch_classes or ROLAND_DRUM_PITCH_CLASSES
         inference: Iterable[Iterable[int]] = self.inference_pitch_classes or classes
-        object.__setattr__(self, "pitch_classes", _frozen_classes("pitch_classes", classes))
+        object.__setattr__(self, "pitch_classes", checked_pitch_classes("pitch_classes", classes))
         object.__setattr__(
             self,
             "inference_pitch_classes",
-            _frozen_classes("inference_pitch_classes", inference, len(self.pitch_classes)),
+            checked_pitch_classes("inference_pitch_classes", inference, len(self.pitch_classes)),
         )
         if self.add_instruments is not None:
             object.__setattr__(self, "add_instruments", tuple(self.add_instruments))
@@ -226,7 +231,7 @@ class GrooveConverter(Converter):
         step_s = 60 / quantised.tempos[0].qpm / self.steps_per_quarter
         for (step, drum), note in loudest.items():
             early = (step_s * step - note.start_time) / step_s * HALF_STEPS
-            grid[step, :, drum] = 1, note.velocity / MAX_VELOCITY, early
+            grid[step, :, drum] = 1, note.velocity / MAX_MIDI_VELOCITY, early
         return grid
 
     def _cut(self, grid: np.ndarray, skipped: Counter[str]) -> list[np.ndarray]:
@@ -353,40 +358,17 @@ class GrooveConverter(Converter):
         ends = np.cumsum(self._widths)[:-1]
         hits, velocities, offsets = np.split(sample[:whole], ends, axis=-1)
         if self.num_velocity_bins is None or self.num_offset_bins is None:
-            velocities = np.round(velocities * MAX_VELOCITY)
+            velocities = np.round(velocities * MAX_MIDI_VELOCITY)
             offsets = offsets / HALF_STEPS
         else:
-            velocities = _lower_edges(velocities, self.num_velocity_bins) * MAX_VELOCITY
+            velocities = _lower_edges(velocities, self.num_velocity_bins) * MAX_MIDI_VELOCITY
             offsets = _lower_edges(offsets, self.num_offset_bins) - 0.5
         shape = -1, self.num_drums
         return (
             hits.reshape(shape),
-            velocities.clip(0, MAX_VELOCITY).reshape(shape),
+            velocities.clip(0, MAX_MIDI_VELOCITY).reshape(shape),
             offsets.clip(-0.5, 0.5).reshape(shape),
         )
-
-
-def _frozen_classes(
-    name: str, classes: Iterable[Iterable[int]], number: int | None = None
-) -> tuple[tuple[int, ...], ...]:
-    """The classes as tuples.
-
-    Raises:
-      UserError: If they are not (`number`) classes of MIDI pitches, each pitch in one class.
-    """
-    frozen = tuple(tuple(pitches) for pitches in classes)
-    if not frozen or not all(frozen):
-        raise UserError(f"{name} needs a class, and every class a pitch")
-    if number is not None and len(frozen) != number:
-        raise UserError(f"{name} has {len(frozen)} classes, but pitch_classes {number}")
-    for pitch, times in Counter(p for pitches in frozen for p in pitches).items():
-        if times > 1:
-            raise UserError(f"pitch {pitch} is {times} times in {name}")
-        if not MIN_MIDI_PITCH <= pitch <= MAX_MIDI_PITCH:
-            raise UserError(
-                f"pitch {pitch} in {name} is not from {MIN_MIDI_PITCH} to {MAX_MIDI_PITCH}"
-            )
-    return frozen
 
 
 def _drum_notes(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from music_vae.constants import MAX_MIDI_PITCH, MIN_MIDI_PITCH
+from music_vae.constants import MAX_MIDI_PITCH, MAX_MIDI_VELOCITY, MIN_MIDI_PITCH
 from music_vae.errors import UserError
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from note_seq.performance_lib import PerformanceEvent
 
 PROGRAMS = 128  # of General MIDI; the token after them stands for drums
-MAX_VELOCITY = 127
 DEFAULT_VELOCITY = 100  # of note_seq, before the first velocity event
 
 
@@ -64,9 +63,10 @@ class Vocabulary:
                 f"min_pitch={self.min_pitch}, max_pitch={self.max_pitch} must be in this order "
                 f"and from {MIN_MIDI_PITCH} to {MAX_MIDI_PITCH}"
             )
-        if not 0 <= self.num_velocity_bins <= MAX_VELOCITY:
+        if not 0 <= self.num_velocity_bins <= MAX_MIDI_VELOCITY:
             raise UserError(
-                f"num_velocity_bins must be from 0 to {MAX_VELOCITY}, not {self.num_velocity_bins}"
+                f"num_velocity_bins must be from 0 to {MAX_MIDI_VELOCITY}, "
+                f"not {self.num_velocity_bins}"
             )
 
     @property
@@ -103,8 +103,8 @@ class Vocabulary:
         """The bin of a MIDI velocity; the softest also for 0."""
         if not self.num_velocity_bins:
             return 0
-        bin_size = -(-MAX_VELOCITY // self.num_velocity_bins)  # rounded up
-        return (min(max(velocity, 1), MAX_VELOCITY) - 1) // bin_size
+        bin_size = -(-MAX_MIDI_VELOCITY // self.num_velocity_bins)  # rounded up
+        return (min(max(velocity, 1), MAX_MIDI_VELOCITY) - 1) // bin_size
 
     def encode(self, notes: Sequence[Note], begin: int, end: int) -> Events:
         """The events of notes between the steps `begin` and `end`, time up to `end` included."""

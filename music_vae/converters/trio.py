@@ -15,7 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from music_vae.constants import BASS_PROGRAMS, ELECTRIC_BASS_PROGRAM, MELODY_PROGRAMS
+from music_vae.constants import (
+    BASS_PROGRAMS,
+    DRUMS_INSTRUMENT,
+    ELECTRIC_BASS_PROGRAM,
+    MELODY_PROGRAMS,
+)
 from music_vae.converters.base import Converter, Example, Extraction, one_hot
 from music_vae.converters.drums import DrumsConverter
 from music_vae.converters.extract import bars, check_grid, quantise, sections
@@ -29,8 +34,7 @@ PARTS = ("melody", "bass", "drums")
 """The parts, in the order of the three tokens."""
 
 BASS_INSTRUMENT = 1
-DRUMS_INSTRUMENT = 9  # MIDI's tenth channel
-"""Of decoded notes; the melody is instrument 0."""
+"""Of decoded notes; the melody is instrument 0, the drums are `DRUMS_INSTRUMENT`."""
 
 
 @dataclasses.dataclass(frozen=True)
