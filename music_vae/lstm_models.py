@@ -202,7 +202,10 @@ def build_model(config: Config, *, with_encoder: bool = True) -> MusicVAE:
     encoder = None
     if hparams.latent_size and with_encoder:
         encoder = build_encoder(
-            config.encoder, converter.input_depth + converter.control_depth, hparams
+            config.encoder,
+            converter.input_depth + converter.control_depth,
+            hparams,
+            one_hots=converter.input_one_hots,
         )
     return MusicVAE(encoder, _build_decoder(config, encoder), hparams, name="music_vae")
 

@@ -32,7 +32,7 @@ class Trainer:
         self.hparams = model.hparams
         self.step = tf.Variable(0, dtype=tf.int64, trainable=False, name="global_step")
         self.seed = tf.Variable(seed, dtype=tf.int64, trainable=False, name="seed")
-        self.optimizer = keras.optimizers.Adam(**_ADAM)
+        self.optimizer = Adam(**_ADAM)
         self.optimizer.build(model.trainable_variables)
         self._train = tf.function(self._train_step, reduce_retracing=True, autograph=False)
         self._evaluate = tf.function(self._evaluation_step, reduce_retracing=True, autograph=False)
@@ -129,6 +129,35 @@ class Trainer:
         return tf.random.experimental.stateless_fold_in(base, tf.cast(number, tf.int64))
 
 
+class Adam(keras.optimizers.Adam):
+    """Keras's Adam, with the update of a variable as one operation instead of a dozen.
+
+    Both are Kingma & Ba's algorithm with epsilon outside the bias correction.
+    """
+
+    def apply(self, grads: Any, trainable_variables: Any = None) -> None:
+        step = tf.cast(self.iterations.value + 1, tf.float32)
+        self._constants = {
+            "beta1": tf.constant(self.beta_1),
+            "beta2": tf.constant(self.beta_2),
+            "epsilon": tf.constant(self.epsilon),
+            "beta1_power": tf.pow(self.beta_1, step),
+            "beta2_power": tf.pow(self.beta_2, step),
+        }
+        super().apply(grads, trainable_variables)
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        index = self._get_variable_index(variable)
+        constants = self._constants | {"lr": learning_rate}
+        tf.raw_ops.ResourceApplyAdam(
+            var=variable.handle,
+            m=self._momentums[index].value.handle,
+            v=self._velocities[index].value.handle,
+            **{name: tf.cast(value, gradient.dtype) for name, value in constants.items()},
+            grad=gradient,
+        )
+
+
 def clip_gradients(
     gradients: Sequence[tf.Tensor], hparams: HParams
 ) -> tuple[list[tf.Tensor], tf.Tensor]:
@@ -143,7 +172,9 @@ def clip_gradients(
         return [tf.clip_by_value(g, -limit, limit) for g in gradients], global_norm
     scale = hparams.grad_clip / tf.maximum(global_norm, hparams.grad_clip)
     vanish = global_norm >= hparams.grad_norm_clip_to_zero
-    return [tf.where(vanish, tf.zeros_like(g), g * scale) for g in gradients], global_norm
+    scale = tf.where(vanish, tf.zeros_like(scale), scale)
+    # 0 times infinity is 0 here.
+    return [tf.math.multiply_no_nan(g, scale) for g in gradients], global_norm
 
 
 def _loss_scalars(loss: Loss) -> dict[str, tf.Tensor]:

@@ -1,5 +1,6 @@
 """Steps: gradients clipped as configured, weights moved, nothing hidden in the model."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -8,7 +9,7 @@ from music_vae import data
 from music_vae.errors import UserError
 from music_vae.lstm_models import build_model
 from music_vae.specs import Batch, HParams
-from music_vae.trainer import Trainer, clip_gradients
+from music_vae.trainer import Adam, Trainer, clip_gradients
 
 
 @pytest.fixture(scope="module")
@@ -102,3 +103,25 @@ def test_longer_examples_are_cut_to_the_configs_length(batch, tiny_config):
     cut = Batch(batch.inputs[:, :16], batch.targets[:, :16], batch.controls[:, :16], batch.lengths)
     whole = trainer.evaluate([batch], sampling_probability=0.0)
     assert whole == pytest.approx(trainer.evaluate([cut], sampling_probability=0.0))
+
+
+def test_an_infinite_gradient_is_clipped_to_zero():
+    clipped, norm = clip_gradients([tf.constant([np.inf, 1.0])], HParams())
+    assert np.isinf(norm)
+    assert clipped[0].numpy().tolist() == [0, 0]
+
+
+def test_the_optimizer_is_adam():
+    rng = np.random.default_rng(0)
+    variable, expected = keras.Variable([1.0, -2.0, 0.0]), np.array([1.0, -2.0, 0.0])
+    optimizer, m, v = Adam(epsilon=1e-8), 0.0, 0.0
+    optimizer.build([variable])
+    for step in range(1, 6):
+        gradient, rate = rng.standard_normal(3), 0.1 / step
+        optimizer.learning_rate.assign(rate)
+        optimizer.apply([tf.constant(gradient, tf.float32)], [variable])
+        m, v = 0.9 * m + 0.1 * gradient, 0.999 * v + 0.001 * gradient**2
+        rate *= np.sqrt(1 - 0.999**step) / (1 - 0.9**step)
+        expected -= rate * m / (np.sqrt(v) + 1e-8)
+        np.testing.assert_allclose(variable.numpy(), expected, rtol=2e-6)
+    assert int(optimizer.iterations) == 5

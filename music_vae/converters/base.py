@@ -80,6 +80,11 @@ class Converter(abc.ABC):
         """Width of a step of `outputs`."""
 
     @property
+    def input_one_hots(self) -> tuple[int, ...]:
+        """Depths of the one-hot vectors that make up a step of `inputs`; empty for other inputs."""
+        return ()
+
+    @property
     def control_depth(self) -> int:
         """Width of a step of `controls`; 0 without controls."""
         return 0

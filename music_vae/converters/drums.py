@@ -118,6 +118,11 @@ class DrumsConverter(Converter):
         return self._roll_depth + 1 if self.roll_input else self._one_hot_depth
 
     @property
+    def input_one_hots(self) -> tuple[int, ...]:
+        """One, unless the input is a roll."""
+        return () if self.roll_input else (self.input_depth,)
+
+    @property
     def output_depth(self) -> int:
         """Columns of a roll, the end token's included, or of a one-hot."""
         return self._roll_depth if self.roll_output else self._one_hot_depth

@@ -128,6 +128,11 @@ class OneHotMelodyConverter(Converter):
         return self.output_depth
 
     @property
+    def input_one_hots(self) -> tuple[int, ...]:
+        """One: of the class."""
+        return (self.input_depth,)
+
+    @property
     def harmony(self) -> Harmony:
         """What the controls say."""
         return Harmony(chords=self.chord_encoding is not None, keys=self.condition_on_key)

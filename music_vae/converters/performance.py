@@ -161,6 +161,11 @@ class MultiInstrumentPerformanceConverter(Converter):
         return self.output_depth
 
     @property
+    def input_one_hots(self) -> tuple[int, ...]:
+        """One: of the token."""
+        return (self.input_depth,)
+
+    @property
     def length_shape(self) -> tuple[int, ...]:
         """One length per track and chunk: `(num_chunks * max_num_instruments,)`."""
         return (self.num_chunks * self.max_num_instruments,)

@@ -130,6 +130,11 @@ class TrioConverter(Converter):
         """As `output_depth`."""
         return self.output_depth
 
+    @property
+    def input_one_hots(self) -> tuple[int, ...]:
+        """One for each part."""
+        return self.split_output_depths
+
     def extract(self, sequence: "NoteSequence") -> Extraction:
         """All windows of all trios as int16 tokens `[T, 3]`, by section, instruments and time."""
         found = Extraction()

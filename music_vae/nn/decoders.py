@@ -19,7 +19,14 @@ import tensorflow as tf
 
 from music_vae.errors import UserError
 from music_vae.nn.heads import Head, Statistics, Sums, numbered
-from music_vae.nn.rnn import BidirectionalLstm, Dropout, LstmStack, LstmState, last_valid
+from music_vae.nn.rnn import (
+    BidirectionalLstm,
+    Dropout,
+    LstmStack,
+    LstmState,
+    last_valid,
+    one_hots,
+)
 from music_vae.specs import HParams
 
 _Z_INITIALIZER_STDDEV = 0.001
@@ -209,16 +216,15 @@ class FlatDecoder(Decoder):
             inputs = shifted(targets, first)
         else:
             inputs = self._scheduled_inputs(z, targets, controls, policy, dropout, first)
-        parts = [_time_major(inputs), z, _time_major(controls)]
+        parts = [*one_hots(_time_major(inputs), self.head.one_hots), z, _time_major(controls)]
         hidden, states = self.lstm.sequence(parts, self.initial_states(z), dropout)
         parameters = tf.transpose(self.output_projection(hidden), [1, 0, 2])
         mask = tf.sequence_mask(lengths, tf.shape(targets)[1], parameters.dtype)
-        ends = [last_valid(array, lengths) for state in states for array in state]
         return Reconstruction(
             loss_nats=tf.reduce_sum(self.head.loss(parameters, targets) * mask, axis=1),
             parameters=parameters,
             inputs=inputs,
-            final_state=tf.concat(ends, axis=-1),
+            final_state=last_valid([array for state in states for array in state], lengths),
             statistics=self.head.statistics(parameters, targets, mask),
         )
 
@@ -291,7 +297,7 @@ class FlatDecoder(Decoder):
         if self.control_lstm is None:
             return controls
         noise = None if dropout is None else dropout.fold(1)
-        return _time_major(self.control_lstm.outputs(_time_major(controls), lengths, noise))
+        return _time_major(self.control_lstm.outputs([_time_major(controls)], lengths, noise))
 
     def _run(
         self,
@@ -352,13 +358,13 @@ class FlatDecoder(Decoder):
 
             return noisy_step
 
-        # z is the same at every step: its product with the kernel is taken once.
-        x_size, control_size = self.output_depth, controls.shape[-1]
-        constant = bottom.cell.project([x_size, z, control_size])
+        # All but x(t-1) is known: its product with the kernel is taken before the first step.
+        known = bottom.cell.project([self.output_depth, z, controls])
+        (rows,) = known.left_out
 
         def step(t: Any, x: Any, states: Any) -> Any:
-            varying = bottom.cell.project([x, z.shape[-1], controls[t]], bias=False)
-            return self.lstm.step_projected(constant + varying, states)
+            now = known.gates[t] if controls.shape[-1] else known.gates
+            return self.lstm.step_projected(known._replace(gates=now + x @ rows), states)
 
         return step
 

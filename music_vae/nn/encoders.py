@@ -2,12 +2,14 @@
 
 import abc
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from music_vae.errors import UserError
+from music_vae.nn import rnn
 from music_vae.nn.rnn import BidirectionalLstm, Dropout, LstmStack, last_valid
 from music_vae.specs import (
     BidirectionalEncoderSpec,
@@ -42,8 +44,11 @@ class Encoder(keras.layers.Layer, abc.ABC):
 class LstmEncoder(Encoder):
     """A stack of LSTM layers that read forward; its result is the output at the last valid step."""
 
-    def __init__(self, input_size: int, hparams: HParams, **kwargs: Any) -> None:
+    def __init__(
+        self, input_size: int, hparams: HParams, *, one_hots: Sequence[int] = (), **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
+        self.one_hots = tuple(one_hots)
         self.lstm = LstmStack(
             input_size, hparams.enc_rnn_size, residual=hparams.residual_encoder, name="lstm"
         )
@@ -56,15 +61,19 @@ class LstmEncoder(Encoder):
     def call(
         self, inputs: tf.Tensor, lengths: tf.Tensor, dropout: Dropout | None = None
     ) -> tf.Tensor:
-        outputs, _ = self.lstm.sequence([tf.transpose(inputs, [1, 0, 2])], dropout=dropout)
-        return last_valid(outputs, lengths)
+        parts = rnn.one_hots(tf.transpose(inputs, [1, 0, 2]), self.one_hots)
+        outputs, _ = self.lstm.sequence(parts, dropout=dropout)
+        return last_valid([outputs], lengths)
 
 
 class BidirectionalLstmEncoder(Encoder):
     """A stack of bidirectional LSTM layers; its result is where both directions end."""
 
-    def __init__(self, input_size: int, hparams: HParams, **kwargs: Any) -> None:
+    def __init__(
+        self, input_size: int, hparams: HParams, *, one_hots: Sequence[int] = (), **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
+        self.one_hots = tuple(one_hots)
         self.lstm = BidirectionalLstm(
             input_size, hparams.enc_rnn_size, residual=hparams.residual_encoder, name="lstm"
         )
@@ -77,7 +86,8 @@ class BidirectionalLstmEncoder(Encoder):
     def call(
         self, inputs: tf.Tensor, lengths: tf.Tensor, dropout: Dropout | None = None
     ) -> tf.Tensor:
-        return self.lstm.last_states(tf.transpose(inputs, [1, 0, 2]), lengths, dropout)
+        parts = rnn.one_hots(tf.transpose(inputs, [1, 0, 2]), self.one_hots)
+        return self.lstm.last_states(parts, lengths, dropout)
 
 
 class HierarchicalLstmEncoder(Encoder):
@@ -92,6 +102,7 @@ class HierarchicalLstmEncoder(Encoder):
         input_size: int,
         hparams: HParams,
         *,
+        one_hots: Sequence[int] = (),
         top: bool = True,
         **kwargs: Any,
     ) -> None:
@@ -99,6 +110,7 @@ class HierarchicalLstmEncoder(Encoder):
         spec: Level lengths and what encodes a level.
         input_size: Width of a step.
         hparams: Sizes.
+        one_hots: See `build_encoder`.
         top: Whether there is a top level, of which a re-encoder has no use.
         """
         super().__init__(**kwargs)
@@ -110,9 +122,11 @@ class HierarchicalLstmEncoder(Encoder):
         self.level_lengths = spec.level_lengths
         self.levels: list[Encoder] = []
         for number in range(len(spec.level_lengths) - (not top)):
-            level = build_encoder(spec.core, input_size, hparams, name=f"level_{number}")
+            level = build_encoder(
+                spec.core, input_size, hparams, one_hots=one_hots, name=f"level_{number}"
+            )
             self.levels.append(level)
-            input_size = level.output_size
+            input_size, one_hots = level.output_size, ()
         self.built = True
 
     @property
@@ -158,13 +172,26 @@ def _padded_to(sequence: tf.Tensor, steps: int) -> tf.Tensor:
 
 
 def build_encoder(
-    spec: EncoderSpec, input_size: int, hparams: HParams, *, name: str = "encoder"
+    spec: EncoderSpec,
+    input_size: int,
+    hparams: HParams,
+    *,
+    one_hots: Sequence[int] = (),
+    name: str = "encoder",
 ) -> Encoder:
-    """The encoder that `spec` describes, for inputs of width `input_size` (controls included)."""
+    """The encoder that `spec` describes.
+
+    Args:
+      spec: What to build.
+      input_size: Width of a step, controls included.
+      hparams: Sizes.
+      one_hots: Depths of the one-hot vectors with which a step begins.
+      name: Name of the layer.
+    """
     if isinstance(spec, HierarchicalEncoderSpec):
-        return HierarchicalLstmEncoder(spec, input_size, hparams, name=name)
-    kinds: dict[type, type[Encoder]] = {
+        return HierarchicalLstmEncoder(spec, input_size, hparams, one_hots=one_hots, name=name)
+    kinds: dict[type, Any] = {
         BidirectionalEncoderSpec: BidirectionalLstmEncoder,
         LstmEncoderSpec: LstmEncoder,
     }
-    return kinds[type(spec)](input_size, hparams, name=name)
+    return kinds[type(spec)](input_size, hparams, one_hots=one_hots, name=name)

@@ -43,6 +43,11 @@ class Head(keras.layers.Layer, abc.ABC):
         """How many uniform numbers a sample takes, K."""
         return 1
 
+    @property
+    def one_hots(self) -> tuple[int, ...]:
+        """Depths of the one-hot vectors that stand side by side in a step; none by default."""
+        return ()
+
     @abc.abstractmethod
     def loss(self, parameters: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
         """Negative log-likelihood in nats `[B, T]` of targets `[B, T, depth]`.
@@ -68,6 +73,10 @@ class Head(keras.layers.Layer, abc.ABC):
 
 class CategoricalHead(Head):
     """One class per step: softmax over `depth` logits; samples are one-hot."""
+
+    @property
+    def one_hots(self) -> tuple[int, ...]:
+        return (self.depth,)
 
     def loss(self, parameters: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
         return tf.nn.softmax_cross_entropy_with_logits(targets, parameters)
@@ -108,6 +117,10 @@ class MultiCategoricalHead(Head):
     @property
     def noise_size(self) -> int:
         return len(self.depths)
+
+    @property
+    def one_hots(self) -> tuple[int, ...]:
+        return self.depths
 
     def _split(self, array: tf.Tensor) -> list[tf.Tensor]:
         return tf.split(array, self.depths, axis=-1)

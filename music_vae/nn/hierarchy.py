@@ -225,7 +225,8 @@ class HierarchicalDecoder(Decoder):
             following = tf.pad(result.inputs[:, 1:], [[0, 0], [0, 1], [0, 0]])
             heard = (
                 following * (1 - last)
-                + last_valid(tf.transpose(targets[:, n], [1, 0, 2]), lengths[:, n])[:, None] * last
+                + last_valid([tf.transpose(targets[:, n], [1, 0, 2])], lengths[:, n])[:, None]
+                * last
             )
             return self.reencoder.levels[0](heard, lengths[:, n])
 
@@ -377,4 +378,4 @@ def _merged(array: tf.Tensor) -> tf.Tensor:
 
 def _last_sample(result: Samples) -> tf.Tensor:
     """The last step before the end of each sample, `[B, D]`."""
-    return last_valid(tf.transpose(result.samples, [1, 0, 2]), result.lengths)
+    return last_valid([tf.transpose(result.samples, [1, 0, 2])], result.lengths)

@@ -39,7 +39,13 @@ class Nade(keras.layers.Layer):
         self, values: tf.Tensor, b_enc: tf.Tensor, b_dec: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Log-likelihood in nats `[...]` of `[..., D]` zeros and ones, and p_i `[..., D]`."""
-        logits = self._run(b_enc, b_dec, lambda n, logit: values[..., n : n + 1])[0]
+        # All a_i at once, [..., D, H]: b_enc and the rows of w_enc for the values before i.
+        w_enc, w_dec = tf.convert_to_tensor(self.w_enc), tf.convert_to_tensor(self.w_dec_t)
+        before = tf.linalg.band_part(tf.ones([self.depth] * 2, values.dtype), 0, -1)
+        before -= tf.eye(self.depth, dtype=values.dtype)
+        rows = before[..., None] * w_enc  # [D, D, H]: value, i, hidden
+        a = b_enc[..., None, :] + tf.tensordot(values, rows, 1)
+        logits = tf.reduce_sum(tf.sigmoid(a) * w_dec[..., 0], axis=-1) + b_dec
         p = tf.sigmoid(logits)
         terms = values * tf.math.log(_LOG_FLOOR + p)
         terms += (1 - values) * tf.math.log(_LOG_FLOOR + 1 - p)
@@ -52,20 +58,10 @@ class Nade(keras.layers.Layer):
         choose: Callable[[tf.Tensor, int], tf.Tensor],
     ) -> tf.Tensor:
         """Values `[B, D]`, each what `choose` makes of its logit `[B, 1]` and its number."""
-        return self._run(b_enc, b_dec, lambda n, logit: choose(logit, n))[1]
-
-    def _run(
-        self,
-        b_enc: tf.Tensor,
-        b_dec: tf.Tensor,
-        value: Callable[[int, tf.Tensor], tf.Tensor],
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """All logits and all values, `[..., D]`; `value` gives each, `[..., 1]`."""
         w_enc, w_dec = tf.convert_to_tensor(self.w_enc), tf.convert_to_tensor(self.w_dec_t)
-        a, logits, values = b_enc, [], []
+        a, values = b_enc, []
         for n in range(self.depth):
-            hidden = tf.sigmoid(a)
-            logits.append(tf.tensordot(hidden, w_dec[n], 1) + b_dec[..., n : n + 1])
-            values.append(value(n, logits[-1]))
-            a += values[-1] * w_enc[n, 0]
-        return tf.concat(logits, axis=-1), tf.concat(values, axis=-1)
+            logit = tf.sigmoid(a) @ w_dec[n] + b_dec[:, n : n + 1]
+            values.append(choose(logit, n))
+            a += values[-1] * w_enc[n]
+        return tf.concat(values, axis=-1)

@@ -13,12 +13,15 @@ in the order i, j, f, o, and a bias `[4 * units]` that does not contain the forg
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import keras
+import numpy as np
 import tensorflow as tf
 
-FORGET_BIAS = 1.0
+from music_vae.nn.recurrence import gates_to_state, recurrence
+
+_FORGET_BIAS = 1.0
 
 
 class LstmState(NamedTuple):
@@ -26,6 +29,36 @@ class LstmState(NamedTuple):
 
     c: tf.Tensor
     h: tf.Tensor
+
+
+class OneHot(NamedTuple):
+    """Rows of one-hot vectors by their classes; a negative class is a row of zeros.
+
+    Attributes:
+      classes: int32 `[T, B]`.
+      depth: Width of a row.
+    """
+
+    classes: tf.Tensor
+    depth: int
+
+    def dense(self) -> tf.Tensor:
+        """The rows, `[T, B, depth]`."""
+        return tf.one_hot(self.classes, self.depth)
+
+
+Part: TypeAlias = tf.Tensor | OneHot
+"""What stands beside other parts in a layer's input: `[B, D]` or `[T, B, D]`."""
+
+
+def one_hots(sequence: tf.Tensor, depths: Sequence[int]) -> list[Part]:
+    """Parts of `[T, B, D]`: one-hot vectors of these depths side by side, then anything else."""
+    *blocks, rest = tf.split(sequence, [*depths, sequence.shape[-1] - sum(depths)], axis=-1)
+    parts: list[Part] = []
+    for block, depth in zip(blocks, depths, strict=True):
+        there = tf.reduce_max(block, axis=-1) > 0
+        parts.append(OneHot(tf.where(there, tf.argmax(block, -1, tf.int32), -1), depth))
+    return [*parts, rest]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,109 +97,86 @@ class LstmCell(keras.layers.Layer):
         self.bias = self.add_weight(name="bias", shape=(4 * units,), initializer="zeros")
         self.built = True
 
-    def project(self, parts: Sequence[tf.Tensor | int], *, bias: bool = True) -> Any:
-        """The share of the inputs in the gates, `[..., 4 * units]`: their product with the kernel.
+    def project(self, parts: Sequence[Part | int]) -> "Projected":
+        """The share of the inputs in the gates: their product with the kernel, and the biases.
 
         Args:
-          parts: What stands side by side in the cell's input, each `[B, D]` or `[T, B, D]`. What
-            has no time axis is multiplied once and added to every step. A number is the width of a
-            part that is left out, to be added by another call.
-          bias: Whether the bias is added.
+          parts: What stands side by side in the cell's input. What has no time axis is multiplied
+            once and added to every step, and one-hot vectors look up their rows. A number is the
+            width of a part that is left out.
         """
-        kernel, start = tf.convert_to_tensor(self.kernel), 0
-        total: Any = tf.convert_to_tensor(self.bias) if bias else 0.0
-        for part in parts:
-            size = part if isinstance(part, int) else part.shape[-1]
-            if not isinstance(part, int) and size:
-                rows = kernel[start : start + size]
-                total += tf.tensordot(part, rows, 1) if part.shape.rank > 2 else part @ rows
-            start += size
-        if start != self.input_size:
-            raise ValueError(f"{self.name} expects inputs of width {self.input_size}, got {start}")
-        return total
+        widths = [_width(part) for part in parts]
+        if sum(widths) != self.input_size:
+            raise ValueError(
+                f"{self.name} expects inputs of width {self.input_size}, got {sum(widths)}"
+            )
+        # One split, so that the kernel's gradient is put together once.
+        kernel = tf.convert_to_tensor(self.kernel)
+        *blocks, recurrent = tf.split(kernel, [*widths, self.units], axis=0)
+        gates = tf.convert_to_tensor(self.bias) + tf.constant(
+            np.repeat([0.0, 0.0, _FORGET_BIAS, 0.0], self.units), self.bias.dtype
+        )
+        left_out, over_time = [], []
+        for part, rows, width in zip(parts, blocks, widths, strict=True):
+            if isinstance(part, int):
+                left_out.append(rows)
+            elif isinstance(part, OneHot):
+                over_time.append(_look_up(rows, part.classes))
+            elif width and part.shape.rank > 2:
+                over_time.append(tf.tensordot(part, rows, 1))
+            elif width:
+                gates += part @ rows
+        for product in over_time:
+            gates = product + gates
+        return Projected(gates, recurrent, tuple(left_out))
 
-    def step(self, projected: tf.Tensor, state: LstmState) -> LstmState:
-        """One step from projected inputs `[B, 4 * units]` and the state before."""
-        gates = projected + state.h @ tf.convert_to_tensor(self.kernel)[self.input_size :]
-        c, h, _ = _gates_to_state(gates, state.c)
+    def step(self, projected: "Projected", state: LstmState) -> LstmState:
+        """One step from projected inputs without a time axis, and the state before."""
+        c, h, _ = gates_to_state(projected.gates + state.h @ projected.recurrent, state.c)
         return LstmState(c, h)
 
-    def sequence(self, projected: tf.Tensor, state: LstmState | None = None) -> LstmState:
-        """The states after every step, `[T, B, units]`, from projected `[T, B, 4 * units]`.
+    def sequence(self, projected: "Projected", state: LstmState | None = None) -> LstmState:
+        """The states after every step, `[T, B, units]`, from projected inputs over time.
 
         Starts from `state`, or from zeros.
         """
+        gates = projected.gates
         if state is None:
-            zeros = tf.zeros([tf.shape(projected)[1], self.units], projected.dtype)
+            zeros = tf.zeros([tf.shape(gates)[1], self.units], gates.dtype)
             state = LstmState(zeros, zeros)
-        recurrent = tf.convert_to_tensor(self.kernel)[self.input_size :]
-        return LstmState(*_recurrence(projected, recurrent, state.c, state.h))
+        return LstmState(*recurrence(gates, projected.recurrent, state.c, state.h))
 
 
-def _gates_to_state(gates: tf.Tensor, c: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Gate pre-activations and the old cell to (new c, new h, activations `[B, 4 * units]`)."""
-    i, j, f, o = tf.split(gates, 4, axis=-1)
-    i, j, f, o = tf.sigmoid(i), tf.tanh(j), tf.sigmoid(f + FORGET_BIAS), tf.sigmoid(o)
-    c = c * f + i * j
-    return c, tf.tanh(c) * o, tf.concat([i, j, f, o], axis=-1)
+class Projected(NamedTuple):
+    """What a cell's inputs come to, and the weights that are still to be used.
+
+    Attributes:
+      gates: Sums of products and biases, `[B, 4 * units]` or `[T, B, 4 * units]`.
+      recurrent: The kernel's rows for h, `[units, 4 * units]`.
+      left_out: The kernel's rows for each part that was left out, `[D, 4 * units]`.
+    """
+
+    gates: tf.Tensor
+    recurrent: tf.Tensor
+    left_out: tuple[tf.Tensor, ...] = ()
+
+
+def _width(part: Part | int) -> int:
+    if isinstance(part, int):
+        return part
+    return part.depth if isinstance(part, OneHot) else part.shape[-1]
 
 
 @tf.custom_gradient
-def _recurrence(projected: tf.Tensor, recurrent: tf.Tensor, c0: tf.Tensor, h0: tf.Tensor) -> Any:
-    """The LSTM over time with its own gradient: `[T, B, 4H]` to c and h, both `[T, B, H]`.
+def _look_up(rows: tf.Tensor, classes: tf.Tensor) -> Any:
+    """Rows `[D, G]` of classes `[T, B]`: `[T, B, G]`; zeros for a negative class."""
+    depth = tf.shape(rows)[0]
 
-    Automatic differentiation would add up a weight gradient at every step. Here the gates are kept
-    from the forward loop, the backward loop finds the gradients of the gates alone, and the weight
-    gradient is a single product over time and batch.
-    """
-    steps = tf.shape(projected)[0]
+    def gradient(d_result: tf.Tensor) -> tuple[tf.Tensor, None]:
+        return tf.math.unsorted_segment_sum(d_result, classes, depth), None
 
-    def arrays(count: int) -> tuple[tf.TensorArray, ...]:
-        return tuple(tf.TensorArray(projected.dtype, steps) for _ in range(count))
-
-    def forward(t: tf.Tensor, c: tf.Tensor, h: tf.Tensor, kept: Any) -> Any:
-        c, h, activations = _gates_to_state(projected[t] + h @ recurrent, c)
-        cs, hs, gates = kept
-        return t + 1, c, h, (cs.write(t, c), hs.write(t, h), gates.write(t, activations))
-
-    *_, kept = tf.while_loop(lambda t, *_: t < steps, forward, (0, c0, h0, arrays(3)))
-    cs, hs, gates = (array.stack() for array in kept)
-
-    def gradient(d_cs: tf.Tensor, d_hs: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        previous_cs = tf.concat([c0[None], cs[:-1]], axis=0)
-        previous_hs = tf.concat([h0[None], hs[:-1]], axis=0)
-
-        def backward(t: tf.Tensor, d_c: tf.Tensor, d_h: tf.Tensor, kept: tf.TensorArray) -> Any:
-            i, j, f, o = tf.split(gates[t], 4, axis=-1)
-            tanh_c = tf.tanh(cs[t])
-            d_h += d_hs[t]
-            d_c += d_cs[t] + d_h * o * (1 - tanh_c**2)
-            d_gates = tf.concat(
-                [
-                    d_c * j * i * (1 - i),
-                    d_c * i * (1 - j**2),
-                    d_c * previous_cs[t] * f * (1 - f),
-                    d_h * tanh_c * o * (1 - o),
-                ],
-                axis=-1,
-            )
-            return t - 1, d_c * f, d_gates @ transposed, kept.write(t, d_gates)
-
-        transposed = tf.transpose(recurrent)  # once: a transposing product at every step is slow
-        zeros = tf.zeros_like(c0)
-        _, d_c0, d_h0, kept = tf.while_loop(
-            lambda t, *_: t >= 0, backward, (steps - 1, zeros, zeros, arrays(1)[0])
-        )
-        d_projected = kept.stack()
-        units = tf.shape(h0)[1]
-        d_recurrent = tf.matmul(
-            tf.reshape(previous_hs, [-1, units]),
-            tf.reshape(d_projected, [-1, 4 * units]),
-            transpose_a=True,
-        )
-        return d_projected, d_recurrent, d_c0, d_h0
-
-    return (cs, hs), gradient
+    found = tf.gather(tf.pad(rows, [[0, 1], [0, 0]]), tf.where(classes < 0, depth, classes))
+    return found, gradient
 
 
 class LstmLayer(keras.layers.Layer):
@@ -196,26 +206,26 @@ class LstmLayer(keras.layers.Layer):
         self.built = True
 
     def prepare(
-        self, parts: Sequence[tf.Tensor], mask: tf.Tensor | None
-    ) -> tuple[tf.Tensor, tf.Tensor | float]:
+        self, parts: Sequence[Part], mask: tf.Tensor | None
+    ) -> tuple[Projected, tf.Tensor | None]:
         """What the parts of the input, side by side, put into the gates, and what is added to h.
 
         Args:
-          parts: Each `[B, D]` or `[T, B, D]`; see `LstmCell.project`.
+          parts: See `LstmCell.project`.
           mask: Dropout's factors for all parts side by side, or None.
         """
         if mask is None and not self.residual:
-            return self.cell.project(parts), 0.0
+            return self.cell.project(parts), None
         inputs = side_by_side(parts)
         if mask is not None:
             inputs *= mask
         if self.projection is not None:
             inputs = self.projection(inputs)
-        return self.cell.project([inputs]), inputs if self.residual else 0.0
+        return self.cell.project([inputs]), inputs if self.residual else None
 
     def sequence(
         self,
-        parts: Sequence[tf.Tensor],
+        parts: Sequence[Part],
         state: LstmState | None = None,
         dropout: Dropout | None = None,
     ) -> tuple[tf.Tensor, LstmState]:
@@ -223,15 +233,15 @@ class LstmLayer(keras.layers.Layer):
         mask = None if dropout is None else dropout.mask(tf.shape(side_by_side(parts)))
         projected, skipped = self.prepare(parts, mask)
         states = self.cell.sequence(projected, state)
-        return states.h + skipped, states
+        return states.h if skipped is None else states.h + skipped, states
 
     def step(
-        self, parts: Sequence[tf.Tensor], state: LstmState, mask: tf.Tensor | None = None
+        self, parts: Sequence[Part], state: LstmState, mask: tf.Tensor | None = None
     ) -> tuple[tf.Tensor, LstmState]:
         """One step: output `[B, units]` and the new state."""
         projected, skipped = self.prepare(parts, mask)
         state = self.cell.step(projected, state)
-        return state.h + skipped, state
+        return state.h if skipped is None else state.h + skipped, state
 
 
 class LstmStack(keras.layers.Layer):
@@ -277,14 +287,14 @@ class LstmStack(keras.layers.Layer):
 
     def step(
         self,
-        parts: Sequence[tf.Tensor],
+        parts: Sequence[Part],
         states: Sequence[LstmState],
         masks: Sequence[tf.Tensor | None] | None = None,
     ) -> tuple[tf.Tensor, tuple[LstmState, ...]]:
         """One step of all layers: the top layer's output `[B, units]` and the new states.
 
         Args:
-          parts: The bottom layer's input, each `[B, D]`.
+          parts: The bottom layer's input, without a time axis.
           states: A state per layer.
           masks: Dropout's factors of this step per layer.
         """
@@ -293,9 +303,9 @@ class LstmStack(keras.layers.Layer):
         return self._upper_steps(output, state, states, masks)
 
     def step_projected(
-        self, projected: tf.Tensor, states: Sequence[LstmState]
+        self, projected: Projected, states: Sequence[LstmState]
     ) -> tuple[tf.Tensor, tuple[LstmState, ...]]:
-        """`step` of plain layers from the bottom cell's projected inputs `[B, 4 * units]`."""
+        """`step` of plain layers from the bottom cell's projected inputs, without a time axis."""
         state = self.layers[0].cell.step(projected, states[0])
         return self._upper_steps(state.h, state, states, [None] * len(self.sizes))
 
@@ -314,14 +324,14 @@ class LstmStack(keras.layers.Layer):
 
     def sequence(
         self,
-        parts: Sequence[tf.Tensor],
+        parts: Sequence[Part],
         states: Sequence[LstmState] | None = None,
         dropout: Dropout | None = None,
     ) -> tuple[tf.Tensor, list[LstmState]]:
         """The top layer's outputs `[T, B, units]`, and every layer's states over time.
 
         Args:
-          parts: The bottom layer's input, all of it known, each `[B, D]` or `[T, B, D]`.
+          parts: The bottom layer's input, all of it known.
           states: A state per layer to start from; zeros by default.
           dropout: Noise on every layer's input, in training.
         """
@@ -356,58 +366,61 @@ class BidirectionalLstm(keras.layers.Layer):
         self.built = True
 
     def outputs(
-        self, inputs: tf.Tensor, lengths: tf.Tensor, dropout: Dropout | None = None
+        self, parts: Sequence[Part], lengths: tf.Tensor, dropout: Dropout | None = None
     ) -> tf.Tensor:
         """The top layer's outputs in both directions, `[T, B, 2 * units]`; see `last_states`."""
-        return self._run(inputs, lengths, dropout)[0]
+        return self._run(parts, lengths, dropout)[0]
 
     def last_states(
-        self, inputs: tf.Tensor, lengths: tf.Tensor, dropout: Dropout | None = None
+        self, parts: Sequence[Part], lengths: tf.Tensor, dropout: Dropout | None = None
     ) -> tf.Tensor:
         """What the top layer ends with: [last forward h, last backward h], `[B, 2 * units]`.
 
         Args:
-          inputs: `[T, B, D]`.
+          parts: What stands side by side in the input, each over time.
           lengths: `[B]` valid steps. The backward direction reads these alone, and 'last' means the
             last of them; a sequence of length 0 gives zeros.
           dropout: Noise on every layer's input, in training.
         """
-        return self._run(inputs, lengths, dropout)[1]
+        return self._run(parts, lengths, dropout)[1]
 
     def _run(
-        self, inputs: tf.Tensor, lengths: tf.Tensor, dropout: Dropout | None
+        self, parts: Sequence[Part], lengths: tf.Tensor, dropout: Dropout | None
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        outputs = inputs
         pairs = zip(self.forward_layers, self.backward_layers, strict=True)
         for number, (forward, backward) in enumerate(pairs):
             noise = [None if dropout is None else dropout.fold(2 * number + n) for n in range(2)]
-            ahead, ahead_states = forward.sequence([outputs], dropout=noise[0])
+            ahead, ahead_states = forward.sequence(parts, dropout=noise[0])
             behind, behind_states = backward.sequence(
-                [_reverse(outputs, lengths)], dropout=noise[1]
+                [_reverse(part, lengths) for part in parts], dropout=noise[1]
             )
             outputs = tf.concat([ahead, _reverse(behind, lengths)], axis=-1)
-        ends = [last_valid(states.h, lengths) for states in (ahead_states, behind_states)]
-        return outputs, tf.concat(ends, axis=-1)
+            parts = [outputs]
+        return outputs, last_valid([ahead_states.h, behind_states.h], lengths)
 
 
-def side_by_side(parts: Sequence[tf.Tensor]) -> tf.Tensor:
-    """Parts `[B, D]` or `[T, B, D]` joined; those without time are repeated if others have it."""
-    if all(part.shape.rank == 2 for part in parts):
-        return tf.concat(parts, axis=-1)
-    steps = next(tf.shape(part)[0] for part in parts if part.shape.rank > 2)
+def side_by_side(parts: Sequence[Part]) -> tf.Tensor:
+    """Parts joined, all dense; those without time are repeated if others have it."""
+    dense = [part.dense() if isinstance(part, OneHot) else part for part in parts]
+    if all(part.shape.rank == 2 for part in dense):
+        return tf.concat(dense, axis=-1)
+    steps = next(tf.shape(part)[0] for part in dense if part.shape.rank > 2)
     return tf.concat(
-        [part if part.shape.rank > 2 else tf.repeat(part[None], steps, axis=0) for part in parts],
+        [part if part.shape.rank > 2 else tf.repeat(part[None], steps, axis=0) for part in dense],
         axis=-1,
     )
 
 
-def last_valid(sequence: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
-    """The last valid step of `[T, B, D]`, `[B, D]`; zeros where there is none."""
+def last_valid(sequences: Sequence[tf.Tensor], lengths: tf.Tensor) -> tf.Tensor:
+    """The last valid steps of `[T, B, D]`, side by side, `[B, ...]`; zeros where there is none."""
     batch = tf.range(tf.shape(lengths)[0])
-    last = tf.gather_nd(sequence, tf.stack([tf.maximum(lengths - 1, 0), batch], axis=-1))
+    index = tf.stack([tf.maximum(lengths - 1, 0), batch], axis=-1)
+    last = tf.concat([tf.gather_nd(sequence, index) for sequence in sequences], axis=-1)
     return tf.where(lengths[:, None] > 0, last, tf.zeros_like(last))
 
 
-def _reverse(sequence: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
-    """Reverses the valid steps of `[T, B, D]`; the others stay where they are."""
-    return tf.reverse_sequence(sequence, lengths, seq_axis=0, batch_axis=1)
+def _reverse(part: Part, lengths: tf.Tensor) -> Any:
+    """Reverses the valid steps of a part over time; the others stay where they are."""
+    if isinstance(part, OneHot):
+        return part._replace(classes=tf.reverse_sequence(part.classes, lengths, 0, 1))
+    return tf.reverse_sequence(part, lengths, seq_axis=0, batch_axis=1)

@@ -12,6 +12,8 @@ from music_vae.nn.rnn import (
     LstmStack,
     LstmState,
     last_valid,
+    one_hots,
+    side_by_side,
 )
 
 
@@ -69,8 +71,8 @@ def test_a_part_without_time_counts_at_every_step(rng):
     inputs, z = normal(rng, 6, 2, 3), normal(rng, 2, 2)
     repeated = np.concatenate([inputs, np.broadcast_to(z, (6, 2, 2))], axis=-1)
     np.testing.assert_allclose(
-        cell.project([tf.constant(inputs), tf.constant(z)]),
-        cell.project([tf.constant(repeated)]),
+        cell.project([tf.constant(inputs), tf.constant(z)]).gates,
+        cell.project([tf.constant(repeated)]).gates,
         atol=1e-6,
     )
 
@@ -129,12 +131,12 @@ def test_both_directions_see_the_valid_steps_alone(rng):
     changed = inputs.copy()
     changed[4:, 1] = 99.0
     np.testing.assert_allclose(
-        lstm.last_states(tf.constant(inputs), lengths),
-        lstm.last_states(tf.constant(changed), lengths),
+        lstm.last_states([tf.constant(inputs)], lengths),
+        lstm.last_states([tf.constant(changed)], lengths),
         atol=1e-6,
     )
-    alone = lstm.last_states(tf.constant(inputs[:4, 1:]), tf.constant([4]))
-    together = lstm.last_states(tf.constant(inputs), lengths)
+    alone = lstm.last_states([tf.constant(inputs[:4, 1:])], tf.constant([4]))
+    together = lstm.last_states([tf.constant(inputs)], lengths)
     np.testing.assert_allclose(together[1:], alone, atol=1e-6)
 
 
@@ -144,7 +146,7 @@ def test_one_layer_ends_with_the_last_forward_and_the_last_backward_output(rng):
     ahead = numpy_lstm(lstm.forward_layers[0].cell, inputs, zeros, zeros)[-1]
     behind = numpy_lstm(lstm.backward_layers[0].cell, inputs[::-1], zeros, zeros)[-1]
     np.testing.assert_allclose(
-        lstm.last_states(tf.constant(inputs), tf.constant([5])),
+        lstm.last_states([tf.constant(inputs)], tf.constant([5])),
         np.concatenate([ahead, behind], -1),
         atol=1e-6,
     )
@@ -152,22 +154,47 @@ def test_one_layer_ends_with_the_last_forward_and_the_last_backward_output(rng):
 
 def test_a_sequence_without_valid_steps_gives_zeros(rng):
     lstm = BidirectionalLstm(3, (4,))
-    result = lstm.last_states(tf.constant(normal(rng, 5, 2, 3)), tf.constant([0, 5]))
+    result = lstm.last_states([tf.constant(normal(rng, 5, 2, 3))], tf.constant([0, 5]))
     assert not result[0].numpy().any()
     assert result[1].numpy().any()
 
 
-def test_a_part_that_is_left_out_can_be_added_by_another_call(rng):
+def test_a_part_that_is_left_out_can_be_added_with_its_rows(rng):
     cell = make_cell(rng, 5, 4)
     x, z = tf.constant(normal(rng, 2, 3)), tf.constant(normal(rng, 2, 2))
-    apart = cell.project([3, z]) + cell.project([x, 2], bias=False)
-    np.testing.assert_allclose(apart, cell.project([x, z]), atol=1e-6)
+    apart = cell.project([3, z])
+    (rows,) = apart.left_out
+    np.testing.assert_allclose(apart.gates + x @ rows, cell.project([x, z]).gates, atol=1e-6)
+
+
+def test_one_hot_vectors_are_found_and_others_left(rng):
+    first, second = np.array([[2, -1], [0, 1]]), np.array([[-1, 1], [0, 0]])
+    rest = tf.constant(normal(rng, 2, 2, 3))
+    sequence = tf.concat([tf.one_hot(first, 3), tf.one_hot(second, 2), rest], axis=-1)
+    parts = one_hots(sequence, (3, 2))
+    np.testing.assert_array_equal(parts[0].classes, first)
+    np.testing.assert_array_equal(parts[1].classes, second)
+    np.testing.assert_array_equal(parts[2], rest)
+    np.testing.assert_array_equal(side_by_side(parts), sequence)
+
+
+def test_one_hot_vectors_look_up_what_they_would_be_multiplied_to(rng):
+    cell = make_cell(rng, 5, 4)
+    one_hot, rest = tf.one_hot([[1, 0], [-1, 1], [2, 1]], 3), tf.constant(normal(rng, 3, 2, 2))
+    weights, found = normal(rng, 3, 2, 16), []
+    for parts in (one_hots(tf.concat([one_hot, rest], -1), (3,)), [one_hot, rest]):
+        with tf.GradientTape() as tape:
+            gates = cell.project(parts).gates
+            loss = tf.reduce_sum(gates * weights)
+        found.append((gates, tape.gradient(loss, cell.kernel.value)))
+    for looked_up, multiplied in zip(*found, strict=True):
+        np.testing.assert_allclose(looked_up, multiplied, atol=1e-6)
 
 
 def test_outputs_of_both_directions_stand_in_the_order_of_the_input(rng):
     lstm = BidirectionalLstm(3, (4,))
     inputs, lengths = normal(rng, 5, 2, 3), tf.constant([5, 3])
-    outputs = lstm.outputs(tf.constant(inputs), lengths).numpy()
+    outputs = lstm.outputs([tf.constant(inputs)], lengths).numpy()
     zeros = np.zeros((1, 4), np.float32)
     behind = numpy_lstm(lstm.backward_layers[0].cell, inputs[:3, 1:][::-1], zeros, zeros)
     np.testing.assert_allclose(outputs[:3, 1:, 4:], behind[::-1], atol=1e-6)
@@ -222,5 +249,5 @@ def test_steps_under_dropout_equal_the_sequence_under_the_same(rng):
 
 def test_the_last_valid_step_is_that_of_each_example():
     sequence = tf.reshape(tf.range(6.0), [3, 2, 1])
-    last = last_valid(sequence, tf.constant([2, 0]))
+    last = last_valid([sequence], tf.constant([2, 0]))
     assert last.numpy().tolist() == [[2.0], [0.0]]

@@ -1,0 +1,126 @@
+"""The loop over time of an LSTM layer, and its gradient. Equations: see `music_vae.nn.rnn`."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+
+def gates_to_state(gates: tf.Tensor, c: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Gate pre-activations and the old cell to (new c, new h, activations `[B, 4 * units]`)."""
+    i, j, f, o = tf.split(gates, 4, axis=-1)
+    i, j, f, o = tf.sigmoid(i), tf.tanh(j), tf.sigmoid(f), tf.sigmoid(o)
+    c = c * f + i * j
+    return c, tf.tanh(c) * o, tf.concat([i, j, f, o], axis=-1)
+
+
+@tf.custom_gradient
+def recurrence(gates: tf.Tensor, recurrent: tf.Tensor, c0: tf.Tensor, h0: tf.Tensor) -> Any:
+    """The LSTM over time with its own gradient: `[T, B, 4H]` to c and h, both `[T, B, H]`.
+
+    Automatic differentiation would add up a weight gradient at every step. Here the activations are
+    kept from the forward loop, the backward loop finds the gradients of the gates alone, and the
+    weight gradient is a single product over time and batch.
+    """
+    cs, hs, activations = _forward_loop(gates, recurrent, c0, h0)
+    for states in (cs, hs):
+        states.set_shape([*gates.shape[:2], recurrent.shape[0]])
+
+    def gradient(d_cs: tf.Tensor, d_hs: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        return _backward_loop(d_cs, d_hs, recurrent, c0, h0, cs, hs, activations)
+
+    return (cs, hs), gradient
+
+
+def _shared(*ranks: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Makes a function of tensors of these ranks one graph for layers of all sizes.
+
+    A copy of the loops in the graph of every layer would take most of the time that a model needs
+    to its first step.
+    """
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.cache
+        def graph(dtype: tf.DType) -> Any:
+            return tf.function(
+                function,
+                input_signature=[tf.TensorSpec([None] * rank, dtype) for rank in ranks],
+                autograph=False,
+                experimental_attributes={"_noinline": True},
+            )
+
+        @functools.wraps(function)
+        def call(*tensors: tf.Tensor) -> Any:
+            return graph(tensors[0].dtype)(*tensors)
+
+        return call
+
+    return decorate
+
+
+@_shared(3, 2, 2, 2)
+def _forward_loop(
+    gates: tf.Tensor, recurrent: tf.Tensor, c0: tf.Tensor, h0: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """c and h, `[T, B, H]`, and the gates' activations `[T, B, 4H]`."""
+    steps = tf.shape(gates)[0]
+
+    def body(t: tf.Tensor, c: tf.Tensor, h: tf.Tensor, kept: Any) -> Any:
+        c, h, activations = gates_to_state(tf.gather(gates, t) + h @ recurrent, c)
+        now = (c, h, activations)
+        return t + 1, c, h, tuple(a.write(t, x) for a, x in zip(kept, now, strict=True))
+
+    arrays = tuple(tf.TensorArray(gates.dtype, steps) for _ in range(3))
+    *_, kept = tf.while_loop(lambda t, *_: t < steps, body, (0, c0, h0, arrays))
+    return tuple(array.stack() for array in kept)
+
+
+@_shared(3, 3, 2, 2, 2, 3, 3, 3)
+def _backward_loop(
+    d_cs: tf.Tensor,
+    d_hs: tf.Tensor,
+    recurrent: tf.Tensor,
+    c0: tf.Tensor,
+    h0: tf.Tensor,
+    cs: tf.Tensor,
+    hs: tf.Tensor,
+    activations: tf.Tensor,
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Gradients of the gates, the recurrent weights, and the first c and h."""
+    steps, units = tf.shape(cs)[0], tf.shape(cs)[2]
+    before_cs, before_hs = (
+        tf.concat([first[None], states[:-1]], axis=0) for first, states in ((c0, cs), (h0, hs))
+    )
+    transposed = tf.transpose(recurrent)  # once: a transposing product at every step is slow
+    through_sigmoid = tf.raw_ops.SigmoidGrad
+    through_tanh = tf.raw_ops.TanhGrad
+
+    def body(t: tf.Tensor, d_c: tf.Tensor, d_h: tf.Tensor, kept: tf.TensorArray) -> Any:
+        i, j, f, o = tf.split(tf.gather(activations, t), 4, axis=-1)
+        tanh_c = tf.tanh(tf.gather(cs, t))
+        d_h += tf.gather(d_hs, t)
+        d_c += tf.gather(d_cs, t) + through_tanh(y=tanh_c, dy=d_h * o)
+        d_gates = tf.concat(
+            [
+                through_sigmoid(y=i, dy=d_c * j),
+                through_tanh(y=j, dy=d_c * i),
+                through_sigmoid(y=f, dy=d_c * tf.gather(before_cs, t)),
+                through_sigmoid(y=o, dy=d_h * tanh_c),
+            ],
+            axis=-1,
+        )
+        return t - 1, d_c * f, d_gates @ transposed, kept.write(t, d_gates)
+
+    zeros = tf.zeros_like(c0)
+    array = tf.TensorArray(cs.dtype, steps)
+    _, d_c0, d_h0, kept = tf.while_loop(
+        lambda t, *_: t >= 0, body, (steps - 1, zeros, zeros, array)
+    )
+    d_gates = kept.stack()
+    d_recurrent = tf.matmul(
+        tf.reshape(before_hs, [-1, units]),
+        tf.reshape(d_gates, [-1, 4 * units]),
+        transpose_a=True,
+    )
+    return d_gates, d_recurrent, d_c0, d_h0
