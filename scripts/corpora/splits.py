@@ -7,6 +7,7 @@ title; groups of such pieces stay together (single linkage).
 
 import dataclasses
 import hashlib
+import itertools
 import re
 import struct
 from collections import Counter
@@ -144,7 +145,7 @@ def _phrases(line: Sequence[_Onset]) -> Iterator[bytes]:
     """Every stretch of so many intervals with the times between their notes."""
     steps = [
         (min(b.step - a.step, _LONGEST_STEP), b.pitch - a.pitch)
-        for a, b in zip(line, line[1:], strict=False)
+        for a, b in itertools.pairwise(line)
     ]
     for start in range(len(steps) - _PHRASE_INTERVALS + 1):
         phrase = steps[start : start + _PHRASE_INTERVALS]

@@ -1,6 +1,7 @@
 """What a corpus gives a config: sequences and windows by split, and what leaks between them.
 
-    python scripts/corpora/windows.py --config=cat-mel_2bar_small --corpora=corpora/folk,corpora/leads
+    python scripts/corpora/windows.py --config=cat-mel_2bar_small \\
+      --corpora=corpora/folk,corpora/leads
 
 A held-out window *leaks* if a training window is the same music, in any key.
 """
@@ -21,7 +22,8 @@ PROGRAM = "windows.py"
 USAGE = """Counts the sequences and windows that corpora give a config, and the share of held-out
 windows that also occur in training, in any key.
 
-  python scripts/corpora/windows.py --config=cat-mel_2bar_small --corpora=corpora/folk,corpora/leads"""
+  python scripts/corpora/windows.py --config=cat-mel_2bar_small \\
+      --corpora=corpora/folk,corpora/leads"""
 
 FLAGS = cli.new_flags()
 flags.DEFINE_string("config", None, "The names of the configs, with commas.", flag_values=FLAGS)
