@@ -179,8 +179,8 @@ def notes_of(score: Any) -> list[Note]:
     part = score.parts[0]
     # music21 gives a bar that is too long or too short a metre of its own: the first counts.
     metre = part.recurse().getElementsByClass(meter.TimeSignature).first()
-    if metre is None:
-        raise notes_io.UnreadableMusicError("no metre")
+    if metre is None or not part.getElementsByClass("Measure"):
+        raise notes_io.UnreadableMusicError("no metre or no bars")
     bar = BAR_QUARTERS.get(metre.ratioString)
     if bar is None:
         raise notes_io.UnreadableMusicError(f"metre {metre.ratioString}")
@@ -223,7 +223,7 @@ def on_bar_lines(measures: Iterable[Measure], bar: float) -> list[Note]:
         if full:
             position = bar * math.ceil((position - _SAME) / bar)
         notes += [note._replace(start=position + note.start) for note in measure.notes]
-        position += sounding
+        position += measure.quarters if full else sounding
     return notes
 
 

@@ -110,7 +110,12 @@ def read_tfds() -> "dict[str, list[NoteSequence]]":
     """The recordings of the TensorFlow Dataset, by its splits."""
     from music_vae import data
 
-    return {name: list(data.read_tfds(TFDS_NAME, name)) for name in SPLITS}
+    parts = {name: list(data.read_tfds(TFDS_NAME, name)) for name in SPLITS}
+    for name, sequences in parts.items():
+        for number, sequence in enumerate(sequences):
+            sequence.id = f"/id/midi/{COLLECTION}/{name}/{number}"
+            sequence.collection_name = COLLECTION
+    return parts
 
 
 if __name__ == "__main__":
