@@ -114,10 +114,12 @@ def test_grooves_are_measured_beside_the_quantised_one(name, grooves, tmp_path, 
     assert train.main([*flags, *config]) == 0
     assert evaluate.main([*flags, "--num_samples=3", "--json"]) == 0
     figures = json.loads(capsys.readouterr().out)
-    for errors in figures["groove"].values():
-        assert 0 <= errors["precision"] <= 1
-        assert 19.9 < errors["onset_baseline_ms"] < 30.1  # of the hits that both have
-        assert errors["velocity_baseline"] < 20
+    errors = figures["groove"]["sampled"]
+    assert set(errors) == set(figures["groove"]["teacher_forced"])
+    assert 0 < errors["precision"] < 1
+    assert 0 < errors["recall"] < 1
+    assert 19.9 < errors["onset_baseline_ms"] < 30.1
+    assert 0 < errors["velocity_baseline"] < 20
     assert figures["prior"]["samples"]["pieces"] == 3
     table = evaluate.table(figures).splitlines()
     assert any(line.strip().startswith("onset error, ms") for line in table)
