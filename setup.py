@@ -33,6 +33,8 @@ setup(
     ],
     extras_require={
         "tfds": ["tensorflow-datasets>=4.9"],
+        # Its corpus has the folk tunes that the shipped models were trained on.
+        "corpora": ["music21==10.5.1; python_version >= '3.11'"],
         "test": ["pytest>=7.4", "pytest-xdist>=3.5"],
         "dev": ["build>=1.0", "matplotlib>=3.7", "mypy>=1.8", "ruff>=0.5"],
     },
@@ -40,6 +42,7 @@ setup(
         "console_scripts": [
             "music_vae_train=music_vae.train:console_entry_point",
             "music_vae_generate=music_vae.generate:console_entry_point",
+            "music_vae_evaluate=music_vae.evaluate:console_entry_point",
             "convert_dir_to_note_sequences"
             "=music_vae.scripts.convert_dir_to_note_sequences:console_entry_point",
         ]

@@ -1,0 +1,271 @@
+"""`music_vae_evaluate`: what a trained model is worth, as a table or as JSON."""
+
+import json
+import math
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from absl import flags
+
+from music_vae import cli, imports
+from music_vae.errors import UserError
+
+if TYPE_CHECKING:
+    from note_seq.protobuf.music_pb2 import NoteSequence
+
+    from music_vae.configs import Config
+    from music_vae.evaluation import Evaluator, Figures, Window
+
+PROGRAM = "music_vae_evaluate"
+USAGE = """Evaluates a trained MusicVAE model on NoteSequences that it was not trained on.
+
+  music_vae_evaluate --run_dir=RUN --examples_path=test.tfrecord \\
+    --train_examples_path=train.tfrecord
+  music_vae_evaluate --config=cat-mel_2bar_big --checkpoint_file=cat-mel_2bar_big.tar \\
+    --examples_path=test.tfrecord --json
+
+Prints how many steps of the windows are right, teacher-forced (told the steps before) and sampled
+(on the model's own samples, at temperature 1), with z drawn from the window's posterior, and with
+the z of another window, which must be far worse; the KL in bits and the loss; for grooves the
+errors in time and velocity beside those of the quantised groove; and what samples from the prior
+are like beside the windows."""
+
+FLAGS = cli.new_flags()
+flags.DEFINE_string(
+    "config", None, "The name of the config; read from the run with --run_dir.", flag_values=FLAGS
+)
+flags.DEFINE_string(
+    "checkpoint_file",
+    None,
+    "A checkpoint: its prefix, its .index or .data file, a directory, or a .tar.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_string(
+    "run_dir", None, "A run of music_vae_train; its newest checkpoint is used.", flag_values=FLAGS
+)
+flags.DEFINE_string(
+    "hparams", "", "Overrides of a config's sizes, as in z_size=128.", flag_values=FLAGS
+)
+flags.DEFINE_string(
+    "examples_path",
+    None,
+    "TFRecords of NoteSequences: a file, a pattern, or a comma-separated list.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_string(
+    "train_examples_path",
+    None,
+    "What the model was trained on, to look for copies of it among samples.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_integer(
+    "num_examples",
+    None,
+    "Use so many windows, drawn by the seed; all by default.",
+    1,
+    flag_values=FLAGS,
+)
+flags.DEFINE_integer(
+    "num_samples", 1000, "How many samples from the prior; 0 for none.", 0, flag_values=FLAGS
+)
+flags.DEFINE_float(
+    "temperature", 1.0, "Of the samples from the prior.", lower_bound=0.0, flag_values=FLAGS
+)
+flags.DEFINE_integer(
+    "max_batch_size", 64, "How many windows are computed at once.", 1, flag_values=FLAGS
+)
+flags.DEFINE_integer("seed", 0, "Of all that is drawn.", 0, cli.MAX_SEED, flag_values=FLAGS)
+flags.DEFINE_boolean("json", False, "Prints JSON instead of a table.", flag_values=FLAGS)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command with `argv` (default: the process's arguments); returns its exit code."""
+    return cli.run_command(PROGRAM, USAGE, FLAGS, _run, argv)
+
+
+def console_entry_point() -> None:
+    """The console script."""
+    sys.exit(main())
+
+
+def _run(values: flags.FlagValues) -> None:
+    if bool(values.run_dir) == bool(values.checkpoint_file):
+        raise UserError("give --run_dir or --checkpoint_file, one of the two")
+    cli.require(values, "examples_path")
+    config = _config(values)
+    from music_vae import evaluation
+
+    evaluation.check_latent(config)
+    imports.import_note_seq()
+    counts: dict[str, int] = {}
+    found = _windows(values.examples_path, config, counts)
+    windows = evaluation.subset(found, values.num_examples, values.seed)
+    train_keys = None
+    if values.num_samples and values.train_examples_path:
+        train = _windows(values.train_examples_path, config, {})
+        train_keys = evaluation.window_keys(train, config.data_converter)
+    evaluator = _evaluator(values, config)
+    figures: Figures = {
+        "config": config.name,
+        "checkpoint": values.run_dir or values.checkpoint_file,
+        "examples": {**counts, "windows_evaluated": len(windows)},
+        **evaluator.reconstruction(windows),
+        "prior": None,
+    }
+    if values.num_samples:
+        figures["prior"] = evaluator.samples(
+            windows, values.num_samples, temperature=values.temperature, train_keys=train_keys
+        )
+    if values.json:
+        print(json.dumps(_without_nan(figures), indent=2))
+        return
+    print(table(figures))
+    if values.num_samples and train_keys is None:
+        print("Copies were not looked for: give --train_examples_path.")
+
+
+def _config(values: flags.FlagValues) -> "Config":
+    """The config of the run or of the checkpoint's folder, else the one that was named."""
+    from music_vae import configs, overrides, run_config
+
+    source = values.run_dir or values.checkpoint_file
+    if values.run_dir and not cli.expand(values.run_dir).is_dir():
+        raise UserError(f"--run_dir={values.run_dir} is not a directory")
+    config = run_config.read(source)
+    if config is None:
+        if not values.config:
+            raise UserError(f"{source} holds no config.json; name the config with --config")
+        return configs.get_config(values.config, values.hparams)
+    if values.config and values.config != config.name:
+        raise UserError(
+            f"{source} was trained with the config {config.name}, not --config={values.config}"
+        )
+    return config.replace(hparams=overrides.apply_overrides(config.hparams, values.hparams))
+
+
+def _windows(path: str, config: "Config", counts: dict[str, int]) -> "list[Window]":
+    """The windows of all sequences, at least one; how many of both there are goes to `counts`."""
+    from tqdm import tqdm
+
+    from music_vae import data, evaluation
+
+    skipped: Counter[str] = Counter()
+    number = 0
+
+    def counted() -> "Iterator[NoteSequence]":
+        nonlocal number
+        sequences = data.read_note_sequences(path)
+        for number, sequence in enumerate(  # noqa: B007
+            tqdm(sequences, unit="sequence", desc="converting", disable=not cli.show_progress()), 1
+        ):
+            yield sequence
+
+    windows = evaluation.read_windows(counted(), config, skipped.update)
+    if not windows:
+        reasons = ", ".join(f"{reason}: {n}" for reason, n in skipped.most_common())
+        raise UserError(f"{path} holds no music for {config.name} ({reasons or 'no sequences'})")
+    counts |= {"sequences": number, "windows": len(windows)}
+    return windows
+
+
+def _evaluator(values: flags.FlagValues, config: "Config") -> "Evaluator":
+    imports.import_tensorflow()
+    from music_vae.evaluation import Evaluator
+    from music_vae.teacher_forcing import TeacherForcedDecoder
+    from music_vae.trained_model import TrainedModel
+
+    checkpoint = values.run_dir or values.checkpoint_file
+    return Evaluator(
+        config,
+        model=TrainedModel(config, values.max_batch_size, checkpoint),
+        forced=TeacherForcedDecoder(config, checkpoint),
+        batch_size=values.max_batch_size,
+        seed=values.seed,
+    )
+
+
+# -- What is printed ------------------------------------------------------------------------------
+
+_Row = tuple[str, list[Any]]
+
+
+def table(figures: "Figures") -> str:
+    """The figures as blocks of aligned rows."""
+    examples = figures["examples"]
+    head = (
+        f"{figures['config']} from {figures['checkpoint']}: {examples['windows_evaluated']} of "
+        f"{examples['windows']} windows of {examples['sequences']} sequences"
+    )
+    blocks = [_reconstruction_rows(figures)]
+    if figures["groove"]:
+        blocks.append(_groove_rows(figures["groove"]))
+    if figures["prior"]:
+        blocks.append(_prior_rows(figures["prior"]))
+    rows = [row for block in blocks for row in block]
+    wide = max(len(label) for label, _ in rows)
+    lines = [_line(label, cells, wide) for label, cells in rows]
+    return "\n".join([head, *lines])
+
+
+def _reconstruction_rows(figures: "Figures") -> list[_Row]:
+    shuffled = figures["shuffled_z"] or {}
+    rows: list[_Row] = [("", ["teacher-forced", "sampled"])]
+    forced, sampled = "accuracy_teacher_forced", "accuracy_sampled"
+    for name in figures:
+        if name.startswith(forced):
+            part = name.removeprefix(forced)
+            label = f"accuracy {part.strip('_')}".strip()
+            rows.append((label, [figures[name], figures[sampled + part]]))
+    rows.append(("accuracy, shuffled z", [shuffled.get(forced), shuffled.get(sampled)]))
+    rows.append(("loss, nats per step", [figures["loss_nats_per_step"]]))
+    rows.append(("KL, bits", [figures["kl_bits"]]))
+    return rows
+
+
+def _groove_rows(groove: "Figures") -> list[_Row]:
+    columns = [groove["teacher_forced"], groove["sampled"]]
+    labels = {
+        "precision": "hits made that were played",
+        "recall": "played hits that were made",
+        "onset_ms": "onset error, ms",
+        "onset_baseline_ms": "  quantised: on the step",
+        "velocity": "velocity error, of 127",
+        "velocity_baseline": "  quantised: all at the mean",
+    }
+    return [(label, [column[name] for column in columns]) for name, label in labels.items()]
+
+
+def _prior_rows(prior: "Figures") -> list[_Row]:
+    columns = [prior["samples"], prior["corpus"]]
+    labels = {
+        "pieces": "pieces",
+        "notes_per_bar": "notes per bar",
+        "empty_bars": "share of empty bars",
+        "copies_of_training_windows": "share of copies of training",
+    }
+    rows: list[_Row] = [("", ["prior samples", "corpus"])]
+    rows += [(label, [column[name] for column in columns]) for name, label in labels.items()]
+    return [*rows, ("pitch histogram overlap", [prior["histogram_overlap"]])]
+
+
+def _line(label: str, cells: Sequence[Any], wide: int) -> str:
+    return f"  {label:{wide}}" + "".join(f"{_shown(cell):>16}" for cell in cells)
+
+
+def _shown(value: Any) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "-"
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+def _without_nan(value: Any) -> Any:
+    """The same figures with None for what is not a number, which JSON does not know."""
+    if isinstance(value, dict):
+        return {name: _without_nan(part) for name, part in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+if __name__ == "__main__":
+    console_entry_point()

@@ -1,0 +1,336 @@
+"""What a trained model is worth on music it has not seen: the figures of `music_vae_evaluate`.
+
+The reconstruction of a window is measured as in Roberts et al. 2018 (section 5): z is drawn from
+its posterior and decoded, once told the steps before (teacher-forced), once on the decoder's own
+samples at temperature 1. The same with the z of another window must be far worse, or the decoder
+does not listen to z. Samples from the prior are then set beside the windows themselves.
+
+Figures are nested dictionaries of numbers; what was left out is None.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from music_vae import cli, measures
+from music_vae.configs import Config
+from music_vae.constants import DEFAULT_QPM
+from music_vae.converters.base import Converter, Example
+from music_vae.converters.groove import GrooveConverter
+from music_vae.converters.performance import MultiInstrumentPerformanceConverter
+from music_vae.converters.trio import PARTS, TrioConverter
+from music_vae.errors import UserError
+
+if TYPE_CHECKING:
+    from note_seq.protobuf.music_pb2 import NoteSequence
+
+    from music_vae.teacher_forcing import TeacherForcedDecoder
+    from music_vae.trained_model import TrainedModel
+
+Figures = dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Window:
+    """A window of a corpus.
+
+    Attributes:
+      example: Its compact arrays, at most `max_seq_len` steps of them.
+      step_s: Length of a step in seconds, by the tempo of its piece.
+    """
+
+    example: Example
+    step_s: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluator:
+    """A trained model, and how to question it.
+
+    Attributes:
+      config: The model's config.
+      model: What encodes and samples.
+      forced: The same model's decoder with teacher forcing.
+      batch_size: How many windows are computed at once.
+      seed: Of all that is drawn.
+    """
+
+    config: Config
+    model: "TrainedModel"
+    forced: "TeacherForcedDecoder"
+    batch_size: int = 64
+    seed: int = 0
+
+    @property
+    def converter(self) -> Converter:
+        """The config's representation of music."""
+        return self.config.data_converter
+
+    # -- Reconstruction -----------------------------------------------------------------------
+
+    def reconstruction(self, windows: Sequence[Window]) -> Figures:
+        """Accuracies, losses and KL of the windows, and the accuracies with shuffled z."""
+        z, kl_bits = self._encode(windows)
+        truth = [self._truth(window) for window in windows]
+        expected, loss_nats = self._expect(z, windows, "teacher forcing")
+        sampled = self._sample(z, windows, "sampling")
+        steps = sum(int(valid.sum()) for _, valid in truth)
+        figures: Figures = {
+            "accuracy_teacher_forced": self._accuracy(truth, expected),
+            "accuracy_sampled": self._accuracy(truth, sampled),
+        }
+        if isinstance(self.converter, TrioConverter):
+            for number, part in enumerate(PARTS):
+                figures[f"accuracy_teacher_forced_{part}"] = self._accuracy(truth, expected, number)
+                figures[f"accuracy_sampled_{part}"] = self._accuracy(truth, sampled, number)
+        figures |= {
+            "kl_bits": float(kl_bits.mean()),
+            "loss_nats_per_step": float(loss_nats.sum()) / steps,
+            "shuffled_z": None,
+            "groove": None,
+        }
+        if len(windows) > 1:
+            other = z[measures.partners(len(windows), np.random.default_rng([self.seed, 1]))]
+            figures["shuffled_z"] = {
+                "accuracy_teacher_forced": self._accuracy(
+                    truth, self._expect(other, windows, "teacher forcing, shuffled z")[0]
+                ),
+                "accuracy_sampled": self._accuracy(
+                    truth, self._sample(other, windows, "sampling, shuffled z")
+                ),
+            }
+        if has_plain_grooves(self.converter):
+            figures["groove"] = {
+                "teacher_forced": self._groove_errors(windows, expected),
+                "sampled": self._groove_errors(windows, sampled),
+            }
+        return figures
+
+    def _encode(self, windows: Sequence[Window]) -> tuple[np.ndarray, np.ndarray]:
+        """z drawn from the posteriors `[N, Z]`, and their KL in bits `[N]`."""
+        parts = []
+        for chunk, start in self._chunks(windows, "encoding"):
+            examples = [window.example for window in chunk]
+            parts.append(
+                self.model.encode_tensors(
+                    [self.converter.dense_inputs(e.inputs) for e in examples],
+                    [e.length for e in examples],
+                    self._controls(chunk),
+                    seed=self.seed + start,
+                )
+            )
+        z, mu, sigma = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        return z, measures.kl_bits(mu, sigma)
+
+    def _expect(
+        self, z: np.ndarray, windows: Sequence[Window], what: str
+    ) -> tuple[list[np.ndarray], np.ndarray]:
+        outputs, losses = [], []
+        for chunk, start in self._chunks(windows, what):
+            examples = [window.example for window in chunk]
+            expectation = self.forced.expect(z[start : start + len(chunk)], examples)
+            outputs += expectation.outputs
+            losses.append(expectation.loss_nats)
+        return outputs, np.concatenate(losses)
+
+    def _sample(self, z: np.ndarray, windows: Sequence[Window], what: str) -> list[np.ndarray]:
+        outputs: list[np.ndarray] = []
+        for chunk, start in self._chunks(windows, what):
+            controls = self._controls(chunk)
+            outputs += self._decode(z[start : start + len(chunk)], controls, 1.0, start)
+        return outputs
+
+    def _decode(
+        self,
+        z: np.ndarray,
+        controls: Sequence[np.ndarray] | None,
+        temperature: float,
+        start: int,
+    ) -> list[np.ndarray]:
+        """Samples of z `[B, Z]`; with controls one by one, as each has its own."""
+        seed = self.seed + start
+        if controls is None:
+            return self.model.decode_to_tensors(z, None, temperature, seed=seed)
+        samples = []
+        for number, (vector, control) in enumerate(zip(z, controls, strict=True)):
+            padded = np.zeros((self.config.hparams.max_seq_len, control.shape[1]), np.float32)
+            padded[: len(control)] = control
+            samples += self.model.decode_to_tensors(
+                vector[None], None, temperature, padded, seed=seed + number
+            )
+        return samples
+
+    def _controls(self, windows: Sequence[Window]) -> list[np.ndarray] | None:
+        if not self.converter.control_depth:
+            return None
+        converter: Any = self.converter
+        return [converter.dense_controls(window.example.controls) for window in windows]
+
+    def _truth(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
+        """The symbols of a window, and which of its steps are valid."""
+        outputs, length = window.example.outputs, window.example.length
+        symbols = measures.symbols(self.converter, self.converter.dense_outputs(outputs))
+        return symbols, measures.valid_steps(len(outputs), length)
+
+    def _accuracy(
+        self,
+        truth: Sequence[tuple[np.ndarray, np.ndarray]],
+        outputs: Sequence[np.ndarray],
+        part: int | None = None,
+    ) -> float:
+        """Share of the steps that are right; of a trio's parts all, or the one."""
+        right = [
+            measures.right_steps(symbols, measures.symbols(self.converter, made), valid)
+            for (symbols, valid), made in zip(truth, outputs, strict=True)
+        ]
+        steps = np.concatenate(right)
+        return float(np.mean(steps if part is None else steps[:, part]))
+
+    def _groove_errors(self, windows: Sequence[Window], outputs: Sequence[np.ndarray]) -> Figures:
+        truth = [
+            measures.Groove.of(self.converter.dense_outputs(window.example.outputs))
+            for window in windows
+        ]
+        made = [measures.Groove.of(array) for array in outputs]
+        step_ms = [1000 * window.step_s for window in windows]
+        return measures.groove_errors(truth, made, step_ms)._asdict()
+
+    def _chunks(
+        self, windows: Sequence[Window], what: str
+    ) -> Iterator[tuple[Sequence[Window], int]]:
+        """Batches of windows with the number of their first, and a progress bar."""
+        from tqdm import tqdm
+
+        starts = range(0, len(windows), self.batch_size)
+        for start in tqdm(starts, desc=what, unit="batch", disable=not cli.show_progress()):
+            yield windows[start : start + self.batch_size], start
+
+    # -- Samples ------------------------------------------------------------------------------
+
+    def samples(
+        self,
+        windows: Sequence[Window],
+        number: int,
+        *,
+        temperature: float = 1.0,
+        train_keys: set[bytes] | None = None,
+    ) -> Figures:
+        """Statistics of samples from the prior beside those of the windows.
+
+        Args:
+          windows: The corpus; where the config has controls, the samples take theirs in turn.
+          number: How many samples.
+          temperature: Of the samples.
+          train_keys: `window_keys` of the training windows; None: copies are not looked for.
+        """
+        rng = np.random.default_rng([self.seed, 2])
+        shape = number, self.config.hparams.latent_size
+        z = rng.standard_normal(shape, np.float32)
+        told = [windows[n % len(windows)] for n in range(number)]
+        outputs: list[np.ndarray] = []
+        for chunk, start in self._chunks(told, "samples from the prior"):
+            controls = self._controls(chunk)
+            outputs += self._decode(z[start : start + len(chunk)], controls, temperature, start)
+        dense = [self.converter.dense_outputs(window.example.outputs) for window in windows]
+        made, corpus = self._statistics(outputs), self._statistics(dense)
+        figures: Figures = {
+            "temperature": temperature,
+            "histogram_overlap": measures.histogram_overlap(made.histogram, corpus.histogram),
+        }
+        for name, found, arrays in (("samples", made, outputs), ("corpus", corpus, dense)):
+            copies = None
+            if train_keys is not None:
+                keys = (
+                    measures.window_key(self.converter, measures.symbols(self.converter, array))
+                    for array in arrays
+                )
+                copies = float(np.mean([key in train_keys for key in keys]))
+            figures[name] = {
+                "pieces": found.pieces,
+                "notes_per_bar": found.notes_per_bar,
+                "empty_bars": found.empty_bars,
+                "copies_of_training_windows": copies,
+            }
+        return figures
+
+    def _statistics(self, outputs: Sequence[np.ndarray]) -> measures.MusicStatistics:
+        converter: Any = self.converter
+        steps_per_bar = converter.steps_per_quarter * converter.quarters_per_bar
+        return measures.music_statistics(
+            converter.from_tensors(outputs),
+            num_bars=bars_of_window(self.config),
+            bar_s=converter.quarters_per_bar * 60 / DEFAULT_QPM,
+            steps_per_bar=steps_per_bar,
+        )
+
+
+def has_plain_grooves(converter: Converter) -> bool:
+    """Whether outputs are hits, velocities and offsets as numbers."""
+    return isinstance(converter, GrooveConverter) and (
+        converter.num_velocity_bins is None or converter.num_offset_bins is None
+    )
+
+
+def bars_of_window(config: Config) -> int:
+    """How many bars the model makes."""
+    converter: Any = config.data_converter
+    if isinstance(converter, MultiInstrumentPerformanceConverter):
+        return converter.hop_size_bars
+    steps = config.hparams.max_seq_len - bool(converter.end_token is not None)
+    if isinstance(converter, GrooveConverter) and converter.split_instruments:
+        steps //= converter.num_drums
+    return math.ceil(steps / (converter.steps_per_quarter * converter.quarters_per_bar))
+
+
+def read_windows(
+    sequences: "Iterable[NoteSequence]",
+    config: Config,
+    count_skipped: Callable[[Any], None] = lambda _: None,
+) -> list[Window]:
+    """All windows of the sequences; `count_skipped` is told why the rest gave none."""
+    converter: Any = config.data_converter
+    most = config.hparams.max_seq_len
+    windows = []
+    for sequence in sequences:
+        extraction = converter.extract(sequence)
+        count_skipped(extraction.skipped)
+        qpm = sequence.tempos[0].qpm if sequence.tempos else DEFAULT_QPM
+        step_s = 60 / qpm / converter.steps_per_quarter
+        windows += [Window(_cut(example, most), step_s) for example in extraction.examples]
+    return windows
+
+
+def _cut(example: Example, most: int) -> Example:
+    """The first `most` steps of an example."""
+    if len(example.outputs) <= most:
+        return example
+    controls = None if example.controls is None else example.controls[:most]
+    length = np.minimum(example.length, most)
+    return Example(example.inputs[:most], example.outputs[:most], controls, length)
+
+
+def subset(windows: Sequence[Window], most: int | None, seed: int) -> Sequence[Window]:
+    """At most `most` windows, drawn by `seed`, in their order; None: all."""
+    if most is None or len(windows) <= most:
+        return windows
+    chosen = np.random.default_rng([seed, 0]).choice(len(windows), most, replace=False)
+    return [windows[index] for index in sorted(chosen)]
+
+
+def window_keys(windows: Iterable[Window], converter: Converter) -> set[bytes]:
+    """What makes each window known again, in any key; see `measures.window_key`."""
+    return {
+        measures.window_key(
+            converter, measures.symbols(converter, converter.dense_outputs(w.example.outputs))
+        )
+        for w in windows
+    }
+
+
+def check_latent(config: Config) -> None:
+    """Raises `UserError` for a config without a latent space."""
+    if not config.hparams.latent_size:
+        raise UserError(f"{config.name} has no latent space; there is nothing to reconstruct from")
