@@ -1,6 +1,7 @@
 """`TrainedModel`: sample, encode, decode and interpolate music with trained weights."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -232,8 +233,8 @@ class TrainedModel:
             )
         control = self._control(c_input, steps)
         root = int(_generator(seed).integers(_MAX_SEED)) if seed is None else seed
-        samples: list[np.ndarray] = []
-        for start in range(0, len(z), self._batch_size):
+
+        def decode_batch(start: int) -> list[np.ndarray]:
             chunk = z[start : start + self._batch_size]
             controls = np.broadcast_to(control, (len(chunk), *control.shape))
             noise = self._noise(root, range(start, start + len(chunk)), steps)
@@ -245,10 +246,12 @@ class TrainedModel:
                 end_token=self._converter.end_token,
             )
             if self._fixed_length:
-                samples += list(made)
-            else:
-                samples += [array[:n] for array, n in zip(made, lengths, strict=True)]
-        return samples
+                return list(made)
+            return [array[:n] for array, n in zip(made, lengths, strict=True)]
+
+        with ThreadPoolExecutor(self._engine.workers) as pool:
+            batches = pool.map(decode_batch, range(0, len(z), self._batch_size))
+            return [array for batch in batches for array in batch]
 
     def _check_inputs(self, inputs: Sequence[np.ndarray], lengths: Sequence[Any]) -> None:
         """Raises `UserError` for inputs of the wrong width and lengths that do not fit them."""

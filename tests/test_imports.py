@@ -55,7 +55,8 @@ def test_note_seqs_notebook_functions_still_reach_the_real_ones():
 
 def test_note_seq_keeps_pretty_midis_own_limit_on_ticks():
     output, _ = run(
-        "from music_vae.imports import import_note_seq; import_note_seq().infer_melody_for_sequence\n"
+        "from music_vae.imports import import_note_seq\n"
+        "import_note_seq().infer_melody_for_sequence\n"
         "import pretty_midi; print(pretty_midi.pretty_midi.MAX_TICK)"
     )
     assert output == "10000000"

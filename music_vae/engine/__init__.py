@@ -17,9 +17,11 @@ class Engine(Protocol):
 
     Attributes:
       noise_size: How many uniform numbers a step of a sample takes, K.
+      workers: How many batches it is best given at a time, from as many threads.
     """
 
     noise_size: int
+    workers: int
 
     def encode(
         self, inputs: np.ndarray, lengths: np.ndarray, controls: np.ndarray

@@ -8,6 +8,7 @@
 
 import functools
 import math
+import os
 from collections.abc import Mapping
 
 import numpy as np
@@ -33,7 +34,7 @@ class NumpyEngine:
     """A model's forward pass; see `engine.Engine`.
 
     Weights are looked at when they are first used: a model that only decodes never reads those of
-    its encoder.
+    its encoder. A batch is computed in one thread; several threads can use an engine at once.
     """
 
     def __init__(
@@ -53,14 +54,12 @@ class NumpyEngine:
         Raises:
           UserError: If weights are missing or have other shapes, or the config's parts do not fit.
         """
-        _check_parts(config)
+        self.workers = os.cpu_count() or 1
         self._config = config
         self._weights = Weights(arrays, source)
         self._has_encoder = with_encoder and config.hparams.latent_size > 0
         survey = Weights(arrays, source, survey=True)
-        self.noise_size = _build_decoder(config, survey).noise_size
-        if self._has_encoder:
-            _Posterior(config, survey)
+        self.noise_size = _survey(config, survey, with_encoder=self._has_encoder)
         survey.check()
 
     def encode(
@@ -99,6 +98,21 @@ class NumpyEngine:
     @functools.cached_property
     def _decoder(self) -> "FlatDecoder | HierarchicalDecoder":
         return _build_decoder(self._config, self._weights)
+
+
+def weight_shapes(config: Config) -> dict[str, tuple[int, ...]]:
+    """The shapes of all weights of the model that `config` describes, by published name."""
+    survey = Weights({}, config.name, survey=True)
+    _survey(config, survey, with_encoder=config.hparams.latent_size > 0)
+    return survey.wanted
+
+
+def _survey(config: Config, survey: Weights, *, with_encoder: bool) -> int:
+    """Takes every weight that the model needs; returns its `noise_size`."""
+    _check_parts(config)
+    if with_encoder:
+        _Posterior(config, survey)
+    return _build_decoder(config, survey).noise_size
 
 
 class _Posterior:

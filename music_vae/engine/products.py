@@ -33,15 +33,16 @@ class Matrices:
             for inputs, weights, outputs in zip(x, self._arrays, out, strict=True):
                 np.matmul(inputs, weights, out=outputs)
             return
-        if self._blocks is None or self._blocks.shape[3] > width:
-            self._blocks = _in_blocks(self._arrays, width)
-        width = self._blocks.shape[3]
+        blocks = self._blocks
+        if blocks is None or blocks.shape[3] > width:
+            self._blocks = blocks = _in_blocks(self._arrays, width)
+        width = blocks.shape[3]
         blocked = out.reshape(len(out), batch, -1, width).transpose(0, 2, 1, 3)
         parts = math.ceil(batch * depth * width / _SMALL_PRODUCT)
         rows = math.ceil(batch / parts)
         for start in range(0, batch, rows):
             now = slice(start, start + rows)
-            np.matmul(x[:, None, now], self._blocks, out=blocked[:, :, now])
+            np.matmul(x[:, None, now], blocks, out=blocked[:, :, now])
 
 
 def _block_width(batch: int, depth: int, columns: int) -> int | None:

@@ -13,7 +13,9 @@ from music_vae.lstm_models import build_model
 
 
 class TensorFlowEngine:
-    """A model's forward pass; see `engine.Engine`."""
+    """A model's forward pass; see `engine.Engine`. It uses all cores for one batch."""
+
+    workers = 1
 
     def __init__(self, config: Config, path: str | Path, *, with_encoder: bool = True) -> None:
         """Args:

@@ -12,6 +12,9 @@ class Weights:
     """Hands out float32 arrays by published name, or only notes which are wanted.
 
     float16 is widened when it is handed out; float32 is handed out as it is, read or not.
+
+    Attributes:
+      wanted: Shapes of the weights that were taken, by name.
     """
 
     def __init__(self, arrays: Mapping[str, np.ndarray], source: str, *, survey: bool = False):
@@ -23,11 +26,11 @@ class Weights:
         self._arrays = arrays
         self._source = source
         self._survey = survey
-        self._wanted: dict[str, tuple[int, ...]] = {}
+        self.wanted: dict[str, tuple[int, ...]] = {}
 
     def take(self, name: str, *shape: int) -> np.ndarray:
         """The weight `name` of this shape."""
-        self._wanted[name] = shape
+        self.wanted[name] = shape
         if self._survey:
             return np.broadcast_to(np.float32(0), shape)
         return np.asarray(self._arrays[name], np.float32)
@@ -39,13 +42,13 @@ class Weights:
 
     def check(self) -> None:
         """Raises `UserError` if a weight that was taken is missing or has another shape or type."""
-        missing = [name for name in self._wanted if name not in self._arrays]
+        missing = [name for name in self.wanted if name not in self._arrays]
         if missing:
             raise UserError(
-                f"{self._source} lacks {len(missing)} of {len(self._wanted)} weights of this "
+                f"{self._source} lacks {len(missing)} of {len(self.wanted)} weights of this "
                 f"config: {', '.join(missing)}; is it a checkpoint of another config?"
             )
-        for name, shape in self._wanted.items():
+        for name, shape in self.wanted.items():
             found = self._arrays[name]
             if found.shape != shape:
                 raise UserError(

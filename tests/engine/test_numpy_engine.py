@@ -12,7 +12,7 @@ from test_golden_models import CASES as GOLDEN_CASES
 from test_golden_models import TEACHER_FORCING, Golden, check_tie, report
 
 from music_vae.configs import get_config
-from music_vae.engine.numpy_engine import NumpyEngine
+from music_vae.engine.numpy_engine import NumpyEngine, weight_shapes
 from music_vae.errors import UserError
 from music_vae.legacy_weights import named_variables
 from music_vae.lstm_models import build_model
@@ -276,6 +276,11 @@ def test_samples_stop_when_all_examples_have_ended():
 
 
 # -- Weights ----------------------------------------------------------------------------------
+
+
+def test_both_engines_have_the_same_weights(pair):
+    shapes = {name: array.shape for name, array in pair.weights.items()}
+    assert weight_shapes(pair.config) == shapes
 
 
 def test_float16_weights_are_widened():
