@@ -25,6 +25,7 @@ setup(
         "numpy>=1.26",
         "pretty-midi>=0.2.10",
         "protobuf>=4.25",
+        "safetensors>=0.4",
         "tensorboard>=2.18",
         "tensorflow>=2.18",
         "tensorflow-probability>=0.25",

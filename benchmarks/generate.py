@@ -8,6 +8,7 @@ ratios, not the seconds. See README.md here for the original's environment.
 
 import argparse
 import json
+import os
 import statistics
 import sys
 import tempfile
@@ -21,13 +22,17 @@ NUM_OUTPUTS = 5
 
 # Names of what is measured.
 IMPORT, OURS, ORIGINAL = "import tensorflow", "music_vae_generate", "the original's"
+WITH_TENSORFLOW = "... --engine=tensorflow"
 HELP, WRONG_FLAG = "--help", "a wrong flag"
+MODES = ("sample", "interpolate")
 
 
-def generate_flags(config: str, checkpoint: Path, output_dir: Path) -> list[str]:
+def generate_flags(mode: str, config: str, checkpoint: Path, output_dir: Path) -> list[str]:
     """The flags that both commands are given."""
+    inputs = checkpoint.parent
     return [
-        "--mode=sample",
+        f"--mode={mode}",
+        *(f"--input_midi_{n}={inputs / f'{n}.mid'}" for n in (1, 2) if mode == "interpolate"),
         f"--num_outputs={NUM_OUTPUTS}",
         f"--config={config}",
         f"--checkpoint_file={checkpoint}",
@@ -36,18 +41,19 @@ def generate_flags(config: str, checkpoint: Path, output_dir: Path) -> list[str]
 
 
 def measure(
-    original_python: str, config: str, checkpoint: Path, work_dir: Path, repeats: int
+    original_python: str, mode: str, config: str, checkpoint: Path, work_dir: Path, repeats: int
 ) -> tuple[dict[str, list[Cost]], list[dict[str, float]]]:
     """Costs by name, `repeats` of each, and the stages of as many runs of ours.
 
     A round that is not counted comes first: it reads everything from disk.
     """
     ours = [processes.console_script("music_vae_generate")]
-    flags = generate_flags(config, checkpoint, work_dir / "music")
-    original_flags = generate_flags(config, checkpoint, work_dir / "music_original")
+    flags = generate_flags(mode, config, checkpoint, work_dir / "music")
+    original_flags = generate_flags(mode, config, checkpoint, work_dir / "music_original")
     commands = {
         IMPORT: [sys.executable, "-c", "import tensorflow"],
         OURS: ours + flags,
+        WITH_TENSORFLOW: [*ours, *flags, "--engine=tensorflow"],
         ORIGINAL: processes.original(original_python, "generate", *original_flags),
         HELP: [*ours, "--help"],
         WRONG_FLAG: [*ours, "--temprature=1"],
@@ -55,7 +61,7 @@ def measure(
     costs: dict[str, list[Cost]] = {name: [] for name in commands}
     stages = []
     for number in range(repeats + 1):
-        processes.show_progress(f"round {number} of {repeats}")
+        processes.show_progress(f"{mode}, round {number} of {repeats}")
         for name, command in commands.items():
             code = 2 * (name == WRONG_FLAG)
             costs[name].append(processes.run(command, expected_code=code).cost)
@@ -72,24 +78,19 @@ def medians(costs: Iterable[Cost]) -> Cost:
 def cost_table(costs: Mapping[str, Sequence[Cost]]) -> str:
     """Medians of every command, then ours against the original's."""
     middle = {name: medians(values) for name, values in costs.items()}
-    lines = [f"{'median of ' + str(len(costs[OURS])):<28}{'wall s':>9}{'CPU s':>9}{'peak MB':>9}"]
+    lines = [f"{'median of ' + str(len(costs[OURS])):<32}{'wall s':>9}{'CPU s':>9}{'peak MB':>9}"]
     lines += [
-        f"{name:<28}{cost.wall_s:>9.2f}{cost.cpu_s:>9.2f}{cost.peak_mb:>9.0f}"
+        f"{name:<32}{cost.wall_s:>9.2f}{cost.cpu_s:>9.2f}{cost.peak_mb:>9.0f}"
         for name, cost in middle.items()
     ]
     # Ratios are taken round by round: within one the machine is about equally busy.
-    rounds = list(zip(costs[IMPORT], costs[OURS], costs[ORIGINAL], strict=True))
-    whole = [_ratio(ours, original) for _, ours, original in rounds]
-    on_top = [
-        _ratio(Cost(*(b - a for a, b in zip(base, ours, strict=True))), original)
-        for base, ours, original in rounds
-    ]
-    for name, ratios in (
-        ("ours / original", whole),
-        ("(ours - import) / original", on_top),
+    for name, ours, other in (
+        ("ours / original", OURS, ORIGINAL),
+        ("ours / import tensorflow", OURS, IMPORT),
+        ("--engine=tensorflow / original", WITH_TENSORFLOW, ORIGINAL),
     ):
-        ratio = medians(ratios)
-        lines.append(f"{name:<28}{ratio.wall_s:>9.2f}{ratio.cpu_s:>9.2f}{ratio.peak_mb:>9.2f}")
+        ratio = medians(map(_ratio, costs[ours], costs[other]))
+        lines.append(f"{name:<32}{ratio.wall_s:>9.3f}{ratio.cpu_s:>9.3f}{ratio.peak_mb:>9.3f}")
     return "\n".join(lines)
 
 
@@ -99,9 +100,9 @@ def _ratio(cost: Cost, other: Cost) -> Cost:
 
 def stage_table(stages: Sequence[Mapping[str, float]]) -> str:
     """Median seconds of every stage of our command."""
-    lines = [f"{'where ours takes its time':<28}{'wall s':>9}"]
+    lines = [f"{'where ours takes its time':<32}{'wall s':>9}"]
     for name in stages[0]:
-        lines.append(f"{name:<28}{statistics.median(stage[name] for stage in stages):>9.3f}")
+        lines.append(f"{name:<32}{statistics.median(stage[name] for stage in stages):>9.3f}")
     return "\n".join(lines)
 
 
@@ -122,15 +123,20 @@ def main() -> None:
         checkpoint = work_dir / "checkpoint" / options.config
         make = ("make_checkpoint", options.config, str(checkpoint))
         processes.run(processes.original(options.original_python, *make))
-        costs, stages = measure(
-            options.original_python, options.config, checkpoint, work_dir, options.repeats
-        )
-        rate = processes.matrix_product_rate()
-    print(f"{options.config}, {NUM_OUTPUTS} outputs")
-    print(f"{processes.machine([rate])}\n")
-    print(cost_table(costs))
-    print()
-    print(stage_table(stages))
+        processes.run(processes.ours("write_inputs", options.config, str(checkpoint.parent)))
+        os.environ["MUSIC_VAE_CACHE"] = str(work_dir / "cache")
+        print(f"{options.config}, {NUM_OUTPUTS} outputs")
+        print(processes.machine([processes.matrix_product_rate()]))
+        for mode in MODES:
+            costs, stages = measure(
+                options.original_python,
+                mode,
+                options.config,
+                checkpoint,
+                work_dir,
+                options.repeats,
+            )
+            print(f"\n--mode={mode}\n{cost_table(costs)}\n\n{stage_table(stages)}")
 
 
 if __name__ == "__main__":

@@ -1,20 +1,32 @@
 """Runs this package as `original.py` runs the original.
 
 python ours.py train_steps CONFIG HPARAMS STEPS   # times building and training steps
+python ours.py write_inputs CONFIG DIR            # two pieces for an interpolation, 1.mid and 2.mid
+python ours.py decode_random CONFIG BATCH REPEATS   # times the NumPy engine on random weights
+python ours.py decode CONFIG CHECKPOINT ENGINE COUNT BATCH   # times decoding random points
+python ours.py golden ENGINE                      # differences from the original, by model
 """
 
+import json
 import sys
+import time
 from collections.abc import Callable, Sequence
-
-import example_batch
-import train_report
+from pathlib import Path
+from typing import Any
 
 SEED = 0
+TEMPERATURE = 0.5
+ROOT = Path(__file__).parent.parent
+TUNE = ROOT / "examples" / "tunes" / "soldiers_joy.mid"
+GOLDEN = ROOT / "tests" / "golden" / "models"
 
 
 def train_steps(arguments: Sequence[str]) -> None:
     """Times building a model, its first training step, and STEPS more on the same batch."""
     config_name, hparams, steps = arguments
+    import example_batch
+    import train_report
+
     from music_vae import imports
 
     imports.import_tensorflow()
@@ -44,7 +56,142 @@ def train_steps(arguments: Sequence[str]) -> None:
     train_report.measure(build, int(steps))
 
 
-COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {"train_steps": train_steps}
+def write_inputs(arguments: Sequence[str]) -> None:
+    """Writes two pieces of a tune that each fit the config."""
+    config_name, directory = arguments
+    from music_vae import notes_io
+    from music_vae.configs import get_config
+
+    converter = get_config(config_name).data_converter.for_inference()
+    (tune,) = notes_io.read_music_file(TUNE)
+    pieces = converter.from_tensors(converter.to_tensors(tune).outputs[:2])
+    for number, piece in enumerate(pieces, start=1):
+        notes_io.write_midi(piece, Path(directory) / f"{number}.mid")
+
+
+def decode_random(arguments: Sequence[str]) -> None:
+    """Times sampling a batch with the NumPy engine, and copying memory, in turn.
+
+    Prints seconds of each, the bytes of weights that a step reads, its multiplications and
+    additions for one example, and the steps.
+    """
+    config_name, batch, repeats = arguments
+    import numpy as np
+
+    from music_vae.configs import get_config
+    from music_vae.engine.numpy_engine import NumpyEngine, weight_shapes
+
+    config, rng = get_config(config_name), np.random.default_rng(SEED)
+    shapes = {n: s for n, s in weight_shapes(config).items() if not n.startswith("encoder")}
+    weights = {
+        name: (rng.random(shape, np.float32) - np.float32(0.5)) / 10
+        for name, shape in shapes.items()
+    }
+    engine = NumpyEngine(config, weights, with_encoder=False)
+    steps, size = config.hparams.max_seq_len, int(batch)
+    z = rng.standard_normal((size, config.hparams.latent_size), np.float32)
+    noise = rng.random((size, steps, engine.noise_size), np.float32)
+    controls = np.zeros((size, steps, config.data_converter.control_depth), np.float32)
+    source = np.ones(2**26, np.float32)
+    target, decoding, copying = np.empty_like(source), [], []
+    for _ in range(int(repeats) + 1):  # the first is not counted: it takes new memory
+        copying.append(_seconds(lambda: np.copyto(target, source)))
+        decoding.append(
+            _seconds(lambda: engine.sample(z, controls, noise, temperature=TEMPERATURE))
+        )
+    numbers = _numbers_per_step(shapes)
+    report = {
+        "decode_s": decoding[1:],
+        "copy_s": copying[1:],
+        "copied_bytes": source.nbytes,
+        "bytes_per_step": 4 * numbers,
+        "operations_per_step": 2 * numbers,
+        "steps": steps,
+    }
+    print(json.dumps(report))
+
+
+def _numbers_per_step(shapes: dict[str, tuple[int, ...]]) -> int:
+    """How many weights a step of the decoders reads: what z meets is read once a sequence."""
+    conductors = any("core_decoder" in name for name in shapes)
+    numbers = 0
+    for name, shape in shapes.items():
+        if not name.endswith("/kernel") or "initial_state" in name:
+            continue
+        if conductors and "core_decoder" not in name:
+            continue
+        bottom = name.endswith("cell_0/lstm_cell/kernel")
+        numbers += shape[1] * (shape[1] // 4 if bottom else shape[0])
+    return numbers
+
+
+def decode(arguments: Sequence[str]) -> None:
+    """Times `TrainedModel.decode_to_tensors`, after one batch that is not counted."""
+    config_name, checkpoint, engine, count, batch = arguments
+    import numpy as np
+
+    from music_vae import TrainedModel, configs
+
+    config = configs.get_config(config_name)
+    model = TrainedModel(config, int(batch), checkpoint, with_encoder=False, engine=engine)
+    z = np.random.default_rng(SEED).standard_normal((int(count), config.hparams.latent_size))
+    model.decode_to_tensors(z[: int(batch)], temperature=TEMPERATURE, seed=SEED)
+    print(_seconds(lambda: model.decode_to_tensors(z, temperature=TEMPERATURE, seed=SEED)))
+
+
+def golden(arguments: Sequence[str]) -> None:
+    """Prints, for every golden model, the largest differences relative to the largest value.
+
+    Of the likeliest samples it says in how many steps they differ.
+    """
+    (engine,) = arguments
+    import numpy as np
+
+    from music_vae import TrainedModel
+    from music_vae.configs import CONFIG_MAP
+    from music_vae.specs import HParams
+
+    for folder in sorted(GOLDEN.iterdir()):
+        facts = json.loads((folder / "golden.json").read_text())
+        values = np.load(folder / "golden.npz")
+        config = CONFIG_MAP[folder.name].replace(hparams=HParams(**facts["hparams"]))
+        model = TrainedModel(config, 8, folder, engine=engine)
+        controls = values.get("control_sequence")
+        inputs, lengths = values["input_sequence"], values["sequence_length"]
+        _, mu, sigma = model.encode_tensors(list(inputs), list(lengths), controls)
+        expected = values["samples"]
+        told = None if controls is None else controls[0]
+        samples = model.decode_to_tensors(
+            values["z"],
+            expected.shape[1],
+            facts["sample_temperature"],
+            c_input=told,
+            seed=SEED,
+        )
+        report: dict[str, Any] = {"model": folder.name}
+        for name, actual in (("mu", mu), ("sigma", sigma)):
+            report[name] = float(np.abs(actual - values[name]).max() / np.abs(values[name]).max())
+        report["steps"] = int(np.prod(expected.shape[:2]))
+        report["different_steps"] = sum(
+            int((np.abs(array - row[: len(array)]).max(axis=-1) > 1e-4).sum())
+            for array, row in zip(samples, expected, strict=True)
+        )
+        print(json.dumps(report))
+
+
+def _seconds(function: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
+    "train_steps": train_steps,
+    "write_inputs": write_inputs,
+    "decode_random": decode_random,
+    "decode": decode,
+    "golden": golden,
+}
 
 if __name__ == "__main__":
     COMMANDS[sys.argv[1]](sys.argv[2:])

@@ -85,6 +85,11 @@ def original(python: str, *arguments: str) -> list[str]:
     return [python, str(HERE / "original.py"), *arguments]
 
 
+def ours(*arguments: str) -> list[str]:
+    """A command of `ours.py` under this Python."""
+    return [sys.executable, str(HERE / "ours.py"), *arguments]
+
+
 def show_progress(*words: object) -> None:
     """Says on stderr what is running now."""
     print(*words, file=sys.stderr, flush=True)

@@ -63,12 +63,10 @@ def run(argv: Sequence[str]) -> dict[str, float]:
 
             with watch.stage("import note_seq"):
                 imports.import_note_seq()
-            with watch.stage("import tensorflow"):
-                imports.import_tensorflow()
-            from music_vae import checkpoints, notes_io, trained_model
-        watch.wrap(trained_model, "build_model", "build the model")
-        watch.wrap(checkpoints, "load_weights", "load the weights")
-        watch.wrap(trained_model.TrainedModel, "decode_to_tensors", "trace and decode")
+            from music_vae import notes_io, trained_model, weights_source
+        watch.wrap(weights_source, "open_weights", "find the weights")
+        watch.wrap(trained_model, "NumpyEngine", "check the weights")
+        watch.wrap(trained_model.TrainedModel, "decode_to_tensors", "decode")
         watch.wrap(trained_model.TrainedModel, "decode", "make NoteSequences")
         watch.wrap(notes_io, "write_midi", "write MIDI files")
         code = generate.main(argv)

@@ -8,7 +8,7 @@ __all__ = ["TrainedModel", "__version__"]
 
 
 def __getattr__(name: str) -> Any:
-    """Imports `TrainedModel` when it is first asked for: it needs TensorFlow, configs do not."""
+    """Imports `TrainedModel` when it is first asked for: configs are needed without it."""
     if name == "TrainedModel":
         from music_vae.trained_model import TrainedModel
 

@@ -1,18 +1,18 @@
 """Heavy packages, imported without what this one never uses and without their chatter.
 
-note_seq brings plotting for notebooks (bokeh, IPython), and TensorFlow's Keras looks for
-scikit-learn and pandas, for wrappers: seconds that a command would spend for nothing. What is left
-out here can still be imported afterwards.
+Importing note_seq brings synthesis, audio files and plotting (scipy, librosa, bokeh, IPython), and
+TensorFlow's Keras looks for scikit-learn and pandas, for wrappers: seconds that a command would
+spend for nothing. What is left out here can still be imported afterwards.
 """
 
 import contextlib
 import importlib
+import importlib.util
 import os
 import sys
 import tempfile
-import types
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
@@ -20,22 +20,38 @@ MAX_TICKS = 10_000_000
 """pretty_midi's own limit on a MIDI file's length, which note_seq lifts a thousandfold: at that
 length, a file of 37 bytes takes gigabytes."""
 
-_NOTEBOOK_MODULE = "note_seq.notebook_utils"
-_NOTEBOOK_FUNCTIONS = ("play_sequence", "plot_sequence")
+_NOTE_SEQ = "note_seq"
+_HOMES = {
+    "DEFAULT_QUARTERS_PER_MINUTE": "constants",
+    "DrumTrack": "drums_lib",
+    "Melody": "melodies_lib",
+    "MetricPerformance": "performance_lib",
+    "NoteSequence": "protobuf.music_pb2",
+    "STANDARD_PPQ": "constants",
+    "TriadChordOneHotEncoding": "chords_encoder_decoder",
+    "midi_to_note_sequence": "midi_io",
+    "musicxml_file_to_sequence_proto": "musicxml_reader",
+    "note_sequence_to_pretty_midi": "midi_io",
+    "parse_abc_tunebook": "abc_parser",
+}
+"""The modules of note_seq that have what this package takes from it."""
+
 _OPTIONAL_IN_KERAS = ("matplotlib", "pandas", "sklearn")
 
 
 def import_note_seq() -> ModuleType:
-    """note_seq without its plotting, its warning about ffmpeg, and its limit on ticks."""
-    if "note_seq" not in sys.modules:
-        with _notebook_functions_later(), warnings.catch_warnings():
-            # pydub looks for ffmpeg to decode audio files, which this package does not do.
-            warnings.filterwarnings("ignore", "Couldn't find ffmpeg", RuntimeWarning)
-            importlib.import_module("note_seq")
+    """note_seq, of which each module is imported when it is first asked for.
+
+    Its own list of imports runs when a name is asked for that this package does not use. Its
+    warning about ffmpeg and its limit on ticks are left out.
+    """
+    if _NOTE_SEQ not in sys.modules:
+        _set_up_note_seq()
+    importlib.import_module(f"{_NOTE_SEQ}.midi_io")  # which lifts the limit
     import pretty_midi
 
     pretty_midi.pretty_midi.MAX_TICK = MAX_TICKS
-    return sys.modules["note_seq"]
+    return sys.modules[_NOTE_SEQ]
 
 
 def import_tensorflow() -> None:
@@ -49,24 +65,31 @@ def import_tensorflow() -> None:
         importlib.import_module("tensorflow")
 
 
-@contextlib.contextmanager
-def _notebook_functions_later() -> Iterator[None]:
-    """Puts stand-ins for note_seq's notebook functions, which import the real ones when called."""
-    stand_in = types.ModuleType(_NOTEBOOK_MODULE)
-    for name in _NOTEBOOK_FUNCTIONS:
-        setattr(stand_in, name, _later(name))
-    sys.modules[_NOTEBOOK_MODULE] = stand_in
-    try:
-        yield
-    finally:
-        del sys.modules[_NOTEBOOK_MODULE]
+def _set_up_note_seq() -> None:
+    """Makes note_seq a package whose `__init__` has not run yet."""
+    spec = importlib.util.find_spec(_NOTE_SEQ)
+    if spec is None or spec.loader is None:
+        raise ModuleNotFoundError(f"No module named {_NOTE_SEQ!r}", name=_NOTE_SEQ)
+    loader, package = spec.loader, importlib.util.module_from_spec(spec)
 
+    def find(name: str) -> Any:
+        """`note_seq.NAME`, the first time."""
+        if name.startswith("__") and name != "__version__":
+            raise AttributeError(f"module {_NOTE_SEQ!r} has no attribute {name!r}")
+        if name in _HOMES:
+            module = importlib.import_module(f"{_NOTE_SEQ}.{_HOMES[name]}")
+            return getattr(module, name)
+        if importlib.util.find_spec(f"{_NOTE_SEQ}.{name}"):
+            return importlib.import_module(f"{_NOTE_SEQ}.{name}")
+        del package.__dict__["__getattr__"]
+        with warnings.catch_warnings():
+            # pydub looks for ffmpeg to decode audio files, which this package does not do.
+            warnings.filterwarnings("ignore", "Couldn't find ffmpeg", RuntimeWarning)
+            loader.exec_module(package)
+        return getattr(package, name)
 
-def _later(name: str) -> Callable[..., Any]:
-    def call(*args: Any, **kwargs: Any) -> Any:
-        return getattr(importlib.import_module(_NOTEBOOK_MODULE), name)(*args, **kwargs)
-
-    return call
+    package.__dict__["__getattr__"] = find
+    sys.modules[_NOTE_SEQ] = package
 
 
 @contextlib.contextmanager

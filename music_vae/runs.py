@@ -1,6 +1,7 @@
 """A run on disk: train, save, go on after an interruption, and evaluate what was saved.
 
-RUN_DIR/train/   model.ckpt-STEP.*, config.json, progress.json, TensorBoard events
+RUN_DIR/train/   model.ckpt-STEP.*, weights.safetensors (the newest), config.json, progress.json,
+                 TensorBoard events
 RUN_DIR/eval/    TensorBoard events
 """
 
@@ -17,7 +18,7 @@ import keras
 import tensorflow as tf
 from tqdm import tqdm
 
-from music_vae import checkpoints, cli, files, run_config
+from music_vae import checkpoints, cli, files, legacy_weights, run_config, weights_source
 from music_vae.configs import Config
 from music_vae.data import Music, Position, TrainingBatches, evaluation_batches
 from music_vae.errors import UserError
@@ -119,7 +120,7 @@ class Run:
         self._offset.assign(position.offset)
 
     def save(self) -> Path:
-        """Writes a checkpoint, with the config beside it.
+        """Writes a checkpoint, with the config and the weights for playing beside it.
 
         Raises:
           UserError: If a weight is not finite; nothing is then written.
@@ -131,7 +132,11 @@ class Run:
                     "stops here and the checkpoints before it stay"
                 )
         run_config.write(self.config, self.directory)
-        return self._checkpoints.save()
+        prefix = self._checkpoints.save()
+        named = legacy_weights.named_variables(self.trainer.model)
+        weights = {name: variable.numpy() for name, variable in named.items()}
+        weights_source.write_beside(prefix, weights, self.step)
+        return prefix
 
     def write_progress(self, num_steps: int | None, *, finished: bool) -> None:
         """Notes for an evaluation that waits how far training is to go, and whether it is there."""

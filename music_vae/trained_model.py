@@ -1,21 +1,21 @@
 """`TrainedModel`: sample, encode, decode and interpolate music with trained weights."""
 
-import functools
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import tensorflow as tf
 
-from music_vae import checkpoints, latent_space
+from music_vae import latent_space, weights_source
 from music_vae.configs import Config
+from music_vae.engine import ENGINES, Engine
+from music_vae.engine.numpy_engine import NumpyEngine
 from music_vae.errors import (
     MultipleExtractedExamplesError,
     NoExtractedExamplesError,
     UserError,
 )
-from music_vae.lstm_models import build_model
 from music_vae.specs import HierarchicalDecoderSpec
 
 if TYPE_CHECKING:
@@ -38,17 +38,19 @@ class TrainedModel:
         checkpoint_dir_or_path: str | Path,
         *,
         with_encoder: bool = True,
+        engine: str = ENGINES[0],
     ) -> None:
-        """Builds the model of `config` and loads its weights.
+        """Finds the weights of the model of `config`.
 
         Args:
           config: What to build.
           batch_size: How many examples are computed at once.
-          checkpoint_dir_or_path: See `checkpoints.open_prefix`.
-          with_encoder: Whether the model can encode; without, it takes less time and memory.
+          checkpoint_dir_or_path: See `weights_source.open_weights`.
+          with_encoder: Whether the model can encode; without, it needs no weights for it.
+          engine: `numpy`, or `tensorflow`: what computes. Both make the same music.
 
         Raises:
-          UserError: If there is no such checkpoint, or it is one of another config.
+          UserError: If there are no such weights, or they are of another config.
         """
         if batch_size < 1:
             raise UserError(f"batch_size={batch_size} must be at least 1")
@@ -57,8 +59,7 @@ class TrainedModel:
         self._batch_size = batch_size
         # A hierarchy makes all its segments, each with padding after its end.
         self._fixed_length = isinstance(config.decoder, HierarchicalDecoderSpec)
-        self._model = build_model(config, with_encoder=with_encoder)
-        checkpoints.load_weights(self._model, checkpoint_dir_or_path)
+        self._engine = _engine(engine, config, checkpoint_dir_or_path, with_encoder=with_encoder)
 
     # -- Notes in, notes out ------------------------------------------------------------------
 
@@ -196,7 +197,7 @@ class TrainedModel:
             if control_tensors is not None and depth:
                 controls = _padded(control_tensors[chunk])
             sizes = np.asarray(lengths[chunk], np.int32)
-            results.append([part.numpy() for part in self._encode(inputs, sizes, controls)])
+            results.append(self._engine.encode(inputs, sizes, controls))
         mu, sigma = (np.concatenate(parts) for parts in zip(*results, strict=True))
         noise = _generator(seed).standard_normal(mu.shape, np.float32)
         return mu + sigma * noise, mu, sigma
@@ -232,17 +233,25 @@ class TrainedModel:
             )
         control = self._control(c_input, steps)
         root = int(_generator(seed).integers(_MAX_SEED)) if seed is None else seed
-        samples: list[np.ndarray] = []
-        for start in range(0, len(z), self._batch_size):
+
+        def decode_batch(start: int) -> list[np.ndarray]:
             chunk = z[start : start + self._batch_size]
             controls = np.broadcast_to(control, (len(chunk), *control.shape))
             noise = self._noise(root, range(start, start + len(chunk)), steps)
-            made, lengths = self._decode(chunk, controls, noise, temperature)
-            arrays = made.numpy()
-            if not self._fixed_length:
-                arrays = [a[:n] for a, n in zip(arrays, lengths.numpy(), strict=True)]
-            samples += list(arrays)
-        return samples
+            made, lengths = self._engine.sample(
+                chunk,
+                controls,
+                noise,
+                temperature=temperature,
+                end_token=self._converter.end_token,
+            )
+            if self._fixed_length:
+                return list(made)
+            return [array[:n] for array, n in zip(made, lengths, strict=True)]
+
+        with ThreadPoolExecutor(self._engine.workers) as pool:
+            batches = pool.map(decode_batch, range(0, len(z), self._batch_size))
+            return [array for batch in batches for array in batch]
 
     def _check_inputs(self, inputs: Sequence[np.ndarray], lengths: Sequence[Any]) -> None:
         """Raises `UserError` for inputs of the wrong width and lengths that do not fit them."""
@@ -275,42 +284,22 @@ class TrainedModel:
 
     def _noise(self, root: Any, indices: range, steps: int) -> np.ndarray:
         """Uniform numbers `[B, steps, K]`; those of an example depend on its index alone."""
-        size = (steps, self._model.decoder.noise_size)
+        size = (steps, self._engine.noise_size)
         return np.stack(
             [np.random.default_rng([root, index]).random(size, np.float32) for index in indices]
         )
 
-    # -- The compiled model -------------------------------------------------------------------
 
-    @functools.cached_property
-    def _encode(self) -> Any:
-        converter = self._converter
-        signature = [
-            tf.TensorSpec([None, None, converter.input_depth], tf.float32),
-            tf.TensorSpec([None, *converter.length_shape], tf.int32),
-            tf.TensorSpec([None, None, converter.control_depth], tf.float32),
-        ]
-        return tf.function(self._model.encode, input_signature=signature, autograph=False)
+def _engine(name: str, config: Config, path: str | Path, *, with_encoder: bool) -> Engine:
+    """The engine of that name with the weights at `path`."""
+    if name not in ENGINES:
+        raise UserError(f"unknown engine {name!r}; known are {', '.join(ENGINES)}")
+    if name == "tensorflow":
+        from music_vae.engine.tensorflow_engine import TensorFlowEngine
 
-    @functools.cached_property
-    def _decode(self) -> Any:
-        end_token = self._converter.end_token
-
-        def decode(
-            z: tf.Tensor, controls: tf.Tensor, noise: tf.Tensor, temperature: tf.Tensor
-        ) -> tuple[tf.Tensor, tf.Tensor]:
-            made = self._model.sample(
-                z, controls, noise, temperature=temperature, end_token=end_token
-            )
-            return made.samples, made.lengths
-
-        signature = [
-            tf.TensorSpec([None, self._config.hparams.latent_size], tf.float32),
-            tf.TensorSpec([None, None, self._converter.control_depth], tf.float32),
-            tf.TensorSpec([None, None, self._model.decoder.noise_size], tf.float32),
-            tf.TensorSpec([], tf.float32),
-        ]
-        return tf.function(decode, input_signature=signature, autograph=False)
+        return TensorFlowEngine(config, path, with_encoder=with_encoder)
+    weights = weights_source.open_weights(path)
+    return NumpyEngine(config, weights, source=str(path), with_encoder=with_encoder)
 
 
 def _generator(seed: int | None) -> np.random.Generator:

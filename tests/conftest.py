@@ -11,6 +11,15 @@ TUNES = Path(__file__).parent.parent / "examples" / "tunes"
 TINY = "batch_size=8,z_size=4,enc_rnn_size=[6],dec_rnn_size=[6,5],sampling_rate=10"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory):
+    """A cache directory of the tests' own."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("cache")
+        patch.setenv("MUSIC_VAE_CACHE", str(folder))
+        yield folder
+
+
 @pytest.fixture(scope="session")
 def tiny_config():
     return get_config("cat-mel_2bar_small", TINY)

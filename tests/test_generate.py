@@ -50,6 +50,38 @@ def test_a_seed_repeats_the_files(command, tmp_path):
     assert [path.read_bytes() for path in one] == [path.read_bytes() for path in two]
 
 
+def test_either_engine_writes_the_same_files(command, tmp_path):
+    contents = []
+    for engine in ("numpy", "tensorflow"):
+        folder = tmp_path / engine
+        flags = ("--num_outputs=3", "--seed=5", f"--engine={engine}", f"--output_dir={folder}")
+        assert command(*flags) == 0
+        contents.append([path.read_bytes() for path in sorted(folder.iterdir())])
+    assert contents[0] == contents[1]
+
+
+HEAVY = (
+    "bokeh IPython keras librosa matplotlib numba pandas scipy sklearn tensorflow "
+    "tensorflow_probability"
+)
+
+
+@pytest.mark.parametrize("mode", ["sample", "interpolate"])
+def test_music_is_made_without_anything_heavy(tiny_run, tmp_path, windows, mode):
+    flags = [f"--run_dir={tiny_run}", f"--output_dir={tmp_path}", f"--mode={mode}", "--qpm=90"]
+    flags += [f"--input_midi_{n}={path}" for n, path in enumerate(windows, start=1)]
+    code = (
+        f"import sys; from music_vae.generate import main; code = main({flags!r}); "
+        f"print(code, [name for name in {HEAVY.split()} if name in sys.modules])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.splitlines()[-1] == "0 []"
+    assert result.stderr == ""
+    assert len(list(tmp_path.glob("*.mid"))) == 5
+
+
 def test_an_interpolation_has_as_many_pieces_as_were_asked_for(command, tmp_path, windows):
     flags = [f"--input_midi_{n}={path}" for n, path in enumerate(windows, start=1)]
     assert command("--mode=interpolate", "--num_outputs=4", *flags) == 0
@@ -105,6 +137,7 @@ def test_an_input_that_cannot_be_encoded_says_why(command, tmp_path, capsys, win
         (["--qpm=0"], "--qpm=0.0 is no tempo"),
         (["--temperature=-1"], "--temperature"),
         (["--num_outputs=0"], "--num_outputs"),
+        (["--engine=jax"], "--engine"),
         (["--output_dir=/dev/null"], "is not a directory"),
         (["--no_such_flag"], "no_such_flag"),
     ],

@@ -11,20 +11,43 @@ def run(code):
     return result.stdout.strip(), result.stderr
 
 
-def test_note_seq_comes_without_plotting_and_without_its_warning():
+def test_note_seq_comes_without_what_makes_sound_and_pictures():
     output, errors = run(
         "import sys; from music_vae.imports import import_note_seq; ns = import_note_seq(); "
-        "print([m for m in ('bokeh', 'IPython', 'tensorflow') if m in sys.modules], ns.__name__)"
+        "print(ns.NoteSequence.__name__, ns.constants.STANDARD_PPQ, ns.Melody.__name__, "
+        "[m for m in ('bokeh', 'IPython', 'librosa', 'scipy', 'tensorflow') if m in sys.modules])"
     )
-    assert output.startswith("[] ")
+    assert output == "NoteSequence 220 Melody []"
     assert errors == ""
+
+
+def test_everything_else_of_note_seq_is_there_when_it_is_asked_for():
+    output, errors = run(
+        "from music_vae.imports import import_note_seq; ns = import_note_seq()\n"
+        "before = ns.NoteSequence\n"
+        "from note_seq import MelodyInferenceError, infer_melody_for_sequence\n"
+        "import note_seq, inspect\n"
+        "print(note_seq is ns, note_seq.NoteSequence is before, note_seq.__version__ > '0', "
+        "inspect.isclass(MelodyInferenceError), hasattr(ns, 'no_such_name'), "
+        "hasattr(ns, '__no_such_name__'))"
+    )
+    assert output == "True True True True False False"
+    assert errors == ""
+
+
+def test_a_note_seq_that_is_imported_already_is_used():
+    output, _ = run(
+        "import note_seq; from music_vae.imports import import_note_seq; import pretty_midi; "
+        "print(import_note_seq() is note_seq, pretty_midi.pretty_midi.MAX_TICK)"
+    )
+    assert output == "True 10000000"
 
 
 def test_note_seqs_notebook_functions_still_reach_the_real_ones():
     output, _ = run(
         "from music_vae.imports import import_note_seq; ns = import_note_seq(); import sys\n"
         "try: ns.plot_sequence(None)\n"
-        "except AttributeError as e: print('notebook_utils' in str(e.__traceback__.tb_next.tb_next"
+        "except AttributeError as e: print('notebook_utils' in str(e.__traceback__.tb_next"
         ".tb_frame.f_code.co_filename), 'bokeh' in sys.modules)"
     )
     assert output == "True True"
@@ -32,8 +55,9 @@ def test_note_seqs_notebook_functions_still_reach_the_real_ones():
 
 def test_note_seq_keeps_pretty_midis_own_limit_on_ticks():
     output, _ = run(
-        "from music_vae.imports import import_note_seq; import_note_seq(); import pretty_midi; "
-        "print(pretty_midi.pretty_midi.MAX_TICK)"
+        "from music_vae.imports import import_note_seq\n"
+        "import_note_seq().infer_melody_for_sequence\n"
+        "import pretty_midi; print(pretty_midi.pretty_midi.MAX_TICK)"
     )
     assert output == "10000000"
 

@@ -36,16 +36,59 @@ def notes(sequence):
     return [(note.pitch, note.start_time, note.end_time) for note in sequence.notes]
 
 
+def golden_config():
+    hparams = HParams(**json.loads((GOLDEN / "golden.json").read_text())["hparams"])
+    return CONFIG_MAP["cat-mel_2bar_small"].replace(hparams=hparams)
+
+
 def test_golden_tensors_encode_and_decode_as_in_the_original():
     values = np.load(GOLDEN / "golden.npz")
-    hparams = HParams(**json.loads((GOLDEN / "golden.json").read_text())["hparams"])
-    config = CONFIG_MAP["cat-mel_2bar_small"].replace(hparams=hparams)
-    model = TrainedModel(config, 2, GOLDEN / "model.ckpt")
+    model = TrainedModel(golden_config(), 2, GOLDEN / "model.ckpt")
     _, mu, sigma = model.encode_tensors(list(values["input_sequence"]), values["sequence_length"])
     np.testing.assert_allclose(mu, values["mu"], atol=1e-5)
     np.testing.assert_allclose(sigma, values["sigma"], atol=1e-5)
     samples = model.decode_to_tensors(values["z"], length=32, temperature=1e-4)
     np.testing.assert_array_equal(samples, values["samples"])
+
+
+@pytest.mark.parametrize("engine", ["numpy", "tensorflow"])
+def test_golden_tensors_are_those_of_the_original_with_either_engine(engine):
+    values = np.load(GOLDEN / "golden.npz")
+    model = TrainedModel(golden_config(), 2, GOLDEN, engine=engine)
+    samples = model.decode_to_tensors(values["z"], length=32, temperature=1e-4)
+    np.testing.assert_array_equal(samples, values["samples"])
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0])
+def test_the_same_seed_gives_the_same_music_with_either_engine(
+    tiny_run, tiny_config, model, windows, temperature
+):
+    other = TrainedModel(tiny_config, 3, tiny_run, engine="tensorflow")
+    sampled, interpolated = (
+        [[notes(piece) for piece in make(m)] for m in (model, other)]
+        for make in (
+            lambda m: m.sample(7, temperature=temperature, seed=11),
+            lambda m: m.interpolate(*windows[:2], temperature=temperature, seed=11),
+        )
+    )
+    assert sampled[0] == sampled[1]
+    assert interpolated[0] == interpolated[1]
+    first, second = (m.encode(windows, seed=2) for m in (model, other))
+    np.testing.assert_allclose(first, second, atol=1e-5)
+
+
+@pytest.mark.parametrize("engine", ["numpy", "tensorflow"])
+def test_a_file_of_weights_is_enough(tiny_run, tiny_config, model, tmp_path, engine):
+    path = tmp_path / "mine.safetensors"
+    path.write_bytes((tiny_run / "train" / "weights.safetensors").read_bytes())
+    other = TrainedModel(tiny_config, 2, path, engine=engine)
+    expected = [notes(piece) for piece in model.sample(2, seed=1)]
+    assert [notes(piece) for piece in other.sample(2, seed=1)] == expected
+
+
+def test_an_unknown_engine_is_refused(tiny_run, tiny_config):
+    with pytest.raises(UserError, match="unknown engine 'jax'; known are numpy, tensorflow"):
+        TrainedModel(tiny_config, 2, tiny_run, engine="jax")
 
 
 def test_samples_are_music_of_the_asked_length(model):

@@ -1,0 +1,151 @@
+"""Output distributions: samples from a decoder's numbers and from noise; see `nn.heads`."""
+
+import abc
+from collections.abc import Sequence
+
+import numpy as np
+
+from music_vae import weight_names as names
+from music_vae.engine.products import sigmoid
+from music_vae.engine.weights import Weights
+from music_vae.specs import (
+    BooleanHeadSpec,
+    CategoricalHeadSpec,
+    GrooveHeadSpec,
+    HeadSpec,
+    HParams,
+    MultiCategoricalHeadSpec,
+)
+
+_MIN_TEMPERATURE = 1e-6
+"""Below this a temperature of zero is meant: float32 still holds logits divided by it."""
+
+
+class Head(abc.ABC):
+    """A distribution over one step of `depth` numbers.
+
+    Attributes:
+      depth: Width of a step.
+      parameter_size: Width P of what the decoder gives.
+      noise_size: How many uniform numbers a sample takes, K.
+    """
+
+    def __init__(self, depth: int, *, parameter_size: int, noise_size: int) -> None:
+        self.depth = depth
+        self.parameter_size = parameter_size
+        self.noise_size = noise_size
+
+    @abc.abstractmethod
+    def sample(
+        self, parameters: np.ndarray, temperature: float, noise: np.ndarray, out: np.ndarray
+    ) -> np.ndarray | None:
+        """Makes one step of parameters `[B, P]` and noise `[B, K]`; writes it to `out` of zeros.
+
+        Returns the positions of its ones `[B, n]` if it is made of n ones and of zeros, else None.
+        """
+
+
+class CategoricalHead(Head):
+    """One class per step, or several side by side: a softmax for each of `depths`."""
+
+    def __init__(self, depths: Sequence[int]) -> None:
+        super().__init__(sum(depths), parameter_size=sum(depths), noise_size=len(depths))
+        self._ends = np.cumsum(depths)
+
+    def sample(
+        self, parameters: np.ndarray, temperature: float, noise: np.ndarray, out: np.ndarray
+    ) -> np.ndarray | None:
+        logits = _cooled(parameters, temperature)
+        positions = np.empty(noise.shape, np.intp)
+        start = 0
+        for part, end in enumerate(self._ends):
+            positions[:, part] = start + _choose(logits[:, start:end], noise[:, part])
+            start = end
+        np.put_along_axis(out, positions, 1, axis=1)
+        return positions
+
+
+def _choose(logits: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    """The classes `[B]` in whose shares of the unit interval the noise `[B]` falls."""
+    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+    shares /= shares.sum(axis=1, keepdims=True)
+    shares = np.cumsum(shares, axis=1)
+    passed = np.count_nonzero(shares <= (noise * shares[:, -1])[:, None], axis=1)
+    return np.minimum(passed, logits.shape[1] - 1)
+
+
+class BooleanHead(Head):
+    """Independent yes or no for each of `depth` numbers: sigmoid of a logit."""
+
+    def __init__(self, depth: int) -> None:
+        super().__init__(depth, parameter_size=depth, noise_size=depth)
+
+    def sample(
+        self, parameters: np.ndarray, temperature: float, noise: np.ndarray, out: np.ndarray
+    ) -> np.ndarray | None:
+        out[...] = _bernoulli(parameters, temperature, noise)
+        return None
+
+
+class NadeHead(Head):
+    """A joint distribution over yes-or-no numbers (Larochelle & Murray 2011); see `nn.nade`.
+
+    a_0 = b_enc
+    p(v_i = 1 | v_0 ... v_{i-1}) = sigmoid(w_dec_i . sigmoid(a_i) + b_dec_i)
+    a_{i+1} = a_i + v_i * w_enc_i
+    """
+
+    def __init__(self, depth: int, num_hidden: int, weights: Weights, decoder: str) -> None:
+        super().__init__(depth, parameter_size=num_hidden + depth, noise_size=depth)
+        self._num_hidden = num_hidden
+        self._w_enc = weights.take(names.nade_encoder(decoder), depth, 1, num_hidden)
+        self._w_dec = weights.take(names.nade_decoder(decoder), depth, num_hidden, 1)
+
+    def sample(
+        self, parameters: np.ndarray, temperature: float, noise: np.ndarray, out: np.ndarray
+    ) -> np.ndarray | None:
+        a, b_dec = parameters[:, : self._num_hidden].copy(), parameters[:, self._num_hidden :]
+        for n in range(self.depth):
+            logits = sigmoid(a) @ self._w_dec[n, :, 0] + b_dec[:, n]
+            out[:, n] = _bernoulli(logits, temperature, noise[:, n])
+            a += out[:, n : n + 1] * self._w_enc[n]
+        return None
+
+
+class GrooveHead(Head):
+    """Hits (yes or no), velocities (0 to 1) and offsets (-1 to 1) of drums, a third each."""
+
+    def __init__(self, depth: int) -> None:
+        super().__init__(depth, parameter_size=depth, noise_size=depth // 3)
+
+    def sample(
+        self, parameters: np.ndarray, temperature: float, noise: np.ndarray, out: np.ndarray
+    ) -> np.ndarray | None:
+        hits, velocities, offsets = np.split(parameters, 3, axis=1)
+        parts = (_bernoulli(hits, temperature, noise), sigmoid(velocities), np.tanh(offsets))
+        np.concatenate(parts, axis=1, out=out)
+        return None
+
+
+def build_head(
+    spec: HeadSpec, depth: int, hparams: HParams, weights: Weights, decoder: str
+) -> Head:
+    """The head that `spec` describes, of the decoder of that name."""
+    if isinstance(spec, CategoricalHeadSpec):
+        return CategoricalHead([depth])
+    if isinstance(spec, MultiCategoricalHeadSpec):
+        return CategoricalHead(spec.depths)
+    if isinstance(spec, BooleanHeadSpec):
+        return BooleanHead(depth)
+    if isinstance(spec, GrooveHeadSpec):
+        return GrooveHead(depth)
+    return NadeHead(depth, hparams.nade_num_hidden, weights, decoder)
+
+
+def _cooled(logits: np.ndarray, temperature: float) -> np.ndarray:
+    return logits / np.float32(max(temperature, _MIN_TEMPERATURE))
+
+
+def _bernoulli(logits: np.ndarray, temperature: float, noise: np.ndarray) -> np.ndarray:
+    """Whether the noise is below sigmoid(logits / temperature)."""
+    return noise < sigmoid(_cooled(logits, temperature))

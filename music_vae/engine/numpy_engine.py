@@ -1,0 +1,223 @@
+"""The forward pass of every model in NumPy: what plays music, and a second opinion on what trains.
+
+    x --encoder--> embedding --> mu, sigma
+    z --decoder--> samples of p(x | z)
+
+`lstm_models` is the same in TensorFlow, with gradients.
+"""
+
+import functools
+import math
+import os
+from collections.abc import Mapping
+
+import numpy as np
+
+from music_vae import weight_names as names
+from music_vae.configs import Config
+from music_vae.engine.decoders import FlatDecoder
+from music_vae.engine.encoders import Encoder, HierarchicalEncoder, build_encoder
+from music_vae.engine.hierarchy import HierarchicalDecoder
+from music_vae.engine.weights import Weights
+from music_vae.errors import UserError
+from music_vae.specs import (
+    DecoderSpec,
+    FlatDecoderSpec,
+    HierarchicalDecoderSpec,
+    HierarchicalEncoderSpec,
+    MultiCategoricalHeadSpec,
+    SplitDecoderSpec,
+)
+
+
+class NumpyEngine:
+    """A model's forward pass; see `engine.Engine`.
+
+    Weights are looked at when they are first used: a model that only decodes never reads those of
+    its encoder. A batch is computed in one thread; several threads can use an engine at once.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        arrays: Mapping[str, np.ndarray],
+        *,
+        source: str = "the weights",
+        with_encoder: bool = True,
+    ) -> None:
+        """Args:
+        config: What to compute.
+        arrays: float32 or float16 arrays by published name.
+        source: Where they come from, for messages.
+        with_encoder: Whether the model can encode.
+
+        Raises:
+          UserError: If weights are missing or have other shapes, or the config's parts do not fit.
+        """
+        self.workers = os.cpu_count() or 1
+        self._config = config
+        self._weights = Weights(arrays, source)
+        self._has_encoder = with_encoder and config.hparams.latent_size > 0
+        survey = Weights(arrays, source, survey=True)
+        self.noise_size = _survey(config, survey, with_encoder=self._has_encoder)
+        survey.check()
+
+    def encode(
+        self, inputs: np.ndarray, lengths: np.ndarray, controls: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Posterior (mu, sigma), both `[B, Z]`, of inputs `[B, T, Din]`; see `specs.Batch`.
+
+        Raises:
+          UserError: If the model has no encoder.
+        """
+        if not self._has_encoder:
+            raise UserError("this model has no encoder")
+        steps = self._config.hparams.max_seq_len
+        read = np.concatenate([inputs, controls], axis=-1, dtype=np.float32)[:, :steps]
+        return self._posterior.of(read, np.minimum(lengths, steps))
+
+    def sample(
+        self,
+        z: np.ndarray,
+        controls: np.ndarray,
+        noise: np.ndarray,
+        *,
+        temperature: float,
+        end_token: int | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Samples `[B, T, D]` and their lengths; see `FlatDecoder.sample`."""
+        made = self._decoder.sample(
+            z, controls, noise, temperature=temperature, end_token=end_token
+        )
+        return made.samples, made.lengths
+
+    @functools.cached_property
+    def _posterior(self) -> "_Posterior":
+        return _Posterior(self._config, self._weights)
+
+    @functools.cached_property
+    def _decoder(self) -> "FlatDecoder | HierarchicalDecoder":
+        return _build_decoder(self._config, self._weights)
+
+
+def weight_shapes(config: Config) -> dict[str, tuple[int, ...]]:
+    """The shapes of all weights of the model that `config` describes, by published name."""
+    survey = Weights({}, config.name, survey=True)
+    _survey(config, survey, with_encoder=config.hparams.latent_size > 0)
+    return survey.wanted
+
+
+def _survey(config: Config, survey: Weights, *, with_encoder: bool) -> int:
+    """Takes every weight that the model needs; returns its `noise_size`."""
+    _check_parts(config)
+    if with_encoder:
+        _Posterior(config, survey)
+    return _build_decoder(config, survey).noise_size
+
+
+class _Posterior:
+    """q(z | x): a diagonal Gaussian whose parameters are linear in the encoder's embedding."""
+
+    def __init__(self, config: Config, weights: Weights) -> None:
+        converter, z_size = config.data_converter, config.hparams.latent_size
+        input_size = converter.input_depth + converter.control_depth
+        self._encoder: Encoder = build_encoder(
+            config.encoder, weights, names.ENCODER, input_size, config.hparams
+        )
+        self._mu, self._sigma = (
+            weights.dense(name, self._encoder.output_size, z_size)
+            for name in (names.MU, names.SIGMA)
+        )
+
+    def of(self, inputs: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(mu, sigma) of inputs `[B, T, D]`; sigma by softplus."""
+        embedding = self._encoder.encode(inputs, lengths)
+        mu, sigma = (embedding @ kernel + bias for kernel, bias in (self._mu, self._sigma))
+        return mu, np.logaddexp(sigma, np.float32(0))
+
+
+def _build_decoder(config: Config, weights: Weights) -> FlatDecoder | HierarchicalDecoder:
+    spec, hparams = config.decoder, config.hparams
+    if not isinstance(spec, HierarchicalDecoderSpec):
+        return _build_core(config, spec, weights, "", hparams.latent_size)
+    reencoder = None
+    if spec.reencoder is not None:
+        # Where it is the model's own encoder, these are the encoder's weights.
+        depth = config.data_converter.output_depth
+        reencoder = HierarchicalEncoder(
+            spec.reencoder, weights, names.ENCODER, depth, hparams, top=False
+        )
+    core = _build_core(config, spec.core, weights, names.CORE_DECODER, hparams.dec_rnn_size[-1])
+    return HierarchicalDecoder(spec, weights, hparams, core=core, reencoder=reencoder)
+
+
+def _build_core(
+    config: Config,
+    spec: FlatDecoderSpec | SplitDecoderSpec,
+    weights: Weights,
+    scope: str,
+    z_size: int,
+) -> FlatDecoder:
+    """A decoder without a hierarchy, for latent vectors of width `z_size`."""
+    converter = config.data_converter
+    if isinstance(spec, FlatDecoderSpec):
+        scopes = [scope]
+        spec = SplitDecoderSpec((converter.output_depth,), (spec,))
+    else:
+        scopes = [names.split_core(scope, number) for number in range(len(spec.cores))]
+    return FlatDecoder(
+        spec.cores,
+        weights,
+        scopes,
+        config.hparams,
+        z_size=z_size,
+        depths=spec.depths,
+        control_depth=converter.control_depth,
+    )
+
+
+def _check_parts(config: Config) -> None:
+    """Raises `UserError` if the parts of the config do not fit each other."""
+    spec, encoder, converter = config.decoder, config.encoder, config.data_converter
+    steps = config.hparams.max_seq_len
+    for part, levels in (("encoder", encoder), ("decoder", spec)):
+        if (
+            isinstance(levels, HierarchicalEncoderSpec | HierarchicalDecoderSpec)
+            and math.prod(levels.level_lengths) != steps
+        ):
+            raise UserError(
+                f"the {part}'s level_lengths {levels.level_lengths} make "
+                f"{math.prod(levels.level_lengths)} steps; max_seq_len is {steps}"
+            )
+    _check_core(spec, converter.output_depth, converter.control_depth)
+    if not isinstance(spec, HierarchicalDecoderSpec) or spec.reencoder is None:
+        return
+    if converter.control_depth:
+        raise UserError("a re-encoder cannot be used with controls")
+    if spec.reencoder.level_lengths != spec.level_lengths[::-1]:
+        raise UserError(
+            f"a re-encoder's level_lengths must be the decoder's {spec.level_lengths} the "
+            f"other way round, not {spec.reencoder.level_lengths}"
+        )
+    same = encoder == spec.reencoder and converter.input_depth == converter.output_depth
+    if isinstance(encoder, HierarchicalEncoderSpec) and not same:
+        raise UserError("a re-encoder beside a hierarchical encoder must be that encoder")
+
+
+def _check_core(spec: DecoderSpec, depth: int, control_depth: int) -> None:
+    if isinstance(spec, HierarchicalDecoderSpec):
+        _check_core(spec.core, depth, control_depth)
+    elif isinstance(spec, SplitDecoderSpec):
+        _check_depths(spec.depths, depth)
+        for core, part in zip(spec.cores, spec.depths, strict=True):
+            _check_core(core, part, control_depth)
+    else:
+        if spec.preprocess_controls and not control_depth:
+            raise UserError("controls can only be preprocessed where there are controls")
+        if isinstance(spec.head, MultiCategoricalHeadSpec):
+            _check_depths(spec.head.depths, depth)
+
+
+def _check_depths(depths: tuple[int, ...], depth: int) -> None:
+    if sum(depths) != depth:
+        raise UserError(f"depths {depths} do not add up to the output's {depth}")

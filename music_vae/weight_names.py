@@ -1,0 +1,111 @@
+"""The variable names of published checkpoints: the one place that knows them.
+
+A name is a path. The functions here make the path of a part from the path of what contains it; a
+decoder's path may be empty, and otherwise ends with a slash.
+"""
+
+ENCODER = "encoder"
+MU = "encoder/mu"
+SIGMA = "encoder/sigma"
+CORE_DECODER = "core_decoder/"
+DIRECTIONS = ("fw", "bw")
+
+_KERNEL, _BIAS = "kernel", "bias"
+_NADE_ENCODER, _NADE_DECODER = "w_enc", "w_dec_t"
+_WEIGHTS = {_KERNEL, _BIAS, _NADE_ENCODER, _NADE_DECODER}
+
+
+def is_weight(name: str) -> bool:
+    """Whether a variable is a weight of a model, and not the state of an optimizer."""
+    return name.rpartition("/")[2] in _WEIGHTS
+
+
+def kernel(layer: str) -> str:
+    """The kernel of a dense layer or an LSTM cell."""
+    return f"{layer}/{_KERNEL}"
+
+
+def bias(layer: str) -> str:
+    """The bias of a dense layer or an LSTM cell."""
+    return f"{layer}/{_BIAS}"
+
+
+# -- LSTM layers ----------------------------------------------------------------------------------
+
+
+def stacked_layer(scope: str, index: int) -> str:
+    """A layer of a forward encoder or of a decoder."""
+    return f"{scope}/multi_rnn_cell/cell_{index}"
+
+
+def bidirectional_layer(scope: str, index: int, direction: str) -> str:
+    """A layer of one of the two directions (see `DIRECTIONS`)."""
+    return f"{scope}/cell_{index}/bidirectional_rnn/{direction}/multi_rnn_cell/cell_0"
+
+
+def input_projection(layer: str) -> str:
+    """The linear projection of a residual layer's input; it contains the cell."""
+    return f"{layer}/input_projection_wrapper"
+
+
+def lstm_cell(scope: str) -> str:
+    """The cell of a layer, or of the projection in it."""
+    return f"{scope}/lstm_cell"
+
+
+# -- Encoders and decoders ------------------------------------------------------------------------
+
+
+def encoder_level(encoder: str, number: int) -> str:
+    """One level of a hierarchical encoder, from the bottom up."""
+    return f"{encoder}/hierarchical_level_{number}"
+
+
+def conductor(scope: str, level: int) -> str:
+    """The conductor of one level of a hierarchical decoder, from the top down."""
+    return f"{scope}decoder/hierarchical_level_{level}"
+
+
+def conductor_layer(conductor: str, index: int) -> str:
+    """One of its LSTM layers."""
+    return f"{conductor}/cell_{index}"
+
+
+def conductor_state(conductor: str) -> str:
+    """The layer that makes its initial state."""
+    return f"{conductor}/initial_state"
+
+
+def split_core(scope: str, number: int) -> str:
+    """The decoder of one of several outputs."""
+    return f"{scope}core_decoder_{number}/"
+
+
+def control_preprocessing(scope: str) -> str:
+    """The bidirectional layers that read a decoder's controls first."""
+    return f"{scope}control_preprocessing"
+
+
+def flat_decoder(scope: str) -> str:
+    """The path of the parts below."""
+    return f"{scope}decoder"
+
+
+def decoder_state(decoder: str) -> str:
+    """The layer that makes a flat decoder's initial state from z."""
+    return f"{decoder}/z_to_initial_state"
+
+
+def output_projection(decoder: str) -> str:
+    """The layer that makes the distribution's parameters from a flat decoder's output."""
+    return f"{decoder}/output_projection"
+
+
+def nade_encoder(decoder: str) -> str:
+    """NADE's weights from values to hidden units."""
+    return f"{decoder}/nade/{_NADE_ENCODER}"
+
+
+def nade_decoder(decoder: str) -> str:
+    """NADE's weights from hidden units to logits."""
+    return f"{decoder}/nade/{_NADE_DECODER}"

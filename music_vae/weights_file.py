@@ -1,0 +1,147 @@
+"""Weights at rest: a `.safetensors` file of arrays under their published names.
+
+Needs no TensorFlow. What is read stays on disk until it is used: arrays are views of the mapped
+file. The format is that of huggingface/safetensors: the length of a JSON header, the header, then
+the arrays end to end.
+"""
+
+import json
+import mmap
+import struct
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from music_vae import files
+from music_vae.errors import UserError
+
+SUFFIX = ".safetensors"
+WEIGHTS_FILE = f"weights{SUFFIX}"
+"""Its name in a directory."""
+
+FORMAT_VERSION = 1
+"""Of the metadata; a reader refuses a newer one."""
+
+_DTYPES: dict[str, Any] = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2")}
+_METADATA = "__metadata__"
+_LENGTH = struct.Struct("<Q")
+_MAX_HEADER_BYTES = 2**24  # a model has some hundred weights
+
+
+class WeightsFile(Mapping[str, np.ndarray]):
+    """The arrays of a file by name, read-only, each read as far as it is used.
+
+    Attributes:
+      metadata: What was written beside the arrays.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        """Opens a file.
+
+        Raises:
+          UserError: If there is none, or it is not one of weights.
+        """
+        path = Path(path).expanduser()
+        try:
+            with path.open("rb") as file:
+                self._data: Any = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            header, start = _read_header(self._data)
+            self.metadata = _metadata(header.pop(_METADATA, {}))
+            self._arrays = {
+                name: _view(self._data, start, name, entry) for name, entry in header.items()
+            }
+        except OSError as error:
+            raise UserError(f"{str(path)!r} cannot be read: {error.strerror or error}") from error
+        except ValueError as error:
+            raise UserError(f"{str(path)!r} is not a file of weights: {error}") from error
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self._arrays[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._arrays)
+
+    def __len__(self) -> int:
+        return len(self._arrays)
+
+
+def write(
+    path: str | Path,
+    weights: Mapping[str, np.ndarray],
+    metadata: Mapping[str, str] | None = None,
+    *,
+    dtype: str = "float32",
+) -> None:
+    """Writes weights to a file, atomically, with the versions and `metadata`.
+
+    Args:
+      path: Where to; `.safetensors` by custom.
+      weights: Arrays by name.
+      metadata: What is to be known of them.
+      dtype: `float32`, or `float16` for half the size.
+    """
+    from safetensors.numpy import save_file
+
+    from music_vae import __version__
+
+    versions = {"format_version": str(FORMAT_VERSION), "music_vae_version": __version__}
+    arrays = {name: np.ascontiguousarray(array, dtype) for name, array in weights.items()}
+    with files.atomic_path(path) as temporary:
+        save_file(arrays, temporary, {**versions, **(metadata or {})})
+
+
+def _read_header(data: mmap.mmap) -> tuple[dict[str, Any], int]:
+    """The header of a mapped file, and where the arrays start.
+
+    Raises:
+      ValueError: If there is none.
+    """
+    if len(data) < _LENGTH.size:
+        raise ValueError("it is too short")
+    (size,) = _LENGTH.unpack_from(data)
+    start = _LENGTH.size + size
+    if size > _MAX_HEADER_BYTES or start > len(data):
+        raise ValueError("its header does not fit")
+    try:
+        header = json.loads(data[_LENGTH.size : start].decode("utf-8"))
+    except (ValueError, RecursionError):
+        raise ValueError("its header cannot be read") from None
+    if not isinstance(header, dict):
+        raise ValueError("its header is no table of arrays")
+    return header, start
+
+
+def _metadata(entries: Any) -> dict[str, str]:
+    if not isinstance(entries, dict) or not all(isinstance(v, str) for v in entries.values()):
+        raise ValueError("its metadata is no table of texts")
+    version = entries.get("format_version", str(FORMAT_VERSION))
+    if not version.isdecimal() or int(version) > FORMAT_VERSION:
+        raise ValueError(
+            f"it has format version {version}; this version of music_vae reads {FORMAT_VERSION}"
+        )
+    return entries
+
+
+def _view(data: mmap.mmap, start: int, name: str, entry: Any) -> np.ndarray:
+    """The array that an entry of the header describes.
+
+    Raises:
+      ValueError: If it is of another type than a weight, or not within the file.
+    """
+    try:
+        dtype, shape, (begin, end) = entry["dtype"], entry["shape"], entry["data_offsets"]
+        numbers = [begin, end, *shape]
+    except (TypeError, KeyError, ValueError):
+        raise ValueError(f"{name} is not described") from None
+    if not all(type(number) is int and number >= 0 for number in numbers):
+        raise ValueError(f"{name} has the shape {shape} and lies from {begin} to {end}")
+    if not isinstance(dtype, str) or dtype not in _DTYPES:
+        raise ValueError(f"{name} is of type {dtype}; expected {' or '.join(_DTYPES)}")
+    count = 1
+    for size in shape:
+        count *= size
+    if end - begin != count * _DTYPES[dtype].itemsize or start + end > len(data):
+        raise ValueError(f"{name} does not fit into its place")
+    return np.frombuffer(data, _DTYPES[dtype], count, start + begin).reshape(shape)

@@ -1,0 +1,195 @@
+"""Weights are found where they are, and checkpoints converted once."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from music_vae import checkpoints, convert_weights, weights_file, weights_source
+from music_vae.cache import cache_dir
+from music_vae.errors import UserError
+
+GOLDEN = Path(__file__).parent / "golden" / "models" / "cat-mel_2bar_small"
+NAME = "decoder/output_projection/bias"
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("MUSIC_VAE_CACHE", str(folder))
+    return folder
+
+
+@pytest.fixture
+def conversions(monkeypatch):
+    """The checkpoints that are converted."""
+    made = []
+
+    def convert(checkpoint, target, metadata):
+        made.append(checkpoint)
+        real(checkpoint, target, metadata)
+
+    real = convert_weights.convert
+    monkeypatch.setattr(convert_weights, "convert", convert)
+    return made
+
+
+@pytest.fixture
+def archive(tmp_path):
+    path = tmp_path / "model.tar"
+    with tarfile.open(path, "w") as tar:
+        for file in sorted(GOLDEN.glob("model.ckpt.*")):
+            tar.add(file, f"folder/{file.name}")
+    return path
+
+
+def compressed(archive):
+    path = archive.with_suffix(".tar.gz")
+    with tarfile.open(path, "w:gz") as tar, tarfile.open(archive) as source:
+        for member in source:
+            tar.addfile(member, source.extractfile(member))
+    return path
+
+
+def test_every_spelling_of_a_checkpoint_is_converted_once(archive, conversions, cache):
+    expected = checkpoints.read_weights(GOLDEN)
+    del expected["global_step"]
+    spellings = (GOLDEN / "model.ckpt", GOLDEN, GOLDEN / "model.ckpt.index", archive)
+    for path in (*spellings, *spellings):
+        found = weights_source.open_weights(path)
+        assert set(found) == set(expected)
+        for name, array in expected.items():
+            np.testing.assert_array_equal(found[name], array)
+    assert conversions == [GOLDEN / "model.ckpt"]
+    assert len(list((cache / "weights").iterdir())) == 1
+
+
+def test_a_compressed_archive_is_converted_once(archive, conversions):
+    path = compressed(archive)
+    for _ in range(2):
+        assert NAME in weights_source.open_weights(path)
+    assert conversions == [path]
+
+
+def test_what_belongs_to_the_optimizer_is_left_out(tiny_run):
+    found = weights_source.open_weights(tiny_run / "train" / "model.ckpt-3")
+    assert found.keys() == checkpoints.read_weights(tiny_run).keys()
+    assert all(name.split("/")[0] in ("encoder", "decoder") for name in found)
+
+
+def test_a_damaged_file_in_the_cache_is_made_again(conversions, cache):
+    weights_source.open_weights(GOLDEN)
+    (file,) = (cache / "weights").iterdir()
+    file.write_bytes(b"x" * 100)
+    assert NAME in weights_source.open_weights(GOLDEN)
+    assert len(conversions) == 2
+
+
+def test_a_runs_own_weights_need_no_conversion(tiny_run, conversions):
+    for path in (tiny_run, tiny_run / "train", tiny_run / "train" / "weights.safetensors"):
+        found = weights_source.open_weights(path)
+        assert found.metadata["step"] == "3"
+        for name, array in checkpoints.read_weights(tiny_run).items():
+            np.testing.assert_array_equal(found[name], array)
+    assert not conversions
+
+
+def test_weights_of_an_older_checkpoint_are_left_aside(tiny_run, tmp_path, conversions):
+    run = tmp_path / "run"
+    shutil.copytree(tiny_run, run)
+    path = run / "train" / "weights.safetensors"
+    old = {name: np.zeros_like(array) for name, array in weights_file.WeightsFile(path).items()}
+    weights_file.write(path, old, {weights_source.KEY: "of another"})
+    assert weights_source.open_weights(run)[NAME].any()
+    assert conversions == [run / "train" / "model.ckpt-3"]
+    for file in (run / "train").glob("*ckpt*"):
+        file.unlink()
+    assert not weights_source.open_weights(run)[NAME].any()
+
+
+def test_the_newest_checkpoint_is_the_one_that_tensorflow_finds(tiny_run, tmp_path):
+    folder = tmp_path / "folder"
+    shutil.copytree(tiny_run / "train", folder)
+    for number, name in enumerate(("model.ckpt-1", "model.ckpt-9")):
+        for file in folder.glob("model.ckpt-3.*"):
+            copy = folder / file.name.replace("model.ckpt-3", name)
+            shutil.copy(file, copy)
+            os.utime(copy, (2e9 + number, 2e9 + number))
+    assert weights_source._newest_prefix(folder) == checkpoints.newest_prefix(folder)
+    assert weights_source._newest_prefix(folder).name == "model.ckpt-3"
+    (folder / "checkpoint").write_text('model_checkpoint_path: "gone"\n')
+    assert weights_source._newest_prefix(folder) == checkpoints.newest_prefix(folder)
+    assert weights_source._newest_prefix(folder).name == "model.ckpt-9"
+    (folder / "checkpoint").unlink()
+    assert weights_source._newest_prefix(folder).name == "model.ckpt-9"
+    assert weights_source._newest_prefix(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("nowhere", "there is no checkpoint '.*nowhere'; expected a prefix"),
+        ("", "there is no checkpoint in the directory"),
+        ("nowhere.safetensors", "cannot be read: No such file"),
+    ],
+)
+def test_what_is_not_there_is_named(tmp_path, path, message):
+    with pytest.raises(UserError, match=message):
+        weights_source.open_weights(tmp_path / path)
+
+
+def test_an_archive_without_a_checkpoint_is_refused(tmp_path):
+    path = tmp_path / "empty.tar"
+    tarfile.open(path, "w").close()
+    with pytest.raises(UserError, match="must hold one checkpoint"):
+        weights_source.open_weights(path)
+    path.write_bytes(b"no archive")
+    with pytest.raises(UserError, match="cannot be read as a tar archive"):
+        weights_source.open_weights(path)
+
+
+CODE = """
+import logging, sys
+from music_vae import weights_source
+from music_vae.errors import UserError
+logging.basicConfig(level=logging.INFO, format="%(message)s")
+try:
+    print(len(weights_source.open_weights(sys.argv[1])), "tensorflow" in sys.modules)
+except UserError as error:
+    print(error)
+"""
+
+
+def test_without_tensorflow_another_process_converts_and_this_one_says_so(tmp_path, cache):
+    path = GOLDEN / "model.ckpt"
+
+    def run(path):
+        return subprocess.run(
+            [sys.executable, "-c", CODE, str(path)], capture_output=True, text=True, check=True
+        )
+
+    first, second = run(path), run(path)
+    (file,) = (cache / "weights").iterdir()
+    expected = f"converting the TensorFlow checkpoint {path} once, to {file}\n"
+    assert (first.stdout, first.stderr) == ("16 False\n", expected)
+    assert (second.stdout, second.stderr) == ("16 False\n", "")
+    broken = tmp_path / "broken.ckpt.index"
+    broken.write_bytes(b"no index")
+    assert run(broken).stdout.startswith(f"the checkpoint '{broken.with_suffix('')}' cannot be")
+
+
+def test_the_cache_is_where_the_environment_says(monkeypatch, tmp_path):
+    monkeypatch.setenv("MUSIC_VAE_CACHE", str(tmp_path))
+    assert cache_dir() == tmp_path
+    monkeypatch.delenv("MUSIC_VAE_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "other"))
+    monkeypatch.setattr(sys, "platform", "linux")
+    assert cache_dir() == tmp_path / "other" / "music_vae"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert cache_dir() == tmp_path / ".cache" / "music_vae"
