@@ -157,7 +157,8 @@ class Pair:
         converter, steps = config.data_converter, config.hparams.max_seq_len
         classes = rng.integers(0, converter.input_depth, (BATCH, steps))
         self.inputs = np.eye(converter.input_depth, dtype=np.float32)[classes]
-        self.inputs[2, :, 0] = 1  # one example with several ones in a step
+        if not converter.input_one_hots:
+            self.inputs[2, :, 0] = 1  # one example with several ones in a step
         told = rng.integers(0, 2, (BATCH, steps, converter.control_depth))
         self.controls = told.astype(np.float32)
         most = steps // (converter.length_shape or (1,))[0]
