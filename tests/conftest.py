@@ -1,14 +1,23 @@
-"""What tests of several modules share: a tiny config, tiny tunes, and a tiny trained run."""
+"""What tests of several modules share: a tiny config, tunes, a trained run, and a web server."""
 
 from pathlib import Path
 
 import pytest
+from http_server import FileServer
 
 from music_vae import tfrecord
 from music_vae.configs import get_config
 
 TUNES = Path(__file__).parent.parent / "examples" / "tunes"
 TINY = "batch_size=8,z_size=4,enc_rnn_size=[6],dec_rnn_size=[6,5],sampling_rate=10"
+
+
+@pytest.fixture
+def http_server():
+    """A `FileServer` without files."""
+    server = FileServer()
+    yield server
+    server.close()
 
 
 @pytest.fixture(scope="session")
