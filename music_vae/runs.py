@@ -17,7 +17,7 @@ import keras
 import tensorflow as tf
 from tqdm import tqdm
 
-from music_vae import checkpoints, cli, files, run_config
+from music_vae import checkpoint_files, checkpoints, cli, files, run_config
 from music_vae.configs import Config
 from music_vae.data import Music, Position, TrainingBatches, evaluation_batches
 from music_vae.errors import UserError
@@ -282,7 +282,7 @@ def evaluate(
     """
     train_dir, done, waiting = run_dir / run_config.TRAIN_DIR, set[int](), False
     if once:
-        pending = [checkpoints.newest_prefix(train_dir)]
+        pending = [checkpoint_files.newest_prefix(train_dir)]
     trainer = Trainer(build_model(config))
     writer = tf.summary.create_file_writer(str(run_dir / f"eval{eval_dir_suffix}"))
     while True:

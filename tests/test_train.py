@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from music_vae import checkpoints, run_config, runs, tfrecord, train
+from music_vae import checkpoint_files, checkpoints, run_config, runs, tfrecord, train
 
 
 @pytest.fixture
@@ -80,10 +80,10 @@ def test_a_run_that_is_killed_goes_on_from_its_last_checkpoint(tunes, tmp_path, 
         time.sleep(0.05)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    newest = int(checkpoints.newest_prefix(train_dir).name.rpartition("-")[2])
+    newest = int(checkpoint_files.newest_prefix(train_dir).name.rpartition("-")[2])
     assert len(list(train_dir.glob("*.index"))) <= 3
     assert train.main([*arguments, f"--num_steps={newest + 2}"]) == 0
-    assert checkpoints.newest_prefix(train_dir).name == f"model.ckpt-{newest + 2}"
+    assert checkpoint_files.newest_prefix(train_dir).name == f"model.ckpt-{newest + 2}"
 
 
 def test_training_that_is_done_does_nothing_more(command, tiny_run):
