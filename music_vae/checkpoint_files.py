@@ -52,20 +52,35 @@ def open_prefix(path: str | Path) -> Iterator[Path]:
         yield plain
 
 
-def newest_prefix(directory: Path) -> Path:
-    """The newest checkpoint in `directory`, or else in its folder `train`.
+def check_there(path: str | Path) -> None:
+    """Raises `UserError` if `path` means no checkpoint; opens no archive and downloads nothing."""
+    if published.find(path) is not None:
+        return
+    path = Path(path).expanduser()
+    if path.is_dir():
+        newest_prefix(path)
+    elif not archives.is_archive(path):
+        _prefix(path)
 
-    That is the one that its file `checkpoint` names, where there is such a file and the checkpoint
-    it names; or else the one written last.
+
+def newest_prefix(directory: Path) -> Path:
+    """The newest checkpoint in `directory`, or else in its folder `train`; see `find_newest`."""
+    newest = find_newest(directory) or find_newest(directory / TRAIN_DIR)
+    if newest is None:
+        raise UserError(f"there is no checkpoint in the directory {str(directory)!r}")
+    return newest
+
+
+def find_newest(folder: Path) -> Path | None:
+    """The checkpoint that the file `checkpoint` names, or else the one written last; None if none.
+
+    The file may be left of a checkpoint that is not there any more.
     """
-    for folder in (directory, directory / TRAIN_DIR):
-        named = _named_newest(folder)
-        if named is not None:
-            return named
-        found = sorted(folder.glob("*.index"), key=lambda path: path.stat().st_mtime)
-        if found:
-            return found[-1].with_suffix("")
-    raise UserError(f"there is no checkpoint in the directory {str(directory)!r}")
+    named = _named_newest(folder)
+    if named is not None:
+        return named
+    found = sorted(folder.glob("*.index"), key=lambda path: path.stat().st_mtime)
+    return found[-1].with_suffix("") if found else None
 
 
 def _prefix(path: Path) -> Path:

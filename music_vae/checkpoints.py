@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from music_vae.checkpoint_files import open_prefix
+from music_vae.checkpoint_files import find_newest, open_prefix
 from music_vae.errors import UserError
 from music_vae.legacy_weights import named_variables
 from music_vae.lstm_models import MusicVAE
@@ -254,13 +254,13 @@ class RunCheckpoints:
         Raises:
           UserError: If the checkpoint does not fit the model, or cannot be read.
         """
-        latest = self._manager.latest_checkpoint
+        latest = find_newest(self.directory)
         if latest is None:
             return None
         load_weights(self._model, latest)
         try:
-            self._checkpoint.restore(latest).assert_existing_objects_matched()
+            self._checkpoint.restore(str(latest)).assert_existing_objects_matched()
         except (tf.errors.OpError, ValueError, AssertionError) as error:
             reason = str(error).splitlines()[0]
             raise UserError(f"training cannot go on from {latest}: {reason}") from error
-        return Path(latest)
+        return latest

@@ -6,6 +6,7 @@ name; from then on no network is needed. A file that was put there by hand serve
 
 import dataclasses
 import difflib
+import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +18,8 @@ from music_vae.errors import UserError
 BASE_URL = "https://storage.googleapis.com/magentadata/models/music_vae/checkpoints/"
 BASE_URL_VARIABLE = "MUSIC_VAE_CHECKPOINT_BASE_URL"
 CACHE_VARIABLE = "MUSIC_VAE_CACHE"
+
+_log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,7 +91,11 @@ def locate(path: str | Path, base_url: str | None = None) -> Path:
       UserError: If `path` is an id and its file is neither in the cache nor to be downloaded.
     """
     entry = find(path)
-    return Path(path).expanduser() if entry is None else fetch(entry, base_url)
+    if entry is not None:
+        return fetch(entry, base_url)
+    if str(path) in PUBLISHED:
+        _log.info("%s is a file or folder here, which goes before the published checkpoint", path)
+    return Path(path).expanduser()
 
 
 def cache_directory() -> Path:

@@ -19,8 +19,12 @@ _MAX_BYTES = 2**20  # of a config; it has a few kilobytes
 
 def write(config: Config, directory: Path) -> None:
     """Writes `config.json` into `directory`."""
-    text = json.dumps(config_to_json(config), indent=2)
-    files.write_text(directory / CONFIG_FILE, text + "\n")
+    files.write_text(directory / CONFIG_FILE, to_text(config))
+
+
+def to_text(config: Config) -> str:
+    """What `config.json` holds."""
+    return json.dumps(config_to_json(config), indent=2) + "\n"
 
 
 def read(path: str | Path) -> Config | None:

@@ -57,6 +57,7 @@ class Run:
         *,
         seed: int | None = None,
         policy: CheckpointPolicy | None = None,
+        warm_start: str | Path | None = None,
     ) -> None:
         """Builds the model and restores the newest checkpoint of `run_dir`, if there is one.
 
@@ -65,6 +66,8 @@ class Run:
           run_dir: Where it lives.
           seed: Of weights, data order and noise. None: the seed of the run so far, or a fresh one.
           policy: Which checkpoints stay.
+          warm_start: A checkpoint (see `checkpoint_files.open_prefix`) whose weights the run starts
+            from if it has no checkpoint of its own; its step and optimizer start afresh.
 
         Raises:
           UserError: If the checkpoint does not fit `config`, or was made with another seed.
@@ -93,6 +96,8 @@ class Run:
             keep_every_n_hours=policy.keep_every_n_hours,
         )
         self.restored = self._checkpoints.restore_newest()
+        if warm_start is not None and not self.restored:
+            checkpoints.load_weights(self.trainer.model, warm_start)
         if self.restored and seed is not None and seed != self.seed:
             raise UserError(
                 f"{run_dir} was started with --seed={self.seed}; leave --seed away to go on with it"
