@@ -51,7 +51,7 @@ def train_steps(arguments: Sequence[str]) -> None:
 def export(arguments: Sequence[str]) -> None:
     """Makes a run with random weights, exports it to PREFIX; writes what it computes to OUT.
 
-    Also writes `PREFIX.tar`. The values are those of `original.py compute`.
+    The values are those of `original.py compute`, and the lengths.
     """
     config_name, hparams, prefix, out = arguments
     from music_vae import imports
@@ -74,7 +74,6 @@ def export(arguments: Sequence[str]) -> None:
         run.trainer.step.assign(STEP)
         run.save()
         export_tf1.export(folder, prefix)
-        export_tf1.export(folder, f"{prefix}.tar")
     arrays = example_batch.example_batch(
         config_name, config.data_converter, config.hparams.batch_size, config.hparams.max_seq_len
     )

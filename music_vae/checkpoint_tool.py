@@ -117,7 +117,7 @@ def _print_info(path: str, config: "Config | None", weights: "CheckpointWeights"
             ("config", named),
             *(("fits" if not n else "", text) for n, text in enumerate(fitting or ["no config"])),
             ("weights", f"{len(shapes)}, with {count:,} parameters"),
-            ("ignored", f"{len(ignored)} other variables" if ignored else "nothing"),
+            ("ignored", str(len(ignored)) if ignored else "nothing"),
         ]
     )
     print()

@@ -1,7 +1,7 @@
-"""The variable names of published checkpoints: the one place that knows them.
+"""The variables of a model by their names in published checkpoints.
 
 The layers keep their weights packed as published (see `nn.rnn`), so a name is all that is needed in
-either direction.
+either direction. `weight_shapes` has the same names without a model.
 """
 
 from collections.abc import Iterator

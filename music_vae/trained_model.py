@@ -44,7 +44,7 @@ class TrainedModel:
         Args:
           config: What to build.
           batch_size: How many examples are computed at once.
-          checkpoint_dir_or_path: See `checkpoints.open_prefix`.
+          checkpoint_dir_or_path: See `checkpoint_files.open_prefix`.
           with_encoder: Whether the model can encode; without, it takes less time and memory.
 
         Raises:
