@@ -49,14 +49,17 @@ class CheckpointWeights(Mapping[str, np.ndarray]):
       step: Number of training steps taken, None if the checkpoint does not say.
     """
 
-    def __init__(self, prefix: Path) -> None:
-        """Opens a checkpoint; raises TensorFlow's errors if it cannot be read.
+    def __init__(self, prefix: Path, source: str) -> None:
+        """Opens the checkpoint at `prefix`; `source` is what messages call it.
 
         Raises:
-          UserError: If it claims more than its files hold, or a variable that is not of numbers.
+          UserError: If it cannot be read, claims more than its files hold, or holds a variable that
+            is not of numbers. Reading a variable may raise it, too.
         """
-        self._reader = tf.train.load_checkpoint(str(prefix))
-        shapes = self._reader.get_variable_to_shape_map()
+        self._source = source
+        with _readable(source):
+            self._reader = tf.train.load_checkpoint(str(prefix))
+            shapes = self._reader.get_variable_to_shape_map()
         self.of_run = _OBJECT_GRAPH in shapes
         self._keys = {key: key for key in shapes}
         if self.of_run:
@@ -66,11 +69,12 @@ class CheckpointWeights(Mapping[str, np.ndarray]):
                 if key.startswith(_WEIGHTS) and key.endswith(_VALUE)
             }
         self.shapes = {name: tuple(shapes[key]) for name, key in self._keys.items()}
-        self._check_size(prefix)
-        step = _STEP if self.of_run else GLOBAL_STEP
-        self.step = None
-        if shapes.get(step) == []:
-            self.step = int(self._reader.get_tensor(step))
+        with _readable(source):
+            self._check_size(prefix)
+            step = _STEP if self.of_run else GLOBAL_STEP
+            self.step = None
+            if shapes.get(step) == []:
+                self.step = int(self._reader.get_tensor(step))
 
     def _check_size(self, prefix: Path) -> None:
         """TensorFlow makes room for what is claimed before it looks for it."""
@@ -78,15 +82,17 @@ class CheckpointWeights(Mapping[str, np.ndarray]):
         claimed = 0
         for name, key in self._keys.items():
             if types[key] == tf.string:
-                raise UserError(f"{name} holds text instead of numbers")
+                raise ValueError(f"{name} holds text instead of numbers")
             claimed += math.prod(self.shapes[name]) * types[key].size
         data = prefix.parent.glob(f"{prefix.name}.data-*")
         held = sum(file.stat().st_size for file in data)
         if not 0 <= claimed <= held:
-            raise UserError(f"its variables claim {claimed:,} bytes; its data has {held:,}")
+            raise ValueError(f"its variables claim {claimed:,} bytes; its data has {held:,}")
 
     def __getitem__(self, name: str) -> np.ndarray:
-        return self._reader.get_tensor(self._keys[name])
+        key = self._keys[name]
+        with _readable(self._source):
+            return self._reader.get_tensor(key)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._keys)
@@ -106,15 +112,17 @@ def open_weights(path: str | Path) -> Iterator[CheckpointWeights]:
       UserError: If there is no checkpoint or it cannot be read.
     """
     with open_prefix(path) as prefix:
-        try:
-            try:
-                weights = CheckpointWeights(prefix)
-            except UserError as error:
-                raise UserError(f"the checkpoint {str(path)!r} cannot be read: {error}") from error
-            yield weights
-        except (tf.errors.OpError, RuntimeError, UnicodeDecodeError) as error:
-            reason = str(error).splitlines()[0]
-            raise UserError(f"the checkpoint {str(path)!r} cannot be read: {reason}") from error
+        yield CheckpointWeights(prefix, str(path))
+
+
+@contextlib.contextmanager
+def _readable(source: str) -> Iterator[None]:
+    """Makes a `UserError` of what TensorFlow raises for a damaged file: it may be any of these."""
+    try:
+        yield
+    except (tf.errors.OpError, RuntimeError, ValueError, LookupError, TypeError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(f"the checkpoint {source!r} cannot be read: {reason}") from error
 
 
 def read_weights(path: str | Path) -> dict[str, np.ndarray]:

@@ -124,11 +124,9 @@ def _check_flags(values: flags.FlagValues) -> None:
     if bool(values.run_dir) == bool(values.checkpoint_file):
         raise UserError("give --run_dir or --checkpoint_file, one of the two")
     if values.checkpoint_file:
-        from music_vae import checkpoint_files, run_config
+        from music_vae import checkpoint_files
 
         checkpoint_files.check_there(values.checkpoint_file)
-        if not values.config and run_config.read(values.checkpoint_file) is None:
-            raise UserError("--checkpoint_file needs --config, as no config.json lies beside it")
     if values.qpm is not None and not 1 <= values.qpm <= 1000:
         raise UserError(f"--qpm={values.qpm} is no tempo; expected 1 to 1000")
     if values.mode == "interpolate":
@@ -147,7 +145,8 @@ def _config(values: flags.FlagValues) -> "Config":
     config = run_config.read(source)
     if config is None:
         if not values.config:
-            raise UserError(f"{source} holds no config.json; name the config with --config")
+            given = "run_dir" if values.run_dir else "checkpoint_file"
+            raise UserError(f"--{given} needs --config, as no config.json lies beside it")
         return configs.get_config(values.config, values.hparams)
     other = None if values.config in (None, "", config.name) else configs.get_config(values.config)
     if other is not None and other.replace(name=config.name) != config:

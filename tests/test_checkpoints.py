@@ -137,6 +137,25 @@ def test_a_damaged_checkpoint_is_one_line(folder, tmp_path):
     assert "\n" not in str(caught.value)
 
 
+def test_a_wrong_byte_is_one_line_or_does_not_matter(folder, tmp_path):
+    """Every fifth of the index, which has all kinds of structure, and some of the data."""
+    refused = 0
+    for path in folder.iterdir():
+        shutil.copy(path, tmp_path)
+    for path in sorted(tmp_path.iterdir()):
+        content = path.read_bytes()
+        step = 5 if path.suffix == ".index" else len(content) // 20
+        for at in range(0, len(content), step):
+            path.write_bytes(content[:at] + bytes([content[at] ^ 0xFF]) + content[at + 1 :])
+            try:
+                checkpoints.read_weights(tmp_path / "model.ckpt")
+            except UserError as error:
+                assert "\n" not in str(error)
+                refused += 1
+        path.write_bytes(content)
+    assert refused > 100
+
+
 def test_an_archive_that_is_none_is_one_line(tmp_path):
     (tmp_path / "a.tar").write_bytes(b"not a tar" * 100)
     with pytest.raises(UserError, match="cannot be read as a tar archive"):

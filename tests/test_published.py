@@ -4,7 +4,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from conftest import TINY
+from sizes import TINY
 
 from music_vae import checkpoint_files, downloads, export_tf1, generate, published, run_config
 from music_vae.configs import CONFIG_MAP

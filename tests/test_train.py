@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import TINY
+from sizes import TINY
 
 from music_vae import (
     checkpoint_files,
