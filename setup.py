@@ -20,17 +20,21 @@ setup(
     python_requires=">=3.10,<3.13",
     install_requires=[
         "absl-py>=1.4",
+        "filelock>=3.12",
         "google-crc32c>=1.5",
         "note-seq>=0.0.5",
         "numpy>=1.26",
+        "platformdirs>=3.0",
         "pretty-midi>=0.2.10",
         "protobuf>=4.25",
+        "requests>=2.31",
         "safetensors>=0.4",
         "tensorboard>=2.18",
         "tensorflow>=2.18",
         "tensorflow-probability>=0.25",
         "tf-keras>=2.18",
         "tqdm>=4.60",
+        "urllib3>=1.26",
     ],
     extras_require={
         "tfds": ["tensorflow-datasets>=4.9"],
@@ -44,6 +48,7 @@ setup(
             "music_vae_train=music_vae.train:console_entry_point",
             "music_vae_generate=music_vae.generate:console_entry_point",
             "music_vae_evaluate=music_vae.evaluate:console_entry_point",
+            "music_vae_checkpoints=music_vae.checkpoint_tool:console_entry_point",
             "convert_dir_to_note_sequences"
             "=music_vae.scripts.convert_dir_to_note_sequences:console_entry_point",
         ]

@@ -3,6 +3,7 @@
 python original.py make_checkpoint CONFIG PREFIX   # random weights, full size
 python original.py generate --FLAG=VALUE ...       # its music_vae_generate
 python original.py train_steps CONFIG HPARAMS STEPS   # times building and training steps
+python original.py compute CONFIG HPARAMS PREFIX OUT   # what it computes with a checkpoint
 """
 
 import os
@@ -111,10 +112,84 @@ def _training_graph(config: Any, batch: example_batch.ExampleBatch) -> tuple[Any
     return model.loss, optimizer.apply_gradients(pairs, global_step=model.global_step)
 
 
+def compute(arguments: Sequence[str]) -> None:
+    """Restores a checkpoint with `tf.train.Saver`; writes what an example batch gives to OUT.
+
+    mu, sigma, the teacher-forced logits for z = mu, `[B, T, P]`, their loss, and the global step.
+    """
+    config_name, hparams, prefix, out = arguments
+    import tensorflow.compat.v1 as tf
+    from magenta.models.music_vae import configs
+
+    config = configs.CONFIG_MAP[config_name]
+    config.hparams.parse(hparams)
+    tf.disable_v2_behavior()
+    tf.logging.set_verbosity(tf.logging.ERROR)
+    steps, converter = config.hparams.max_seq_len, config.data_converter
+    batch = example_batch.example_batch(config_name, converter, config.hparams.batch_size, steps)
+    controls = tf.constant(batch.controls) if batch.controls.shape[-1] else None
+    inputs, targets, lengths = (
+        tf.constant(array) for array in (batch.inputs, batch.targets, batch.lengths)
+    )
+    model = config.model
+    model.build(config.hparams, converter.output_depth, is_training=False)
+    posterior = model.encode(inputs, lengths, controls)
+    before = tf.pad(targets[:, :-1], [[0, 0], [1, 0], [0, 0]])
+    calls = _recorded_logits()
+    loss = model.decoder.reconstruction_loss(before, targets, lengths, posterior.mean(), controls)
+    values = {
+        "mu": posterior.mean(),
+        "sigma": posterior.stddev(),
+        "loss": loss[0],
+        "global_step": tf.train.get_global_step(),
+    }
+    with tf.Session() as session:
+        tf.train.Saver().restore(session, prefix)
+        logits, computed = session.run([calls, values])
+    computed["logits"] = _joined_logits(logits, converter.output_depth, steps)
+    numpy.savez(out, **computed)
+
+
+def _recorded_logits() -> list[Any]:
+    """A list to which every flat decoder adds the logits of its losses, `[B, T, P]`.
+
+    The decoders above them hand logits on in some cases only.
+    """
+    from magenta.models.music_vae import lstm_models
+
+    decoder, calls = lstm_models.BaseLstmDecoder, []
+    reconstruction_loss = decoder.reconstruction_loss
+
+    def recorded(self: Any, *args: Any, **kwargs: Any) -> Any:
+        result = reconstruction_loss(self, *args, **kwargs)
+        calls.append(result[-1].rnn_output)
+        return result
+
+    decoder.reconstruction_loss = recorded
+    return calls
+
+
+def _joined_logits(calls: Sequence[Any], depth: int, steps: int) -> Any:
+    """Logits of segments, each with its outputs in turn, side by side; padded with zeros."""
+    parts = 1
+    while sum(array.shape[-1] for array in calls[:parts]) < depth:
+        parts += 1
+    segment_steps = steps // (len(calls) // parts)
+    padded = [
+        numpy.pad(array, [(0, 0), (0, segment_steps - array.shape[1]), (0, 0)]) for array in calls
+    ]
+    segments = [
+        numpy.concatenate(padded[start : start + parts], axis=-1)
+        for start in range(0, len(padded), parts)
+    ]
+    return numpy.concatenate(segments, axis=1)
+
+
 COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "make_checkpoint": make_checkpoint,
     "generate": generate,
     "train_steps": train_steps,
+    "compute": compute,
 }
 
 if __name__ == "__main__":

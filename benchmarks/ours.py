@@ -5,16 +5,19 @@ python ours.py write_inputs CONFIG DIR            # two pieces for an interpolat
 python ours.py decode_random CONFIG BATCH REPEATS   # times the NumPy engine on random weights
 python ours.py decode CONFIG CHECKPOINT ENGINE COUNT BATCH   # times decoding random points
 python ours.py golden ENGINE                      # differences from the original, by model
+python ours.py export CONFIG HPARAMS PREFIX OUT   # exports a run, and what it computes
 """
 
 import json
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 SEED = 0
+STEP = 1234
 TEMPERATURE = 0.5
 ROOT = Path(__file__).parent.parent
 TUNE = ROOT / "examples" / "tunes" / "soldiers_joy.mid"
@@ -185,12 +188,57 @@ def _seconds(function: Callable[[], Any]) -> float:
     return time.perf_counter() - start
 
 
+def export(arguments: Sequence[str]) -> None:
+    """Makes a run with random weights, exports it to PREFIX; writes what it computes to OUT.
+
+    The values are those of `original.py compute`, and the lengths.
+    """
+    config_name, hparams, prefix, out = arguments
+    from music_vae import imports
+
+    imports.import_tensorflow()
+    import example_batch
+    import numpy as np
+    import tensorflow as tf
+
+    from music_vae import export_tf1, runs
+    from music_vae.configs import get_config
+    from music_vae.lstm_models import Policy
+    from music_vae.specs import Batch
+
+    config = get_config(config_name, hparams)
+    with tempfile.TemporaryDirectory() as folder:
+        run = runs.Run(config, Path(folder), seed=SEED)
+        rng = np.random.default_rng(SEED)
+        for variable in run.trainer.model.trainable_variables:  # biases too, which begin at zero
+            variable.assign(variable + 0.1 * rng.standard_normal(variable.shape))
+        run.trainer.step.assign(STEP)
+        run.save()
+        export_tf1.export(folder, prefix)
+    arrays = example_batch.example_batch(
+        config_name, config.data_converter, config.hparams.batch_size, config.hparams.max_seq_len
+    )
+    batch, model = Batch(*map(tf.constant, arrays)), run.trainer.model
+    mu, sigma = model.encode(batch.inputs, batch.lengths, batch.controls)
+    result = model.reconstruct(mu, batch, Policy(0.0, tf.zeros([2], tf.int32)))
+    np.savez(
+        out,
+        mu=mu,
+        sigma=sigma,
+        logits=result.parameters,
+        loss=result.loss_nats,
+        global_step=STEP,
+        lengths=arrays.lengths,
+    )
+
+
 COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "train_steps": train_steps,
     "write_inputs": write_inputs,
     "decode_random": decode_random,
     "decode": decode,
     "golden": golden,
+    "export": export,
 }
 
 if __name__ == "__main__":

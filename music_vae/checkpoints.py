@@ -1,126 +1,36 @@
-"""Weights on disk: checkpoints of training runs and published ones, found, read and written.
+"""Weights on disk: checkpoints of training runs and published ones, read and written.
 
 Two layouts are read. A run's own checkpoint holds the weights under their published names, the
 optimizer, and where training stands. A published checkpoint (TF1) is a flat table of variables.
+`checkpoint_files` finds them.
 """
 
 import contextlib
 import logging
+import math
 import re
-import shutil
-import tarfile
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from music_vae.checkpoint_files import find_newest, open_prefix
 from music_vae.errors import UserError
 from music_vae.legacy_weights import named_variables
 from music_vae.lstm_models import MusicVAE
-from music_vae.run_config import ARCHIVES, TRAIN_DIR
+from music_vae.weight_fit import Shapes, check_fit
 
-MAX_MEMBER_BYTES = 8 * 2**30  # of one file in an archive: twice the largest published checkpoint
+GLOBAL_STEP = "global_step"
+"""The step counter of a published checkpoint, int64."""
 
-# Names that begin with a dot are left out: macOS adds such a twin to every file of a tar.
-_MEMBER = re.compile(r"[^./][^/]*(\.index|\.data-\d{5}-of-\d{5})")
-_PATTERN_CHARACTERS = set("*?[]")
-_SUFFIX = re.compile(r"\.(index|data-\d{5}-of-\d{5})$")
+_OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"  # in a run's checkpoint
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
+_STEP = f"step{_VALUE}"
 _WEIGHTS = "weights/"
 
 _log = logging.getLogger(__name__)
-
-
-# -- Finding --------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def open_prefix(path: str | Path) -> Iterator[Path]:
-    """The checkpoint prefix that `path` means, for as long as the context is open.
-
-    Args:
-      path: A prefix, its `.index` or `.data-*` file, a directory (the newest checkpoint in it, or
-        in its folder `train`), or a `.tar`, `.tar.gz` or `.tgz` with one checkpoint. `~` is
-        expanded.
-
-    Raises:
-      UserError: If there is no such checkpoint, or the archive holds none, several, or a file that
-        is too large.
-    """
-    path = Path(path).expanduser()
-    if path.is_file() and path.name.endswith(ARCHIVES):
-        with tempfile.TemporaryDirectory(prefix="music_vae-") as folder:
-            yield _only_prefix(_unpack(path, Path(folder)), path)
-        return
-    if path.is_dir():
-        prefix = newest_prefix(path)
-    else:
-        prefix = path.with_name(_SUFFIX.sub("", path.name))
-        if not prefix.with_name(prefix.name + ".index").is_file():
-            raise UserError(
-                f"there is no checkpoint {str(path)!r}; expected a prefix such as "
-                "RUN_DIR/train/model.ckpt-1000, a directory, or a .tar"
-            )
-    if not _PATTERN_CHARACTERS & set(str(prefix)):
-        yield prefix
-        return
-    # TensorFlow would take such a name for a pattern, which does not match itself.
-    with tempfile.TemporaryDirectory(prefix="music_vae-") as folder:
-        for path in prefix.parent.iterdir():
-            if path.name.startswith(f"{prefix.name}."):
-                (Path(folder) / path.name).symlink_to(path.resolve())
-        yield Path(folder) / prefix.name
-
-
-def newest_prefix(directory: Path) -> Path:
-    """The newest checkpoint in `directory`, or else in its folder `train`."""
-    for folder in (directory, directory / TRAIN_DIR):
-        latest = tf.train.latest_checkpoint(str(folder)) if folder.is_dir() else None
-        if latest:
-            return Path(latest)
-        found = sorted(folder.glob("*.index"), key=lambda path: path.stat().st_mtime)
-        if found:
-            return found[-1].with_suffix("")
-    raise UserError(f"there is no checkpoint in the directory {str(directory)!r}")
-
-
-def _unpack(archive: Path, folder: Path) -> Path:
-    """Copies the checkpoint files of a tar into `folder`, by base name, and nothing else."""
-    try:
-        with tarfile.open(archive) as tar:
-            for member in tar:
-                name = Path(member.name).name
-                if not member.isreg() or not _MEMBER.fullmatch(name):
-                    continue
-                if member.size > MAX_MEMBER_BYTES:
-                    raise UserError(
-                        f"{archive.name}: {name} claims {member.size:,} bytes; a checkpoint file "
-                        f"has at most {MAX_MEMBER_BYTES:,}"
-                    )
-                if (folder / name).exists():
-                    raise UserError(f"{archive.name} holds two files named {name}")
-                source = tar.extractfile(member)
-                if source is not None:
-                    _copy(source, folder / name)
-    except (tarfile.TarError, EOFError, OSError) as error:
-        raise UserError(f"{str(archive)!r} cannot be read as a tar archive: {error}") from error
-    return folder
-
-
-def _copy(source: IO[bytes], target: Path) -> None:
-    with target.open("wb") as output:
-        shutil.copyfileobj(source, output)
-
-
-def _only_prefix(folder: Path, archive: Path) -> Path:
-    indices = sorted(folder.glob("*.index"))
-    if len(indices) != 1:
-        names = ", ".join(path.stem for path in indices) or "none"
-        raise UserError(f"{archive.name} must hold one checkpoint; found {names}")
-    return indices[0].with_suffix("")
 
 
 # -- Reading --------------------------------------------------------------------------------------
@@ -133,24 +43,55 @@ class CheckpointWeights(Mapping[str, np.ndarray]):
     out of a run's.
 
     Attributes:
+      of_run: Whether it is a run's own checkpoint, and not in the published layout.
       shapes: Shape of each variable.
+      step: Number of training steps taken, None if the checkpoint does not say.
     """
 
-    def __init__(self, prefix: Path) -> None:
-        """Opens a checkpoint; raises TensorFlow's errors if it cannot be read."""
-        self._reader = tf.train.load_checkpoint(str(prefix))
-        shapes = self._reader.get_variable_to_shape_map()
+    def __init__(self, prefix: Path, source: str) -> None:
+        """Opens the checkpoint at `prefix`; `source` is what messages call it.
+
+        Raises:
+          UserError: If it cannot be read, claims more than its files hold, or holds a variable that
+            is not of numbers. Reading a variable may raise it, too.
+        """
+        self._source = source
+        with _readable(source):
+            self._reader = tf.train.load_checkpoint(str(prefix))
+            shapes = self._reader.get_variable_to_shape_map()
+        self.of_run = _OBJECT_GRAPH in shapes
         self._keys = {key: key for key in shapes}
-        if "_CHECKPOINTABLE_OBJECT_GRAPH" in shapes:
+        if self.of_run:
             self._keys = {
                 _unescape(key[len(_WEIGHTS) : -len(_VALUE)]): key
                 for key in shapes
                 if key.startswith(_WEIGHTS) and key.endswith(_VALUE)
             }
         self.shapes = {name: tuple(shapes[key]) for name, key in self._keys.items()}
+        with _readable(source):
+            self._check_size(prefix)
+            step = _STEP if self.of_run else GLOBAL_STEP
+            self.step = None
+            if shapes.get(step) == []:
+                self.step = int(self._reader.get_tensor(step))
+
+    def _check_size(self, prefix: Path) -> None:
+        """TensorFlow makes room for what is claimed before it looks for it."""
+        types = self._reader.get_variable_to_dtype_map()
+        claimed = 0
+        for name, key in self._keys.items():
+            if types[key] == tf.string:
+                raise ValueError(f"{name} holds text instead of numbers")
+            claimed += math.prod(self.shapes[name]) * types[key].size
+        data = prefix.parent.glob(f"{prefix.name}.data-*")
+        held = sum(file.stat().st_size for file in data)
+        if not 0 <= claimed <= held:
+            raise ValueError(f"its variables claim {claimed:,} bytes; its data has {held:,}")
 
     def __getitem__(self, name: str) -> np.ndarray:
-        return self._reader.get_tensor(self._keys[name])
+        key = self._keys[name]
+        with _readable(self._source):
+            return self._reader.get_tensor(key)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._keys)
@@ -161,17 +102,26 @@ class CheckpointWeights(Mapping[str, np.ndarray]):
 
 @contextlib.contextmanager
 def open_weights(path: str | Path) -> Iterator[CheckpointWeights]:
-    """The weights of a checkpoint, for as long as the context is open (see `open_prefix`).
+    """The weights of a checkpoint, for as long as the context is open.
+
+    Args:
+      path: See `checkpoint_files.open_prefix`.
 
     Raises:
       UserError: If there is no checkpoint or it cannot be read.
     """
     with open_prefix(path) as prefix:
-        try:
-            yield CheckpointWeights(prefix)
-        except (tf.errors.OpError, RuntimeError) as error:
-            reason = str(error).splitlines()[0]
-            raise UserError(f"the checkpoint {str(path)!r} cannot be read: {reason}") from error
+        yield CheckpointWeights(prefix, str(path))
+
+
+@contextlib.contextmanager
+def _readable(source: str) -> Iterator[None]:
+    """Makes a `UserError` of what TensorFlow raises for a damaged file: it may be any of these."""
+    try:
+        yield
+    except (tf.errors.OpError, RuntimeError, ValueError, LookupError, TypeError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(f"the checkpoint {source!r} cannot be read: {reason}") from error
 
 
 def read_weights(path: str | Path) -> dict[str, np.ndarray]:
@@ -196,22 +146,12 @@ def assign_weights(
 ) -> None:
     """Sets every weight of `model` from arrays by published name; see `load_weights`."""
     variables = named_variables(model)
-    missing = [name for name in variables if name not in weights]
-    if missing:
-        raise UserError(
-            f"{source} lacks {len(missing)} of {len(variables)} weights of this config, the first "
-            f"being {missing[0]}; is it a checkpoint of another config?"
-        )
-    for name, variable in variables.items():
-        if isinstance(weights, CheckpointWeights):
-            shape = weights.shapes[name]
-        else:
-            shape = weights[name].shape
-        if tuple(variable.shape) != shape:
-            raise UserError(
-                f"{source} is a checkpoint of another config or other --hparams: {name} has shape "
-                f"{list(shape)}, expected {list(variable.shape)}"
-            )
+    if isinstance(weights, CheckpointWeights):
+        found: Shapes = weights.shapes
+    else:
+        found = {name: array.shape for name, array in weights.items()}
+    expected = {name: tuple(variable.shape) for name, variable in variables.items()}
+    check_fit(expected, found, source, with_encoder=model.encoder is not None)
     for name, variable in variables.items():
         variable.assign(weights[name])
     _log.debug("%s: %d weights loaded", source, len(variables))
@@ -269,13 +209,13 @@ class RunCheckpoints:
         Raises:
           UserError: If the checkpoint does not fit the model, or cannot be read.
         """
-        latest = self._manager.latest_checkpoint
+        latest = find_newest(self.directory)
         if latest is None:
             return None
         load_weights(self._model, latest)
         try:
-            self._checkpoint.restore(latest).assert_existing_objects_matched()
+            self._checkpoint.restore(str(latest)).assert_existing_objects_matched()
         except (tf.errors.OpError, ValueError, AssertionError) as error:
             reason = str(error).splitlines()[0]
             raise UserError(f"training cannot go on from {latest}: {reason}") from error
-        return Path(latest)
+        return latest

@@ -33,6 +33,16 @@ def new_flags() -> flags.FlagValues:
     return values
 
 
+def define_checkpoint_base_url(values: flags.FlagValues) -> None:
+    """Adds `--checkpoint_base_url`, for commands that take the id of a published checkpoint."""
+    flags.DEFINE_string(
+        "checkpoint_base_url",
+        None,
+        "Where published checkpoints are downloaded from, instead of where they were published.",
+        flag_values=values,
+    )
+
+
 def help_text(program: str, usage: str, values: flags.FlagValues) -> str:
     """The text of `--help`: what the command does, then every flag with its default."""
     lines = [usage.strip(), "", f"Flags of {program}:"]
@@ -53,26 +63,31 @@ def run_command(
     program: str,
     usage: str,
     values: flags.FlagValues,
-    body: Callable[[flags.FlagValues], int | None],
+    body: Callable[..., int | None],
     argv: Sequence[str] | None,
+    *,
+    takes_arguments: bool = False,
 ) -> int:
     """Parses `argv` (without the program's name; default: the process's) and runs `body`.
+
+    `body` is called with the flags and, for a command that takes arguments, a list of them.
 
     Returns the exit code: 0, what `body` returns, or 2 with one line on stderr for a `UserError`,
     a wrong flag, or a file that the system refuses. Other exceptions are bugs and pass through with
     their traceback.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    values.set_gnu_getopt(takes_arguments)  # flags may then stand behind arguments
     values = copy.deepcopy(values)  # so that what one call was given does not stay for the next
     try:
         rest = values([program, *arguments])[1:]
         if values.help:
             print(help_text(program, usage, values))
             return EXIT_OK
-        if rest:
+        if rest and not takes_arguments:
             raise UserError(f"unexpected argument {rest[0]!r}; flags are written --name=value")
         _set_up_logging(values.log)
-        return body(values) or EXIT_OK
+        return (body(values, rest) if takes_arguments else body(values)) or EXIT_OK
     except (UserError, flags.Error) as error:
         print(f"{program}: {' '.join(str(error).split())}", file=sys.stderr)
         return EXIT_USER_ERROR

@@ -23,19 +23,27 @@ USAGE = """Makes music with a trained MusicVAE model and writes it as MIDI files
 
   music_vae_generate --run_dir=RUN --mode=sample --num_outputs=5 --output_dir=music
   music_vae_generate --run_dir=RUN --mode=interpolate --input_midi_1=a.mid --input_midi_2=b.mid
-  music_vae_generate --config=cat-mel_2bar_big --checkpoint_file=cat-mel_2bar_big.tar"""
+  music_vae_generate --checkpoint_file=cat-mel_2bar_big --output_dir=music
+
+The last takes the id of a published checkpoint, which is downloaded when it is first used;
+music_vae_checkpoints lists them."""
 
 FLAGS = cli.new_flags()
 flags.DEFINE_string(
-    "config", None, "The name of the config; read from the run with --run_dir.", flag_values=FLAGS
+    "config",
+    None,
+    "The name of the config; not needed with --run_dir or the id of a published checkpoint.",
+    flag_values=FLAGS,
 )
 flags.DEFINE_string(
     "checkpoint_file",
     None,
     "A .safetensors file, or a checkpoint: its prefix, its .index or .data file, a directory, "
-    "or a .tar.",
+    "a .tar, .tar.gz or .zip, or the id of a published one. A file or folder of that name goes "
+    "before an id.",
     flag_values=FLAGS,
 )
+cli.define_checkpoint_base_url(FLAGS)
 flags.DEFINE_string(
     "run_dir", None, "A run of music_vae_train; its newest checkpoint is used.", flag_values=FLAGS
 )
@@ -127,11 +135,10 @@ def _check_flags(values: flags.FlagValues) -> None:
     """Raises `UserError` for flags that do not go together; imports nothing heavy."""
     if bool(values.run_dir) == bool(values.checkpoint_file):
         raise UserError("give --run_dir or --checkpoint_file, one of the two")
-    if values.checkpoint_file and not values.config:
-        from music_vae import run_config
+    if values.checkpoint_file:
+        from music_vae import checkpoint_files
 
-        if run_config.read(values.checkpoint_file) is None:
-            raise UserError("--checkpoint_file needs --config, as no config.json lies beside it")
+        checkpoint_files.check_there(values.checkpoint_file)
     if values.qpm is not None and not 1 <= values.qpm <= 1000:
         raise UserError(f"--qpm={values.qpm} is no tempo; expected 1 to 1000")
     if values.mode == "interpolate":
@@ -141,7 +148,7 @@ def _check_flags(values: flags.FlagValues) -> None:
 
 
 def _config(values: flags.FlagValues) -> "Config":
-    """The config of the run or of the checkpoint's folder, else the one that was named."""
+    """The config of the run or of the checkpoint, else the one that was named."""
     from music_vae import configs, overrides, run_config
 
     source = values.run_dir or values.checkpoint_file
@@ -150,9 +157,11 @@ def _config(values: flags.FlagValues) -> "Config":
     config = run_config.read(source)
     if config is None:
         if not values.config:
-            raise UserError(f"{source} holds no config.json; name the config with --config")
+            given = "run_dir" if values.run_dir else "checkpoint_file"
+            raise UserError(f"--{given} needs --config, as no config.json lies beside it")
         return configs.get_config(values.config, values.hparams)
-    if values.config and values.config != config.name:
+    other = None if values.config in (None, "", config.name) else configs.get_config(values.config)
+    if other is not None and other.replace(name=config.name) != config:
         raise UserError(
             f"{source} was trained with the config {config.name}, not --config={values.config}"
         )
@@ -223,6 +232,9 @@ def _read_back(path: Path) -> "NoteSequence":
 
 
 def _model(values: flags.FlagValues, config: "Config") -> "TrainedModel":
+    from music_vae import published
+
+    weights = values.run_dir or published.locate(values.checkpoint_file, values.checkpoint_base_url)
     if values.engine == "tensorflow":
         imports.import_tensorflow()
     from music_vae.trained_model import TrainedModel
@@ -230,7 +242,7 @@ def _model(values: flags.FlagValues, config: "Config") -> "TrainedModel":
     return TrainedModel(
         config,
         min(values.max_batch_size, values.num_outputs),
-        values.run_dir or values.checkpoint_file,
+        weights,
         with_encoder=values.mode != "sample",
         engine=values.engine,
     )

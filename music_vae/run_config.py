@@ -4,61 +4,51 @@ Needs no TensorFlow.
 """
 
 import json
-import tarfile
 from pathlib import Path
 
-from music_vae import files
-from music_vae.configs import Config, config_from_json, config_to_json
+from music_vae import archives, files, published
+from music_vae.configs import CONFIG_MAP, Config, config_from_json, config_to_json
 from music_vae.errors import UserError
 
 CONFIG_FILE = "config.json"
 TRAIN_DIR = "train"
 """Folder of a run directory that holds checkpoints and config."""
 
-ARCHIVES = (".tar", ".tar.gz", ".tgz")
-"""Names of archives that a checkpoint may come in."""
-
 _MAX_BYTES = 2**20  # of a config; it has a few kilobytes
 
 
 def write(config: Config, directory: Path) -> None:
     """Writes `config.json` into `directory`."""
-    text = json.dumps(config_to_json(config), indent=2)
-    files.write_text(directory / CONFIG_FILE, text + "\n")
+    files.write_text(directory / CONFIG_FILE, to_text(config))
+
+
+def to_text(config: Config) -> str:
+    """What `config.json` holds."""
+    return json.dumps(config_to_json(config), indent=2) + "\n"
 
 
 def read(path: str | Path) -> Config | None:
-    """The config beside a checkpoint, None without one.
+    """The config that goes with a checkpoint, None if nothing says which.
 
     Args:
       path: A directory (its own config, or that of its folder `train`), an archive (the config in
-        it), or a checkpoint's prefix or file (the config in the same folder).
+        it), a checkpoint's prefix or file (the config in the same folder), or the id of a
+        published checkpoint, which need not have been downloaded.
 
     Raises:
-      UserError: If there is a `config.json` that is none of ours.
+      UserError: If there is a `config.json` that is none of ours, or an archive is refused.
     """
+    if (entry := published.find(path)) is not None:
+        return CONFIG_MAP[entry.config]
     path = Path(path).expanduser()
-    if path.is_file() and path.name.endswith(ARCHIVES):
-        content = _read_archived(path)
+    if archives.is_archive(path):
+        content = archives.read_json(path, CONFIG_FILE, _MAX_BYTES)
         return None if content is None else _parse(content, f"{CONFIG_FILE} in {path}")
     folders = (path, path / TRAIN_DIR) if path.is_dir() else (path.parent,)
     for folder in folders:
         file = folder / CONFIG_FILE
         if file.is_file():
             return _parse(file.read_bytes(), str(file))
-    return None
-
-
-def _read_archived(path: Path) -> bytes | None:
-    """The first `config.json` of a tar; None without one, or if it is not to be trusted."""
-    try:
-        with tarfile.open(path) as tar:
-            for member in tar:
-                if member.isreg() and Path(member.name).name == CONFIG_FILE:
-                    file = tar.extractfile(member) if member.size <= _MAX_BYTES else None
-                    return None if file is None else file.read()
-    except (tarfile.TarError, EOFError, OSError) as error:
-        raise UserError(f"{str(path)!r} cannot be read as a tar archive: {error}") from error
     return None
 
 

@@ -18,7 +18,15 @@ import keras
 import tensorflow as tf
 from tqdm import tqdm
 
-from music_vae import checkpoints, cli, files, legacy_weights, run_config, weights_source
+from music_vae import (
+    checkpoint_files,
+    checkpoints,
+    cli,
+    files,
+    legacy_weights,
+    run_config,
+    weights_source,
+)
 from music_vae.configs import Config
 from music_vae.data import Music, Position, TrainingBatches, evaluation_batches
 from music_vae.errors import UserError
@@ -58,6 +66,7 @@ class Run:
         *,
         seed: int | None = None,
         policy: CheckpointPolicy | None = None,
+        warm_start: str | Path | None = None,
     ) -> None:
         """Builds the model and restores the newest checkpoint of `run_dir`, if there is one.
 
@@ -66,6 +75,8 @@ class Run:
           run_dir: Where it lives.
           seed: Of weights, data order and noise. None: the seed of the run so far, or a fresh one.
           policy: Which checkpoints stay.
+          warm_start: A checkpoint (see `checkpoint_files.open_prefix`) whose weights the run starts
+            from if it has no checkpoint of its own; its step and optimizer start afresh.
 
         Raises:
           UserError: If the checkpoint does not fit `config`, or was made with another seed.
@@ -94,6 +105,8 @@ class Run:
             keep_every_n_hours=policy.keep_every_n_hours,
         )
         self.restored = self._checkpoints.restore_newest()
+        if warm_start is not None and not self.restored:
+            checkpoints.load_weights(self.trainer.model, warm_start)
         if self.restored and seed is not None and seed != self.seed:
             raise UserError(
                 f"{run_dir} was started with --seed={self.seed}; leave --seed away to go on with it"
@@ -287,7 +300,7 @@ def evaluate(
     """
     train_dir, done, waiting = run_dir / run_config.TRAIN_DIR, set[int](), False
     if once:
-        pending = [checkpoints.newest_prefix(train_dir)]
+        pending = [checkpoint_files.newest_prefix(train_dir)]
     trainer = Trainer(build_model(config))
     writer = tf.summary.create_file_writer(str(run_dir / f"eval{eval_dir_suffix}"))
     while True:

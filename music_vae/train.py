@@ -22,13 +22,24 @@ USAGE = """Trains a MusicVAE model on TFRecords of NoteSequences, or evaluates i
   music_vae_train --config=cat-mel_2bar_small --run_dir=RUN --examples_path=tunes.tfrecord
   music_vae_train --mode=eval --run_dir=RUN --examples_path=other.tfrecord
 
-A run that was interrupted goes on from its newest checkpoint when the command is given again."""
+  music_vae_train --warm_start=cat-mel_2bar_big --run_dir=RUN --examples_path=tunes.tfrecord
+
+A run that was interrupted goes on from its newest checkpoint when the command is given again. The
+last command fine-tunes: a new run starts from the weights of a checkpoint."""
 
 FLAGS = cli.new_flags()
 flags.DEFINE_string("config", None, "The name of the config to train.", flag_values=FLAGS)
 flags.DEFINE_string(
     "run_dir", None, "Where checkpoints and TensorBoard events go.", flag_values=FLAGS
 )
+flags.DEFINE_string(
+    "warm_start",
+    None,
+    "A checkpoint, or the id of a published one, from whose weights a new run starts. Its config "
+    "is taken if none is named; another may be, if the shapes of all weights agree.",
+    flag_values=FLAGS,
+)
+cli.define_checkpoint_base_url(FLAGS)
 flags.DEFINE_string(
     "examples_path",
     None,
@@ -83,6 +94,8 @@ flags.DEFINE_integer(
     flag_values=FLAGS,
 )
 
+_log = logging.getLogger(__name__)
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command with `argv` (default: the process's arguments); returns its exit code."""
@@ -100,25 +113,53 @@ def _run(values: flags.FlagValues) -> None:
     files.check_writable(run_dir, "run_dir")
     if values.mode == "train" and set(str(run_dir)) & set("*?[]"):
         raise UserError(f"--run_dir={run_dir} must not contain any of * ? [ ]")
-    config = _config(values, run_dir)
+    warm_start = _warm_start(values, run_dir)
+    config = _config(values, run_dir, warm_start)
     if values.examples_path and values.tfds_name:
         raise UserError("give --examples_path or --tfds_name, not both")
     tfds_name = values.tfds_name or (None if values.examples_path else config.tfds_name)
     if not values.examples_path and not tfds_name:
         cli.require(values, "examples_path")
+    if warm_start is not None:
+        from music_vae import published
+
+        warm_start = published.locate(warm_start, values.checkpoint_base_url)
     imports.import_tensorflow()
     imports.import_note_seq()
     if values.mode == "train":
-        _train(values, config, run_dir, tfds_name)
+        _train(values, config, run_dir, tfds_name, warm_start)
     else:
         _evaluate(values, config, run_dir, tfds_name)
 
 
-def _config(values: flags.FlagValues, run_dir: Path) -> "Config":
-    """The run's own config, else the one that was named; `--hparams` on top of either."""
+def _warm_start(values: flags.FlagValues, run_dir: Path) -> str | Path | None:
+    """The checkpoint that a new run starts from; None for a run that has one of its own."""
+    if not values.warm_start:
+        return None
+    from music_vae import checkpoint_files, run_config
+
+    if values.mode != "train":
+        raise UserError("--warm_start is for training; leave it away with --mode=eval")
+    own = checkpoint_files.find_newest(run_dir / run_config.TRAIN_DIR)
+    if own is not None:
+        _log.info("the run goes on from its own %s; --warm_start is not used", own.name)
+        return None
+    checkpoint_files.check_there(values.warm_start)
+    return values.warm_start
+
+
+def _config(values: flags.FlagValues, run_dir: Path, warm_start: str | Path | None) -> "Config":
+    """The run's own config, else the one that was named, else that of the checkpoint to start from.
+
+    `--hparams` come on top of any.
+    """
     from music_vae import configs, overrides, run_config
 
     config = run_config.read(run_dir) if run_dir.is_dir() else None
+    if config is None and warm_start is not None and not values.config:
+        config = run_config.read(warm_start)
+        if config is None:
+            raise UserError("--warm_start needs --config, as no config.json lies beside it")
     if config is None:
         cli.require(values, "config")
         return configs.get_config(values.config, values.hparams)
@@ -132,24 +173,30 @@ def _config(values: flags.FlagValues, run_dir: Path) -> "Config":
     for name, value in changed.hparams.values().items():
         if value != config.hparams.values()[name]:
             old = config.hparams.values()[name]
-            logging.getLogger(__name__).info("%s=%s from here on, before %s", name, value, old)
+            _log.info("%s=%s from here on, before %s", name, value, old)
     return changed
 
 
 def _train(
-    values: flags.FlagValues, config: "Config", run_dir: Path, tfds_name: str | None
+    values: flags.FlagValues,
+    config: "Config",
+    run_dir: Path,
+    tfds_name: str | None,
+    warm_start: Path | None,
 ) -> None:
-    music = _music(values, config, tfds_name, augment=True)
     from music_vae import runs
 
     policy = runs.CheckpointPolicy(
         max_to_keep=values.checkpoints_to_keep or None,
         keep_every_n_hours=values.keep_checkpoint_every_n_hours,
     )
-    run = runs.Run(config, run_dir, seed=values.seed, policy=policy)
-    log = logging.getLogger(__name__)
-    log.info("going on from %s" if run.restored else "starting a new run%s", run.restored or "")
-    log.info("seed %d", run.seed)
+    run = runs.Run(config, run_dir, seed=values.seed, policy=policy, warm_start=warm_start)
+    if run.restored:
+        _log.info("going on from %s", run.restored)
+    else:
+        _log.info("starting a new run%s", f" from {values.warm_start}" if warm_start else "")
+    _log.info("seed %d", run.seed)
+    music = _music(values, config, tfds_name, augment=True)
     runs.train(run, music, num_steps=values.num_steps)
 
 
@@ -188,7 +235,7 @@ def _music(
     if not music.num_examples:
         source = tfds_name or values.examples_path
         raise UserError(f"{source} holds no music for {config.name}: {music}")
-    logging.getLogger(__name__).info("%s", music)
+    _log.info("%s", music)
     return music
 
 

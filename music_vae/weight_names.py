@@ -4,6 +4,8 @@ A name is a path. The functions here make the path of a part from the path of wh
 decoder's path may be empty, and otherwise ends with a slash.
 """
 
+import re
+
 ENCODER = "encoder"
 MU = "encoder/mu"
 SIGMA = "encoder/sigma"
@@ -12,12 +14,17 @@ DIRECTIONS = ("fw", "bw")
 
 _KERNEL, _BIAS = "kernel", "bias"
 _NADE_ENCODER, _NADE_DECODER = "w_enc", "w_dec_t"
-_WEIGHTS = {_KERNEL, _BIAS, _NADE_ENCODER, _NADE_DECODER}
+
+# In published checkpoints beside the weights: Adam's slots and counters, the step, and what is left
+# of training with cuDNN.
+_NO_WEIGHT = re.compile(
+    r"(.*/)?(Adam|Adam_\d+|beta[12]_power(_\d+)?|global_step)|.*opaque_kernel.*"
+)
 
 
 def is_weight(name: str) -> bool:
-    """Whether a variable is a weight of a model, and not the state of an optimizer."""
-    return name.rpartition("/")[2] in _WEIGHTS
+    """Whether a variable of a checkpoint is a model's, and not the optimizer's or left over."""
+    return not _NO_WEIGHT.fullmatch(name)
 
 
 def kernel(layer: str) -> str:

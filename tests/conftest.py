@@ -1,14 +1,24 @@
-"""What tests of several modules share: a tiny config, tiny tunes, and a tiny trained run."""
+"""What tests of several modules share: a tiny config, tunes, a trained run, and a web server."""
 
 from pathlib import Path
 
 import pytest
+from http_server import FileServer
+from sizes import TINY
 
 from music_vae import tfrecord
 from music_vae.configs import get_config
 
 TUNES = Path(__file__).parent.parent / "examples" / "tunes"
-TINY = "batch_size=8,z_size=4,enc_rnn_size=[6],dec_rnn_size=[6,5],sampling_rate=10"
+
+
+@pytest.fixture
+def http_server(monkeypatch):
+    """A `FileServer` without files."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    server = FileServer()
+    yield server
+    server.close()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,20 +1,26 @@
 """Checkpoints in every spelling, and every wrong one answered in a line."""
 
-import io
+import json
+import re
 import shutil
 import tarfile
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from music_vae import checkpoints, run_config
-from music_vae.configs import get_config
+from music_vae import checkpoint_files, checkpoints, run_config
+from music_vae.configs import CONFIG_MAP, get_config
 from music_vae.errors import UserError
 from music_vae.legacy_weights import named_variables
 from music_vae.lstm_models import build_model
+from music_vae.specs import HParams
 
 GOLDEN = Path(__file__).parent / "golden" / "models" / "cat-mel_2bar_small"
+MODELS = sorted(path.name for path in GOLDEN.parent.iterdir())
+SIZES = "z_size=12,enc_rnn_size=[24],dec_rnn_size=[20,16]"
 MU = "encoder/mu/kernel"
 
 
@@ -34,7 +40,24 @@ def make_tar(path, files, mode="w"):
     return path
 
 
-def checkpoint_files(folder, prefix=""):
+def write_variables(prefix, variables):
+    """A checkpoint in the published layout."""
+    tf.raw_ops.SaveV2(
+        prefix=str(prefix),
+        tensor_names=list(variables),
+        shape_and_slices=[""] * len(variables),
+        tensors=[tf.constant(value) for value in variables.values()],
+    )
+
+
+def make_zip(path, files):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, file in files.items():
+            archive.write(file, name)
+    return path
+
+
+def files_of(folder, prefix=""):
     return {f"{prefix}{path.name}": path for path in folder.iterdir()}
 
 
@@ -51,10 +74,33 @@ def test_a_prefix_its_files_and_its_directory_all_mean_the_checkpoint(folder, sp
     ("name", "mode"), [("a.tar", "w"), ("a.tar.gz", "w:gz"), ("a.tgz", "w:gz")]
 )
 def test_an_archive_means_the_checkpoint_in_it_wherever_it_lies(folder, tmp_path, name, mode):
-    path = make_tar(tmp_path / name, checkpoint_files(folder, "deep/down/"), mode)
+    path = make_tar(tmp_path / name, files_of(folder, "deep/down/"), mode)
     np.testing.assert_array_equal(
         checkpoints.read_weights(path)[MU], checkpoints.read_weights(folder)[MU]
     )
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_golden_checkpoint_loads_from_prefix_directory_tar_and_zip(name, tmp_path):
+    facts = json.loads((GOLDEN.parent / name / "golden.json").read_text())
+    config = CONFIG_MAP[name].replace(hparams=HParams(**facts["hparams"]))
+    model, folder = build_model(config), tmp_path / "folder"
+    folder.mkdir()
+    for path in (GOLDEN.parent / name).glob("model.ckpt*"):
+        shutil.copy(path, folder)
+    files = files_of(folder, f"{name}/")
+    sources = [
+        *(folder / "model.ckpt", folder, make_tar(tmp_path / f"{name}.tar", files)),
+        *(make_tar(tmp_path / f"{name}.tar.gz", files, "w:gz"), tmp_path / f"{name}.zip"),
+    ]
+    make_zip(sources[-1], files)
+    expected = checkpoints.read_weights(folder / "model.ckpt")
+    for source in sources:
+        for variable in model.trainable_variables:
+            variable.assign(np.zeros(variable.shape))
+        checkpoints.load_weights(model, source)
+        for key, variable in named_variables(model).items():
+            np.testing.assert_array_equal(variable, expected[key], err_msg=f"{source} {key}")
 
 
 def test_the_tilde_is_the_home_directory(folder, monkeypatch):
@@ -63,7 +109,7 @@ def test_the_tilde_is_the_home_directory(folder, monkeypatch):
 
 
 def test_a_directory_means_its_newest_checkpoint(tiny_run):
-    with checkpoints.open_prefix(tiny_run) as prefix:
+    with checkpoint_files.open_prefix(tiny_run) as prefix:
         assert prefix == tiny_run / "train" / "model.ckpt-3"
 
 
@@ -91,53 +137,32 @@ def test_a_damaged_checkpoint_is_one_line(folder, tmp_path):
     assert "\n" not in str(caught.value)
 
 
+def test_a_wrong_byte_is_one_line_or_does_not_matter(folder, tmp_path):
+    """Every fifth of the index, which has all kinds of structure, and some of the data."""
+    refused = 0
+    for path in folder.iterdir():
+        shutil.copy(path, tmp_path)
+    for path in sorted(tmp_path.iterdir()):
+        content = path.read_bytes()
+        step = 5 if path.suffix == ".index" else len(content) // 20
+        for at in range(0, len(content), step):
+            path.write_bytes(content[:at] + bytes([content[at] ^ 0xFF]) + content[at + 1 :])
+            try:
+                checkpoints.read_weights(tmp_path / "model.ckpt")
+            except UserError as error:
+                assert "\n" not in str(error)
+                refused += 1
+        path.write_bytes(content)
+    assert refused > 100
+
+
 def test_an_archive_that_is_none_is_one_line(tmp_path):
     (tmp_path / "a.tar").write_bytes(b"not a tar" * 100)
     with pytest.raises(UserError, match="cannot be read as a tar archive"):
         checkpoints.read_weights(tmp_path / "a.tar")
 
 
-def test_an_archive_must_hold_one_checkpoint(folder, tmp_path):
-    make_tar(tmp_path / "none.tar", {"readme.txt": GOLDEN / "golden.json"})
-    with pytest.raises(UserError, match="must hold one checkpoint; found none"):
-        checkpoints.read_weights(tmp_path / "none.tar")
-    two = checkpoint_files(folder) | {
-        name.replace("model", "other"): path for name, path in checkpoint_files(folder).items()
-    }
-    make_tar(tmp_path / "two.tar", two)
-    with pytest.raises(UserError, match=r"found model.ckpt, other.ckpt"):
-        checkpoints.read_weights(tmp_path / "two.tar")
-
-
-def test_members_that_escape_or_are_no_files_are_not_followed(folder, tmp_path):
-    path = tmp_path / "bad.tar"
-    make_tar(path, checkpoint_files(folder))
-    secret = tmp_path / "secret"
-    secret.write_text("secret")
-    with tarfile.open(path, "a") as tar:
-        for name in ("../../escaped.json", f"{tmp_path}/absolute.json"):
-            member = tarfile.TarInfo(name)
-            member.size = 2
-            tar.addfile(member, io.BytesIO(b"{}"))
-        link = tarfile.TarInfo("link.index")
-        link.type, link.linkname = tarfile.SYMTYPE, str(secret)
-        tar.addfile(link)
-        device = tarfile.TarInfo("device.index")
-        device.type = tarfile.CHRTYPE
-        tar.addfile(device)
-    before = sorted(tmp_path.rglob("*"))
-    assert MU in checkpoints.read_weights(path)
-    assert sorted(tmp_path.rglob("*")) == before
-
-
-def test_a_member_that_claims_too_much_is_refused_before_it_is_read(folder, tmp_path, monkeypatch):
-    path = make_tar(tmp_path / "large.tar", checkpoint_files(folder))
-    monkeypatch.setattr(checkpoints, "MAX_MEMBER_BYTES", 1000)
-    with pytest.raises(UserError, match=r"claims 151,728 bytes; .* has at most 1,000"):
-        checkpoints.read_weights(path)
-
-
-def golden_model(overrides="z_size=12,enc_rnn_size=[24],dec_rnn_size=[20,16]"):
+def golden_model(overrides=SIZES):
     return build_model(get_config("cat-mel_2bar_small", overrides))
 
 
@@ -150,15 +175,92 @@ def test_a_checkpoint_of_other_sizes_changes_nothing(folder):
         np.testing.assert_array_equal(old, variable.numpy())
 
 
-def test_missing_weights_are_an_error_and_others_are_left_alone(folder):
-    model = golden_model()
-    weights = checkpoints.read_weights(folder)
-    extra = weights | {"encoder/mu/kernel/Adam": weights[MU], "global_step": np.int64(3)}
-    checkpoints.assign_weights(model, extra, "with extras")
-    np.testing.assert_array_equal(named_variables(model)[MU], weights[MU])
-    del weights[MU]
-    with pytest.raises(UserError, match=r"lacks 1 of 16 weights .* first being encoder/mu"):
+def test_missing_weights_are_an_error_that_lists_them(folder):
+    model, weights = golden_model(), checkpoints.read_weights(folder)
+    names = list(named_variables(model))
+    for name in ("encoder/mu/kernel", "encoder/mu/bias"):
+        del weights[name]
+    with pytest.raises(UserError, match=r"2 of 16 weights .*: encoder/mu/kernel, encoder/mu/bias;"):
         checkpoints.assign_weights(model, weights, "incomplete")
+    with pytest.raises(UserError) as caught:
+        checkpoints.assign_weights(model, {}, "empty")
+    message = str(caught.value)
+    assert f"{names[11]} and 4 more" in message
+    assert names[12] not in message
+
+
+def test_the_error_of_a_wrong_config_names_the_right_one_with_its_sizes(folder):
+    model = build_model(get_config("cat-drums_2bar_small", SIZES))
+    with pytest.raises(UserError, match=f"cat-mel_2bar_small .*--hparams={re.escape(SIZES)}"):
+        checkpoints.load_weights(model, folder)
+
+
+def test_a_larger_model_whose_lower_layers_fit_is_refused(folder):
+    """They would load, and encode nonsense; without an encoder nothing is wrong."""
+    sizes = "z_size=12,enc_rnn_size=[24,24],dec_rnn_size=[20,16]"
+    large = build_model(get_config("cat-mel_2bar_small", sizes))
+    weights = {name: variable.numpy() for name, variable in named_variables(large).items()}
+    with pytest.raises(UserError, match=r"also holds encoder/cell_1/.*enc_rnn_size=\[24,24\]"):
+        checkpoints.assign_weights(golden_model(), weights, "large")
+    decoder = build_model(get_config("cat-mel_2bar_small", SIZES), with_encoder=False)
+    checkpoints.assign_weights(decoder, weights, "large")
+
+
+def test_slots_counters_and_leftovers_of_training_are_ignored(folder, tmp_path, caplog):
+    """As a checkpoint of the original's training has them, written by TensorFlow 1's Saver."""
+    model, weights = golden_model(), checkpoints.read_weights(folder)
+    extra = {"beta1_power": np.float32(0.9), "beta2_power": np.float32(0.99)}
+    extra["encoder/cudnn_lstm/opaque_kernel"] = np.zeros(30, np.float32)
+    extra["encoder/cudnn_lstm/opaque_kernel/Adam"] = np.zeros(30, np.float32)
+    for name in named_variables(model):
+        extra[f"{name}/Adam"] = extra[f"{name}/Adam_1"] = np.ones_like(weights[name])
+    write_variables(tmp_path / "model.ckpt", weights | extra)
+    with caplog.at_level("DEBUG", "music_vae"):
+        checkpoints.load_weights(model, tmp_path)
+    for name, variable in named_variables(model).items():
+        np.testing.assert_array_equal(variable, weights[name])
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
+    (table,) = [r.getMessage() for r in caplog.records if "ignored" in r.getMessage()]
+    lines = [line.split() for line in table.splitlines()[1:]]
+    assert sum(line[0] == "loaded" for line in lines) == 16
+    assert sum(line[0] == "ignored" for line in lines) == 32 + 5
+    assert ["ignored", "global_step", "[]"] in lines
+
+
+def test_what_is_missing_is_in_the_table_too(folder, caplog):
+    weights = checkpoints.read_weights(folder)
+    del weights[MU]
+    with caplog.at_level("DEBUG", "music_vae"), pytest.raises(UserError):
+        checkpoints.assign_weights(golden_model(), weights, "incomplete")
+    assert f"missing  {MU} [48, 12]" in caplog.text
+
+
+def test_weights_that_no_config_explains_are_a_warning(folder, caplog):
+    weights = checkpoints.read_weights(folder) | {"extra/kernel": np.zeros(3, np.float32)}
+    checkpoints.assign_weights(golden_model(), weights, "more")
+    assert "more also holds what this config does not use: extra/kernel" in caplog.text
+
+
+def test_a_checkpoint_that_claims_more_than_it_holds_is_not_read(folder, tmp_path):
+    for path in folder.iterdir():
+        shutil.copy(path, tmp_path)
+    data = tmp_path / "model.ckpt.data-00000-of-00001"
+    data.write_bytes(data.read_bytes()[:-1])
+    with pytest.raises(UserError, match=r"cannot be read: its variables claim 151,728 bytes"):
+        checkpoints.read_weights(tmp_path / "model.ckpt")
+
+
+def test_a_variable_of_text_is_not_read(tmp_path):
+    write_variables(tmp_path / "model.ckpt", {MU: np.array("text", object)})
+    with pytest.raises(UserError, match="holds text instead of numbers"):
+        checkpoints.read_weights(tmp_path / "model.ckpt")
+
+
+def test_a_checkpoint_says_its_step_and_whether_a_run_wrote_it(folder, tiny_run):
+    with checkpoints.open_weights(folder) as weights:
+        assert (weights.step, weights.of_run) == (1234, False)
+    with checkpoints.open_weights(tiny_run) as weights:
+        assert (weights.step, weights.of_run) == (3, True)
 
 
 def test_a_folder_name_that_looks_like_a_pattern_is_taken_as_it_is(folder, tmp_path):
@@ -170,13 +272,13 @@ def test_a_folder_name_that_looks_like_a_pattern_is_taken_as_it_is(folder, tmp_p
 
 
 def test_the_twins_that_macos_adds_to_a_tar_are_left_out(folder, tmp_path):
-    files = checkpoint_files(folder)
+    files = files_of(folder)
     twins = {f"._{name}": path for name, path in files.items()}
     assert MU in checkpoints.read_weights(make_tar(tmp_path / "mac.tar", twins | files))
 
 
 def test_the_config_of_an_archive_is_read_from_it(tiny_run, tiny_config, tmp_path):
-    path = make_tar(tmp_path / "a.tar.gz", checkpoint_files(tiny_run / "train", "x/"), "w:gz")
+    path = make_tar(tmp_path / "a.tar.gz", files_of(tiny_run / "train", "x/"), "w:gz")
     (tmp_path / "config.json").write_text("{}")  # of something else
     assert run_config.read(path) == tiny_config
     bare = make_tar(tmp_path / "b.tar", {"model.ckpt.index": GOLDEN / "model.ckpt.index"})

@@ -16,7 +16,9 @@ import tensorflow as tf
 from music_vae import data, runs
 from music_vae.configs import CONFIG_MAP, get_config
 from music_vae.converters.drums import DrumsConverter
+from music_vae.engine.numpy_engine import weight_shapes
 from music_vae.errors import UserError
+from music_vae.legacy_weights import named_variables
 from music_vae.lstm_models import build_model
 from music_vae.runs import Run
 from music_vae.specs import (
@@ -161,6 +163,11 @@ def test_every_weight_gets_a_gradient_and_the_loss_is_finite(config, music):
     for variable, gradient in zip(variables, gradients, strict=True):
         assert gradient is not None, variable.path
         assert np.isfinite(gradient).all(), variable.path
+
+
+def test_names_and_shapes_of_the_weights_follow_from_the_config(config):
+    variables = named_variables(build_model(config))
+    assert weight_shapes(config) == {name: tuple(v.shape) for name, v in variables.items()}
 
 
 def test_training_moves_weights_and_saves_them_with_the_config(config, run):

@@ -10,6 +10,7 @@ import pytest
 
 from music_vae import generate, notes_io
 
+GOLDEN = Path(__file__).parent / "golden" / "models" / "cat-mel_2bar_small" / "model.ckpt"
 TUNES = Path(__file__).parent.parent / "examples" / "tunes"
 
 
@@ -126,7 +127,13 @@ def test_an_input_that_cannot_be_encoded_says_why(command, tmp_path, capsys, win
         (["--checkpoint_file=x"], "give --run_dir or --checkpoint_file, one of the two"),
         (["--run_dir="], "give --run_dir or --checkpoint_file, one of the two"),
         (["--run_dir=nowhere"], "--run_dir=nowhere is not a directory"),
-        (["--run_dir=", "--checkpoint_file=x"], "--checkpoint_file needs --config"),
+        (["--run_dir=", "--checkpoint_file=x"], "there is no checkpoint 'x'"),
+        (["--run_dir=", f"--checkpoint_file={GOLDEN}"], "--checkpoint_file needs --config"),
+        (["--run_dir=", "--checkpoint_file=hierdec-mel16bar"], "did you mean hierdec-mel_16bar?"),
+        (
+            ["--run_dir=", "--checkpoint_file=groovae_4bar", "--config=groovae_2bar_humanize"],
+            "trained with the config groovae_4bar, not --config=groovae_2bar_humanize",
+        ),
         (["--config=cat-mel_2bar_big"], "trained with the config cat-mel_2bar_small"),
         (["--mode=interpolate"], "--input_midi_1 is required"),
         (
@@ -161,7 +168,9 @@ def test_a_checkpoint_file_of_another_config_is_refused(tiny_run, tmp_path, caps
 
 
 @pytest.mark.parametrize("flags", [["--help"], ["--no_such_flag"], ["--run_dir=nowhere"]])
-@pytest.mark.parametrize("module", ["generate", "train", "scripts.convert_dir_to_note_sequences"])
+@pytest.mark.parametrize(
+    "module", ["generate", "train", "checkpoint_tool", "scripts.convert_dir_to_note_sequences"]
+)
 def test_help_and_wrong_flags_are_answered_before_anything_heavy_is_imported(module, flags):
     code = (
         f"import sys; from music_vae.{module} import main; code = main({flags!r}); "

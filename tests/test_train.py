@@ -9,8 +9,22 @@ import time
 import numpy as np
 import pytest
 import tensorflow as tf
+from sizes import TINY
 
-from music_vae import checkpoints, run_config, runs, tfrecord, train
+from music_vae import (
+    checkpoint_files,
+    checkpoints,
+    export_tf1,
+    run_config,
+    runs,
+    tfrecord,
+    train,
+)
+from music_vae.configs import get_config
+from music_vae.legacy_weights import named_variables
+from music_vae.lstm_models import build_model
+
+SLOW = f"{TINY},learning_rate=0.000001,min_learning_rate=0.0000001"
 
 
 @pytest.fixture
@@ -73,17 +87,17 @@ def test_a_run_that_is_killed_goes_on_from_its_last_checkpoint(tunes, tmp_path, 
         *(f"--run_dir={tmp_path / 'run'}", "--checkpoints_to_keep=2"),
     ]
     process = subprocess.Popen([sys.executable, "-c", code, *arguments, "--num_steps=100000"])
-    train_dir, deadline = tmp_path / "run" / "train", time.monotonic() + 120
+    train_dir, deadline = tmp_path / "run" / "train", time.monotonic() + 300
     while not list(train_dir.glob("model.ckpt-1?.index")):
         assert time.monotonic() < deadline
         assert process.poll() is None
         time.sleep(0.05)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    newest = int(checkpoints.newest_prefix(train_dir).name.rpartition("-")[2])
+    newest = int(checkpoint_files.newest_prefix(train_dir).name.rpartition("-")[2])
     assert len(list(train_dir.glob("*.index"))) <= 3
     assert train.main([*arguments, f"--num_steps={newest + 2}"]) == 0
-    assert checkpoints.newest_prefix(train_dir).name == f"model.ckpt-{newest + 2}"
+    assert checkpoint_files.newest_prefix(train_dir).name == f"model.ckpt-{newest + 2}"
 
 
 def test_training_that_is_done_does_nothing_more(command, tiny_run):
@@ -254,6 +268,100 @@ def test_a_checkpoint_that_is_deleted_meanwhile_does_not_end_an_evaluation(
     monkeypatch.setattr(runs, "_prefixes", lambda folder: [gone, *prefixes(folder)])
     assert command(tmp_path, "--mode=eval") == 0
     assert capsys.readouterr().out.startswith("step 2:")
+
+
+# -- Warm start -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory, tiny_config):
+    """A published checkpoint in the tiny size, with optimizer slots and a step of its own."""
+    variables = named_variables(build_model(tiny_config))
+    prefix = tmp_path_factory.mktemp("warm") / "model.ckpt"
+    values = {name: variable.numpy() for name, variable in variables.items()}
+    slots = {f"{name}/Adam": np.ones_like(value) for name, value in values.items()}
+    step = {"global_step": np.int64(9000), "beta1_power": np.float32(0)}
+    export_tf1.write_variables(prefix, values | slots | step)
+    return prefix
+
+
+def test_a_warm_start_has_the_weights_and_else_begins_afresh(weights, tiny_config, tmp_path):
+    run = runs.Run(tiny_config, tmp_path / "run", warm_start=weights)
+    expected = checkpoints.read_weights(weights)
+    for name, variable in named_variables(run.trainer.model).items():
+        np.testing.assert_array_equal(variable, expected[name])
+    assert (run.step, run.restored) == (0, None)
+    cold = runs.Run(tiny_config, tmp_path / "run")
+    slots, fresh = (r.trainer.optimizer.variables for r in (run, cold))
+    for slot, other in zip(slots, fresh, strict=True):
+        np.testing.assert_array_equal(slot, other)
+
+
+def test_a_warm_start_trains_on_from_the_weights_and_only_once(command, weights, tmp_path, caplog):
+    flags = [f"--warm_start={weights}", "--seed=1", "--hparams=" + SLOW]
+    with caplog.at_level("INFO", "music_vae"):
+        assert command(tmp_path / "run", *flags, "--num_steps=1") == 0
+    assert f"starting a new run from {weights}" in caplog.text
+    first, expected = (checkpoints.read_weights(p) for p in (tmp_path / "run", weights))
+    for name, value in first.items():
+        np.testing.assert_allclose(value, expected[name], atol=1e-5, err_msg=name)
+    caplog.clear()
+    gone = f"--warm_start={tmp_path / 'gone'}"  # it is not needed any more
+    with caplog.at_level("INFO", "music_vae"):
+        assert command(tmp_path / "run", gone, "--hparams=learning_rate=0.1", "--num_steps=2") == 0
+    assert "goes on from its own model.ckpt-1; --warm_start is not used" in caplog.text
+    second = checkpoints.read_weights(tmp_path / "run")
+    assert max(np.abs(second[name] - value).max() for name, value in first.items()) > 1e-3
+    assert checkpoint_files.newest_prefix(tmp_path / "run").name == "model.ckpt-2"
+
+
+def test_a_warm_start_from_a_run_needs_no_config(tiny_run, tiny_config, tunes, tmp_path):
+    run_dir = tmp_path / "run"
+    flags = [f"--warm_start={tiny_run}", f"--run_dir={run_dir}", f"--examples_path={tunes}"]
+    assert train.main([*flags, "--num_steps=1", "--hparams=free_bits=3"]) == 0
+    expected = tiny_config.replace(hparams=tiny_config.hparams.replace(free_bits=3))
+    assert run_config.read(run_dir) == expected
+
+
+def test_a_warm_start_by_id_takes_the_ids_config(
+    weights, tunes, tmp_path, http_server, monkeypatch
+):
+    monkeypatch.setenv("MUSIC_VAE_CACHE", str(tmp_path / "cache"))
+    tar = export_tf1.export(weights, tmp_path / "x.tar").read_bytes()
+    http_server.files["cat-mel_2bar_big.tar"] = tar
+    flags = [
+        *("--warm_start=cat-mel_2bar_big", f"--checkpoint_base_url={http_server.url}"),
+        *(f"--run_dir={tmp_path / 'run'}", f"--examples_path={tunes}", f"--hparams={TINY}"),
+    ]
+    assert train.main([*flags, "--num_steps=1"]) == 0
+    assert run_config.read(tmp_path / "run").name == "cat-mel_2bar_big"
+
+
+def test_a_warm_start_serves_any_config_whose_shapes_agree(weights, tiny_config, tmp_path):
+    other = get_config("flat-mel_16bar", TINY.replace(",sampling_rate=10", ""))
+    run = runs.Run(other, tmp_path / "run", warm_start=weights)
+    mu = named_variables(run.trainer.model)["encoder/mu/kernel"]
+    np.testing.assert_array_equal(mu, checkpoints.read_weights(weights)["encoder/mu/kernel"])
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--hparams=batch_size=8"], "--hparams=z_size=4,enc_rnn_size=[6],dec_rnn_size=[6,5]"),
+        (["--config=cat-drums_2bar_small"], "is a checkpoint of another config"),
+        (["--warm_start=nowhere"], "there is no checkpoint 'nowhere'"),
+        (["--mode=eval"], "--warm_start is for training"),
+        (["--config="], "--warm_start needs --config"),
+    ],
+)
+def test_a_warm_start_that_cannot_be_is_one_line_and_leaves_nothing(
+    command, weights, tmp_path, capsys, flags, message
+):
+    assert command(tmp_path / "run", f"--warm_start={weights}", *flags) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "run").exists()
 
 
 def test_evaluating_a_run_that_is_not_there_makes_nothing(command, tmp_path, capsys):

@@ -60,7 +60,7 @@ class NumpyEngine:
         self._has_encoder = with_encoder and config.hparams.latent_size > 0
         survey = Weights(arrays, source, survey=True)
         self.noise_size = _survey(config, survey, with_encoder=self._has_encoder)
-        survey.check()
+        survey.check(with_encoder=self._has_encoder)
 
     def encode(
         self, inputs: np.ndarray, lengths: np.ndarray, controls: np.ndarray

@@ -6,6 +6,7 @@ import numpy as np
 
 from music_vae import weight_names as names
 from music_vae.errors import UserError
+from music_vae.weight_fit import check_fit
 
 
 class Weights:
@@ -19,7 +20,7 @@ class Weights:
 
     def __init__(self, arrays: Mapping[str, np.ndarray], source: str, *, survey: bool = False):
         """Args:
-        arrays: float32 or float16 arrays by name; more than are needed do no harm.
+        arrays: float32 or float16 arrays by name.
         source: Where they come from, for messages.
         survey: Hand out zeros instead and read nothing, so that `check` comes first.
         """
@@ -40,22 +41,11 @@ class Weights:
         kernel = self.take(names.kernel(layer), size, units)
         return kernel, self.take(names.bias(layer), units)
 
-    def check(self) -> None:
-        """Raises `UserError` if a weight that was taken is missing or has another shape or type."""
-        missing = [name for name in self.wanted if name not in self._arrays]
-        if missing:
-            raise UserError(
-                f"{self._source} lacks {len(missing)} of {len(self.wanted)} weights of this "
-                f"config: {', '.join(missing)}; is it a checkpoint of another config?"
-            )
-        for name, shape in self.wanted.items():
-            found = self._arrays[name]
-            if found.shape != shape:
-                raise UserError(
-                    f"{self._source} is a checkpoint of another config or other --hparams: {name} "
-                    f"has shape {list(found.shape)}, expected {list(shape)}"
-                )
-            if found.dtype not in (np.float32, np.float16):
-                raise UserError(
-                    f"{self._source}: {name} is {found.dtype}; expected float32 or float16"
-                )
+    def check(self, *, with_encoder: bool) -> None:
+        """Raises `UserError` if the arrays are not what was taken; see `weight_fit.check_fit`."""
+        found = {name: tuple(array.shape) for name, array in self._arrays.items()}
+        check_fit(self.wanted, found, self._source, with_encoder=with_encoder)
+        for name in self.wanted:
+            dtype = self._arrays[name].dtype
+            if dtype not in (np.float32, np.float16):
+                raise UserError(f"{self._source}: {name} is {dtype}; expected float32 or float16")

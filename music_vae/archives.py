@@ -1,0 +1,280 @@
+"""Archives that a checkpoint comes in, tar or zip: looked through as a whole, then copied in part.
+
+An archive may come from anywhere. Only regular members named `*.index`, `*.data-*` or `*.json` are
+read, under their base names. One that holds a link, a device, a sparse file, a path that leads
+outside, or more than a checkpoint can have is refused before anything is written.
+"""
+
+import contextlib
+import errno
+import gzip
+import re
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+from music_vae.errors import UserError
+
+SUFFIXES = (".tar", ".tar.gz", ".tgz", ".zip")
+"""Names of archives; what is in one is found from its content."""
+
+MAX_MEMBER_BYTES = 8 * 2**30  # of one file: twice the largest published checkpoint
+MAX_TOTAL_BYTES = 12 * 2**30  # of all files, those that are not read included
+MAX_MEMBERS = 10_000
+_MAX_INDEX_BYTES = 2**26
+
+_MAX_READ = 4 * 2**20  # of a tar at once: a header of its own may claim any length
+_CHUNK = 2**20
+# Names that begin with a dot are left out: macOS adds such a twin to every file.
+_WANTED = re.compile(r"[^.].*(\.index|\.data-\d{5}-of-\d{5}|\.json)")
+_SHARD = re.compile(r"\.data-(\d{5})-of-(\d{5})$")
+_DRIVE = re.compile(r"[A-Za-z]:")
+_FILE, _FOLDER, _LINK, _DEVICE = "a file", "a folder", "a link", "a device"
+_GZIP, _ZIP = b"\x1f\x8b", b"PK"
+# What tarfile and zipfile raise for damage, encryption and unknown compression.
+_DAMAGE = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,
+)
+
+
+class _Member(NamedTuple):
+    """A member as it describes itself.
+
+    Attributes:
+      path: Its path in the archive.
+      size: The bytes it claims to have.
+      kind: "a file", "a folder", or what else it is.
+      open: Opens its content.
+    """
+
+    path: str
+    size: int
+    kind: str
+    open: Callable[[], IO[bytes] | None]
+
+
+def is_archive(path: Path) -> bool:
+    """Whether `path` is a file with the name of an archive."""
+    return path.name.lower().endswith(SUFFIXES) and path.is_file()
+
+
+def check(archive: Path) -> None:
+    """Raises `UserError` unless `archive`, whatever its name, is fit for `unpack`."""
+    with _opened(archive) as members:
+        _only_prefix(_looked_through(members, archive), archive)
+
+
+def unpack(archive: Path, folder: Path) -> Path:
+    """Copies the one checkpoint in `archive` into `folder`; returns its prefix there.
+
+    Raises:
+      UserError: If the archive is damaged or refused, or holds no checkpoint, or several.
+    """
+    with _opened(archive) as members:
+        wanted = _looked_through(members, archive)
+        prefix = _only_prefix(wanted, archive)
+        for name, member in wanted.items():
+            if name.startswith(f"{prefix}."):
+                with (folder / name).open("wb") as output:
+                    for chunk in _content(member):
+                        output.write(chunk)
+    return folder / prefix
+
+
+def read_index(archive: Path) -> bytes:
+    """The index of the one checkpoint in `archive`, which tells it from all others.
+
+    Raises:
+      UserError: As `unpack`.
+    """
+    with _opened(archive) as members:
+        wanted = _looked_through(members, archive)
+        member = wanted[f"{_only_prefix(wanted, archive)}.index"]
+        if member.size > _MAX_INDEX_BYTES:
+            raise UserError(f"{archive.name}: {_too_long(member, _MAX_INDEX_BYTES)}")
+        return b"".join(_content(member))
+
+
+def read_json(archive: Path, name: str, max_bytes: int) -> bytes | None:
+    """The content of the member `name` (a base name ending in `.json`); None without one.
+
+    Raises:
+      UserError: If the archive is damaged or refused, or the member is longer than `max_bytes`.
+    """
+    with _opened(archive) as members:
+        member = _looked_through(members, archive).get(name)
+        if member is None:
+            return None
+        if member.size > max_bytes:
+            raise UserError(f"{archive.name}: {_too_long(member, max_bytes)}")
+        return b"".join(_content(member))
+
+
+# -- Looking through ------------------------------------------------------------------------------
+
+
+def _looked_through(members: Iterable[_Member], archive: Path) -> dict[str, _Member]:
+    """The wanted members by base name, after all have been looked at."""
+    wanted: dict[str, _Member] = {}
+    total = 0
+    for number, member in enumerate(members, start=1):
+        total += member.size
+        problem = _problem(member)
+        name = member.path.rpartition("/")[2]
+        is_wanted = member.kind == _FILE and _WANTED.fullmatch(name)
+        if number > MAX_MEMBERS:
+            problem = f"it has more than {MAX_MEMBERS:,} members"
+        elif not problem and total > MAX_TOTAL_BYTES:
+            problem = f"its members claim more than {MAX_TOTAL_BYTES:,} bytes"
+        elif not problem and is_wanted and name in wanted:
+            problem = f"it holds two files named {name!r}"
+        if problem:
+            raise UserError(f"the archive {archive.name} is refused: {problem}")
+        if is_wanted:
+            wanted[name] = member
+    return wanted
+
+
+def _problem(member: _Member) -> str | None:
+    """Why a member is no part of an honest archive, if so."""
+    path = member.path
+    outside = path.startswith("/") or "\\" in path or "\0" in path or _DRIVE.match(path)
+    if outside or ".." in path.split("/"):
+        return f"{path!r} is not a path within it"
+    if member.kind not in (_FILE, _FOLDER):
+        return f"{path!r} is {member.kind}; expected files"
+    if not 0 <= member.size <= MAX_MEMBER_BYTES:
+        return _too_long(member, MAX_MEMBER_BYTES)
+    return None
+
+
+def _too_long(member: _Member, limit: int) -> str:
+    return f"{member.path!r} claims {member.size:,} bytes; expected at most {limit:,}"
+
+
+def _only_prefix(names: Iterable[str], archive: Path) -> str:
+    """The base name of the one checkpoint, which must be whole."""
+    names = set(names)
+    prefixes = sorted(name.removesuffix(".index") for name in names if name.endswith(".index"))
+    if len(prefixes) != 1:
+        found = ", ".join(prefixes) or "none"
+        raise UserError(f"{archive.name} must hold one checkpoint; found {found}")
+    (prefix,) = prefixes
+    shards = {name[len(prefix) :] for name in names if name.startswith(f"{prefix}.data-")}
+    counts = {match[2] for match in map(_SHARD.fullmatch, shards) if match}
+    count = int(counts.pop()) if len(counts) == 1 else 0
+    if not count or len(shards) != count:
+        raise UserError(f"{archive.name} holds {prefix}.index, but not all of its data files")
+    return prefix
+
+
+def _content(member: _Member) -> Iterator[bytes]:
+    """What a member holds, in pieces; never more than it claims."""
+    source, left = member.open(), member.size
+    if source is None:
+        raise EOFError(f"{member.path!r} has no content")
+    with source:
+        while left:
+            chunk = source.read(min(left, _CHUNK))
+            if not chunk:
+                raise EOFError(f"{member.path!r} ends {left:,} bytes early")
+            left -= len(chunk)
+            yield chunk
+        # Reading past the end lets zipfile compare its checksum.
+        if source.read(1):
+            raise EOFError(f"{member.path!r} is longer than it claims")
+
+
+# -- Tar and zip ----------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _opened(archive: Path) -> Iterator[Iterable[_Member]]:
+    """The members of an archive; damage that is met inside the context becomes a `UserError`."""
+    kind = "archive"
+    try:
+        with contextlib.ExitStack() as stack:
+            file: Any = stack.enter_context(archive.open("rb"))
+            magic = file.read(2)
+            file.seek(0)
+            kind = "zip archive" if magic == _ZIP else "tar archive"
+            if magic == _ZIP:
+                yield _zip_members(stack.enter_context(zipfile.ZipFile(file)))
+                return
+            if magic == _GZIP:
+                file = stack.enter_context(gzip.GzipFile(fileobj=file))
+            reader: Any = _CautiousReader(file)
+            yield _tar_members(stack.enter_context(tarfile.open(fileobj=reader, mode="r:")))
+    except UserError:
+        raise
+    except (*_DAMAGE, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            raise  # the system's: no permission, a full disk
+        reason = str(error) or type(error).__name__
+        raise UserError(f"{str(archive)!r} cannot be read as a {kind}: {reason}") from error
+
+
+class _CautiousReader:
+    """A tar's bytes, of which its headers cannot ask for too many at once."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.seek, self.tell = file.seek, file.tell
+
+    def read(self, size: int = -1) -> bytes:
+        if not 0 <= size <= _MAX_READ:
+            raise tarfile.ReadError(f"a header claims a length of {size:,}")
+        return self._file.read(size)
+
+
+def _tar_members(tar: tarfile.TarFile) -> Iterator[_Member]:
+    for member in tar:
+        yield _Member(member.name, member.size, _tar_kind(member), _tar_opener(tar, member))
+
+
+def _tar_opener(tar: tarfile.TarFile, member: tarfile.TarInfo) -> Callable[[], IO[bytes] | None]:
+    return lambda: tar.extractfile(member)
+
+
+def _tar_kind(member: tarfile.TarInfo) -> str:
+    if member.issparse():
+        return "a sparse file"
+    if member.issym() or member.islnk():
+        return _LINK
+    if member.isdir():
+        return _FOLDER
+    return _FILE if member.isreg() else _DEVICE
+
+
+def _zip_members(archive: zipfile.ZipFile) -> Iterator[_Member]:
+    for member in archive.infolist():
+        yield _Member(
+            member.filename, member.file_size, _zip_kind(member), _zip_opener(archive, member)
+        )
+
+
+def _zip_opener(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Callable[[], IO[bytes]]:
+    return lambda: archive.open(member)
+
+
+def _zip_kind(member: zipfile.ZipInfo) -> str:
+    mode = stat.S_IFMT(member.external_attr >> 16)  # 0 where no Unix made it
+    if mode == stat.S_IFLNK:
+        return _LINK
+    if mode not in (0, stat.S_IFREG, stat.S_IFDIR):
+        return _DEVICE
+    if member.flag_bits & 1:
+        return "an encrypted file"
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        return "a file of an unusual compression"
+    return _FOLDER if member.is_dir() else _FILE

@@ -1,0 +1,150 @@
+"""`music_vae_checkpoints`: lists, downloads, describes and exports checkpoints."""
+
+import math
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from absl import flags
+
+from music_vae import cache, cli, imports
+from music_vae.errors import UserError
+
+if TYPE_CHECKING:
+    from music_vae.checkpoints import CheckpointWeights
+    from music_vae.configs import Config
+
+PROGRAM = "music_vae_checkpoints"
+USAGE = """Lists, downloads, describes and exports checkpoints.
+
+  music_vae_checkpoints list                  the published checkpoints, and which are here already
+  music_vae_checkpoints download ID ...       fetches them into the cache; prints their paths
+  music_vae_checkpoints info CHECKPOINT       layout, step, weights, and which config they fit
+  music_vae_checkpoints export CHECKPOINT OUT as the original reads it: OUT is a .tar, a directory
+                                              or a prefix
+
+CHECKPOINT is the directory of a run, a checkpoint's prefix, file, directory or archive (.tar,
+.tar.gz, .zip), or an ID. Downloads are kept in the folder that the environment variable
+MUSIC_VAE_CACHE names, by default one in the platform's cache."""
+
+FLAGS = cli.new_flags()
+flags.DEFINE_enum(
+    "format", "tf1", ("tf1",), "Layout that export writes: the original's.", flag_values=FLAGS
+)
+cli.define_checkpoint_base_url(FLAGS)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command with `argv` (default: the process's arguments); returns its exit code."""
+    return cli.run_command(PROGRAM, USAGE, FLAGS, _run, argv, takes_arguments=True)
+
+
+def console_entry_point() -> None:
+    """The console script."""
+    sys.exit(main())
+
+
+def _run(values: flags.FlagValues, arguments: Sequence[str]) -> None:
+    usage = (
+        f"give list, download ID, info CHECKPOINT or export CHECKPOINT OUT; see {PROGRAM} --help"
+    )
+    match arguments:
+        case ["list"]:
+            _list()
+        case ["download", _, *_]:
+            _download(arguments[1:], values.checkpoint_base_url)
+        case ["info", checkpoint]:
+            _info(checkpoint, values.checkpoint_base_url)
+        case ["export", checkpoint, out]:
+            _export(checkpoint, out, values.checkpoint_base_url)
+        case []:
+            raise UserError(usage)
+        case _:
+            raise UserError(f"cannot read {' '.join(arguments)!r}; {usage}")
+
+
+def _list() -> None:
+    from music_vae import published
+
+    rows = [("id", "config", "file", "in the cache")]
+    for entry in published.PUBLISHED.values():
+        path = published.cached(entry)
+        size = "no" if path is None else f"{path.stat().st_size / 1e6:.1f} MB"
+        rows.append((entry.id, entry.config, (path.name if path else entry.files[0]), size))
+    _print_columns(rows)
+    print(f"\ncache: {cache.cache_dir()}")
+
+
+def _download(ids: Sequence[str], base_url: str | None) -> None:
+    from music_vae import published
+
+    for entry in [published.get(id) for id in ids]:  # a name that does not exist is said first
+        print(published.fetch(entry, base_url))
+
+
+def _info(checkpoint: str, base_url: str | None) -> None:
+    from music_vae import checkpoint_files, published, run_config
+
+    checkpoint_files.check_there(checkpoint)
+    config = run_config.read(checkpoint)
+    path = published.locate(checkpoint, base_url)
+    imports.import_tensorflow()
+    from music_vae import checkpoints
+
+    with checkpoints.open_weights(path) as weights:
+        _print_info(str(path), config, weights)
+
+
+def _print_info(path: str, config: "Config | None", weights: "CheckpointWeights") -> None:
+    from music_vae.engine.numpy_engine import weight_shapes
+    from music_vae.weight_fit import fitting_configs
+    from music_vae.weight_names import is_weight
+
+    shapes = {name: shape for name, shape in weights.shapes.items() if is_weight(name)}
+    ignored = sorted(set(weights.shapes) - set(shapes))
+    named = "not said"
+    if config is not None:
+        fits = weight_shapes(config) == shapes
+        named = config.name if fits else f"{config.name}, which these weights do not fit"
+    fitting = [
+        f"--config={fit.config}" + (f" --hparams={fit.hparams}" if fit.hparams else "")
+        for fit in fitting_configs(shapes)
+    ]
+    count = sum(math.prod(shape) for shape in shapes.values())
+    _print_columns(
+        [
+            ("checkpoint", path),
+            ("layout", "a run of music_vae" if weights.of_run else "published (TF1)"),
+            ("step", "not said" if weights.step is None else str(weights.step)),
+            ("config", named),
+            *(("fits" if not n else "", text) for n, text in enumerate(fitting or ["no config"])),
+            ("weights", f"{len(shapes)}, with {count:,} parameters"),
+            ("ignored", str(len(ignored)) if ignored else "nothing"),
+        ]
+    )
+    print()
+    _print_columns([(name, str(list(shape))) for name, shape in sorted(shapes.items())])
+    if ignored:
+        print("\nignored:")
+        _print_columns([(name, str(list(weights.shapes[name]))) for name in ignored])
+
+
+def _export(checkpoint: str, out: str, base_url: str | None) -> None:
+    from music_vae import checkpoint_files, published, run_config
+
+    checkpoint_files.check_there(checkpoint)
+    config = run_config.read(checkpoint)
+    path = published.locate(checkpoint, base_url)
+    imports.import_tensorflow()
+    from music_vae import export_tf1
+
+    print(export_tf1.export(path, out, config))
+
+
+def _print_columns(rows: Sequence[Sequence[str]]) -> None:
+    """Rows with their cells under each other."""
+    columns = list(zip(*rows, strict=True))[:-1]
+    widths = [max(map(len, column)) for column in columns]
+    for *cells, last in rows:
+        padded = (f"{cell:<{width}}  " for cell, width in zip(cells, widths, strict=True))
+        print("".join(padded) + last)

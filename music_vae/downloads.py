@@ -1,0 +1,246 @@
+"""Downloads that survive a broken connection: kept in part, gone on with, whole when they appear.
+
+The part that is there lies beside the file as `NAME.part`, and what it is a part of in
+`NAME.part.json`. The server is asked for the rest of that very file (RFC 9110, section 14); where
+it has changed, or the server cannot give a part, the download starts over.
+"""
+
+import dataclasses
+import json
+import logging
+import os
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import filelock
+import requests
+import urllib3
+from tqdm import tqdm
+
+from music_vae import __version__, cli, files
+from music_vae.errors import UserError
+
+MAX_BYTES = 8 * 2**30
+TIMEOUTS_S = (10.0, 30.0)  # to connect, and for the next bytes
+RETRY_DELAYS_S = (1.0, 2.0, 4.0)
+
+_CHUNK = 2**18
+_PROGRESS_BYTES = 2**20  # an attempt that brought so much does not count towards the retries
+_NOT_THERE = (403, 404, 410)  # Google's storage answers 403 where there is no such file
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
+
+_log = logging.getLogger(__name__)
+
+
+class NotThereError(UserError):
+    """The server has no such file."""
+
+
+class _BrokenOffError(Exception):
+    """An attempt ended before the file did."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Source:
+    """What a part is a part of.
+
+    Attributes:
+      url: Where it came from.
+      total: Bytes of the whole, None if the server did not say.
+      validator: The server's mark of this version of the file, None without one.
+    """
+
+    url: str
+    total: int | None
+    validator: str | None
+
+
+def download(url: str, target: Path, *, check: Callable[[Path], None] | None = None) -> None:
+    """Downloads `url` to `target`, which is left as it is if it exists by then.
+
+    Several processes may do so at once: one downloads and the others wait for it. A progress bar
+    is shown on a terminal.
+
+    Args:
+      url: What; `http` or `https`.
+      target: Where to.
+      check: Called with the whole file before it gets its name; what it raises is passed on as a
+        `UserError`, and the file is deleted.
+
+    Raises:
+      NotThereError: If the server has no such file.
+      UserError: If it does not answer, answers with another error, or keeps breaking off.
+    """
+    if not url.startswith(("http://", "https://")):
+        raise UserError(f"{url!r} is no address to download from; expected http:// or https://")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with _only_one(target):
+        if target.exists():
+            return
+        part = target.with_name(f"{target.name}.part")
+        _download_whole(url, part)
+        _note(part).unlink(missing_ok=True)
+        try:
+            if check is not None:
+                check(part)
+        except UserError as error:
+            part.unlink()
+            raise UserError(f"what came from {url} is of no use: {error}") from error
+        os.replace(part, target)
+
+
+def _only_one(target: Path) -> filelock.AcquireReturnProxy:
+    """A lock on `target` against other processes, held already; says so if it has to wait."""
+    lock = filelock.FileLock(target.with_name(f".{target.name}.lock"))
+    try:
+        return lock.acquire(timeout=0)
+    except filelock.Timeout:
+        _log.info("another process is downloading %s; waiting for it", target.name)
+        return lock.acquire()
+
+
+def _download_whole(url: str, part: Path) -> None:
+    """Brings `part` to its full length, in as many attempts as it takes."""
+    failures = 0
+    while True:
+        before = _size(part)
+        try:
+            return _attempt(url, part)
+        except (requests.exceptions.InvalidURL, requests.exceptions.SSLError) as error:
+            raise UserError(f"{url} cannot be downloaded: {_reason(error)}") from error
+        except (requests.RequestException, urllib3.exceptions.HTTPError, _BrokenOffError) as error:
+            reason = _reason(error)
+        failures = 0 if _size(part) - before >= _PROGRESS_BYTES else failures + 1
+        if failures > len(RETRY_DELAYS_S):
+            kept = _size(part)
+            advice = f"; {kept:,} bytes are kept, try again to get the rest" if kept else ""
+            raise UserError(f"{url} cannot be downloaded: {reason}{advice}")
+        delay = RETRY_DELAYS_S[max(failures - 1, 0)]
+        _log.info("the download broke off (%s); trying again in %g s", reason, delay)
+        time.sleep(delay)
+
+
+def _attempt(url: str, part: Path) -> None:
+    """One request, for what `part` lacks."""
+    source, start = _read_source(part), _size(part)
+    if source is None or source.url != url:
+        source, start = None, 0
+    elif source.total is not None and start >= source.total:
+        if start == source.total:
+            return
+        source, start = None, 0
+    # A file that is compressed for the way could not be gone on with.
+    headers = {"Accept-Encoding": "identity", "User-Agent": f"music_vae/{__version__}"}
+    if source is not None and start:
+        headers["Range"] = f"bytes={start}-"
+        if source.validator:
+            headers["If-Range"] = source.validator
+    with requests.get(url, headers=headers, stream=True, timeout=TIMEOUTS_S) as response:
+        if response.status_code in _NOT_THERE:
+            raise NotThereError(f"{url} is not there (status {response.status_code})")
+        if response.status_code == 416 or response.status_code >= 500:
+            if response.status_code == 416:  # the file is shorter now than the part of it
+                part.unlink(missing_ok=True)
+            raise _BrokenOffError(f"status {response.status_code}")
+        if response.status_code == 206:
+            source = _checked_range(response, source, start, part)
+        elif response.status_code == 200:
+            source, start = _source(url, response), 0
+        else:
+            raise UserError(f"{url} cannot be downloaded: status {response.status_code}")
+        if source.total is not None and source.total > MAX_BYTES:
+            raise UserError(
+                f"{url} has {source.total:,} bytes; a checkpoint has at most {MAX_BYTES:,}"
+            )
+        _receive(response, part, source, start)
+
+
+def _receive(response: requests.Response, part: Path, source: _Source, start: int) -> None:
+    """Writes a response to `part` from `start` on; its length must then be right."""
+    if not start:
+        part.unlink(missing_ok=True)
+        files.write_text(_note(part), json.dumps(dataclasses.asdict(source)))
+        size = "" if source.total is None else f" ({source.total / 1e6:.1f} MB)"
+        _log.info("downloading %s%s", source.url, size)
+    bar = tqdm(
+        total=source.total,
+        initial=start,
+        unit="B",
+        unit_scale=True,
+        desc=part.stem,
+        disable=not cli.show_progress(),
+    )
+    received = start
+    with bar, part.open("ab") as output:
+        for chunk in response.raw.stream(_CHUNK, decode_content=False):
+            received += len(chunk)
+            if received > MAX_BYTES:
+                raise UserError(f"{source.url} has more than {MAX_BYTES:,} bytes")
+            output.write(chunk)
+            bar.update(len(chunk))
+    if source.total is not None and received != source.total:
+        raise _BrokenOffError(f"{received:,} of {source.total:,} bytes came")
+
+
+def _checked_range(
+    response: requests.Response, source: _Source | None, start: int, part: Path
+) -> _Source:
+    """The source, if the response is the rest of it from `start` on."""
+    match = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+    if source is None or match is None or int(match[1]) != start:
+        part.unlink(missing_ok=True)
+        raise _BrokenOffError("the server gave another part than it was asked for")
+    new = _Source(source.url, int(match[2]), _validator(response))
+    # What either side does not say cannot be compared.
+    changed = source.total not in (None, new.total)
+    changed |= None not in (source.validator, new.validator) and source.validator != new.validator
+    if changed:
+        part.unlink(missing_ok=True)
+        raise _BrokenOffError("the file has changed on the server")
+    return dataclasses.replace(source, total=new.total)
+
+
+def _source(url: str, response: requests.Response) -> _Source:
+    """What a whole response says of its file."""
+    length = response.headers.get("Content-Length", "")
+    return _Source(url, int(length) if length.isdigit() else None, _validator(response))
+
+
+def _validator(response: requests.Response) -> str | None:
+    """The server's mark of this version of the file; a weak one does not promise the same bytes."""
+    mark = response.headers.get("ETag", "")
+    if not mark or mark.startswith("W/"):
+        mark = response.headers.get("Last-Modified", "")
+    return mark or None
+
+
+def _read_source(part: Path) -> _Source | None:
+    try:
+        return _Source(**json.loads(_note(part).read_text(encoding="utf-8")))
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
+
+
+def _note(part: Path) -> Path:
+    return part.with_name(f"{part.name}.json")
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong, in a few words; the libraries' own messages are long and nested."""
+    if isinstance(error, _BrokenOffError):
+        return str(error)
+    if isinstance(error, requests.exceptions.SSLError):
+        return "the server's certificate cannot be trusted"
+    if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError):
+        return "the server does not answer in time"
+    if isinstance(error, requests.ConnectionError):
+        return "no connection to the server"
+    if isinstance(error, urllib3.exceptions.ProtocolError):
+        return "the connection was lost"
+    return str(error)

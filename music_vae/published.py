@@ -1,0 +1,131 @@
+"""The checkpoints that were published with the original, by id: their configs, files and cache.
+
+A file is downloaded when it is first asked for and kept in `cache_dir()` under its published
+name; from then on no network is needed. A file that was put there by hand serves as well.
+"""
+
+import dataclasses
+import difflib
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from music_vae import archives
+from music_vae.cache import cache_dir
+from music_vae.errors import UserError
+
+BASE_URL = "https://storage.googleapis.com/magentadata/models/music_vae/checkpoints/"
+BASE_URL_VARIABLE = "MUSIC_VAE_CHECKPOINT_BASE_URL"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Published:
+    """One published checkpoint.
+
+    Attributes:
+      id: What `--checkpoint_file` takes for it.
+      config: Name of its config.
+      files: Names under which it is to be found, the first being tried first.
+    """
+
+    id: str
+    config: str
+    files: tuple[str, ...]
+
+
+def _published(id: str, config: str | None = None, *other_files: str) -> Published:
+    return Published(id, config or id, (f"{id}.tar", *other_files))
+
+
+PUBLISHED: Mapping[str, Published] = MappingProxyType(
+    {
+        entry.id: entry
+        for entry in (
+            _published("cat-mel_2bar_big"),
+            _published("hierdec-mel_16bar"),
+            _published("hierdec-trio_16bar"),
+            _published("cat-drums_2bar_small.lokl", "cat-drums_2bar_small"),
+            _published("cat-drums_2bar_small.hikl", "cat-drums_2bar_small"),
+            _published("nade-drums_2bar_full"),
+            # Its documentation has both names.
+            _published("groovae_4bar", None, "groove_4bar.tar"),
+            _published("groovae_2bar_humanize"),
+            _published("groovae_2bar_tap_fixed_velocity"),
+            _published("groovae_2bar_add_closed_hh"),
+            _published("groovae_2bar_hits_control"),
+        )
+    }
+)
+"""All published checkpoints by id, read-only."""
+
+
+def find(path: str | Path) -> Published | None:
+    """The published checkpoint whose id `path` is; None where a file or folder has that name."""
+    entry = PUBLISHED.get(str(path))
+    if entry is None or Path(path).exists() or Path(f"{path}.index").exists():
+        return None
+    return entry
+
+
+def get(id: str) -> Published:
+    """The published checkpoint `id`; raises `UserError` with the nearest if there is none."""
+    if id not in PUBLISHED:
+        raise UserError(f"there is no published checkpoint {id!r}; {hint(id)}")
+    return PUBLISHED[id]
+
+
+def hint(name: str) -> str:
+    """Which id may have been meant."""
+    near = difflib.get_close_matches(name, PUBLISHED, n=1)
+    return f"did you mean {near[0]}?" if near else f"known are {', '.join(PUBLISHED)}"
+
+
+def locate(path: str | Path, base_url: str | None = None) -> Path:
+    """A path to a checkpoint: `path` with `~` expanded, or the file of a published one.
+
+    Raises:
+      UserError: If `path` is an id and its file is neither in the cache nor to be downloaded.
+    """
+    entry = find(path)
+    if entry is not None:
+        return fetch(entry, base_url)
+    if str(path) in PUBLISHED:
+        _log.info("%s is a file or folder here, which goes before the published checkpoint", path)
+    return Path(path).expanduser()
+
+
+def cached(entry: Published) -> Path | None:
+    """The file of a published checkpoint in the cache, None if it is not there."""
+    paths = (cache_dir() / name for name in entry.files)
+    return next((path for path in paths if path.is_file()), None)
+
+
+def fetch(entry: Published, base_url: str | None = None) -> Path:
+    """The file of a published checkpoint, downloaded unless it is in the cache.
+
+    Args:
+      entry: Which.
+      base_url: Where to look for it; None: what `MUSIC_VAE_CHECKPOINT_BASE_URL` says, or else where
+        it was published.
+
+    Raises:
+      UserError: If it cannot be downloaded, or what came is no checkpoint.
+    """
+    path = cached(entry)
+    if path is not None:
+        return path
+    from music_vae import downloads
+
+    base = (base_url or os.environ.get(BASE_URL_VARIABLE) or BASE_URL).rstrip("/")
+    for name in entry.files:
+        path = cache_dir() / name
+        try:
+            downloads.download(f"{base}/{name}", path, check=archives.check)
+        except downloads.NotThereError:
+            continue
+        return path
+    raise UserError(f"{base} has no {' and no '.join(entry.files)}; is the address right?")

@@ -1,0 +1,119 @@
+"""`music_vae_checkpoints`: list, download, info and export."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from music_vae import checkpoint_tool, checkpoints, export_tf1, published, run_config
+from music_vae.cache import VARIABLE
+
+GOLDEN = Path(__file__).parent / "golden" / "models" / "cat-mel_2bar_small" / "model.ckpt"
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def lines(capsys):
+    return capsys.readouterr().out.splitlines()
+
+
+def test_list_shows_every_id_and_what_is_here(cache, capsys):
+    cache.mkdir()
+    (cache / "groove_4bar.tar").write_bytes(bytes(1_500_000))
+    assert checkpoint_tool.main(["list"]) == 0
+    rows = [line.split() for line in lines(capsys)]
+    assert [row[0] for row in rows[1:-2]] == list(published.PUBLISHED)
+    assert ["groovae_4bar", "groovae_4bar", "groove_4bar.tar", "1.5", "MB"] in rows
+    assert ["hierdec-trio_16bar"] * 2 + ["hierdec-trio_16bar.tar", "no"] in rows
+    assert rows[-1] == ["cache:", str(cache)]
+
+
+def test_download_prints_where_the_files_are(cache, capsys, http_server, tiny_run, tmp_path):
+    tar = export_tf1.export(tiny_run, tmp_path / "x.tar").read_bytes()
+    ids = ["cat-mel_2bar_big", "nade-drums_2bar_full"]
+    http_server.files = {f"{id}.tar": tar for id in ids}
+    assert checkpoint_tool.main(["download", *ids, f"--checkpoint_base_url={http_server.url}"]) == 0
+    assert lines(capsys) == [str(cache / f"{id}.tar") for id in ids]
+    assert checkpoint_tool.main(["download", *ids]) == 0
+    assert len(http_server.requests) == 2
+
+
+def test_download_of_an_unknown_id_downloads_nothing(capsys, http_server):
+    flag = f"--checkpoint_base_url={http_server.url}"
+    assert checkpoint_tool.main(["download", "groovae_4bar", "groovae_3bar", flag]) == 2
+    assert "did you mean groovae_4bar?" in capsys.readouterr().err
+    assert not http_server.requests
+
+
+def test_info_on_a_published_checkpoint(capsys, tmp_path):
+    weights = checkpoints.read_weights(GOLDEN)
+    weights |= {"encoder/mu/bias/Adam": np.zeros(12, np.float32)}
+    export_tf1.write_variables(tmp_path / "model.ckpt", weights)
+    assert checkpoint_tool.main(["info", str(tmp_path / "model.ckpt")]) == 0
+    shown = [line.split() for line in lines(capsys)]
+    assert ["layout", "published", "(TF1)"] in shown
+    assert ["step", "1234"] in shown
+    assert ["config", "not", "said"] in shown
+    sizes = "--hparams=z_size=12,enc_rnn_size=[24],dec_rnn_size=[20,16]"
+    assert ["fits", "--config=cat-mel_2bar_small", sizes] in shown
+    count = sum(w.size for name, w in weights.items() if name not in ("encoder/mu/bias/Adam",)) - 1
+    assert ["weights", "16,", "with", f"{count:,}", "parameters"] in shown
+    assert ["encoder/mu/kernel", "[48,", "12]"] in shown
+    ignored = shown[shown.index(["ignored:"]) + 1 :]
+    assert ignored == [["encoder/mu/bias/Adam", "[12]"], ["global_step", "[]"]]
+
+
+def test_info_on_a_run(capsys, tiny_run):
+    assert checkpoint_tool.main(["info", str(tiny_run)]) == 0
+    shown = [line.split() for line in lines(capsys)]
+    assert ["layout", "a", "run", "of", "music_vae"] in shown
+    assert ["step", "3"] in shown
+    assert ["config", "cat-mel_2bar_small"] in shown
+    assert ["ignored", "nothing"] in shown
+
+
+def test_info_says_where_weights_and_config_disagree(capsys, tmp_path, tiny_config):
+    export_tf1.export(GOLDEN, f"{tmp_path}/", tiny_config)
+    assert checkpoint_tool.main(["info", str(tmp_path)]) == 0
+    assert "cat-mel_2bar_small, which these weights do not fit" in capsys.readouterr().out
+
+
+def test_export_writes_and_prints_what_it_wrote(capsys, tiny_run, tmp_path):
+    out = tmp_path / "out.tar"
+    assert checkpoint_tool.main(["export", "--format=tf1", str(tiny_run), str(out)]) == 0
+    assert lines(capsys) == [str(out)]
+    assert run_config.read(out) == run_config.read(tiny_run)
+
+
+def test_an_export_by_id_takes_the_ids_config_along(capsys, http_server, tiny_run, tmp_path):
+    tar = export_tf1.export(tiny_run / "train" / "model.ckpt-3", tmp_path / "x.tar").read_bytes()
+    http_server.files["cat-mel_2bar_big.tar"] = tar
+    flag, out = f"--checkpoint_base_url={http_server.url}", tmp_path / "out.tar"
+    assert checkpoint_tool.main(["export", "cat-mel_2bar_big", str(out), flag]) == 0
+    assert run_config.read(out).name == "cat-mel_2bar_big"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "give list, download ID, info CHECKPOINT or export CHECKPOINT OUT"),
+        (["lists"], "cannot read 'lists'"),
+        (["list", "x"], "cannot read 'list x'"),
+        (["download"], "cannot read 'download'"),
+        (["info"], "cannot read 'info'"),
+        (["info", "nowhere"], "there is no checkpoint 'nowhere'"),
+        (["export", "nowhere"], "cannot read 'export nowhere'"),
+        (["export", "nowhere", "out"], "there is no checkpoint 'nowhere'"),
+        (["export", "--format=tf2", "a", "b"], "--format"),
+        (["list", "--no_such_flag"], "no_such_flag"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(capsys, arguments, message):
+    assert checkpoint_tool.main(arguments) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
