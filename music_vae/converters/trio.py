@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 PARTS = ("melody", "bass", "drums")
 """The parts, in the order of the three tokens."""
 
+MAX_TRIO_BARS = 100_000
+"""Bars of all trios of a section together: many of the same instruments would fill the memory."""
+
 BASS_INSTRUMENT = 1
 """Of decoded notes; the melody is instrument 0, the drums are `DRUMS_INSTRUMENT`."""
 
@@ -159,6 +162,9 @@ class TrioConverter(Converter):
         for part in missing:
             skipped[f"no {part}"] += 1
         if missing:
+            return []
+        if num_bars * math.prod(len(tokens[part]) for part in PARTS) > MAX_TRIO_BARS:
+            skipped["too many instruments to combine"] += 1
             return []
         heard = self._heard(quantised, num_bars)
         found = []
