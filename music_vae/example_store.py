@@ -1,8 +1,6 @@
 """Many compact examples side by side in a few flat arrays, in memory or mapped from files.
 
-    writer = Writer(limit_bytes=2**30, directory=make_directory)
-    for packed in ...: writer.append(packed)
-    store = writer.finish()
+    store = Store(pack(pieces, num_transpositions=1))
     store.take(np.array([3, 1, 4]))     # three examples, stacked and padded
 
 Examples come in groups, those of one piece in one key. A piece has a base group, its examples as
@@ -10,10 +8,8 @@ they stand, and for every transposition that may be asked for the group that it 
 base group where the examples themselves can be transposed exactly, else one of its own.
 """
 
-import dataclasses
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -44,10 +40,6 @@ class Packed(NamedTuple):
     group_sizes: np.ndarray
     base_groups: np.ndarray
     groups: np.ndarray
-
-
-BIG = ("outputs", "inputs", "controls", "lengths", "steps", "own_inputs")
-"""The fields of `Packed` that grow with the examples; those after them grow with the pieces."""
 
 
 class PieceGroups(NamedTuple):
@@ -103,9 +95,12 @@ class Store:
     def __init__(self, packed: Packed) -> None:
         self.packed = packed
         self.num_examples = len(packed.steps)
-        self._starts = _starts(packed.steps)
-        self._input_starts = _starts(np.where(packed.own_inputs, packed.steps, 0))
-        self._group_starts = _starts(packed.group_sizes)
+        self._starts = _Starts(packed.steps)
+        has_own = bool(packed.own_inputs.any())
+        self._input_starts = self._starts if has_own else None
+        if has_own and not packed.own_inputs.all():
+            self._input_starts = _Starts(np.where(packed.own_inputs, packed.steps, 0))
+        self._group_starts = _Starts(packed.group_sizes)
 
     @property
     def num_pieces(self) -> int:
@@ -129,29 +124,41 @@ class Store:
 
     def bounds(self, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The first example of each group `[...]`, and how many there are."""
-        return self._group_starts[groups], self.packed.group_sizes[groups]
+        return self._group_starts.of(groups), self.packed.group_sizes[groups]
 
     def take(self, numbers: np.ndarray) -> Example:
         """The examples `[N]` stacked: arrays `[N, T, ...]`, padded to the longest."""
         packed, steps = self.packed, self.packed.steps[numbers]
         longest = int(steps.max(initial=0))
-        outputs = _gather(packed.outputs, self._starts[numbers], steps, longest)
-        inputs, own = outputs, packed.own_inputs[numbers]
-        if own.any():
-            starts = self._input_starts[numbers]
-            found = _gather(packed.inputs, starts, np.where(own, steps, 0), longest)
+        starts = self._starts.of(numbers)
+        outputs = _gather(packed.outputs, starts, steps, longest)
+        inputs = outputs
+        if self._input_starts is not None:
+            own = packed.own_inputs[numbers]
+            own_starts = self._input_starts.of(numbers)
+            found = _gather(packed.inputs, own_starts, np.where(own, steps, 0), longest)
             shape = (-1, *(1,) * (outputs.ndim - 1))
             inputs = np.where(own.reshape(shape), found, outputs)
         controls = None
         if len(packed.controls):
-            controls = _gather(packed.controls, self._starts[numbers], steps, longest)
+            controls = _gather(packed.controls, starts, steps, longest)
         return Example(inputs, outputs, controls, packed.lengths[numbers])
 
 
-def _starts(sizes: np.ndarray) -> np.ndarray:
-    """Where each of `sizes` `[N]` begins, int64 `[N]`."""
-    ends = np.cumsum(sizes, dtype=np.int64)
-    return ends - sizes
+class _Starts:
+    """Where each of `sizes` `[N]` begins when they follow one another."""
+
+    def __init__(self, sizes: np.ndarray) -> None:
+        self._size = int(sizes[0]) if len(sizes) else 0
+        self._starts = None
+        if not (sizes == self._size).all():
+            self._starts = np.cumsum(sizes, dtype=np.int64) - sizes
+
+    def of(self, numbers: np.ndarray) -> np.ndarray:
+        """The beginnings of some of them, int64."""
+        if self._starts is None:  # all of one size: most music, and no array to keep in memory
+            return np.asarray(numbers, np.int64) * self._size
+        return self._starts[numbers]
 
 
 def _gather(flat: np.ndarray, starts: np.ndarray, steps: np.ndarray, longest: int) -> np.ndarray:

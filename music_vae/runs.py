@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from music_vae import checkpoints, cli, files, run_config
 from music_vae.configs import Config
-from music_vae.data import Music, Position, TrainingBatches, evaluation_batches
+from music_vae.data import Music, Position, StreamedMusic, TrainingBatches, evaluation_batches
 from music_vae.errors import UserError
 from music_vae.lstm_models import build_model
 from music_vae.specs import Batch
@@ -139,7 +139,7 @@ class Run:
         files.write_text(self.directory / PROGRESS_FILE, json.dumps(progress) + "\n")
 
 
-def train(run: Run, music: Music, *, num_steps: int | None) -> None:
+def train(run: Run, music: Music | StreamedMusic, *, num_steps: int | None) -> None:
     """Trains until `num_steps` steps have been taken in all (None: until interrupted).
 
     Saves every minute, at the end, and when it is interrupted from the keyboard.
@@ -232,7 +232,12 @@ def _prefetched(batches: TrainingBatches) -> Iterator[tuple[Batch, Position]]:
 
 
 def evaluate_checkpoint(
-    trainer: Trainer, prefix: Path, music: Music, config: Config, *, num_batches: int | None
+    trainer: Trainer,
+    prefix: Path,
+    music: Music | StreamedMusic,
+    config: Config,
+    *,
+    num_batches: int | None,
 ) -> dict[str, float]:
     """Losses and metrics of one checkpoint on `music`, by their TensorBoard names.
 
@@ -259,7 +264,7 @@ def evaluate_checkpoint(
 def evaluate(
     config: Config,
     run_dir: Path,
-    music: Music,
+    music: Music | StreamedMusic,
     *,
     once: bool = False,
     num_batches: int | None = None,

@@ -62,6 +62,20 @@ def test_a_run_that_goes_on_ends_where_an_unbroken_one_does(command, tmp_path):
         np.testing.assert_array_equal(parts[name], expected, err_msg=name)
 
 
+def test_examples_can_be_kept_anywhere_or_nowhere(command, tmp_path, monkeypatch):
+    monkeypatch.setenv("MUSIC_VAE_CACHE", str(tmp_path / "cache"))
+    flags = ["--num_steps=3", "--seed=5"]
+    assert command(tmp_path / "memory", "--cache_dataset", *flags) == 0
+    assert not (tmp_path / "cache").exists()
+    assert command(tmp_path / "disk", "--cache_dataset=disk", "--num_data_threads=2", *flags) == 0
+    memory, disk = (checkpoints.read_weights(tmp_path / name) for name in ("memory", "disk"))
+    for name, expected in memory.items():
+        np.testing.assert_array_equal(disk[name], expected, err_msg=name)
+    assert command(tmp_path / "none", "--nocache_dataset", "--num_steps=2", "--seed=5") == 0
+    assert command(tmp_path / "none", "--nocache_dataset", "--num_steps=5") == 0
+    assert command(tmp_path / "none", "--nocache_dataset", "--mode=eval", "--eval_once") == 0
+
+
 def test_a_run_that_is_killed_goes_on_from_its_last_checkpoint(tunes, tmp_path, monkeypatch):
     code = (
         "import sys; from music_vae import runs, train; runs.CHECKPOINT_EVERY_S = 0.0; "
@@ -207,6 +221,8 @@ def test_sizes_other_than_the_runs_are_refused(command, tiny_run, capsys):
         (["--tfds_name=groove"], "--examples_path or --tfds_name, not both"),
         (["--mode=play"], "--mode"),
         (["--num_steps=0"], "--num_steps"),
+        (["--num_data_processes=0"], "--num_data_processes"),
+        (["--cache_dataset=maybe"], "<memory|disk|none|true|false>"),
         (["--no_such_flag"], "no_such_flag"),
         (["oops"], "unexpected argument 'oops'"),
     ],

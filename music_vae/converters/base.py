@@ -133,12 +133,16 @@ class Converter(abc.ABC):
           One NoteSequence per sample.
         """
 
-    def transpose(self, example: Example, semitones: int) -> Example | None:
+    def transpose(self, example: Example, semitones: int | np.ndarray) -> Example | None:
         """The example that the same music gives when it is transposed, or None.
 
         None says that the notes themselves have to be transposed and converted again: the
         representation does not allow the short cut. `transposable_range` says for which
         transpositions of a sequence the short cut is exact.
+
+        Args:
+          example: An example, or several of them stacked: arrays `[N, T, ...]`, padded.
+          semitones: How far up; of stacked examples, each by its own of `[N]`.
         """
         del example, semitones
         return None
@@ -151,7 +155,8 @@ class Converter(abc.ABC):
     def corrupt(self, example: Example, rng: np.random.Generator) -> Example:
         """The example as a model should see it this time in training; itself by default.
 
-        Drawn anew in every epoch; outputs and length stay as they are.
+        Drawn anew in every epoch; outputs and length stay as they are. Several examples can be
+        stacked, as for `transpose`.
         """
         del rng
         return example

@@ -234,12 +234,15 @@ class DrumsConverter(Converter):
         )
         return track.to_sequence(velocity=OUTPUT_VELOCITY, qpm=DEFAULT_QPM)
 
-    def transpose(self, example: Example, semitones: int) -> Example | None:
+    def transpose(self, example: Example, semitones: int | np.ndarray) -> Example | None:
         """The example itself: drums keep their pitches when music is transposed."""
         del semitones
         return example
 
     def transposable_range(self, sequence: "NoteSequence") -> tuple[int, int]:
-        """Every transposition that MIDI knows."""
-        del sequence
+        """Every transposition that MIDI knows; none where it would change the total time."""
+        last_end = max((note.end_time for note in sequence.notes), default=0.0)
+        # note_seq sets total_time to the end of the last note as it transposes.
+        if sequence.total_time < last_end or self.pad_to_total_time:
+            return 0, 0
         return -MAX_MIDI_PITCH, MAX_MIDI_PITCH
