@@ -32,6 +32,7 @@ setup(
         "tqdm>=4.60",
     ],
     extras_require={
+        "beam": ["apache-beam>=2.60"],
         "tfds": ["tensorflow-datasets>=4.9"],
         "test": ["pytest>=7.4", "pytest-xdist>=3.5"],
         "dev": ["build>=1.0", "matplotlib>=3.7", "mypy>=1.8", "ruff>=0.5"],
@@ -39,6 +40,7 @@ setup(
     entry_points={
         "console_scripts": [
             "music_vae_train=music_vae.train:console_entry_point",
+            "music_vae_preprocess=music_vae.preprocess:console_entry_point",
             "music_vae_generate=music_vae.generate:console_entry_point",
             "convert_dir_to_note_sequences"
             "=music_vae.scripts.convert_dir_to_note_sequences:console_entry_point",

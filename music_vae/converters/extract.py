@@ -74,7 +74,7 @@ def sections(
     if not sequence.notes:
         skipped["no notes"] += 1
         return []
-    impossible = _why_impossible(sequence)
+    impossible = why_impossible(sequence)
     if impossible:
         skipped[impossible] += 1
         return []
@@ -92,7 +92,7 @@ def sections(
     return [part for part in parts if part.notes]
 
 
-def _why_impossible(sequence: "NoteSequence") -> str | None:
+def why_impossible(sequence: "NoteSequence") -> str | None:
     """Why `sequence` is no music at all, or None."""
     times = [sequence.total_time]
     velocities, instruments = [0], set()
@@ -136,32 +136,46 @@ def quantise(
     Only a metre whose bars are as long as `quarters_per_bar` quarter notes is accepted (2/2 and 8/8
     are as good as 4/4).
     """
-    from note_seq import sequences_lib
-
     metre = (4, 4)  # MIDI's default
     if section.time_signatures:
         first = min(section.time_signatures, key=lambda signature: signature.time)
         metre = (first.numerator, first.denominator)
+    # Before the quantisation, which costs far more: many corpora are half in other metres.
+    if 4 * metre[0] != quarters_per_bar * metre[1]:
+        skipped[_metre_reason(metre)] += 1
+        return None
+    quantised = quantise_in_any_metre(section, steps_per_quarter, quarters_per_bar)
+    if isinstance(quantised, str):
+        skipped[quantised] += 1
+        return None
+    return quantised
+
+
+def quantise_in_any_metre(
+    section: "NoteSequence", steps_per_quarter: int, quarters_per_bar: int = 4
+) -> "NoteSequence | str":
+    """A copy of `section` with quantised times, or why there is none; see `quantise`."""
+    from note_seq import sequences_lib
+
+    qpm = section.tempos[0].qpm if section.tempos else DEFAULT_QPM
+    end_s = max([section.total_time, *(note.end_time for note in section.notes)])
+    if not qpm > 0:
+        return "a tempo of 0"
+    if not end_s * qpm / 60 <= MAX_BARS * quarters_per_bar:
+        return f"longer than {bars(MAX_BARS)}"
     try:
-        # Before the quantisation, which costs far more: many corpora are half in other metres.
-        if 4 * metre[0] != quarters_per_bar * metre[1]:
-            raise sequences_lib.BadTimeSignatureError
-        qpm = section.tempos[0].qpm if section.tempos else DEFAULT_QPM
-        end_s = max([section.total_time, *(note.end_time for note in section.notes)])
-        if not qpm > 0:
-            skipped["a tempo of 0"] += 1
-            return None
-        if not end_s * qpm / 60 <= MAX_BARS * quarters_per_bar:
-            skipped[f"longer than {bars(MAX_BARS)}"] += 1
-            return None
         return sequences_lib.quantize_note_sequence(section, steps_per_quarter)
     except sequences_lib.BadTimeSignatureError:
-        skipped[f"time signature {metre[0]}/{metre[1]}"] += 1
+        signature = section.time_signatures[0]
+        return _metre_reason((signature.numerator, signature.denominator))
     except sequences_lib.NegativeTimeError:
-        skipped["negative time"] += 1
+        return "negative time"
     except (sequences_lib.MultipleTimeSignatureError, sequences_lib.MultipleTempoError):
-        skipped["time signature or tempo changes"] += 1
-    return None
+        return "time signature or tempo changes"
+
+
+def _metre_reason(metre: tuple[int, int]) -> str:
+    return f"time signature {metre[0]}/{metre[1]}"
 
 
 def melodies(

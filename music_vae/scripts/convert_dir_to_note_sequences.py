@@ -13,6 +13,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ from absl import flags
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from music_vae import cli, notes_io, pools, tfrecord
+from music_vae import cli, imports, notes_io, pools, tfrecord
 from music_vae.errors import UserError
 
 PROGRAM = "convert_dir_to_note_sequences"
@@ -78,6 +79,16 @@ def define_flags() -> flags.FlagValues:
         "How many processes read files; one per CPU unless given.",
         lower_bound=1,
         flag_values=values,
+    )
+    flags.DEFINE_list(
+        "pipeline_options",
+        None,
+        "Convert with Apache Beam, with these options of its pipeline, comma-separated: for "
+        "collections that are too large for one machine.",
+        flag_values=values,
+    )
+    flags.DEFINE_integer(
+        "output_shards", 1, "Number of output files; for Beam only.", 1, flag_values=values
     )
     return values
 
@@ -171,8 +182,13 @@ def _run(values: flags.FlagValues) -> None:
     names = find_music_files(root, recursive=values.recursive)
     if not names:
         raise UserError(_no_files_message(root, recursive=values.recursive))
-    workers = min(values.num_workers or pools.num_cpus(), len(names))
     convert = partial(convert_file, root=root, collection=root.name)
+    if values.pipeline_options:
+        _run_in_beam(names, convert, output, values)
+        return
+    if values.output_shards != 1:
+        raise UserError("--output_shards needs --pipeline_options, as --runner=DirectRunner")
+    workers = min(values.num_workers or pools.num_cpus(), len(names))
     summary = Summary()
     with logging_redirect_tqdm() if cli.show_progress() else contextlib.nullcontext():
         conversions = tqdm(
@@ -183,6 +199,35 @@ def _run(values: flags.FlagValues) -> None:
         )
         tfrecord.write_records(output, _records(conversions, summary))
     print(summary_text(summary, output))
+
+
+def _run_in_beam(
+    names: Sequence[str],
+    convert: Callable[[str], Conversion],
+    output: Path,
+    values: flags.FlagValues,
+) -> None:
+    """Converts with Apache Beam and prints the summary."""
+    from music_vae import preprocess
+
+    preprocess.require_beam("--pipeline_options")
+    imports.import_note_seq()
+    from music_vae import beam_pipelines
+
+    output, shards = output.absolute(), values.output_shards
+    summary = beam_pipelines.convert_files(
+        names, convert, str(output), shards, values.pipeline_options
+    )
+    if not summary.sequences:
+        raise UserError(_nothing_message(summary))
+    if shards > 1:
+        output = output.with_name(f"{output.name}-*-of-{shards:05d}")
+    print(summary_text(summary, output))
+
+
+def _nothing_message(summary: Summary) -> str:
+    reasons = ", ".join(f"{n} {reason}" for reason, n in summary.skipped_files.most_common())
+    return f"none of the {summary.files} music files can be converted: {reasons}"
 
 
 def _records(conversions: Iterable[Conversion], summary: Summary) -> Iterator[bytes]:
@@ -203,8 +248,7 @@ def _records(conversions: Iterable[Conversion], summary: Summary) -> Iterator[by
             _logger.info("skipped tunes of %s: %d %s", name, count, reason)
         yield from conversion.records
     if not summary.sequences:
-        reasons = ", ".join(f"{n} {reason}" for reason, n in summary.skipped_files.most_common())
-        raise UserError(f"none of the {summary.files} music files can be converted: {reasons}")
+        raise UserError(_nothing_message(summary))
 
 
 def summary_text(summary: Summary, output: Path) -> str:
@@ -253,7 +297,8 @@ def _no_files_message(root: Path, *, recursive: bool) -> str:
 @contextlib.contextmanager
 def _time_limit(seconds: float) -> Iterator[None]:
     """Raises `_OutOfTimeError` in the block after `seconds`, where the system has such an alarm."""
-    if not hasattr(signal, "setitimer"):
+    alarms_reach_here = threading.current_thread() is threading.main_thread()  # not in Beam
+    if not hasattr(signal, "setitimer") or not alarms_reach_here:
         yield
         return
 
