@@ -34,7 +34,12 @@ setup(
     extras_require={
         "beam": ["apache-beam>=2.60"],
         "tfds": ["tensorflow-datasets>=4.9"],
-        "test": ["pytest>=7.4", "pytest-xdist>=3.5"],
+        "test": [
+            "apache-beam>=2.60",
+            "pytest>=7.4",
+            "pytest-xdist>=3.5",
+            "tensorflow-datasets>=4.9",
+        ],
         "dev": ["build>=1.0", "matplotlib>=3.7", "mypy>=1.8", "ruff>=0.5"],
     },
     entry_points={

@@ -3,10 +3,13 @@
 python original.py make_checkpoint CONFIG PREFIX   # random weights, full size
 python original.py generate --FLAG=VALUE ...       # its music_vae_generate
 python original.py train_steps CONFIG HPARAMS STEPS   # times building and training steps
+python original.py examples CONFIG TFRECORD           # times transposing and converting
 """
 
+import json
 import os
 import sys
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -111,10 +114,30 @@ def _training_graph(config: Any, batch: example_batch.ExampleBatch) -> tuple[Any
     return model.loss, optimizer.apply_gradients(pairs, global_step=model.global_step)
 
 
+def examples(arguments: Sequence[str]) -> None:
+    """Times transposing and converting every sequence of a TFRecord file, as in training."""
+    config_name, path = arguments
+    import tensorflow as tf
+    from magenta.models.music_vae import configs
+    from note_seq import NoteSequence
+
+    config = configs.CONFIG_MAP[config_name]
+    config.data_converter.set_mode("train")
+    records = [record.numpy() for record in tf.data.TFRecordDataset(path)]
+    number, start = 0, time.perf_counter()
+    for record in records:
+        sequence = NoteSequence.FromString(record)
+        if config.note_sequence_augmenter:
+            sequence = config.note_sequence_augmenter.augment(sequence)
+        number += len(config.data_converter.to_tensors(sequence).inputs)
+    print(json.dumps({"examples": number, "seconds": time.perf_counter() - start}))
+
+
 COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "make_checkpoint": make_checkpoint,
     "generate": generate,
     "train_steps": train_steps,
+    "examples": examples,
 }
 
 if __name__ == "__main__":

@@ -103,7 +103,7 @@ class TensorFlowDataset:
         except ImportError as error:
             raise UserError(NO_TFDS) from error
         try:
-            dataset = tfds.load(self.name, split=self.split, try_gcs=True)
+            dataset = tfds.load(self.name, split=self.split)
         except Exception as error:  # of as many types as there are ways to fetch and unpack files
             raise UserError(
                 f"the TensorFlow Dataset {self.name!r} ({self.split}) cannot be loaded: "

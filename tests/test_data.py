@@ -173,7 +173,7 @@ class FakeDatasets(types.ModuleType):
             class DatasetNotFoundError(Exception):
                 pass
 
-    def load(self, name, split, try_gcs):
+    def load(self, name, split):
         if name != "groove/2bar-midionly":
             raise self.core.registered.DatasetNotFoundError(name)
         return [{"midi": (TUNES / "soldiers_joy.mid").read_bytes(), "split": split}]
