@@ -56,6 +56,7 @@ __all__ = [
     "Tensors",
     "TrainingBatches",
     "TrioConverter",
+    "compact_batch",
     "convert",
     "dense_batch",
     "evaluation_batches",
@@ -264,6 +265,14 @@ def dense_batch(stacked: Example, converter: Converter) -> Batch:
     return Batch(inputs, outputs, controls, stacked.length.astype(np.int32))
 
 
+def compact_batch(stacked: Example) -> Batch:
+    """Stacked examples as a batch of compact arrays; see `dense.dense_batch`."""
+    controls = stacked.controls
+    if controls is None:
+        controls = np.zeros((*stacked.outputs.shape[:2], 0), np.float32)
+    return Batch(stacked.inputs, stacked.outputs, controls, stacked.length.astype(np.int32))
+
+
 def evaluation_batches(
     music: Music | StreamedMusic, config: Config, *, num_batches: int | None = None
 ) -> Iterator[Batch]:
@@ -319,9 +328,14 @@ class TrainingBatches:
         return self
 
     def __next__(self) -> tuple[Batch, Position]:
-        stacked, position = self._next
-        self._next = self._take_batch()
+        stacked, position = self.next_compact()
         return dense_batch(stacked, self._config.data_converter), position
+
+    def next_compact(self) -> tuple[Example, Position]:
+        """The next batch as stacked compact examples; `dense.dense_batch` makes it dense."""
+        found = self._next
+        self._next = self._take_batch()
+        return found
 
     def _take_batch(self) -> tuple[Example, Position]:
         """The compact examples of a batch, and the position after it."""

@@ -76,6 +76,28 @@ def test_examples_can_be_kept_anywhere_or_nowhere(command, tmp_path, monkeypatch
     assert command(tmp_path / "none", "--nocache_dataset", "--mode=eval", "--eval_once") == 0
 
 
+@pytest.mark.parametrize("good_epochs", [0, 1, 5])
+def test_music_that_cannot_be_read_any_more_is_one_line(
+    command, tmp_path, capsys, tunes, monkeypatch, good_epochs
+):
+    path = tmp_path / "tunes.tfrecord"
+    path.write_bytes(tunes.read_bytes())
+    read, reads = tfrecord.read_records, []
+
+    def damaged_later(name):
+        reads.append(name)
+        if len(reads) > good_epochs:
+            path.write_bytes(tunes.read_bytes()[:-9])
+        yield from read(name)
+
+    monkeypatch.setattr(tfrecord, "read_records", damaged_later)
+    flags = [f"--examples_path={path}", "--nocache_dataset", "--num_steps=50"]
+    assert command(tmp_path / "run", *flags) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("music_vae_train: ")
+    assert "is cut off" in error
+
+
 def test_a_run_that_is_killed_goes_on_from_its_last_checkpoint(tunes, tmp_path, monkeypatch):
     code = (
         "import sys; from music_vae import runs, train; runs.CHECKPOINT_EVERY_S = 0.0; "

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from music_vae.specs import Compact
+
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
 
@@ -121,6 +123,14 @@ class Converter(abc.ABC):
         """Compact controls `[..., T]` to `[..., T, control_depth]`; `PAD` steps become zeros."""
         return np.zeros((*controls.shape, 0), bool)
 
+    @property
+    def compact(self) -> Compact | None:
+        """What `dense_inputs`, `dense_outputs` and `dense_controls` do, as values.
+
+        None where it takes more than that; by default.
+        """
+        return None
+
     @abc.abstractmethod
     def from_tensors(self, samples: Any, controls: Any = None) -> list["NoteSequence"]:
         """Decodes dense outputs.
@@ -190,7 +200,11 @@ def pad_value(dtype: np.dtype) -> float:
 
 def one_hot(indices: np.ndarray, depth: int) -> np.ndarray:
     """Class indices `[...]` to a boolean `[..., depth]`; `PAD` (any negative) becomes zeros."""
-    return np.asarray(indices)[..., None] == np.arange(depth)
+    indices = np.asarray(indices)
+    classes = np.arange(depth)
+    if depth - 1 <= np.iinfo(indices.dtype).max:
+        classes = classes.astype(indices.dtype)  # narrow numbers are compared faster
+    return indices[..., None] == classes
 
 
 def bits(masks: np.ndarray, depth: int) -> np.ndarray:

@@ -21,6 +21,7 @@ from music_vae.converters.base import one_hot
 from music_vae.converters.chord_inference import infer_chords
 from music_vae.converters.extract import sections
 from music_vae.errors import UserError
+from music_vae.specs import OneHot
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
@@ -116,6 +117,12 @@ class Harmony:
     def depth(self) -> int:
         """Number of columns of dense controls; 0 without chords and keys."""
         return CHORD_CLASSES * self.chords + KEY_CLASSES * self.keys
+
+    @property
+    def compact(self) -> OneHot:
+        """What `dense` does, as values."""
+        depths = (CHORD_CLASSES,) * self.chords + (KEY_CLASSES,) * self.keys
+        return OneHot(depths)
 
     def is_written(self, sequence: "NoteSequence") -> bool:
         """Whether `sequence` says itself what is wanted, so that nothing is inferred."""

@@ -31,6 +31,7 @@ from music_vae.converters.extract import (
     windows,
 )
 from music_vae.errors import UserError
+from music_vae.specs import Compact, OneHot, Roll
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
@@ -205,6 +206,15 @@ class DrumsConverter(Converter):
         if not self.roll_output:
             return one_hot(outputs, self.output_depth)
         return bits(outputs, self.output_depth)
+
+    @property
+    def compact(self) -> Compact:
+        """Masks as rolls or as classes."""
+        one_hot_masks = OneHot((self._one_hot_depth,))
+        return Compact(
+            Roll(self._roll_depth, has_nothing=True) if self.roll_input else one_hot_masks,
+            Roll(self._roll_depth) if self.roll_output else one_hot_masks,
+        )
 
     def from_tensors(self, samples: Any, controls: Any = None) -> list["NoteSequence"]:
         """Decodes rolls, one-hot arrays or class scores, up to the first end token.

@@ -28,6 +28,7 @@ from music_vae.converters.extract import (
     windows,
 )
 from music_vae.errors import UserError
+from music_vae.specs import Compact, Numbers
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
@@ -324,6 +325,13 @@ class GrooveConverter(Converter):
     def dense_controls(self, controls: np.ndarray) -> np.ndarray:
         """Controls `[..., T, control_depth]` to booleans; `PAD` steps become zeros."""
         return controls > 0
+
+    @property
+    def compact(self) -> Compact | None:
+        """Numbers as they are; None where they go into bins."""
+        if self.num_velocity_bins is not None:
+            return None
+        return Compact(Numbers(), Numbers(), Numbers())
 
     def from_tensors(self, samples: Any, controls: Any = None) -> list["NoteSequence"]:
         """Decodes dense rows `[T, output_depth]`; a drum is hit where its hit is above 0.5.

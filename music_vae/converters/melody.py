@@ -33,6 +33,7 @@ from music_vae.converters.extract import (
     windows,
 )
 from music_vae.errors import UserError
+from music_vae.specs import Compact, OneHot
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
@@ -254,6 +255,12 @@ class OneHotMelodyConverter(Converter):
         if not self.control_depth:
             return super().dense_controls(controls)
         return self.harmony.dense(controls)
+
+    @property
+    def compact(self) -> Compact:
+        """Tokens, and what the harmony's controls are."""
+        tokens = OneHot((self.output_depth,))
+        return Compact(tokens, tokens, self.harmony.compact)
 
     def from_tensors(self, samples: Any, controls: Any = None) -> list["NoteSequence"]:
         """Decodes one-hot arrays or class scores `[T, output_depth]`, up to the first end token.

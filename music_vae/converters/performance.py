@@ -29,6 +29,7 @@ from music_vae.converters.controls import (
 from music_vae.converters.extract import bars, check_grid, quantise, sections
 from music_vae.converters.performance_events import PROGRAMS, Events, Note, Vocabulary
 from music_vae.errors import UserError
+from music_vae.specs import Compact, OneHot
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
@@ -354,6 +355,12 @@ class MultiInstrumentPerformanceConverter(Converter):
         if not self.control_depth:
             return super().dense_controls(controls)
         return self.harmony.dense(controls)
+
+    @property
+    def compact(self) -> Compact:
+        """Tokens, and what the harmony's controls are."""
+        tokens = OneHot((self.output_depth,))
+        return Compact(tokens, tokens, self.harmony.compact)
 
     # -- To music -----------------------------------------------------------------------------
 

@@ -26,6 +26,7 @@ from music_vae.converters.drums import DrumsConverter
 from music_vae.converters.extract import bars, check_grid, quantise, sections
 from music_vae.converters.melody import OneHotMelodyConverter
 from music_vae.errors import UserError
+from music_vae.specs import Compact, OneHot
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
@@ -229,6 +230,12 @@ class TrioConverter(Converter):
     def dense_outputs(self, outputs: np.ndarray) -> np.ndarray:
         """As `dense_inputs`."""
         return self.dense_inputs(outputs)
+
+    @property
+    def compact(self) -> Compact:
+        """Three tokens."""
+        tokens = OneHot(self.split_output_depths)
+        return Compact(tokens, tokens)
 
     def from_tensors(self, samples: Any, controls: Any = None) -> list["NoteSequence"]:
         """Decodes three one-hot arrays or class scores side by side, `[T, output_depth]`.
