@@ -37,15 +37,22 @@ setup(
         "urllib3>=1.26",
     ],
     extras_require={
+        "beam": ["apache-beam>=2.60"],
         "tfds": ["tensorflow-datasets>=4.9"],
         # Its corpus has the folk tunes that the shipped models were trained on.
         "corpora": ["music21==10.5.1; python_version >= '3.11'"],
-        "test": ["pytest>=7.4", "pytest-xdist>=3.5"],
+        "test": [
+            "apache-beam>=2.60",
+            "pytest>=7.4",
+            "pytest-xdist>=3.5",
+            "tensorflow-datasets>=4.9",
+        ],
         "dev": ["build>=1.0", "matplotlib>=3.7", "mypy>=1.8", "ruff>=0.5"],
     },
     entry_points={
         "console_scripts": [
             "music_vae_train=music_vae.train:console_entry_point",
+            "music_vae_preprocess=music_vae.preprocess:console_entry_point",
             "music_vae_generate=music_vae.generate:console_entry_point",
             "music_vae_evaluate=music_vae.evaluate:console_entry_point",
             "music_vae_checkpoints=music_vae.checkpoint_tool:console_entry_point",

@@ -4,10 +4,13 @@ python original.py make_checkpoint CONFIG PREFIX   # random weights, full size
 python original.py generate --FLAG=VALUE ...       # its music_vae_generate
 python original.py train_steps CONFIG HPARAMS STEPS   # times building and training steps
 python original.py compute CONFIG HPARAMS PREFIX OUT   # what it computes with a checkpoint
+python original.py examples CONFIG TFRECORD           # times transposing and converting
 """
 
+import json
 import os
 import sys
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -185,11 +188,31 @@ def _joined_logits(calls: Sequence[Any], depth: int, steps: int) -> Any:
     return numpy.concatenate(segments, axis=1)
 
 
+def examples(arguments: Sequence[str]) -> None:
+    """Times transposing and converting every sequence of a TFRecord file, as in training."""
+    config_name, path = arguments
+    import tensorflow as tf
+    from magenta.models.music_vae import configs
+    from note_seq import NoteSequence
+
+    config = configs.CONFIG_MAP[config_name]
+    config.data_converter.set_mode("train")
+    records = [record.numpy() for record in tf.data.TFRecordDataset(path)]
+    number, start = 0, time.perf_counter()
+    for record in records:
+        sequence = NoteSequence.FromString(record)
+        if config.note_sequence_augmenter:
+            sequence = config.note_sequence_augmenter.augment(sequence)
+        number += len(config.data_converter.to_tensors(sequence).inputs)
+    print(json.dumps({"examples": number, "seconds": time.perf_counter() - start}))
+
+
 COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "make_checkpoint": make_checkpoint,
     "generate": generate,
     "train_steps": train_steps,
     "compute": compute,
+    "examples": examples,
 }
 
 if __name__ == "__main__":

@@ -6,19 +6,23 @@ python ours.py decode_random CONFIG BATCH REPEATS   # times the NumPy engine on 
 python ours.py decode CONFIG CHECKPOINT ENGINE COUNT BATCH   # times decoding random points
 python ours.py golden ENGINE                      # differences from the original, by model
 python ours.py export CONFIG HPARAMS PREFIX OUT   # exports a run, and what it computes
+python ours.py examples CONFIG TFRECORD WAY        # times batches: memory, disk, none_1 or none_all
+python ours.py waiting CONFIG HPARAMS TFRECORD STEPS   # how long training waits for batches
 """
 
 import json
+import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 SEED = 0
 STEP = 1234
 TEMPERATURE = 0.5
+WARM_UP_STEPS = 2  # which build the graph, and fill the pipeline
 ROOT = Path(__file__).parent.parent
 TUNE = ROOT / "examples" / "tunes" / "soldiers_joy.mid"
 GOLDEN = ROOT / "tests" / "golden" / "models"
@@ -232,6 +236,72 @@ def export(arguments: Sequence[str]) -> None:
     )
 
 
+def examples(arguments: Sequence[str]) -> None:
+    """Times the batches, dense, of some epochs; and what goes before the first of them."""
+    config_name, path, way = arguments
+    from music_vae import data, imports
+    from music_vae.configs import get_config
+
+    imports.import_note_seq()
+    config = get_config(config_name)
+    cache, _, processes = way.partition("_")
+    start = time.perf_counter()
+    music = data.load(
+        data.TFRecords(path),
+        config,
+        augment=True,
+        cache=cache,
+        num_processes={"1": 0, "all": os.cpu_count()}.get(processes),
+    )
+    if processes == "all":
+        next(data.evaluation_batches(music, config))  # starts the processes
+    start_s = time.perf_counter() - start
+    epochs, number = (1, 0) if cache == "none" else (10, 0)
+    start = time.perf_counter()
+    for epoch in range(epochs):
+        drawn = music.shuffled(config, SEED, epoch)
+        while (stacked := drawn.take(config.hparams.batch_size)) is not None:
+            number += len(data.dense_batch(stacked, config.data_converter).lengths)
+    seconds = time.perf_counter() - start
+    music.close()
+    print(json.dumps({"examples": number, "seconds": seconds, "start_s": start_s}))
+
+
+def waiting(arguments: Sequence[str]) -> None:
+    """Trains for some steps as a run does; adds up how long it waits for their batches."""
+    config_name, hparams, path, steps = arguments
+    from music_vae import imports
+
+    imports.import_tensorflow()
+    from music_vae import data, runs
+    from music_vae.configs import get_config
+
+    config = get_config(config_name, hparams)
+    music = data.load(data.TFRecords(path), config, augment=True, num_processes=None)
+    waited: list[float] = []
+    took: list[float] = []
+    prefetched = runs._prefetched
+
+    def timed(*arguments: Any) -> Iterator[Any]:
+        batches = iter(prefetched(*arguments))
+        while True:
+            start = time.perf_counter()
+            batch = next(batches)
+            waited.append(time.perf_counter() - start)
+            start = time.perf_counter()
+            yield batch
+            took.append(time.perf_counter() - start)
+
+    runs._prefetched = timed
+    with tempfile.TemporaryDirectory() as folder:
+        run = runs.Run(config, Path(folder), seed=SEED)
+        runs.train(run, music, num_steps=int(steps) + WARM_UP_STEPS)
+    waited, took = waited[WARM_UP_STEPS:], took[WARM_UP_STEPS:]
+    waited = waited[: len(took)]
+    total_s = sum(waited) + sum(took)
+    print(json.dumps({"steps": len(took), "waiting_s": sum(waited), "total_s": total_s}))
+
+
 COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "train_steps": train_steps,
     "write_inputs": write_inputs,
@@ -239,6 +309,8 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "decode": decode,
     "golden": golden,
     "export": export,
+    "examples": examples,
+    "waiting": waiting,
 }
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,8 +43,16 @@ class Outcome(NamedTuple):
     finished: bool
 
 
-def run(command: Sequence[str], *, expected_code: int = 0, limit_s: float | None = None) -> Outcome:
+def run(
+    command: Sequence[str],
+    *,
+    expected_code: int = 0,
+    limit_s: float | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Outcome:
     """Runs a command to its end, or kills it after `limit_s` seconds.
+
+    `environment` has variables to set for it.
 
     This process stays small: Linux counts it towards the peak of a child that it starts.
 
@@ -52,10 +60,11 @@ def run(command: Sequence[str], *, expected_code: int = 0, limit_s: float | None
       RuntimeError: If it ends by itself with another code than the expected one; has the end of
         its stderr.
     """
-    environment = os.environ | {"CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    quiet = {"CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    variables = {**os.environ, **quiet, **(environment or {})}
     with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
         start = time.perf_counter()
-        process = subprocess.Popen(command, stdout=stdout, stderr=stderr, env=environment)
+        process = subprocess.Popen(command, stdout=stdout, stderr=stderr, env=variables)
         timer = threading.Timer(limit_s or 0, process.kill)
         if limit_s is not None:
             timer.start()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from music_vae.constants import MAX_MIDI_PITCH, MIN_MIDI_PITCH
+from music_vae.converters.controls import chord_symbols, is_readable_chord
 from music_vae.errors import UserError
 
 if TYPE_CHECKING:
@@ -64,24 +65,16 @@ def transpose(sequence: "NoteSequence", semitones: int) -> "NoteSequence":
 
 def _with_readable_chords(sequence: "NoteSequence") -> "NoteSequence":
     """The sequence, or a copy without the chord symbols that note_seq cannot transpose."""
-    from note_seq import NoteSequence, chord_symbols_lib
-    from note_seq.constants import NO_CHORD
-
-    def is_readable(annotation: "NoteSequence.TextAnnotation") -> bool:
-        chord = NoteSequence.TextAnnotation.CHORD_SYMBOL
-        if annotation.annotation_type != chord or annotation.text == NO_CHORD:
-            return True
-        try:
-            chord_symbols_lib.transpose_chord_symbol(annotation.text, 1)
-        except chord_symbols_lib.ChordSymbolError:
-            return False
-        return True
-
-    readable = [annotation for annotation in sequence.text_annotations if is_readable(annotation)]
-    if len(readable) == len(sequence.text_annotations):
+    unreadable = {a.text for a in chord_symbols(sequence) if not is_readable_chord(a.text)}
+    if not unreadable:
         return sequence
-    copy = NoteSequence()
+    kept = [
+        a
+        for a in sequence.text_annotations
+        if a.annotation_type != a.CHORD_SYMBOL or a.text not in unreadable
+    ]
+    copy = type(sequence)()
     copy.CopyFrom(sequence)
     del copy.text_annotations[:]
-    copy.text_annotations.extend(readable)
+    copy.text_annotations.extend(kept)
     return copy

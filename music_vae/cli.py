@@ -7,8 +7,9 @@ imported here: a command parses its flags first and imports TensorFlow or note_s
 import copy
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 
@@ -43,6 +44,52 @@ def define_checkpoint_base_url(values: flags.FlagValues) -> None:
     )
 
 
+def define_choice_or_boolean(
+    name: str,
+    default: str,
+    choices: Mapping[str, str],
+    help_text: str,
+    *,
+    values: flags.FlagValues,
+) -> None:
+    """A flag that was a boolean once: takes words, and what a boolean flag takes.
+
+    Args:
+      name: The flag.
+      default: One of the words.
+      choices: What each input stands for; `true` and `false` are those of `--name`, `--noname`.
+      help_text: Its help.
+      values: Where it is defined.
+    """
+    words = list(dict.fromkeys(choices.values()))
+    flag = flags.Flag(
+        _ChoiceParser(choices),
+        flags.ArgumentSerializer(),
+        name,
+        default,
+        f"<{'|'.join(words)}>: {help_text}",
+        boolean=True,
+    )
+    flags.DEFINE_flag(flag, values)
+
+
+class _ChoiceParser(flags.ArgumentParser):
+    """The words that inputs stand for."""
+
+    def __init__(self, choices: Mapping[str, str]) -> None:
+        self._choices = dict(choices)
+        self.enum_values = list(dict.fromkeys(choices.values()))
+
+    def parse(self, argument: Any) -> str:
+        found = self._choices.get(str(argument).lower())
+        if found is None:
+            raise ValueError(f"value should be one of <{'|'.join(self._choices)}>")
+        return found
+
+    def flag_type(self) -> str:
+        return "string"
+
+
 def help_text(program: str, usage: str, values: flags.FlagValues) -> str:
     """The text of `--help`: what the command does, then every flag with its default."""
     lines = [usage.strip(), "", f"Flags of {program}:"]
@@ -54,7 +101,7 @@ def help_text(program: str, usage: str, values: flags.FlagValues) -> str:
         choices = getattr(flag.parser, "enum_values", None)
         value = "|".join(choices) if choices else flag.flag_type()
         text = flag.help.partition(">: ")[2] if choices else flag.help
-        shown = f"--[no]{name}" if flag.boolean else f"--{name}=<{value}>"
+        shown = f"--[no]{name}" if flag.boolean and not choices else f"--{name}=<{value}>"
         lines += [f"  {shown}", f"      {text}{default}"]
     return "\n".join(lines)
 

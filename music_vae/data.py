@@ -1,7 +1,6 @@
 """From files of NoteSequences to batches: read, convert once, then draw anew in every epoch.
 
-    sequences = read_note_sequences("tunes.tfrecord")
-    music = convert(sequences, config)          # compact examples, and why the rest was skipped
+    music = load(TFRecords("tunes.tfrecord"), config, augment=True, cache="disk")
     for batch, position in TrainingBatches(music, config, seed=0): ...
     for batch in evaluation_batches(music, config): ...
 
@@ -9,24 +8,35 @@ What is random (which windows of a sequence, in which key, in which order) is a 
 and the epoch alone, so that a run that was interrupted goes on with the batch it would have had.
 """
 
-import dataclasses
-from collections import Counter
+import hashlib
+import itertools
+import json
+import logging
+import os
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
+from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from tqdm import tqdm
 
-from music_vae import imports, tfrecord
-from music_vae.augment import NoteSequenceAugmenter, transpose
+from music_vae import __version__, converters, example_cache
+from music_vae.augment import NoteSequenceAugmenter
 from music_vae.configs import Config
-from music_vae.converters.base import Converter, Example, Tensors, pad_value
+from music_vae.converters.base import Converter, Example, Tensors
 from music_vae.converters.drums import DrumsConverter
 from music_vae.converters.groove import GrooveConverter
 from music_vae.converters.melody import OneHotMelodyConverter
 from music_vae.converters.performance import MultiInstrumentPerformanceConverter
 from music_vae.converters.trio import TrioConverter
+from music_vae.converting import Conversion, Task, chunks, limit, pool
+from music_vae.epochs import CORRUPTION, Counts, Music, StreamedMusic, rng_for, transposition_range
 from music_vae.errors import UserError
-from music_vae.specs import Batch
+from music_vae.example_store import Store, stack, stack_single
+from music_vae.sources import Source, TensorFlowDataset, TFRecords, parse
+from music_vae.specs import Batch, to_json
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
@@ -40,15 +50,30 @@ __all__ = [
     "NoteSequenceAugmenter",
     "OneHotMelodyConverter",
     "Position",
+    "StreamedMusic",
+    "TFRecords",
+    "TensorFlowDataset",
     "Tensors",
     "TrainingBatches",
     "TrioConverter",
+    "compact_batch",
     "convert",
+    "dense_batch",
     "evaluation_batches",
     "limit",
+    "load",
     "make_batch",
     "read_note_sequences",
+    "read_tfds",
 ]
+
+MEMORY, DISK, NONE = "memory", "disk", "none"
+CACHES = (MEMORY, DISK, NONE)
+"""Where converted examples are kept: see `load`."""
+
+_MEMORY_SHARE = 4  # examples that are kept in memory take at most a fourth of it
+
+_log = logging.getLogger(__name__)
 
 
 # -- Reading --------------------------------------------------------------------------------------
@@ -63,18 +88,7 @@ def read_note_sequences(examples_path: str) -> Iterator["NoteSequence"]:
     Raises:
       UserError: If there is no such file, or it does not hold NoteSequences.
     """
-    from google.protobuf.message import DecodeError
-
-    note_sequence = imports.import_note_seq().NoteSequence
-    for path in tfrecord.expand_patterns(examples_path):
-        for number, record in enumerate(tfrecord.read_records(path), start=1):
-            try:
-                yield note_sequence.FromString(record)
-            except DecodeError as error:
-                raise UserError(
-                    f"record {number} of {path} is not a NoteSequence; make a file of them with "
-                    "convert_dir_to_note_sequences"
-                ) from error
+    return map(parse, TFRecords(examples_path).records())
 
 
 def read_tfds(name: str, split: str) -> Iterator["NoteSequence"]:
@@ -87,120 +101,149 @@ def read_tfds(name: str, split: str) -> Iterator["NoteSequence"]:
     Raises:
       UserError: If tensorflow-datasets is missing, or there is no such data set.
     """
-    try:
-        import tensorflow_datasets as tfds
-    except ImportError as error:
-        raise UserError(
-            "--tfds_name needs tensorflow-datasets: pip install 'music_vae[tfds]'"
-        ) from error
-    try:
-        dataset = tfds.load(name, split=split, try_gcs=True)
-    except (ValueError, OSError, tfds.core.registered.DatasetNotFoundError) as error:
-        raise UserError(
-            f"the TensorFlow Dataset {name!r} ({split}) cannot be loaded: {error}"
-        ) from error
-    midi_to_note_sequence = imports.import_note_seq().midi_to_note_sequence
-    for example in tfds.as_numpy(dataset):
-        if "midi" not in example:
-            raise UserError(f"the TensorFlow Dataset {name!r} has no feature 'midi'")
-        yield midi_to_note_sequence(example["midi"])
+    return map(parse, TensorFlowDataset(name, split).records())
 
 
 # -- Converting -----------------------------------------------------------------------------------
 
 
-@dataclasses.dataclass(frozen=True)
-class Piece:
-    """One sequence, converted.
-
-    Attributes:
-      examples: Its examples as they stand.
-      semitones: Lowest and highest transposition that the examples themselves can be put through.
-      serialized: The sequence itself where the augmenter may want more than that, or else None.
-    """
-
-    examples: tuple[Example, ...]
-    semitones: tuple[int, int]
-    serialized: bytes | None
-
-    def transposed(self, converter: Converter, semitones: int) -> Sequence[Example]:
-        """The examples of the sequence `semitones` higher."""
-        if semitones == 0:
-            return self.examples
-        low, high = self.semitones
-        if low <= semitones <= high:
-            moved = [converter.transpose(example, semitones) for example in self.examples]
-            found = [example for example in moved if example is not None]
-            if len(found) == len(moved):
-                return found
-        if self.serialized is None:
-            raise ValueError(f"no sequence was kept to transpose by {semitones}")
-        sequence = imports.import_note_seq().NoteSequence.FromString(self.serialized)
-        return converter.extract(transpose(sequence, semitones)).examples
-
-
-@dataclasses.dataclass
-class Music:
-    """A converted data set.
-
-    Attributes:
-      pieces: One per sequence that gave at least one example, or may when it is transposed.
-      num_sequences: How many sequences were read.
-      skipped: How often which reason kept music out.
-    """
-
-    pieces: list[Piece] = dataclasses.field(default_factory=list)
-    num_sequences: int = 0
-    skipped: Counter[str] = dataclasses.field(default_factory=Counter)
-
-    @property
-    def num_examples(self) -> int:
-        """All examples, without a cap per sequence."""
-        return sum(len(piece.examples) for piece in self.pieces)
-
-    def __str__(self) -> str:
-        """One line: how many sequences gave how many examples, and why the rest gave none."""
-        text = f"{self.num_sequences} sequences gave {self.num_examples} examples"
-        if self.skipped:
-            reasons = ", ".join(f"{reason}: {n}" for reason, n in self.skipped.most_common())
-            text += f" (skipped: {reasons})"
-        return text
-
-
 def convert(sequences: Iterable["NoteSequence"], config: Config, *, augment: bool = False) -> Music:
-    """Converts every sequence once.
+    """Converts every sequence once, in this process and to memory; see `load` for more.
 
     Args:
       sequences: What to convert.
       config: Whose converter and augmenter count.
-      augment: Whether the music is to be transposed later, so that what cannot be transposed as
-        examples has to be kept as notes.
+      augment: Whether the music is to be transposed later.
     """
-    converter, music = config.data_converter, Music()
-    low, high = 0, 0
-    if augment and config.note_sequence_augmenter is not None:
-        low, high = config.note_sequence_augmenter.transpose_range or (0, 0)
-    for sequence in sequences:
-        music.num_sequences += 1
-        extraction = converter.extract(sequence)
-        music.skipped += extraction.skipped
-        semitones = converter.transposable_range(sequence) if low < high else (0, 0)
-        covered = semitones[0] <= low and high <= semitones[1]
-        if extraction.examples or not covered:
-            serialized = None if covered else sequence.SerializeToString()
-            music.pieces.append(Piece(tuple(extraction.examples), semitones, serialized))
-    return music
+    conversion, counts = _conversion(config, augment), Counts()
+    pieces = [conversion.piece(sequence, counts.skipped) for sequence in sequences]
+    counts.num_sequences = len(pieces)
+    converted = conversion.packed(pieces, counts.skipped)
+    return Music(Store(converted.packed), conversion.semitones, counts)
 
 
-def limit(
-    examples: Sequence[Example], most: int | None, rng: np.random.Generator | None = None
-) -> Sequence[Example]:
-    """At most `most` examples (None: all): a random subset, or the first ones without `rng`."""
-    if most is None or len(examples) <= most:
-        return examples
-    if rng is None:
-        return examples[:most]
-    return [examples[index] for index in rng.choice(len(examples), most, replace=False)]
+def load(
+    source: Source,
+    config: Config,
+    *,
+    augment: bool = False,
+    cache: str = MEMORY,
+    num_processes: int | None = 0,
+    progress: bool = False,
+) -> Music | StreamedMusic:
+    """The music of a source, converted once if it is to be kept.
+
+    Args:
+      source: Where it is from.
+      config: Whose converter and augmenter count.
+      augment: Whether the music is to be transposed later.
+      cache: Where examples are kept. `memory`: there, or in temporary files where they do not fit.
+        `disk`: in files (see `example_cache.cache_dir`) that later runs on the same music use
+        again. `none`: nowhere; every epoch converts them anew.
+      num_processes: How many processes convert; 0: this one. None: one for each CPU, if it takes
+        longer than they take to start.
+      progress: Whether to show a bar.
+
+    Raises:
+      UserError: If the source cannot be read, or something in it cannot be converted.
+    """
+    if cache == NONE:
+        return StreamedMusic(source, num_processes=num_processes)
+    conversion = _conversion(config, augment)
+    if cache == DISK:
+        return _cached(source, conversion, num_processes, progress=progress)
+    writer = example_cache.Writer(None, limit_bytes=_memory_limit())
+    counts = _write(writer, source, conversion, num_processes, progress=progress)
+    return Music(Store(writer.packed()), conversion.semitones, counts, writer.temporary)
+
+
+def _conversion(config: Config, augment: bool) -> Conversion:
+    return Conversion(config.data_converter, transposition_range(config) if augment else (0, 0))
+
+
+def _write(
+    writer: example_cache.Writer,
+    source: Source,
+    conversion: Conversion,
+    num_processes: int | None,
+    *,
+    progress: bool,
+) -> Counts:
+    """Converts all that there is."""
+    counts = Counts()
+    with (
+        pool(num_processes) as processes,
+        tqdm(unit="sequence", desc="converting", disable=not progress) as bar,
+    ):
+        for converted in processes.map(Task(conversion, c) for c in chunks(source.records())):
+            writer.append(converted.packed)
+            counts.num_sequences += converted.num_sequences
+            counts.skipped += converted.skipped
+            bar.update(converted.num_sequences)
+    return counts
+
+
+def _cached(
+    source: Source, conversion: Conversion, num_processes: int | None, *, progress: bool
+) -> Music:
+    """The music of a source from its files, which are made if they are not there."""
+    target = example_cache.cache_dir() / "examples" / _cache_key(source, conversion)
+    try:
+        music = _read_cached(target, conversion)
+        _log.info("using the converted examples in %s", target)
+        return music
+    except FileNotFoundError:
+        pass
+    except example_cache.DamagedCacheError as error:
+        _log.warning("%s is damaged (%s) and is made anew", target, error)
+        shutil.rmtree(target)
+    with example_cache.new_folder(target) as folder:
+        writer = example_cache.Writer(folder, limit_bytes=0)
+        try:
+            counts = _write(writer, source, conversion, num_processes, progress=progress)
+        finally:
+            writer.close()
+        example_cache.write_index(
+            folder, writer, num_sequences=counts.num_sequences, skipped=counts.skipped
+        )
+    _log.info("the converted examples are kept in %s", target)
+    return _read_cached(target, conversion)
+
+
+def _read_cached(folder: Path, conversion: Conversion) -> Music:
+    cached = example_cache.read(folder)
+    store = Store(cached.packed)
+    try:
+        if store.num_examples:
+            dense_batch(store.take(np.zeros(1, int)), conversion.converter)
+    except (ValueError, IndexError, TypeError) as error:
+        raise example_cache.DamagedCacheError(f"{conversion.converter}: {error}") from error
+    return Music(store, conversion.semitones, Counts(cached.num_sequences, cached.skipped))
+
+
+def _cache_key(source: Source, conversion: Conversion) -> str:
+    """A name for what is made of a source: the same for the same music, settings and code."""
+    code = hashlib.sha256()
+    for folder in converters.__path__:
+        for path in sorted(Path(folder).glob("*.py")):
+            code.update(path.read_bytes())
+    made_of = {
+        "versions": [__version__, version("note-seq"), example_cache.FORMAT_VERSION],
+        "code": code.hexdigest(),
+        "converter": to_json(conversion.converter),
+        "semitones": conversion.semitones,
+        "music": source.fingerprint(),
+    }
+    return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _memory_limit() -> int:
+    """How many bytes of examples are kept in memory."""
+    try:
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        total = 8 * 2**30
+    return total // _MEMORY_SHARE
 
 
 # -- Batching -------------------------------------------------------------------------------------
@@ -208,27 +251,30 @@ def limit(
 
 def make_batch(examples: Sequence[Example], converter: Converter) -> Batch:
     """Dense float32 arrays, padded with zeros to the longest example."""
+    return dense_batch(stack_single(examples), converter)
 
-    def dense(name: str) -> np.ndarray:
-        arrays = [getattr(example, name) for example in examples]
-        steps = max(len(array) for array in arrays)
-        shape, dtype = (len(arrays), steps, *arrays[0].shape[1:]), arrays[0].dtype
-        padded = np.full(shape, pad_value(dtype), dtype)
-        for row, array in zip(padded, arrays, strict=True):
-            row[: len(array)] = array
-        return getattr(converter, f"dense_{name}")(padded).astype(np.float32)
 
-    inputs = dense("inputs")
-    if examples[0].controls is None:
+def dense_batch(stacked: Example, converter: Converter) -> Batch:
+    """Dense float32 arrays of stacked examples."""
+    inputs = converter.dense_inputs(stacked.inputs).astype(np.float32)
+    if stacked.controls is None:
         controls = np.zeros((*inputs.shape[:2], 0), np.float32)
     else:
-        controls = dense("controls")
-    lengths = np.stack([example.length for example in examples]).astype(np.int32)
-    return Batch(inputs, dense("outputs"), controls, lengths)
+        controls = converter.dense_controls(stacked.controls).astype(np.float32)
+    outputs = converter.dense_outputs(stacked.outputs).astype(np.float32)
+    return Batch(inputs, outputs, controls, stacked.length.astype(np.int32))
+
+
+def compact_batch(stacked: Example) -> Batch:
+    """Stacked examples as a batch of compact arrays; see `dense.dense_batch`."""
+    controls = stacked.controls
+    if controls is None:
+        controls = np.zeros((*stacked.outputs.shape[:2], 0), np.float32)
+    return Batch(stacked.inputs, stacked.outputs, controls, stacked.length.astype(np.int32))
 
 
 def evaluation_batches(
-    music: Music, config: Config, *, num_batches: int | None = None
+    music: Music | StreamedMusic, config: Config, *, num_batches: int | None = None
 ) -> Iterator[Batch]:
     """Every example once, in order and as it stands; the last batch may be smaller.
 
@@ -239,12 +285,12 @@ def evaluation_batches(
       config: Whose converter and batch size count.
       num_batches: Stop after this many.
     """
-    most = config.data_converter.max_tensors_per_notesequence
-    examples = [e for piece in music.pieces for e in limit(piece.examples, most)]
-    size = config.hparams.batch_size
-    stop = len(examples) if num_batches is None else min(len(examples), num_batches * size)
-    for start in range(0, stop, size):
-        yield make_batch(examples[start : min(start + size, stop)], config.data_converter)
+    epoch = music.in_order(config)
+    for _ in itertools.count() if num_batches is None else range(num_batches):
+        stacked = epoch.take(config.hparams.batch_size)
+        if stacked is None:
+            return
+        yield dense_batch(stacked, config.data_converter)
 
 
 class Position(NamedTuple):
@@ -258,7 +304,12 @@ class TrainingBatches:
     """An endless iterator of (batch, position of the next batch)."""
 
     def __init__(
-        self, music: Music, config: Config, *, seed: int, position: Position | None = None
+        self,
+        music: Music | StreamedMusic,
+        config: Config,
+        *,
+        seed: int,
+        position: Position | None = None,
     ) -> None:
         """Starts at `position`, or at the beginning.
 
@@ -269,37 +320,46 @@ class TrainingBatches:
         self._config = config
         self._seed = seed
         self._position = position or Position()
-        self._examples = self._epoch(self._position.epoch)
-        if len(self._examples) < config.hparams.batch_size:
-            most = config.data_converter.max_tensors_per_notesequence
-            raise UserError(
-                f"{len(self._examples)} training examples (at most {most or 'all'} of a sequence) "
-                f"do not fill a batch of {config.hparams.batch_size}: {music}; give more music or "
-                "a smaller --hparams=batch_size=..."
-            )
+        self._epoch = music.shuffled(config, seed, self._position.epoch)
+        self._epoch.skip(self._position.offset)
+        self._next = self._take_batch()
 
     def __iter__(self) -> "TrainingBatches":
         return self
 
     def __next__(self) -> tuple[Batch, Position]:
-        size, (epoch, offset) = self._config.hparams.batch_size, self._position
-        chosen = self._examples[offset : offset + size]
-        offset += size
-        while len(chosen) < size:  # the epoch is over in the middle of the batch
-            epoch, offset = epoch + 1, size - len(chosen)
-            self._examples = self._epoch(epoch)
-            chosen = chosen + self._examples[:offset]
-        self._position = Position(epoch, offset)
-        return make_batch(chosen, self._config.data_converter), self._position
+        stacked, position = self.next_compact()
+        return dense_batch(stacked, self._config.data_converter), position
 
-    def _epoch(self, epoch: int) -> list[Example]:
-        """The examples of one epoch, in its order: fresh keys, fresh windows, fresh corruption."""
-        rng = np.random.default_rng([self._seed, epoch])
-        converter, augmenter = self._config.data_converter, self._config.note_sequence_augmenter
-        examples: list[Example] = []
-        for piece in self._music.pieces:
-            semitones = augmenter.draw_semitones(rng) if augmenter else 0
-            candidates = piece.transposed(converter, semitones)
-            chosen = limit(candidates, converter.max_tensors_per_notesequence, rng)
-            examples += [converter.corrupt(example, rng) for example in chosen]
-        return [examples[index] for index in rng.permutation(len(examples))]
+    def next_compact(self) -> tuple[Example, Position]:
+        """The next batch as stacked compact examples; `dense.dense_batch` makes it dense."""
+        found = self._next
+        self._next = self._take_batch()
+        return found
+
+    def _take_batch(self) -> tuple[Example, Position]:
+        """The compact examples of a batch, and the position after it."""
+        parts: list[Example] = []
+        missing = size = self._config.hparams.batch_size
+        while missing:
+            epoch, offset = self._position
+            part = self._epoch.take(missing)
+            if part is None:
+                if offset < size:
+                    raise self._too_few(offset)
+                self._position = Position(epoch + 1)
+                self._epoch = self._music.shuffled(self._config, self._seed, epoch + 1)
+                continue
+            rng = rng_for(self._seed, epoch, CORRUPTION, offset)
+            parts.append(self._config.data_converter.corrupt(part, rng))
+            missing -= len(part.outputs)
+            self._position = Position(epoch, offset + len(part.outputs))
+        return stack(parts), self._position
+
+    def _too_few(self, found: int) -> UserError:
+        most = self._config.data_converter.max_tensors_per_notesequence
+        return UserError(
+            f"{found} training examples (at most {most or 'all'} of a sequence) do not fill a "
+            f"batch of {self._config.hparams.batch_size}: {self._music}; give more music or a "
+            "smaller --hparams=batch_size=..."
+        )

@@ -6,12 +6,14 @@ RUN_DIR/eval/    TensorBoard events
 """
 
 import dataclasses
+import itertools
 import json
 import logging
 import math
 import secrets
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -22,13 +24,22 @@ from music_vae import (
     checkpoint_files,
     checkpoints,
     cli,
+    dense,
     files,
     legacy_weights,
     run_config,
     weights_source,
 )
 from music_vae.configs import Config
-from music_vae.data import Music, Position, TrainingBatches, evaluation_batches
+from music_vae.data import (
+    Converter,
+    Music,
+    Position,
+    StreamedMusic,
+    TrainingBatches,
+    compact_batch,
+    evaluation_batches,
+)
 from music_vae.errors import UserError
 from music_vae.lstm_models import build_model
 from music_vae.specs import Batch
@@ -157,7 +168,7 @@ class Run:
         files.write_text(self.directory / PROGRESS_FILE, json.dumps(progress) + "\n")
 
 
-def train(run: Run, music: Music, *, num_steps: int | None) -> None:
+def train(run: Run, music: Music | StreamedMusic, *, num_steps: int | None) -> None:
     """Trains until `num_steps` steps have been taken in all (None: until interrupted).
 
     Saves every minute, at the end, and when it is interrupted from the keyboard.
@@ -177,7 +188,7 @@ def train(run: Run, music: Music, *, num_steps: int | None) -> None:
     last_save, position, done = time.monotonic(), run.position, run.step
     try:
         with writer.as_default(), _progress_bar(run.step, num_steps) as bar:
-            for batch, position in _prefetched(batches):
+            for batch, position in _prefetched(batches, run.config.data_converter):
                 _take_step(run, batch, bar)
                 run.move_to(position)
                 done = run.step
@@ -228,29 +239,52 @@ def _progress_bar(step: int, num_steps: int | None) -> tqdm:
     )
 
 
-def _prefetched(batches: TrainingBatches) -> Iterator[tuple[Batch, Position]]:
-    """The batches as tensors, made in the background while a step is computed."""
-    first, position = next(batches)
+def _prefetched(batches: TrainingBatches, converter: Converter) -> Iterator[tuple[Batch, Position]]:
+    """The batches as tensors, with their positions, made in the background while a step is taken.
 
-    def generate() -> Iterator[tuple]:
-        yield tuple(first), tuple(position)
-        for batch, following in batches:
-            yield tuple(batch), tuple(following)
+    They are compact on their way, and become dense on the device.
+    """
+    compact, failures = converter.compact, list[UserError]()
 
-    # Depths are known, and the segments of lengths; batch and time may vary.
-    shapes = [[None, None, array.shape[-1]] for array in first[:-1]]
-    shapes.append([None, *first.lengths.shape[1:]])
-    specs = tuple(
-        tf.TensorSpec(shape, array.dtype) for shape, array in zip(shapes, first, strict=True)
+    def generate() -> Iterator[tuple[Batch, tuple[int, ...]]]:
+        while True:
+            try:
+                if compact is None:
+                    batch, position = next(batches)
+                else:
+                    stacked, position = batches.next_compact()
+                    batch = compact_batch(stacked)
+            except UserError as error:  # TensorFlow would make it an error of its own
+                failures.append(error)
+                return
+            yield batch, tuple(position)
+
+    stream = generate()
+    first = next(stream, None)
+    if first is None:
+        raise failures[0]
+    *arrays, lengths = first[0]
+    # All but the numbers of examples and of steps is known.
+    shapes = [[None, None, *array.shape[2:]] for array in arrays] + [[None, *lengths.shape[1:]]]
+    specs = Batch(*(tf.TensorSpec(s, a.dtype) for s, a in zip(shapes, first[0], strict=True)))
+    dataset = tf.data.Dataset.from_generator(
+        lambda: itertools.chain([first], stream),
+        output_signature=(specs, (tf.TensorSpec([], tf.int64), tf.TensorSpec([], tf.int64))),
     )
-    signature = (specs, (tf.TensorSpec([], tf.int64), tf.TensorSpec([], tf.int64)))
-    dataset = tf.data.Dataset.from_generator(generate, output_signature=signature)
+    make_dense = tf.function(partial(dense.dense_batch, compact=compact), reduce_retracing=True)
     for batch, (epoch, offset) in dataset.prefetch(_PREFETCHED_BATCHES):
-        yield Batch(*batch), Position(int(epoch), int(offset))
+        yield make_dense(batch), Position(int(epoch), int(offset))
+    for failure in failures:
+        raise failure
 
 
 def evaluate_checkpoint(
-    trainer: Trainer, prefix: Path, music: Music, config: Config, *, num_batches: int | None
+    trainer: Trainer,
+    prefix: Path,
+    music: Music | StreamedMusic,
+    config: Config,
+    *,
+    num_batches: int | None,
 ) -> dict[str, float]:
     """Losses and metrics of one checkpoint on `music`, by their TensorBoard names.
 
@@ -277,7 +311,7 @@ def evaluate_checkpoint(
 def evaluate(
     config: Config,
     run_dir: Path,
-    music: Music,
+    music: Music | StreamedMusic,
     *,
     once: bool = False,
     num_batches: int | None = None,

@@ -296,6 +296,37 @@ class Batch(NamedTuple):
     lengths: Any
 
 
+class OneHot(NamedTuple):
+    """Class indices, `[..., T]` or side by side `[..., T, C]`, to one-hots of these depths."""
+
+    depths: tuple[int, ...]
+
+
+class Roll(NamedTuple):
+    """Bit masks `[..., T]` to a column for each bit, and perhaps one for 'none of them'."""
+
+    depth: int
+    has_nothing: bool = False
+
+
+class Numbers(NamedTuple):
+    """Numbers `[..., T, D]` as they are; NaN to zeros."""
+
+
+class Compact(NamedTuple):
+    """How compact arrays become dense; padding becomes zeros.
+
+    Attributes:
+      inputs: Of inputs.
+      outputs: Of outputs.
+      controls: Of controls, if there are any.
+    """
+
+    inputs: OneHot | Roll | Numbers
+    outputs: OneHot | Roll | Numbers
+    controls: OneHot | Roll | Numbers = Numbers()
+
+
 def to_json(value: Any) -> Any:
     """A spec (or anything made of dataclasses, tuples and plain values) as JSON data.
 

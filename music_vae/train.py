@@ -1,5 +1,6 @@
 """`music_vae_train`: trains a model on NoteSequences, or evaluates one as it is trained."""
 
+import contextlib
 import logging
 import sys
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from music_vae.errors import UserError
 
 if TYPE_CHECKING:
     from music_vae.configs import Config
-    from music_vae.data import Music
+    from music_vae.data import Music, StreamedMusic
 
 PROGRAM = "music_vae_train"
 USAGE = """Trains a MusicVAE model on TFRecords of NoteSequences, or evaluates its checkpoints.
@@ -73,12 +74,22 @@ flags.DEFINE_float(
     lower_bound=1e-6,
     flag_values=FLAGS,
 )
-flags.DEFINE_boolean(
+cli.define_choice_or_boolean(
     "cache_dataset",
-    True,
-    "Kept for old commands: examples are always kept in memory.",
+    "memory",
+    {"memory": "memory", "disk": "disk", "none": "none", "true": "memory", "false": "none"},
+    "Where converted examples are kept: in memory, in files that later runs use again, or nowhere, "
+    "so that each epoch converts them anew. True is memory, false is none.",
+    values=FLAGS,
+)
+flags.DEFINE_integer(
+    "num_data_processes",
+    None,
+    "How many processes convert music; by default one per CPU if there is much music.",
+    lower_bound=1,
     flag_values=FLAGS,
 )
+flags.DEFINE_alias("num_data_threads", "num_data_processes", flag_values=FLAGS)
 flags.DEFINE_string(
     "eval_dir_suffix", "", "Added to the name of the folder 'eval'.", flag_values=FLAGS
 )
@@ -196,8 +207,8 @@ def _train(
     else:
         _log.info("starting a new run%s", f" from {values.warm_start}" if warm_start else "")
     _log.info("seed %d", run.seed)
-    music = _music(values, config, tfds_name, augment=True)
-    runs.train(run, music, num_steps=values.num_steps)
+    with contextlib.closing(_music(values, config, tfds_name, augment=True)) as music:
+        runs.train(run, music, num_steps=values.num_steps)
 
 
 def _evaluate(
@@ -206,36 +217,44 @@ def _evaluate(
     music = _music(values, config, tfds_name, augment=False)
     from music_vae import runs
 
-    runs.evaluate(
-        config,
-        run_dir,
-        music,
-        once=values.eval_once,
-        num_batches=values.eval_num_batches,
-        eval_dir_suffix=values.eval_dir_suffix,
-        report=_print_figures,
-    )
+    with contextlib.closing(music):
+        runs.evaluate(
+            config,
+            run_dir,
+            music,
+            once=values.eval_once,
+            num_batches=values.eval_num_batches,
+            eval_dir_suffix=values.eval_dir_suffix,
+            report=_print_figures,
+        )
 
 
 def _music(
     values: flags.FlagValues, config: "Config", tfds_name: str | None, *, augment: bool
-) -> "Music":
-    """The converted examples, with a progress bar; at least one."""
-    from tqdm import tqdm
-
+) -> "Music | StreamedMusic":
+    """The converted examples, with a progress bar; at least one if they are kept."""
     from music_vae import data
 
+    source: data.TFRecords | data.TensorFlowDataset
     if tfds_name:
         split = "train" if values.mode == "train" else "validation"
-        sequences = data.read_tfds(tfds_name, split)
+        source = data.TensorFlowDataset(tfds_name, split)
     else:
-        sequences = data.read_note_sequences(values.examples_path)
-    bar = tqdm(sequences, unit="sequence", desc="converting", disable=not cli.show_progress())
-    music = data.convert(bar, config, augment=augment)
-    if not music.num_examples:
-        source = tfds_name or values.examples_path
-        raise UserError(f"{source} holds no music for {config.name}: {music}")
-    _log.info("%s", music)
+        source = data.TFRecords(values.examples_path)
+    processes = values.num_data_processes
+    music = data.load(
+        source,
+        config,
+        augment=augment,
+        cache=values.cache_dataset,
+        num_processes=0 if processes == 1 else processes,
+        progress=cli.show_progress(),
+    )
+    if isinstance(music, data.Music):
+        if not music.num_examples:
+            name = tfds_name or values.examples_path
+            raise UserError(f"{name} holds no music for {config.name}: {music}")
+        _log.info("%s", music)
     return music
 
 

@@ -67,3 +67,27 @@ def test_the_log_level_is_that_of_this_package(values):
     assert logging.getLogger("music_vae").level == logging.WARNING
     run(values, ["--log=INFO"])
     assert logging.getLogger("music_vae").level == logging.INFO
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], "memory"),
+        (["--cache"], "memory"),
+        (["--nocache"], "none"),
+        (["--cache=True"], "memory"),
+        (["--cache=false"], "none"),
+        (["--cache=disk"], "disk"),
+        (["--cache=none"], "none"),
+    ],
+)
+def test_a_flag_that_was_a_boolean_takes_words_too(arguments, expected, capsys):
+    values = cli.new_flags()
+    words = {"memory": "memory", "disk": "disk", "none": "none", "true": "memory", "false": "none"}
+    cli.define_choice_or_boolean("cache", "memory", words, "Where.", values=values)
+    found = []
+    run = cli.run_command("p", "Does.", values, lambda v: found.append(v.cache), arguments)
+    assert (run, found) == (0, [expected])
+    assert cli.run_command("p", "Does.", values, print, ["--cache=maybe"]) == 2
+    assert "<memory|disk|none|true|false>" in capsys.readouterr().err
+    assert "--cache=<memory|disk|none>\n      Where." in cli.help_text("p", "Does.", values)

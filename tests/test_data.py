@@ -44,14 +44,18 @@ def test_a_record_that_is_no_note_sequence_is_named(tmp_path):
         list(data.read_note_sequences(str(path)))
 
 
+def lists(examples):
+    return [(e.inputs.tolist(), e.outputs.tolist()) for e in examples]
+
+
 def test_transposed_examples_equal_converting_the_transposed_notes(sequences, tiny_config):
     converter = tiny_config.data_converter
     for sequence in sequences:
-        piece = data.convert([sequence], tiny_config, augment=True).pieces
+        music = data.convert([sequence], tiny_config, augment=True)
         for semitones in range(-5, 6):
             expected = converter.extract(transpose(sequence, semitones)).examples
-            actual = piece[0].transposed(converter, semitones) if piece else []
-            assert [e.inputs.tolist() for e in actual] == [e.inputs.tolist() for e in expected]
+            actual = music.piece(0, converter, semitones) if music.num_examples else []
+            assert lists(actual) == lists(expected)
 
 
 def test_notes_are_converted_again_where_transposed_examples_would_differ(sequences, tiny_config):
@@ -59,11 +63,23 @@ def test_notes_are_converted_again_where_transposed_examples_would_differ(sequen
     highest = max(note.pitch for note in sequences[0].notes)
     converter = dataclasses.replace(tiny_config.data_converter, max_pitch=highest)
     config = tiny_config.replace(data_converter=converter)
-    (piece,) = data.convert(sequences[:1], config, augment=True).pieces
-    assert piece.serialized is not None
+    music = data.convert(sequences[:1], config, augment=True)
+    assert len(set(music.store.packed.groups[0])) > 1
     expected = converter.extract(transpose(sequences[0], 4)).examples
-    actual = piece.transposed(converter, 4)
-    assert [e.inputs.tolist() for e in actual] == [e.inputs.tolist() for e in expected]
+    assert lists(music.piece(0, converter, 4)) == lists(expected)
+
+
+def test_a_piece_that_only_fits_in_another_key_is_kept(sequences, tiny_config):
+    lowest = min(note.pitch for note in sequences[0].notes)
+    converter = dataclasses.replace(
+        tiny_config.data_converter, min_pitch=lowest - 5, max_pitch=lowest - 1
+    )
+    config = tiny_config.replace(data_converter=converter)
+    music = data.convert(sequences[:1], config, augment=True)
+    assert music.num_examples == 0
+    expected = converter.extract(transpose(sequences[0], -5)).examples
+    assert expected
+    assert lists(music.piece(0, converter, -5)) == lists(expected)
 
 
 def test_a_limit_takes_a_random_subset_or_the_first_ones():
@@ -112,26 +128,29 @@ def test_every_epoch_is_in_other_keys(music, tiny_config):
         pitched = batch.inputs.argmax(-1)
         lowest.update(pitched[pitched >= 2].tolist())
     # The two tunes hold 13 pitches at most between them; eleven keys make far more.
-    untransposed = {t for e in music.pieces[0].examples for t in e.inputs.tolist()}
+    converter = tiny_config.data_converter
+    untransposed = {t for e in music.piece(0, converter) for t in e.inputs.tolist()}
     assert len(lowest) > len(untransposed) + 5
 
 
 def test_an_epoch_takes_a_fresh_subset_of_each_piece(music, tiny_config):
     config = tiny_config.replace(note_sequence_augmenter=NoteSequenceAugmenter())
-    batches = data.TrainingBatches(music, config, seed=0)
     most = config.data_converter.max_tensors_per_notesequence
     seen = set()
-    for epoch in range(12):
-        chosen = batches._epoch(epoch)
-        assert len(chosen) == 2 * most
-        seen |= {e.inputs.tobytes() for e in chosen}
+    for number in range(12):
+        epoch = music.shuffled(config, 0, number)
+        chosen = epoch.take(1000).inputs
+        assert len(chosen) == len({row.tobytes() for row in chosen}) == 2 * most
+        assert epoch.take(1) is None
+        seen |= {row.tobytes() for row in chosen}
     assert len(seen) > 4 * most
 
 
 def test_evaluation_takes_the_first_examples_of_each_piece_in_order(music, tiny_config):
     batches = list(data.evaluation_batches(music, tiny_config))
     assert [len(batch.lengths) for batch in batches] == [8, 2]
-    expected = [e.inputs for piece in music.pieces for e in piece.examples[:5]]
+    converter = tiny_config.data_converter
+    expected = [e.inputs for piece in range(2) for e in music.piece(piece, converter)[:5]]
     np.testing.assert_array_equal(
         np.concatenate([batch.inputs.argmax(-1) for batch in batches]), expected
     )
@@ -154,7 +173,7 @@ class FakeDatasets(types.ModuleType):
             class DatasetNotFoundError(Exception):
                 pass
 
-    def load(self, name, split, try_gcs):
+    def load(self, name, split):
         if name != "groove/2bar-midionly":
             raise self.core.registered.DatasetNotFoundError(name)
         return [{"midi": (TUNES / "soldiers_joy.mid").read_bytes(), "split": split}]

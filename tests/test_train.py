@@ -76,6 +76,42 @@ def test_a_run_that_goes_on_ends_where_an_unbroken_one_does(command, tmp_path):
         np.testing.assert_array_equal(parts[name], expected, err_msg=name)
 
 
+def test_examples_can_be_kept_anywhere_or_nowhere(command, tmp_path, monkeypatch):
+    monkeypatch.setenv("MUSIC_VAE_CACHE", str(tmp_path / "cache"))
+    flags = ["--num_steps=3", "--seed=5"]
+    assert command(tmp_path / "memory", "--cache_dataset", *flags) == 0
+    assert not (tmp_path / "cache").exists()
+    assert command(tmp_path / "disk", "--cache_dataset=disk", "--num_data_threads=2", *flags) == 0
+    memory, disk = (checkpoints.read_weights(tmp_path / name) for name in ("memory", "disk"))
+    for name, expected in memory.items():
+        np.testing.assert_array_equal(disk[name], expected, err_msg=name)
+    assert command(tmp_path / "none", "--nocache_dataset", "--num_steps=2", "--seed=5") == 0
+    assert command(tmp_path / "none", "--nocache_dataset", "--num_steps=5") == 0
+    assert command(tmp_path / "none", "--nocache_dataset", "--mode=eval", "--eval_once") == 0
+
+
+@pytest.mark.parametrize("good_epochs", [0, 1, 5])
+def test_music_that_cannot_be_read_any_more_is_one_line(
+    command, tmp_path, capsys, tunes, monkeypatch, good_epochs
+):
+    path = tmp_path / "tunes.tfrecord"
+    path.write_bytes(tunes.read_bytes())
+    read, reads = tfrecord.read_records, []
+
+    def damaged_later(name):
+        reads.append(name)
+        if len(reads) > good_epochs:
+            path.write_bytes(tunes.read_bytes()[:-9])
+        yield from read(name)
+
+    monkeypatch.setattr(tfrecord, "read_records", damaged_later)
+    flags = [f"--examples_path={path}", "--nocache_dataset", "--num_steps=50"]
+    assert command(tmp_path / "run", *flags) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("music_vae_train: ")
+    assert "is cut off" in error
+
+
 def test_a_run_that_is_killed_goes_on_from_its_last_checkpoint(tunes, tmp_path, monkeypatch):
     code = (
         "import sys; from music_vae import runs, train; runs.CHECKPOINT_EVERY_S = 0.0; "
@@ -221,6 +257,8 @@ def test_sizes_other_than_the_runs_are_refused(command, tiny_run, capsys):
         (["--tfds_name=groove"], "--examples_path or --tfds_name, not both"),
         (["--mode=play"], "--mode"),
         (["--num_steps=0"], "--num_steps"),
+        (["--num_data_processes=0"], "--num_data_processes"),
+        (["--cache_dataset=maybe"], "<memory|disk|none|true|false>"),
         (["--no_such_flag"], "no_such_flag"),
         (["oops"], "unexpected argument 'oops'"),
     ],

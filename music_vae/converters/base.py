@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from music_vae.specs import Compact
+
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
 
@@ -126,6 +128,14 @@ class Converter(abc.ABC):
         """Compact controls `[..., T]` to `[..., T, control_depth]`; `PAD` steps become zeros."""
         return np.zeros((*controls.shape, 0), bool)
 
+    @property
+    def compact(self) -> Compact | None:
+        """What `dense_inputs`, `dense_outputs` and `dense_controls` do, as values.
+
+        None where it takes more than that; by default.
+        """
+        return None
+
     @abc.abstractmethod
     def from_tensors(self, samples: Any, controls: Any = None) -> list["NoteSequence"]:
         """Decodes dense outputs.
@@ -138,12 +148,16 @@ class Converter(abc.ABC):
           One NoteSequence per sample.
         """
 
-    def transpose(self, example: Example, semitones: int) -> Example | None:
+    def transpose(self, example: Example, semitones: int | np.ndarray) -> Example | None:
         """The example that the same music gives when it is transposed, or None.
 
         None says that the notes themselves have to be transposed and converted again: the
         representation does not allow the short cut. `transposable_range` says for which
         transpositions of a sequence the short cut is exact.
+
+        Args:
+          example: An example, or several of them stacked: arrays `[N, T, ...]`, padded.
+          semitones: How far up; of stacked examples, each by its own of `[N]`.
         """
         del example, semitones
         return None
@@ -156,7 +170,8 @@ class Converter(abc.ABC):
     def corrupt(self, example: Example, rng: np.random.Generator) -> Example:
         """The example as a model should see it this time in training; itself by default.
 
-        Drawn anew in every epoch; outputs and length stay as they are.
+        Drawn anew in every epoch; outputs and length stay as they are. Several examples can be
+        stacked, as for `transpose`.
         """
         del rng
         return example
@@ -190,7 +205,11 @@ def pad_value(dtype: np.dtype) -> float:
 
 def one_hot(indices: np.ndarray, depth: int) -> np.ndarray:
     """Class indices `[...]` to a boolean `[..., depth]`; `PAD` (any negative) becomes zeros."""
-    return np.asarray(indices)[..., None] == np.arange(depth)
+    indices = np.asarray(indices)
+    classes = np.arange(depth)
+    if depth - 1 <= np.iinfo(indices.dtype).max:
+        classes = classes.astype(indices.dtype)  # narrow numbers are compared faster
+    return indices[..., None] == classes
 
 
 def bits(masks: np.ndarray, depth: int) -> np.ndarray:

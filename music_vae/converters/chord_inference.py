@@ -40,6 +40,8 @@ CHORD_CHANGE = 0.5
 OUT_OF_KEY = 0.01  # of a note of a chord
 CONCENTRATION = 100.0  # how closely the notes follow the chord
 
+_ROUNDING = 1e-9  # more than sums of a thousand frames' scores can be off
+
 
 class Tables(NamedTuple):
     """The model, with K keys and N chords; a state is key * N + chord.
@@ -48,13 +50,15 @@ class Tables(NamedTuple):
       symbols: The N chord symbols, no chord first.
       directions: `[N, 12]`, unit vectors of pitch classes.
       in_key: `[K * N]`, log-probability of each chord given its key.
-      transitions: `[K * N, K * N]`, log-probability of a state (row) after another (column).
+      within: `[K, N, N]`, log-probability of a chord (row) after another (column) of the same key.
+      between: `[K, N]`, log-probability of a state after any one of another key.
     """
 
     symbols: tuple[str, ...]
     directions: np.ndarray
     in_key: np.ndarray
-    transitions: np.ndarray
+    within: np.ndarray
+    between: np.ndarray
 
 
 class Frame(NamedTuple):
@@ -105,15 +109,48 @@ def most_likely(heard: np.ndarray) -> list[tuple[int, str]]:
     seen = np.tile(CONCENTRATION * np.dot(heard, model.directions.T), (1, keys))
     best = -np.log(keys) + model.in_key + seen[0]
     before = np.zeros((len(heard), len(best)), np.int32)
-    every = np.arange(len(best))
     for frame in range(1, len(heard)):
-        scores = best + model.transitions
-        before[frame] = scores.argmax(axis=1)
-        best = scores[every, before[frame]] + seen[frame]
+        before[frame], best = _step(best.reshape(keys, num_chords), model)
+        best = best + seen[frame]
     path = [int(best.argmax())]
     for frame in range(len(heard) - 1, 0, -1):
         path.append(int(before[frame, path[-1]]))
     return [(state // num_chords, model.symbols[state % num_chords]) for state in reversed(path)]
+
+
+def _step(best: np.ndarray, model: Tables) -> tuple[np.ndarray, np.ndarray]:
+    """Of every state, the first of the most likely states before it, and the score by way of it.
+
+    All states of another key are as likely to lead here, so that only the best of them counts.
+    Scores are sums of the same two numbers as if all states were compared, ties included.
+
+    Args:
+      best: `[K, N]`, the scores of the states before.
+      model: The tables.
+
+    Returns:
+      States `[K * N]` and scores `[K * N]`.
+    """
+    keys, num_chords = best.shape
+    scores = best[:, None, :] + model.within  # [K, to, from]
+    chord = scores.argmax(axis=2)
+    score = np.take_along_axis(scores, chord[..., None], axis=2)[..., 0]
+    before = np.arange(keys)[:, None] * num_chords + chord
+
+    # The best key is entered from the best of the others, the others from the best one. Scores that
+    # are equal but for rounding can become equal, and then the first counts.
+    flat, bests = best.reshape(-1), best.max(axis=1)
+    is_other = np.arange(keys) != bests.argmax()
+    near_best = flat >= bests.max() - _ROUNDING
+    near_second = (flat >= bests[is_other].max() - _ROUNDING) & np.repeat(is_other, num_chords)
+    for states, to in ((near_best, is_other), (near_second, ~is_other)):
+        for state in np.flatnonzero(states).tolist():
+            entered = to & (np.arange(keys) != state // num_chords)
+            changed = flat[state] + model.between
+            better = (changed > score) | ((changed == score) & (state < before))
+            better &= entered[:, None]
+            score[better], before[better] = changed[better], state
+    return before.reshape(-1), score.reshape(-1)
 
 
 @functools.cache
@@ -133,18 +170,17 @@ def tables() -> Tables:
     inside, outside = scales @ notes.T, (1 - scales) @ notes.T
     given_key = (1 - OUT_OF_KEY) ** inside * OUT_OF_KEY**outside  # [K, N]
     given_key /= given_key.sum(axis=1, keepdims=True)
-    return Tables(tuple(symbols), directions, np.log(given_key).reshape(-1), _log(given_key))
-
-
-def _log(given_key: np.ndarray) -> np.ndarray:
-    """Log-probabilities of transitions from those of chords `[K, N]`; see `Tables`."""
-    keys, chords = given_key.shape
-    transitions = np.empty((keys, chords, keys, chords))  # to key and chord, from key and chord
-    transitions[...] = (KEY_CHANGE / (keys - 1) * given_key)[:, :, None, None]
-    for key, probabilities in enumerate(given_key):
+    within = np.empty((SEMITONES, len(symbols), len(symbols)))
+    for key, to in enumerate(given_key):
         # The chord that is left shares its probability out among the others.
-        to, left = probabilities[:, None], probabilities[None, :]
-        within = (1 - KEY_CHANGE) * (CHORD_CHANGE * (to + left / (chords - 1)))
-        np.fill_diagonal(within, (1 - KEY_CHANGE) * (1 - CHORD_CHANGE))
-        transitions[key, :, key, :] = within
-    return np.log(transitions).reshape(keys * chords, keys * chords)
+        to, left = to[:, None], to[None, :]
+        within[key] = (1 - KEY_CHANGE) * (CHORD_CHANGE * (to + left / (len(symbols) - 1)))
+        np.fill_diagonal(within[key], (1 - KEY_CHANGE) * (1 - CHORD_CHANGE))
+    between = KEY_CHANGE / (SEMITONES - 1) * given_key
+    return Tables(
+        tuple(symbols),
+        directions,
+        in_key=np.log(given_key).reshape(-1),
+        within=np.log(within),
+        between=np.log(between),
+    )

@@ -21,6 +21,7 @@ from music_vae.converters.base import one_hot
 from music_vae.converters.chord_inference import infer_chords
 from music_vae.converters.extract import sections
 from music_vae.errors import UserError
+from music_vae.specs import OneHot
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
@@ -117,6 +118,12 @@ class Harmony:
         """Number of columns of dense controls; 0 without chords and keys."""
         return CHORD_CLASSES * self.chords + KEY_CLASSES * self.keys
 
+    @property
+    def compact(self) -> OneHot:
+        """What `dense` does, as values."""
+        depths = (CHORD_CLASSES,) * self.chords + (KEY_CLASSES,) * self.keys
+        return OneHot(depths)
+
     def is_written(self, sequence: "NoteSequence") -> bool:
         """Whether `sequence` says itself what is wanted, so that nothing is inferred."""
         return (not self.chords or has_chord_symbols(sequence)) and (
@@ -129,6 +136,19 @@ class Harmony:
             return True
         parts = sections(sequence, Counter(), split_on_time_changes=True)
         return all(self.is_written(part) for part in parts)
+
+    def moves_with(self, sequence: "NoteSequence") -> bool:
+        """Whether the harmony of `sequence`, transposed, is that of the transposed sequence.
+
+        Not where it is inferred (from the transposed notes, so that ties fall otherwise), and not
+        where a chord symbol cannot be read (transposition drops it).
+        """
+        if not self.depth:
+            return True
+        readable = not self.chords or all(
+            is_readable_chord(note.text) for note in chord_symbols(sequence)
+        )
+        return readable and self.is_written_throughout(sequence)
 
     def complete(self, quantised: "NoteSequence", skipped: Counter[str]) -> "NoteSequence | None":
         """`quantised`, or a copy with inferred harmony where some is missing.
@@ -202,8 +222,13 @@ class Harmony:
             return np.concatenate(both, axis=-1)
         return one_hot(controls, self.depth)
 
-    def transpose(self, controls: np.ndarray, semitones: int) -> np.ndarray:
-        """The compact controls of the same music in another key; `PAD` stays."""
+    def transpose(self, controls: np.ndarray, semitones: int | np.ndarray) -> np.ndarray:
+        """The compact controls of the same music in another key; `PAD` stays.
+
+        Args:
+          controls: `[..., T]`, or `[..., T, 2]` for both chords and keys.
+          semitones: How far up; broadcast against `[..., T]`.
+        """
         if self.chords and self.keys:
             moved = (
                 _transpose_chords(controls[..., 0], semitones),
@@ -245,20 +270,38 @@ class Harmony:
         return annotated
 
 
+def chord_symbols(sequence: "NoteSequence") -> list["NoteSequence.TextAnnotation"]:
+    """The chord symbols written in `sequence`."""
+    return [note for note in sequence.text_annotations if note.annotation_type == _CHORD_SYMBOL]
+
+
 def has_chord_symbols(sequence: "NoteSequence") -> bool:
     """Whether a chord symbol is written anywhere in `sequence`."""
-    return any(note.annotation_type == _CHORD_SYMBOL for note in sequence.text_annotations)
+    return bool(chord_symbols(sequence))
+
+
+def is_readable_chord(symbol: str) -> bool:
+    """Whether note_seq can read, and so transpose, a chord symbol."""
+    from note_seq import chord_symbols_lib
+    from note_seq.constants import NO_CHORD as NO_CHORD_SYMBOL
+
+    if symbol == NO_CHORD_SYMBOL:
+        return True
+    try:
+        chord_symbols_lib.transpose_chord_symbol(symbol, 1)
+    except chord_symbols_lib.ChordSymbolError:
+        return False
+    return True
 
 
 def copy_chord_symbols(source: "NoteSequence", target: "NoteSequence") -> "NoteSequence":
     """A copy of `target` with the chord symbols of `source` at their times in seconds as well."""
     copy = type(target)()
     copy.CopyFrom(target)
-    for annotation in source.text_annotations:
-        if annotation.annotation_type == _CHORD_SYMBOL:
-            copy.text_annotations.add(
-                time=annotation.time, text=annotation.text, annotation_type=_CHORD_SYMBOL
-            )
+    for annotation in chord_symbols(source):
+        copy.text_annotations.add(
+            time=annotation.time, text=annotation.text, annotation_type=_CHORD_SYMBOL
+        )
     return copy
 
 
@@ -300,11 +343,11 @@ def _chord_symbols(quantised: "NoteSequence", skipped: Counter[str]) -> list[str
     return list(progression)
 
 
-def _transpose_chords(classes: np.ndarray, semitones: int) -> np.ndarray:
+def _transpose_chords(classes: np.ndarray, semitones: int | np.ndarray) -> np.ndarray:
     root = (classes - 1) % SEMITONES
     moved = classes - root + (root + semitones) % SEMITONES
     return np.where(classes > NO_CHORD, moved, classes).astype(classes.dtype)
 
 
-def _transpose_keys(keys: np.ndarray, semitones: int) -> np.ndarray:
+def _transpose_keys(keys: np.ndarray, semitones: int | np.ndarray) -> np.ndarray:
     return np.where(keys >= 0, (keys + semitones) % SEMITONES, keys).astype(keys.dtype)

@@ -31,6 +31,7 @@ from music_vae.converters.extract import (
     windows,
 )
 from music_vae.errors import UserError
+from music_vae.specs import Compact, OneHot, Roll
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
@@ -211,6 +212,15 @@ class DrumsConverter(Converter):
             return one_hot(outputs, self.output_depth)
         return bits(outputs, self.output_depth)
 
+    @property
+    def compact(self) -> Compact:
+        """Masks as rolls or as classes."""
+        one_hot_masks = OneHot((self._one_hot_depth,))
+        return Compact(
+            Roll(self._roll_depth, has_nothing=True) if self.roll_input else one_hot_masks,
+            Roll(self._roll_depth) if self.roll_output else one_hot_masks,
+        )
+
     def from_tensors(self, samples: Any, controls: Any = None) -> list["NoteSequence"]:
         """Decodes rolls, one-hot arrays or class scores, up to the first end token.
 
@@ -239,12 +249,15 @@ class DrumsConverter(Converter):
         )
         return track.to_sequence(velocity=OUTPUT_VELOCITY, qpm=DEFAULT_QPM)
 
-    def transpose(self, example: Example, semitones: int) -> Example | None:
+    def transpose(self, example: Example, semitones: int | np.ndarray) -> Example | None:
         """The example itself: drums keep their pitches when music is transposed."""
         del semitones
         return example
 
     def transposable_range(self, sequence: "NoteSequence") -> tuple[int, int]:
-        """Every transposition that MIDI knows."""
-        del sequence
+        """Every transposition that MIDI knows; none where it would change the total time."""
+        last_end = max((note.end_time for note in sequence.notes), default=0.0)
+        # note_seq sets total_time to the end of the last note as it transposes.
+        if sequence.total_time < last_end or self.pad_to_total_time:
+            return 0, 0
         return -MAX_MIDI_PITCH, MAX_MIDI_PITCH

@@ -3,22 +3,30 @@
 The order of work is that of MusicVAE (Roberts et al. 2018, section 5.1): cut the piece where its
 metre or tempo changes, quantise each section, find monophonic lines or drum tracks in it, slide a
 window over each by one bar, keep equal windows once. Whatever cannot be used is counted in a
-`skipped` counter under a reason that a musician understands.
+`skipped` counter under a reason that a musician understands. That holds for music that no musician
+wrote, too: limits far beyond any real piece keep a false time or tempo from filling the memory.
 """
 
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from music_vae.constants import MAX_MIDI_PITCH, MIN_MIDI_PITCH
+from music_vae.constants import DEFAULT_QPM, MAX_MIDI_PITCH, MAX_MIDI_VELOCITY, MIN_MIDI_PITCH
 from music_vae.errors import UserError
 
 if TYPE_CHECKING:
     from note_seq import DrumTrack, Melody
     from note_seq.protobuf.music_pb2 import NoteSequence
+
+# What the longest real pieces stay far below: the Ring cycle has some 20,000 bars in four evenings.
+MAX_BARS = 10_000  # of a section
+MAX_TIME_S = 1e7
+MAX_TIME_CHANGES = 10_000
+MAX_INSTRUMENTS = 1_000
+MAX_NOTES_READ = 2_000_000  # all notes of a section, once for every line found in it
 
 
 def check_grid(
@@ -54,7 +62,8 @@ def sections(
 
     Args:
       sequence: An unquantised sequence; it is not changed.
-      skipped: Counts the notes that lie outside the time from 0 to `total_time`.
+      skipped: Counts why the sequence cannot be used, and the notes that lie outside the time from
+        0 to `total_time`.
       split_on_time_changes: Without it, the one section is a copy of the whole sequence.
 
     Returns:
@@ -64,6 +73,10 @@ def sections(
 
     if not sequence.notes:
         skipped["no notes"] += 1
+        return []
+    impossible = why_impossible(sequence)
+    if impossible:
+        skipped[impossible] += 1
         return []
     if not split_on_time_changes:
         whole = type(sequence)()
@@ -79,6 +92,38 @@ def sections(
     return [part for part in parts if part.notes]
 
 
+def why_impossible(sequence: "NoteSequence") -> str | None:
+    """Why `sequence` is no music at all, or None."""
+    times = [sequence.total_time]
+    velocities, instruments = [0], set()
+    for note in sequence.notes:
+        times += note.start_time, note.end_time
+        velocities.append(note.velocity)
+        instruments.add(note.instrument)
+    changes = len(sequence.tempos) + len(sequence.time_signatures)
+    for events in (
+        sequence.tempos,
+        sequence.time_signatures,
+        sequence.key_signatures,
+        sequence.control_changes,
+        sequence.text_annotations,
+    ):
+        times += [event.time for event in events]
+    if not np.all(np.isfinite(times)):
+        return "a time that is not a number"
+    if max(map(abs, times)) > MAX_TIME_S:
+        return f"a time beyond {MAX_TIME_S:.0f} seconds"
+    if not all(0 <= tempo.qpm < math.inf for tempo in sequence.tempos):
+        return "a tempo that is not a number from 0 on"
+    if not 0 <= min(velocities) <= max(velocities) <= MAX_MIDI_VELOCITY:
+        return f"a velocity outside 0-{MAX_MIDI_VELOCITY}"
+    if changes > MAX_TIME_CHANGES:
+        return f"more than {MAX_TIME_CHANGES} changes of metre and tempo"
+    if len(instruments) > MAX_INSTRUMENTS:
+        return f"more than {MAX_INSTRUMENTS} instruments"
+    return None
+
+
 def quantise(
     section: "NoteSequence",
     skipped: Counter[str],
@@ -91,24 +136,46 @@ def quantise(
     Only a metre whose bars are as long as `quarters_per_bar` quarter notes is accepted (2/2 and 8/8
     are as good as 4/4).
     """
-    from note_seq import sequences_lib
-
     metre = (4, 4)  # MIDI's default
     if section.time_signatures:
         first = min(section.time_signatures, key=lambda signature: signature.time)
         metre = (first.numerator, first.denominator)
+    # Before the quantisation, which costs far more: many corpora are half in other metres.
+    if 4 * metre[0] != quarters_per_bar * metre[1]:
+        skipped[_metre_reason(metre)] += 1
+        return None
+    quantised = quantise_in_any_metre(section, steps_per_quarter, quarters_per_bar)
+    if isinstance(quantised, str):
+        skipped[quantised] += 1
+        return None
+    return quantised
+
+
+def quantise_in_any_metre(
+    section: "NoteSequence", steps_per_quarter: int, quarters_per_bar: int = 4
+) -> "NoteSequence | str":
+    """A copy of `section` with quantised times, or why there is none; see `quantise`."""
+    from note_seq import sequences_lib
+
+    qpm = section.tempos[0].qpm if section.tempos else DEFAULT_QPM
+    end_s = max([section.total_time, *(note.end_time for note in section.notes)])
+    if not qpm > 0:
+        return "a tempo of 0"
+    if not end_s * qpm / 60 <= MAX_BARS * quarters_per_bar:
+        return f"longer than {bars(MAX_BARS)}"
     try:
-        # Before the quantisation, which costs far more: many corpora are half in other metres.
-        if 4 * metre[0] != quarters_per_bar * metre[1]:
-            raise sequences_lib.BadTimeSignatureError
         return sequences_lib.quantize_note_sequence(section, steps_per_quarter)
     except sequences_lib.BadTimeSignatureError:
-        skipped[f"time signature {metre[0]}/{metre[1]}"] += 1
+        signature = section.time_signatures[0]
+        return _metre_reason((signature.numerator, signature.denominator))
     except sequences_lib.NegativeTimeError:
-        skipped["negative time"] += 1
+        return "negative time"
     except (sequences_lib.MultipleTimeSignatureError, sequences_lib.MultipleTempoError):
-        skipped["time signature or tempo changes"] += 1
-    return None
+        return "time signature or tempo changes"
+
+
+def _metre_reason(metre: tuple[int, int]) -> str:
+    return f"time signature {metre[0]}/{metre[1]}"
 
 
 def melodies(
@@ -134,12 +201,41 @@ def melodies(
       last.
     """
     lines = []
-    for instrument in sorted({n.instrument for n in quantised.notes if not n.is_drum}):
-        for line in _lines_of(quantised, skipped, instrument, gap_bars, skip_polyphony):
+    for instrument, alone in _by_instrument(quantised):
+        found = _lines_of(alone, skipped, instrument, gap_bars, skip_polyphony)
+        for line in _within_limit(found, len(alone.notes), skipped):
             _cut_after(line, max_bars, skipped)
             if any(event >= 0 for event in line):  # a cut can leave silence alone
                 lines.append(line)
     return lines
+
+
+def _by_instrument(quantised: "NoteSequence") -> Iterator[tuple[int, "NoteSequence"]]:
+    """Every instrument with notes that are no drums, in order, and a sequence with its notes."""
+    instruments = {note.instrument for note in quantised.notes}
+    if len(instruments) == 1:
+        alone = {instruments.pop(): quantised}
+    else:
+        alone = {}
+        for note in quantised.notes:
+            if note.instrument not in alone:
+                sequence = alone[note.instrument] = type(quantised)()
+                sequence.quantization_info.CopyFrom(quantised.quantization_info)
+                sequence.time_signatures.extend(quantised.time_signatures)
+            alone[note.instrument].notes.append(note)
+    for instrument in sorted(alone):
+        if not all(note.is_drum for note in alone[instrument].notes):
+            yield instrument, alone[instrument]
+
+
+def _within_limit(tracks: Iterable[Any], num_notes: int, skipped: Counter[str]) -> Iterator[Any]:
+    """The tracks, until finding them has read `MAX_NOTES_READ` notes: each reads them all."""
+    most = max(1, MAX_NOTES_READ // num_notes)
+    for number, track in enumerate(tracks):
+        if number == most:
+            skipped[f"the rest of a track after {most} silences"] += 1
+            return
+        yield track
 
 
 def _lines_of(
@@ -186,9 +282,17 @@ def drum_tracks(
 
     The arguments are those of `melodies`; a track's events are sets of MIDI pitches.
     """
+    tracks = []
+    found = _drum_tracks(quantised, gap_bars)
+    for track in _within_limit(found, max(1, len(quantised.notes)), skipped):
+        _cut_after(track, max_bars, skipped)
+        tracks.append(track)
+    return tracks
+
+
+def _drum_tracks(quantised: "NoteSequence", gap_bars: float | None) -> Iterator["DrumTrack"]:
     from note_seq import DrumTrack
 
-    tracks: list[DrumTrack] = []
     bar_line = 0
     while True:
         track = DrumTrack()
@@ -196,10 +300,9 @@ def drum_tracks(
             quantised, search_start_step=bar_line, gap_bars=gap_bars or math.inf, pad_end=True
         )
         if not len(track):
-            return tracks
+            return
         bar_line = track.end_step
-        _cut_after(track, max_bars, skipped)
-        tracks.append(track)
+        yield track
 
 
 def _cut_after(track: "Melody | DrumTrack", max_bars: int | None, skipped: Counter[str]) -> None:

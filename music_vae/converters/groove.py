@@ -28,6 +28,7 @@ from music_vae.converters.extract import (
     windows,
 )
 from music_vae.errors import UserError
+from music_vae.specs import Compact, Numbers
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
@@ -259,29 +260,29 @@ class GrooveConverter(Converter):
         return Example(inputs, outputs, told, np.array(len(outputs), np.int32))
 
     def _rows(self, grid: np.ndarray) -> np.ndarray:
-        """A grid `[T, 3, drums]` to compact rows; `_unrows` is its inverse."""
+        """Grids `[..., T, 3, drums]` to compact rows; `_unrows` is its inverse."""
         if self.split_instruments:
-            return grid.swapaxes(1, 2).reshape(-1, 3)
-        return grid.reshape(len(grid), -1)
+            return grid.swapaxes(-1, -2).reshape(*grid.shape[:-3], -1, 3)
+        return grid.reshape(*grid.shape[:-2], -1)
 
     def _unrows(self, rows: np.ndarray) -> np.ndarray:
         if self.split_instruments:
-            return rows.reshape(-1, self.num_drums, 3).swapaxes(1, 2)
-        return rows.reshape(len(rows), 3, -1)
+            return rows.reshape(*rows.shape[:-2], -1, self.num_drums, 3).swapaxes(-1, -2)
+        return rows.reshape(*rows.shape[:-1], 3, -1)
 
     def _heard(self, grid: np.ndarray) -> np.ndarray:
-        """What the encoder hears of a grid `[T, 3, drums]`: a copy."""
+        """What the encoder hears of grids `[..., T, 3, drums]`: a copy."""
         heard = grid.copy()
         if self.tapify:
-            loudest = np.argmax(grid[:, VELOCITY], axis=1)
+            loudest = np.argmax(grid[..., VELOCITY, :], axis=-1)[..., None, None]
             heard[:] = 0
-            heard[:, :, TAP_CLASS] = grid[np.arange(len(grid)), :, loudest]
+            heard[..., TAP_CLASS] = np.take_along_axis(grid, loudest, axis=-1)[..., 0]
         if self.humanize:
-            heard[:, (VELOCITY, OFFSET)] = 0
+            heard[..., (VELOCITY, OFFSET), :] = 0
         if self.fixed_velocities:
-            heard[:, VELOCITY] = 0
+            heard[..., VELOCITY, :] = 0
         if self.add_instruments:
-            heard[:, :, self.add_instruments] = 0
+            heard[..., self.add_instruments] = 0
         return heard
 
     def corrupt(self, example: Example, rng: np.random.Generator) -> Example:
@@ -292,14 +293,16 @@ class GrooveConverter(Converter):
         """
         if self.max_note_dropout_probability is None:
             return example
-        grid = self._unrows(example.outputs)
-        probability = rng.uniform(0, self.max_note_dropout_probability)
-        velocities = grid[:, VELOCITY]
+        grid = self._unrows(example.outputs)  # [..., T, 3, drums]
+        most, shape = self.max_note_dropout_probability, grid.shape[:-3]
+        probability = rng.uniform(0, most, shape)[..., None, None]
+        velocities = grid[..., VELOCITY, :]
         dropped = rng.random(velocities.shape) < probability * np.maximum(
             LEAST_DROPOUT, 1 - velocities
         )
-        kept = np.where(dropped[:, None], grid.dtype.type(0), grid)
-        return example._replace(inputs=self._rows(self._heard(kept)))
+        kept = np.where(dropped[..., None, :], grid.dtype.type(0), grid)
+        inputs = self._rows(self._heard(kept))
+        return example._replace(inputs=np.where(np.isnan(example.outputs), np.nan, inputs))
 
     # -- Compact rows to dense rows and back to notes ---------------------------------------------
 
@@ -322,6 +325,13 @@ class GrooveConverter(Converter):
     def dense_controls(self, controls: np.ndarray) -> np.ndarray:
         """Controls `[..., T, control_depth]` to booleans; `PAD` steps become zeros."""
         return controls > 0
+
+    @property
+    def compact(self) -> Compact | None:
+        """Numbers as they are; None where they go into bins."""
+        if self.num_velocity_bins is not None:
+            return None
+        return Compact(Numbers(), Numbers(), Numbers())
 
     def from_tensors(self, samples: Any, controls: Any = None) -> list["NoteSequence"]:
         """Decodes dense rows `[T, output_depth]`; a drum is hit where its hit is above 0.5.

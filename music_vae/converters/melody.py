@@ -33,6 +33,7 @@ from music_vae.converters.extract import (
     windows,
 )
 from music_vae.errors import UserError
+from music_vae.specs import Compact, OneHot
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
@@ -260,6 +261,12 @@ class OneHotMelodyConverter(Converter):
             return super().dense_controls(controls)
         return self.harmony.dense(controls)
 
+    @property
+    def compact(self) -> Compact:
+        """Tokens, and what the harmony's controls are."""
+        tokens = OneHot((self.output_depth,))
+        return Compact(tokens, tokens, self.harmony.compact)
+
     def from_tensors(self, samples: Any, controls: Any = None) -> list["NoteSequence"]:
         """Decodes one-hot arrays or class scores `[T, output_depth]`, up to the first end token.
 
@@ -295,21 +302,21 @@ class OneHotMelodyConverter(Converter):
         times_s = [step * step_s for step in range(len(tokens))]
         return self.harmony.annotate(sequence, controls, times_s)
 
-    def transpose(self, example: Example, semitones: int) -> Example | None:
+    def transpose(self, example: Example, semitones: int | np.ndarray) -> Example | None:
         """The example with every pitch moved, or None where one would leave the pitch range."""
         tokens = example.outputs
         pitched = tokens >= FIRST_PITCH
         if self.end_token is not None:
             pitched &= tokens != self.end_token
-        moved = tokens[pitched] + semitones
+        by = np.asarray(semitones, tokens.dtype)[..., None]
+        moved = np.where(pitched, tokens + by, FIRST_PITCH)
         highest = FIRST_PITCH + self.max_pitch - self.min_pitch
         if moved.size and not FIRST_PITCH <= moved.min() <= moved.max() <= highest:
             return None
-        transposed = tokens.copy()
-        transposed[pitched] = moved
+        transposed = np.where(pitched, moved, tokens)
         controls = example.controls
         if controls is not None:
-            controls = self.harmony.transpose(controls, semitones)
+            controls = self.harmony.transpose(controls, by)
         return example._replace(inputs=transposed, outputs=transposed, controls=controls)
 
     def transposable_range(self, sequence: "NoteSequence") -> tuple[int, int]:
@@ -322,9 +329,9 @@ class OneHotMelodyConverter(Converter):
         ):
             return 0, 0
         if self.control_depth and (
-            sequence.total_time != last_end or not self.harmony.is_written_throughout(sequence)
+            sequence.total_time != last_end or not self.harmony.moves_with(sequence)
         ):
-            return 0, 0  # harmony is inferred from the transposed notes, and ties fall otherwise
+            return 0, 0
         low, high = -limit, limit
         programs = None if self.valid_programs is None else frozenset(self.valid_programs)
         for pitch, program in {(n.pitch, n.program) for n in sequence.notes if not n.is_drum}:

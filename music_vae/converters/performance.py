@@ -29,6 +29,7 @@ from music_vae.converters.controls import (
 from music_vae.converters.extract import bars, check_grid, quantise, sections
 from music_vae.converters.performance_events import PROGRAMS, Events, Note, Vocabulary
 from music_vae.errors import UserError
+from music_vae.specs import Compact, OneHot
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
@@ -360,6 +361,12 @@ class MultiInstrumentPerformanceConverter(Converter):
             return super().dense_controls(controls)
         return self.harmony.dense(controls)
 
+    @property
+    def compact(self) -> Compact:
+        """Tokens, and what the harmony's controls are."""
+        tokens = OneHot((self.output_depth,))
+        return Compact(tokens, tokens, self.harmony.compact)
+
     # -- To music -----------------------------------------------------------------------------
 
     def from_tensors(self, samples: Any, controls: Any = None) -> list["NoteSequence"]:
@@ -443,21 +450,21 @@ class MultiInstrumentPerformanceConverter(Converter):
 
     # -- Transposition ------------------------------------------------------------------------
 
-    def transpose(self, example: Example, semitones: int) -> Example | None:
+    def transpose(self, example: Example, semitones: int | np.ndarray) -> Example | None:
         """The example with every pitch but the drums' moved, or None where one would leave."""
-        tracks = example.outputs.reshape(-1, self.max_events_per_instrument)
+        shape = example.outputs.shape
+        tracks = example.outputs.reshape(*shape[:-1], -1, self.max_events_per_instrument)
         words = self.vocabulary
-        moves = (tracks >= 0) & (tracks < words.first_shift) & (tracks[:, :1] != words.drums)
-        moved = tracks[moves] % words.num_pitches + semitones
+        moves = (tracks >= 0) & (tracks < words.first_shift) & (tracks[..., :1] != words.drums)
+        by = np.asarray(semitones, tracks.dtype)[..., None]
+        moved = np.where(moves, tracks % words.num_pitches + by[..., None], 0)
         if moved.size and not 0 <= moved.min() <= moved.max() < words.num_pitches:
             return None
-        transposed = tracks.copy()
-        transposed[moves] += np.int16(semitones)
+        transposed = np.where(moves, tracks + by[..., None], tracks).reshape(shape)
         controls = example.controls
         if controls is not None:
-            controls = self.harmony.transpose(controls, semitones)
-        flat = transposed.reshape(-1)
-        return example._replace(inputs=flat, outputs=flat, controls=controls)
+            controls = self.harmony.transpose(controls, by)
+        return example._replace(inputs=transposed, outputs=transposed, controls=controls)
 
     def transposable_range(self, sequence: "NoteSequence") -> tuple[int, int]:
         """Semitones down (0 or less) and up for which no note enters or leaves the pitch range."""
@@ -466,8 +473,8 @@ class MultiInstrumentPerformanceConverter(Converter):
         sensitive = self.control_depth or self.first_subsequence_only or sequence.control_changes
         if sequence.total_time < last_end or (sensitive and sequence.total_time != last_end):
             return 0, 0
-        if not self.harmony.is_written_throughout(sequence):
-            return 0, 0  # chords are inferred from the transposed notes, and ties fall otherwise
+        if not self.harmony.moves_with(sequence):
+            return 0, 0
         low, high = -MAX_MIDI_PITCH, MAX_MIDI_PITCH
         for pitch in {note.pitch for note in sequence.notes if not note.is_drum}:
             # A note beyond MIDI's range is lost, and then its hop is not skipped any more.

@@ -26,12 +26,16 @@ from music_vae.converters.drums import DrumsConverter
 from music_vae.converters.extract import bars, check_grid, quantise, sections
 from music_vae.converters.melody import OneHotMelodyConverter
 from music_vae.errors import UserError
+from music_vae.specs import Compact, OneHot
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
 
 PARTS = ("melody", "bass", "drums")
 """The parts, in the order of the three tokens."""
+
+MAX_TRIO_BARS = 100_000
+"""Bars of all trios of a section together: many of the same instruments would fill the memory."""
 
 BASS_INSTRUMENT = 1
 """Of decoded notes; the melody is instrument 0, the drums are `DRUMS_INSTRUMENT`."""
@@ -165,6 +169,9 @@ class TrioConverter(Converter):
             skipped[f"no {part}"] += 1
         if missing:
             return []
+        if num_bars * math.prod(len(tokens[part]) for part in PARTS) > MAX_TRIO_BARS:
+            skipped["too many instruments to combine"] += 1
+            return []
         heard = self._heard(quantised, num_bars)
         found = []
         for trio in itertools.product(*(tokens[part] for part in PARTS)):
@@ -228,6 +235,12 @@ class TrioConverter(Converter):
     def dense_outputs(self, outputs: np.ndarray) -> np.ndarray:
         """As `dense_inputs`."""
         return self.dense_inputs(outputs)
+
+    @property
+    def compact(self) -> Compact:
+        """Three tokens."""
+        tokens = OneHot(self.split_output_depths)
+        return Compact(tokens, tokens)
 
     def from_tensors(self, samples: Any, controls: Any = None) -> list["NoteSequence"]:
         """Decodes three one-hot arrays or class scores side by side, `[T, output_depth]`.

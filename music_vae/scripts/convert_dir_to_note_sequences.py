@@ -1,8 +1,8 @@
 """The command that turns a folder of music files into one TFRecord file of NoteSequences.
 
-Files are read in worker processes, because any one of them may be built to exhaust whoever reads
-it: a worker has a limit on memory, a file has a limit on time, and a worker that dies takes only
-its file with it. The output does not depend on the number of workers.
+Files are read in processes of their own (see `pools`), because any one of them may be built to
+exhaust whoever reads it; a file has a limit on time, too. The output does not depend on the number
+of processes.
 """
 
 from __future__ import annotations
@@ -13,13 +13,11 @@ import logging
 import os
 import signal
 import sys
-from collections import Counter, deque
+import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from types import FrameType
 
@@ -27,7 +25,7 @@ from absl import flags
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from music_vae import cli, imports, notes_io, tfrecord
+from music_vae import cli, imports, notes_io, pools, tfrecord
 from music_vae.errors import UserError
 
 PROGRAM = "convert_dir_to_note_sequences"
@@ -38,12 +36,8 @@ for training. Reads MIDI (.mid, .midi), MusicXML (.xml, .musicxml, .mxl) and ABC
   convert_dir_to_note_sequences --input_dir=songs --output_file=songs.tfrecord --recursive
 """
 
-# What one worker may take beyond what it has after its imports; large scores need some 1 GiB.
-MAX_WORKER_BYTES = 4 * 2**30
 # The longest file that the limits of notes_io let through takes about a minute.
 MAX_FILE_S = 300.0
-# Enough files in flight for workers never to wait, and few to repeat when a worker dies.
-_FILES_IN_FLIGHT_PER_WORKER = 3
 
 _logger = logging.getLogger("music_vae.convert_dir_to_note_sequences")
 
@@ -85,6 +79,16 @@ def define_flags() -> flags.FlagValues:
         "How many processes read files; one per CPU unless given.",
         lower_bound=1,
         flag_values=values,
+    )
+    flags.DEFINE_list(
+        "pipeline_options",
+        None,
+        "Convert with Apache Beam, with these options of its pipeline, comma-separated: for "
+        "collections that are too large for one machine.",
+        flag_values=values,
+    )
+    flags.DEFINE_integer(
+        "output_shards", 1, "Number of output files; for Beam only.", 1, flag_values=values
     )
     return values
 
@@ -149,35 +153,14 @@ def convert_files(
 ) -> Iterator[Conversion]:
     """Yields `convert(name)` for each name, in order, computed in `num_workers` processes.
 
-    A file whose worker dies gives a `Conversion` with that as its reason. A dying worker makes its
-    whole pool useless without a word about the cause, so the files in flight are then repeated in
-    a pool of one, where the culprit shows itself.
+    A file whose process dies gives a `Conversion` with that as its reason.
     """
-    waiting = iter(names)
-    in_flight: deque[tuple[str, Future[Conversion]]] = deque()
-    pool = _new_pool(num_workers)
-    try:
-        while True:
-            while len(in_flight) < num_workers * _FILES_IN_FLIGHT_PER_WORKER:
-                name = next(waiting, None)
-                if name is None:
-                    break
-                in_flight.append((name, _submit(pool, convert, name)))
-            if not in_flight:
-                return
-            name, future = in_flight[0]
-            try:
-                conversion = future.result()
-            except BrokenProcessPool:
-                pool.shutdown()
-                yield from _convert_one_by_one(in_flight, convert)
-                in_flight.clear()
-                pool = _new_pool(num_workers)
-            else:
-                in_flight.popleft()
-                yield conversion
-    finally:
-        pool.shutdown(cancel_futures=True)
+
+    def died(name: str) -> Conversion:
+        return Conversion(name, reason="the process that read it died")
+
+    with pools.Pool(convert, num_workers, died=died) as pool:
+        yield from pool.map(names)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -199,8 +182,13 @@ def _run(values: flags.FlagValues) -> None:
     names = find_music_files(root, recursive=values.recursive)
     if not names:
         raise UserError(_no_files_message(root, recursive=values.recursive))
-    workers = min(values.num_workers or _num_cpus(), len(names))
     convert = partial(convert_file, root=root, collection=root.name)
+    if values.pipeline_options:
+        _run_in_beam(names, convert, output, values)
+        return
+    if values.output_shards != 1:
+        raise UserError("--output_shards needs --pipeline_options, as --runner=DirectRunner")
+    workers = min(values.num_workers or pools.num_cpus(), len(names))
     summary = Summary()
     with logging_redirect_tqdm() if cli.show_progress() else contextlib.nullcontext():
         conversions = tqdm(
@@ -211,6 +199,35 @@ def _run(values: flags.FlagValues) -> None:
         )
         tfrecord.write_records(output, _records(conversions, summary))
     print(summary_text(summary, output))
+
+
+def _run_in_beam(
+    names: Sequence[str],
+    convert: Callable[[str], Conversion],
+    output: Path,
+    values: flags.FlagValues,
+) -> None:
+    """Converts with Apache Beam and prints the summary."""
+    from music_vae import preprocess
+
+    preprocess.require_beam("--pipeline_options")
+    imports.import_note_seq()
+    from music_vae import beam_pipelines
+
+    output, shards = output.absolute(), values.output_shards
+    summary = beam_pipelines.convert_files(
+        names, convert, str(output), shards, values.pipeline_options
+    )
+    if not summary.sequences:
+        raise UserError(_nothing_message(summary))
+    if shards > 1:
+        output = output.with_name(f"{output.name}-*-of-{shards:05d}")
+    print(summary_text(summary, output))
+
+
+def _nothing_message(summary: Summary) -> str:
+    reasons = ", ".join(f"{n} {reason}" for reason, n in summary.skipped_files.most_common())
+    return f"none of the {summary.files} music files can be converted: {reasons}"
 
 
 def _records(conversions: Iterable[Conversion], summary: Summary) -> Iterator[bytes]:
@@ -231,8 +248,7 @@ def _records(conversions: Iterable[Conversion], summary: Summary) -> Iterator[by
             _logger.info("skipped tunes of %s: %d %s", name, count, reason)
         yield from conversion.records
     if not summary.sequences:
-        reasons = ", ".join(f"{n} {reason}" for reason, n in summary.skipped_files.most_common())
-        raise UserError(f"none of the {summary.files} music files can be converted: {reasons}")
+        raise UserError(_nothing_message(summary))
 
 
 def summary_text(summary: Summary, output: Path) -> str:
@@ -278,68 +294,11 @@ def _no_files_message(root: Path, *, recursive: bool) -> str:
     return message
 
 
-def _submit(
-    pool: ProcessPoolExecutor, convert: Callable[[str], Conversion], name: str
-) -> Future[Conversion]:
-    """Submits one file; a pool found broken here gives a future that says so."""
-    try:
-        return pool.submit(convert, name)
-    except BrokenProcessPool as error:
-        failed: Future[Conversion] = Future()
-        failed.set_exception(error)
-        return failed
-
-
-def _convert_one_by_one(
-    in_flight: deque[tuple[str, Future[Conversion]]], convert: Callable[[str], Conversion]
-) -> Iterator[Conversion]:
-    """Yields the conversions of a broken pool: those it finished, and the others once more."""
-    pool = _new_pool(1)
-    try:
-        for name, future in in_flight:
-            if future.exception() is None:
-                yield future.result()
-                continue
-            try:
-                yield _submit(pool, convert, name).result()
-            except BrokenProcessPool:
-                yield Conversion(name, reason="the process that read it died")
-                pool.shutdown()
-                pool = _new_pool(1)
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _new_pool(num_workers: int) -> ProcessPoolExecutor:
-    # Spawned: a fork of a process with threads (the pool's own, tqdm's) may deadlock.
-    return ProcessPoolExecutor(
-        num_workers, mp_context=get_context("spawn"), initializer=_prepare_worker
-    )
-
-
-def _prepare_worker() -> None:
-    """Imports what a worker needs and limits its memory, where the system lets us."""
-    # Ctrl-C goes to the whole process group; the parent alone answers it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # The ABC parser logs every oddity of every tune there.
-    logging.getLogger("absl").setLevel(logging.ERROR)
-    imports.import_note_seq()
-    try:
-        import resource
-
-        pages = int(Path("/proc/self/statm").read_text().split()[0])
-        wanted = pages * resource.getpagesize() + MAX_WORKER_BYTES
-        _, hard = resource.getrlimit(resource.RLIMIT_AS)
-        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
-    except (ImportError, OSError, ValueError):
-        _logger.debug("no limit on the memory of workers on this system")
-
-
 @contextlib.contextmanager
 def _time_limit(seconds: float) -> Iterator[None]:
     """Raises `_OutOfTimeError` in the block after `seconds`, where the system has such an alarm."""
-    if not hasattr(signal, "setitimer"):
+    alarms_reach_here = threading.current_thread() is threading.main_thread()  # not in Beam
+    if not hasattr(signal, "setitimer") or not alarms_reach_here:
         yield
         return
 
@@ -353,13 +312,6 @@ def _time_limit(seconds: float) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
-
-
-def _num_cpus() -> int:
-    """The CPUs that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _counted(number: int, noun: str) -> str:

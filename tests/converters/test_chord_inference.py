@@ -79,7 +79,43 @@ def test_the_probabilities_of_a_state_add_up_to_one():
     model = tables()
     keys = np.exp(model.in_key).reshape(12, -1)
     np.testing.assert_allclose(keys.sum(axis=1), 1)
-    np.testing.assert_allclose(np.exp(model.transitions).sum(axis=0), 1)
+    stay = np.exp(model.within).sum(axis=1)
+    leave = np.exp(model.between).sum() - np.exp(model.between).sum(axis=1)
+    np.testing.assert_allclose(stay + leave[:, None], 1)
+
+
+def plain_viterbi(heard):
+    """The same with a table of all transitions, as note_seq has it."""
+    model = tables()
+    keys, chords = model.between.shape
+    transitions = np.empty((keys, chords, keys, chords))
+    transitions[...] = model.between[:, :, None, None]
+    for key in range(keys):
+        transitions[key, :, key, :] = model.within[key]
+    transitions = transitions.reshape(keys * chords, keys * chords)
+    seen = np.tile(100 * np.dot(heard, model.directions.T), (1, keys))
+    best = -np.log(keys) + model.in_key + seen[0]
+    before = []
+    for frame in seen[1:]:
+        scores = best + transitions
+        before.append(scores.argmax(axis=1))
+        best = scores.max(axis=1) + frame
+    path = [int(best.argmax())]
+    for states in reversed(before):
+        path.append(int(states[path[-1]]))
+    return [(state // chords, model.symbols[state % chords]) for state in reversed(path)]
+
+
+@pytest.mark.parametrize("num_classes", [0, 1, 2, 4, 12])
+def test_comparing_the_best_states_alone_changes_nothing_not_even_ties(num_classes):
+    rng = np.random.default_rng(num_classes)
+    heard = np.zeros((60, 12))
+    for frame in heard:
+        frame[rng.permutation(12)[:num_classes]] = 1
+        if rng.random() < 0.2:
+            frame[:] = 0
+        frame /= max(1, np.linalg.norm(frame))
+    assert most_likely(heard) == plain_viterbi(heard)
 
 
 def test_one_frame_of_silence_has_no_chord_or_any():

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from music_vae import imports, tfrecord
+from music_vae import imports, pools, tfrecord
 from music_vae.scripts import convert_dir_to_note_sequences as command
 from music_vae.scripts.convert_dir_to_note_sequences import Conversion
 
@@ -170,7 +170,7 @@ def misbehave(name: str, once: str = "") -> Conversion:
         os.kill(os.getpid(), signal.SIGKILL)
     if name == "hoard":
         try:
-            bytearray(2 * command.MAX_WORKER_BYTES)
+            bytearray(2 * pools.MAX_WORKER_BYTES)
         except MemoryError:
             return Conversion(name, reason="needs too much memory")
     return Conversion(name)

@@ -1,0 +1,179 @@
+"""The pipelines of commands that can run on many machines, in Apache Beam.
+
+All that is done to an element is done by plain functions elsewhere; here they are wired together,
+and what they count becomes Beam's counters.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.metrics import Metrics, MetricsFilter
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from music_vae import imports, preprocessing
+from music_vae.converters.base import Converter
+from music_vae.errors import UserError
+from music_vae.preprocessing import Filters
+from music_vae.scripts.convert_dir_to_note_sequences import Conversion, Summary
+
+NAMESPACE = "music_vae"
+_SKIPPED_FILE, _SKIPPED_TUNE = "file: ", "tune: "
+
+_logger = logging.getLogger(__name__)
+
+
+def preprocess(
+    patterns: Sequence[str],
+    output: str,
+    num_shards: int,
+    converter: Converter,
+    filters: Filters | None,
+    options: Sequence[str],
+) -> Counter[str]:
+    """Writes the unique examples of TFRecords of NoteSequences to TFRecords of them.
+
+    Args:
+      patterns: The input files: patterns that Beam's file systems understand.
+      output: The output file, or with several shards what their names begin with.
+      num_shards: Number of output files.
+      converter: What makes the examples.
+      filters: Which parts of sequences are used; None: all.
+      options: Options of the pipeline, as on a command line.
+
+    Returns:
+      The counters of `preprocessing`.
+
+    Raises:
+      UserError: If the pipeline fails.
+    """
+
+    def build(pipeline: beam.Pipeline) -> None:
+        records = [
+            pipeline | f"read {number}" >> beam.io.ReadFromTFRecord(pattern)
+            for number, pattern in enumerate(patterns)
+        ]
+        examples = (
+            records
+            | "all" >> beam.Flatten()
+            | "spread" >> beam.Reshuffle()  # a file is read by one worker
+            | "examples" >> beam.ParDo(_Examples(converter, filters))
+            | "equal ones" >> beam.GroupByKey()
+            | "sources" >> beam.ParDo(_WithSources())
+        )
+        _write(examples, output, num_shards)
+
+    return _run(build, options)
+
+
+def convert_files(
+    names: Sequence[str],
+    convert: Callable[[str], Conversion],
+    output: str,
+    num_shards: int,
+    options: Sequence[str],
+) -> Summary:
+    """Writes the NoteSequences of music files to TFRecords, in no particular order.
+
+    Args:
+      names: The files.
+      convert: Converts one; can be pickled.
+      output: The output file, or with several shards what their names begin with.
+      num_shards: Number of output files.
+      options: Options of the pipeline, as on a command line.
+
+    Raises:
+      UserError: If the pipeline fails.
+    """
+
+    def build(pipeline: beam.Pipeline) -> None:
+        records = (
+            pipeline
+            | "files" >> beam.Create(list(names))
+            | "spread" >> beam.Reshuffle()
+            | "convert" >> beam.ParDo(_Files(convert))
+        )
+        _write(records, output, num_shards)
+
+    counts = _run(build, options)
+    reasons = {prefix: Counter[str]() for prefix in (_SKIPPED_FILE, _SKIPPED_TUNE)}
+    for name, number in counts.items():
+        for prefix, found in reasons.items():
+            if name.startswith(prefix):
+                found[name.removeprefix(prefix)] = number
+    return Summary(len(names), counts["sequences"], reasons[_SKIPPED_FILE], reasons[_SKIPPED_TUNE])
+
+
+class _Counting(beam.DoFn):
+    """What counts with plain counters."""
+
+    def setup(self) -> None:
+        imports.import_note_seq()
+
+    @staticmethod
+    def count(counts: Counter[str]) -> None:
+        for name, number in counts.items():
+            Metrics.counter(NAMESPACE, name).inc(number)
+
+
+class _Examples(_Counting):
+    """Records to (example, id of its source)."""
+
+    def __init__(self, converter: Converter, filters: Filters | None) -> None:
+        self._converter, self._filters = converter, filters
+
+    def process(self, record: bytes) -> Iterator[tuple[bytes, str]]:
+        counts = Counter[str]()
+        yield from preprocessing.examples_of(record, self._converter, self._filters, counts)
+        self.count(counts)
+
+
+class _WithSources(_Counting):
+    """(example, ids of its sources) to records."""
+
+    def process(self, element: tuple[bytes, Iterable[str]]) -> Iterator[bytes]:
+        yield preprocessing.with_sources(*element)
+        self.count(Counter({preprocessing.UNIQUE: 1}))
+
+
+class _Files(_Counting):
+    """Names of files to records."""
+
+    def __init__(self, convert: Callable[[str], Conversion]) -> None:
+        self._convert = convert
+
+    def process(self, name: str) -> Iterator[bytes]:
+        conversion = self._convert(name)
+        yield from conversion.records
+        counts = Counter({"sequences": len(conversion.records)})
+        if conversion.reason:
+            counts[_SKIPPED_FILE + conversion.reason] += 1
+        for reason, number in conversion.skipped_tunes.items():
+            counts[_SKIPPED_TUNE + reason] += number
+        self.count(counts)
+
+
+def _write(records: Any, output: str, num_shards: int) -> None:
+    records | "write" >> beam.io.WriteToTFRecord(
+        output,
+        num_shards=num_shards,
+        shard_name_template="" if num_shards == 1 else None,
+    )
+
+
+def _run(build: Callable[[beam.Pipeline], None], options: Sequence[str]) -> Counter[str]:
+    """Runs a pipeline to its end; returns its counters."""
+    try:
+        pipeline = beam.Pipeline(options=PipelineOptions(list(options)))
+        build(pipeline)
+        result = pipeline.run()
+        result.wait_until_finish()
+        metrics = result.metrics().query(MetricsFilter().with_namespace(NAMESPACE))
+    except Exception as error:  # of as many types as there are runners
+        _logger.debug("the pipeline failed", exc_info=True)
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        what = lines[-1] if lines else type(error).__name__
+        raise UserError(f"the pipeline failed (--log=DEBUG says where): {what}") from error
+    return Counter({found.key.metric.name: found.result for found in metrics["counters"]})

@@ -1,0 +1,263 @@
+"""Converted examples in files: written as they come, checked and memory-mapped when they are read.
+
+A folder holds one raw little-endian file for each array of `example_store.Packed`, and `index.json`
+with their types, shapes and checksums. Folders appear whole (they are written under another name
+and renamed), and are named by what they were made from; what is not as the index says is not used.
+"""
+
+import contextlib
+import json
+import logging
+import math
+import os
+import shutil
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import google_crc32c
+import numpy as np
+
+from music_vae.example_store import Packed
+
+FORMAT_VERSION = 1
+INDEX = "index.json"
+CACHE_VARIABLE = "MUSIC_VAE_CACHE"
+_PIECE_BYTES = 1 << 22
+# Of NumPy's types: no objects, which could hold anything.
+_KINDS = dict.fromkeys(Packed._fields, "i") | {
+    "outputs": "if",
+    "inputs": "if",
+    "controls": "if",
+    "own_inputs": "b",
+}
+
+_logger = logging.getLogger(__name__)
+
+
+class DamagedCacheError(Exception):
+    """A folder does not hold what its index says, or is none of ours."""
+
+
+def cache_dir() -> Path:
+    """Where caches go: `$MUSIC_VAE_CACHE`, or the platform's folder for them."""
+    if given := os.environ.get(CACHE_VARIABLE):
+        return Path(given).expanduser()
+    home = Path.home()
+    if sys.platform == "darwin":
+        return home / "Library" / "Caches" / "music_vae"
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", home / "AppData" / "Local")) / "music_vae"
+    return Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache") / "music_vae"
+
+
+class Writer:
+    """Collects examples in memory, and in files from a certain size on.
+
+    Examples, groups and pieces are numbered through as they come.
+    """
+
+    def __init__(self, directory: Path | None, *, limit_bytes: int) -> None:
+        """Writes nothing yet.
+
+        Args:
+          directory: Where files would go; it exists. None: a folder is made when it is needed,
+            `temporary`, which goes with the last reference to it.
+          limit_bytes: How much may be kept in memory; 0: everything goes to files.
+        """
+        self.directory = directory
+        self.temporary: tempfile.TemporaryDirectory | None = None
+        self._limit_bytes = limit_bytes
+        self._in_memory: dict[str, list[np.ndarray]] = {name: [] for name in Packed._fields}
+        self._bytes = 0
+        self._num_groups = 0
+        self._arrays: dict[str, _ArrayFile] = {}
+        self.in_files = False
+
+    def append(self, packed: Packed) -> None:
+        """Adds pieces after those that there are."""
+        first = self._num_groups
+        self._num_groups += len(packed.group_sizes)
+        packed = packed._replace(
+            base_groups=packed.base_groups + first, groups=packed.groups + first
+        )
+        for name, array in packed._asdict().items():
+            if len(array):
+                self._in_memory[name].append(array)
+                self._bytes += array.nbytes
+        if self._bytes > self._limit_bytes:
+            self._flush()
+
+    def close(self) -> None:
+        """Writes what is left to the files, and closes them."""
+        self._flush()
+        for array in self._arrays.values():
+            array.close()
+
+    def packed(self) -> Packed:
+        """All that was added; memory-mapped, and nothing more can be added, if it is in files."""
+        if not self.in_files or self.directory is None:
+            return Packed(*(_concatenated(self._in_memory[name]) for name in Packed._fields))
+        self.close()
+        return Packed(*(_mapped(self.directory, name, e) for name, e in self.entries().items()))
+
+    def entries(self) -> dict[str, dict[str, Any]]:
+        """What an index says of the files."""
+        found = {name: array.entry() for name, array in self._arrays.items()}
+        return {name: found.get(name, _EMPTY) for name in Packed._fields}
+
+    def _flush(self) -> None:
+        if self.directory is None:
+            cache_dir().mkdir(parents=True, exist_ok=True)
+            self.temporary = tempfile.TemporaryDirectory(dir=cache_dir(), prefix=".temporary.")
+            self.directory = Path(self.temporary.name)
+            _logger.info("the examples do not fit in memory; they go to %s", self.directory)
+        self.in_files = True
+        self._limit_bytes = min(self._limit_bytes, _PIECE_BYTES)
+        for name, arrays in self._in_memory.items():
+            for array in arrays:
+                if name not in self._arrays:
+                    self._arrays[name] = _ArrayFile(self.directory / f"{name}.bin", array)
+                self._arrays[name].write(array)
+            arrays.clear()
+        self._bytes = 0
+
+
+class _ArrayFile:
+    """One array that grows along its first axis."""
+
+    def __init__(self, path: Path, like: np.ndarray) -> None:
+        self._file: BinaryIO = open(path, "xb")  # noqa: SIM115
+        self._dtype, self._shape = like.dtype.newbyteorder("<"), like.shape[1:]
+        self._length = 0
+        self._checksum = google_crc32c.Checksum()
+
+    def write(self, array: np.ndarray) -> None:
+        data = np.ascontiguousarray(array, self._dtype).tobytes()
+        self._file.write(data)
+        self._checksum.update(data)
+        self._length += len(array)
+
+    def close(self) -> None:
+        self._file.close()
+
+    def entry(self) -> dict[str, Any]:
+        return {
+            "dtype": self._dtype.str,
+            "shape": [self._length, *self._shape],
+            "crc32c": self._checksum.hexdigest().decode(),
+        }
+
+
+_EMPTY: dict[str, Any] = {"dtype": "|i1", "shape": [0], "crc32c": "00000000"}
+
+
+def _concatenated(arrays: list[np.ndarray]) -> np.ndarray:
+    return np.concatenate(arrays) if arrays else np.empty(0, np.int8)
+
+
+def _mapped(directory: Path, name: str, entry: dict[str, Any]) -> np.ndarray:
+    if not entry["shape"][0]:
+        return np.empty(entry["shape"], entry["dtype"])
+    return np.memmap(
+        directory / f"{name}.bin", entry["dtype"], mode="r", shape=tuple(entry["shape"])
+    )
+
+
+@contextlib.contextmanager
+def new_folder(target: Path) -> Iterator[Path]:
+    """A folder that becomes `target` in the end, unless another process was first; or goes."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
+    try:
+        yield folder
+        with contextlib.suppress(OSError):  # it is there by now, and equal
+            os.rename(folder, target)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class Cached(NamedTuple):
+    """What a folder holds: see `converting.Converted`."""
+
+    packed: Packed
+    num_sequences: int
+    skipped: Counter[str]
+
+
+def write_index(folder: Path, writer: Writer, *, num_sequences: int, skipped: Counter[str]) -> None:
+    """Completes a folder of a writer's files."""
+    index = {
+        "format_version": FORMAT_VERSION,
+        "num_sequences": num_sequences,
+        "skipped": dict(skipped),
+        "arrays": writer.entries(),
+    }
+    (folder / INDEX).write_text(json.dumps(index), encoding="utf-8")
+
+
+def read(folder: Path) -> Cached:
+    """What a folder holds, memory-mapped.
+
+    Raises:
+      DamagedCacheError: If it is not as it was written.
+      FileNotFoundError: If there is no such folder.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(folder)
+    try:
+        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+        if index["format_version"] != FORMAT_VERSION:
+            raise DamagedCacheError(f"format version {index['format_version']}")
+        entries = index["arrays"]
+        for name in Packed._fields:
+            _check_file(folder / f"{name}.bin", entries[name], _KINDS[name])
+        packed = Packed(*(_mapped(folder, name, entries[name]) for name in Packed._fields))
+        _check_sizes(packed)
+        skipped = {str(reason): int(number) for reason, number in index["skipped"].items()}
+        return Cached(packed, int(index["num_sequences"]), Counter(skipped))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise DamagedCacheError(f"{type(error).__name__}: {error}") from error
+
+
+def _check_file(path: Path, entry: dict[str, Any], kinds: str) -> None:
+    """Raises `DamagedCacheError` unless a file has the size and checksum of its entry."""
+    dtype, shape = np.dtype(entry["dtype"]), entry["shape"]
+    is_shape = bool(shape) and all(isinstance(n, int) and n >= 0 for n in shape)
+    if not is_shape or (dtype.kind not in kinds and shape[0]):
+        raise DamagedCacheError(f"{path.name} is said to be {entry}")
+    if not shape[0]:
+        return
+    size = path.stat().st_size
+    if size != math.prod(shape) * dtype.itemsize:
+        raise DamagedCacheError(f"{path.name} has {size} bytes, not {shape} of {dtype}")
+    checksum = google_crc32c.Checksum()
+    with open(path, "rb") as file:
+        while data := file.read(_PIECE_BYTES):
+            checksum.update(data)
+    if checksum.hexdigest().decode() != entry["crc32c"]:
+        raise DamagedCacheError(f"{path.name} has a wrong checksum")
+
+
+def _check_sizes(packed: Packed) -> None:
+    """Raises `DamagedCacheError` unless the arrays fit together."""
+    num_examples, num_groups = len(packed.steps), len(packed.group_sizes)
+    steps = int(packed.steps.sum(dtype=np.int64))
+    own_steps = int(packed.steps[packed.own_inputs.astype(bool)].sum(dtype=np.int64))
+    numbers = [packed.base_groups.reshape(-1), packed.groups.reshape(-1)]
+    if not (
+        (packed.groups.ndim == 2 or not num_groups)
+        and packed.steps.ndim == packed.own_inputs.ndim == packed.group_sizes.ndim == 1
+        and len(packed.outputs) == steps
+        and len(packed.inputs) == own_steps
+        and len(packed.controls) in (0, steps)
+        and len(packed.lengths) == len(packed.own_inputs) == num_examples
+        and int(packed.group_sizes.sum(dtype=np.int64)) == num_examples
+        and len(packed.groups) == len(packed.base_groups)
+        and min(packed.steps.min(initial=0), packed.group_sizes.min(initial=0)) >= 0
+        and all(0 <= n.min(initial=0) <= n.max(initial=0) < max(1, num_groups) for n in numbers)
+    ):
+        raise DamagedCacheError("the arrays do not fit together")

@@ -1,0 +1,169 @@
+"""Work in several processes, in order, none of which can take the whole down with it.
+
+What is read may be built to exhaust whoever reads it: a process has a limit on its memory, and one
+that dies takes only its item with it. Results do not depend on the number of processes.
+"""
+
+import logging
+import os
+import signal
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from music_vae import imports
+
+# What one process may take beyond what it has after its imports; large scores need some 1 GiB.
+MAX_WORKER_BYTES = 4 * 2**30
+# Enough items in flight for processes never to wait, and few to repeat when one dies.
+_IN_FLIGHT_PER_PROCESS = 3
+# Processes take a second or two to start.
+_ALONE_S = 2.0
+
+_logger = logging.getLogger(__name__)
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+
+class Pool(Generic[_Item, _Result]):
+    """Processes that do one kind of work, started when they are first needed; closed at the end."""
+
+    def __init__(
+        self,
+        work: Callable[[_Item], _Result],
+        num_processes: int | None,
+        *,
+        died: Callable[[_Item], _Result],
+    ) -> None:
+        """Starts nothing yet.
+
+        Args:
+          work: What is done with an item; can be pickled, as items and results can.
+          num_processes: How many processes; 0: this one alone. None: one for each CPU, once this
+            one has worked for longer than their start takes.
+          died: Gives the result of an item whose process died, or raises.
+        """
+        self._work = work
+        self._alone_s = _ALONE_S if num_processes is None else 0.0
+        self._size = num_cpus() if num_processes is None else num_processes
+        self._died = died
+        self._executor: ProcessPoolExecutor | None = None
+
+    def __enter__(self) -> "Pool[_Item, _Result]":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stops the processes; what is in flight is lost."""
+        if self._executor is not None:
+            self._executor.shutdown(cancel_futures=True)
+            self._executor = None
+
+    def map(self, items: Iterable[_Item]) -> Iterator[_Result]:
+        """Yields the result of every item, in order."""
+        waiting = iter(items)
+        start = time.monotonic()
+        while self._executor is None and (
+            self._size == 0 or time.monotonic() - start < self._alone_s
+        ):
+            try:
+                item = next(waiting)
+            except StopIteration:
+                return
+            yield self._work(item)
+        yield from self._map(waiting)
+
+    def _map(self, waiting: Iterator[_Item]) -> Iterator[_Result]:
+        in_flight: deque[tuple[_Item, Future[_Result]]] = deque()
+        while True:
+            while len(in_flight) < self._size * _IN_FLIGHT_PER_PROCESS:
+                try:
+                    item = next(waiting)
+                except StopIteration:
+                    break
+                if self._executor is None:
+                    self._executor = _new_executor(self._size)
+                in_flight.append((item, _submit(self._executor, self._work, item)))
+            if not in_flight:
+                return
+            _, future = in_flight[0]
+            try:
+                result = future.result()
+            except BrokenProcessPool:
+                self.close()
+                yield from self._one_by_one(in_flight)
+                in_flight.clear()
+            else:
+                in_flight.popleft()
+                yield result
+
+    def _one_by_one(self, in_flight: Iterable[tuple[_Item, Future[_Result]]]) -> Iterator[_Result]:
+        """The results of a pool that broke: those it finished, and the others once more.
+
+        A dying process makes its whole pool useless without a word about the cause; in a pool of
+        one the culprit shows itself.
+        """
+        executor = _new_executor(1)
+        try:
+            for item, future in in_flight:
+                if not isinstance(future.exception(), BrokenProcessPool):
+                    yield future.result()
+                    continue
+                try:
+                    yield _submit(executor, self._work, item).result()
+                except BrokenProcessPool:
+                    yield self._died(item)
+                    executor.shutdown()
+                    executor = _new_executor(1)
+        finally:
+            executor.shutdown(cancel_futures=True)
+
+
+def num_cpus() -> int:
+    """The CPUs that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _submit(
+    executor: ProcessPoolExecutor, work: Callable[[_Item], _Result], item: _Item
+) -> Future[_Result]:
+    """Submits one item; a pool found broken here gives a future that says so."""
+    try:
+        return executor.submit(work, item)
+    except BrokenProcessPool as error:
+        failed: Future[_Result] = Future()
+        failed.set_exception(error)
+        return failed
+
+
+def _new_executor(size: int) -> ProcessPoolExecutor:
+    # Spawned: a fork of a process with threads (the pool's own, tqdm's, TensorFlow's) may deadlock.
+    return ProcessPoolExecutor(size, mp_context=get_context("spawn"), initializer=prepare_process)
+
+
+def prepare_process() -> None:
+    """Imports what such a process needs and limits its memory, where the system lets us."""
+    # Ctrl-C goes to the whole process group; the parent alone answers it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # The ABC parser logs every oddity of every tune there.
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    imports.import_note_seq()
+    try:
+        import resource
+
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        wanted = pages * resource.getpagesize() + MAX_WORKER_BYTES
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+    except (ImportError, OSError, ValueError):
+        _logger.debug("no limit on the memory of processes on this system")
