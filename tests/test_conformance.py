@@ -146,6 +146,11 @@ def model(config, run):
     return TrainedModel(config, 2, run.directory)
 
 
+def all_examples(config, music):
+    pieces = range(music.store.num_pieces)
+    return [e for piece in pieces for e in music.piece(piece, config.data_converter)]
+
+
 def first_batch(config, music):
     return Batch(*map(tf.constant, next(data.evaluation_batches(music, config))))
 
@@ -199,7 +204,7 @@ def controls_of(config, music):
     converter, steps = config.data_converter, config.hparams.max_seq_len
     if not converter.control_depth:
         return None
-    control = converter.dense_controls(music.pieces[0].examples[0].controls)
+    control = converter.dense_controls(all_examples(config, music)[0].controls)
     return np.concatenate([control, np.zeros((steps, control.shape[1]))])[:steps]
 
 
@@ -215,7 +220,7 @@ def test_samples_are_music_that_the_converter_reads_back(config, music, model):
 
 def test_examples_encode_decode_and_interpolate(config, music, model):
     converter = config.data_converter
-    examples = [e for piece in music.pieces for e in piece.examples][:2]
+    examples = all_examples(config, music)[:2]
     inputs = [converter.dense_inputs(e.inputs) for e in examples]
     controls = None
     if converter.control_depth:
@@ -238,7 +243,7 @@ def test_examples_encode_decode_and_interpolate(config, music, model):
 
 def test_pieces_of_one_example_are_interpolated(config, music, model):
     converter = config.data_converter.for_inference()
-    examples = [e for piece in music.pieces for e in piece.examples]
+    examples = all_examples(config, music)
     control, controls = controls_of(config, music), None
     if control is not None:
         controls = [converter.dense_controls(e.controls) for e in examples]
