@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from absl import flags
-from splits import SPLITS, TEST, TRAIN, VALIDATION, Shares, split, without_copies
+from splits import SPLITS, TEST, VALIDATION, Shares, split, without_copies
 
 from music_vae import cli, files, imports, notes_io, tfrecord
 from music_vae.errors import UserError
@@ -172,18 +172,3 @@ def write_splits(
 
 def _reasons(skipped: Counter[str]) -> str:
     return ", ".join(f"{count} {reason}" for reason, count in skipped.most_common())
-
-
-__all__ = [
-    "TRAIN",
-    "check_sizes",
-    "define_shares",
-    "new_flags",
-    "output_dir_of",
-    "read_midi_files",
-    "safe_path",
-    "shares_of",
-    "unpacked",
-    "write_splits",
-    "write_tunes",
-]

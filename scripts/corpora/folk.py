@@ -193,16 +193,15 @@ def notes_of(score: Any) -> list[Note]:
 
 
 def _measure(measure: Any) -> Measure:
-    """A music21 measure without grace notes. Raises `UnreadableMusicError` for chords."""
+    """A music21 measure without grace notes; of a chord the highest note."""
     quarters, notes = 0.0, []
     for element in measure.flatten().notesAndRests:
         length = float(element.quarterLength)
         if element.duration.isGrace or not length:
             continue
         if not element.isRest:
-            if len(element.pitches) != 1:
-                raise notes_io.UnreadableMusicError("chords")
-            notes.append(Note(float(element.offset), length, int(element.pitches[0].midi)))
+            pitch = max(int(pitch.midi) for pitch in element.pitches)
+            notes.append(Note(float(element.offset), length, pitch))
         quarters = max(quarters, float(element.offset) + length)
     return Measure(quarters, notes)
 
@@ -210,20 +209,22 @@ def _measure(measure: Any) -> Measure:
 def on_bar_lines(measures: Iterable[Measure], bar: float) -> list[Note]:
     """The notes of measures one after the other, full measures of `bar` quarters on bar lines.
 
-    A first measure that is short is a pick-up and ends on a bar line. Any other short one counts
-    up to its last note, so that it and the pick-up after it make a bar; where a full one would
-    still begin elsewhere, it waits for the next bar line. Two bars of 2/4 make one of 4/4.
+    A first measure that is short is a pick-up and ends on a bar line. Any other short one counts up
+    to its last note, so that it and the pick-up after it make a bar; where a full one would still
+    begin elsewhere, it waits for the next bar line. Two bars of 2/4 make one of 4/4.
     """
     position, notes = None, []
     for measure in measures:
-        full = measure.quarters >= bar - _SAME
-        sounding = max((note.start + note.quarters for note in measure.notes), default=0.0)
+        length = max((note.start + note.quarters for note in measure.notes), default=0.0)
+        if not measure.notes and measure.quarters >= bar - _SAME:
+            length = measure.quarters  # a bar of rest
+        full = length >= bar - _SAME
         if position is None:
-            position = 0.0 if full else bar - sounding
+            position = 0.0 if full else bar - length
         if full:
             position = bar * math.ceil((position - _SAME) / bar)
         notes += [note._replace(start=position + note.start) for note in measure.notes]
-        position += measure.quarters if full else sounding
+        position += length
     return notes
 
 
