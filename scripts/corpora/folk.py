@@ -13,6 +13,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -126,10 +127,18 @@ def read_files(
     read = functools.partial(read_file, root=root, cache=cache)
     tunes = []
     with ProcessPoolExecutor(num_workers, mp_context=get_context("spawn")) as pool:
-        results = pool.map(read, names)
-        for result in tqdm(results, total=len(names), unit="file", disable=not cli.show_progress()):
-            tunes += result["tunes"]
-            skipped.update(result["skipped"])
+        results = tqdm(
+            pool.map(read, names), total=len(names), unit="file", disable=not cli.show_progress()
+        )
+        try:
+            for result in results:
+                tunes += result["tunes"]
+                skipped.update(result["skipped"])
+        except BrokenProcessPool as error:  # killed, most likely for its memory
+            raise UserError(
+                "a process that read ABC died; give the command again to go on, perhaps with "
+                "--num_workers=1"
+            ) from error
     return tunes
 
 

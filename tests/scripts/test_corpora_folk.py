@@ -1,6 +1,7 @@
 """Folk tunes: bars on the bar lines, repeats played out, from ABC and from TFRecords."""
 
 from collections import Counter
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import folk
@@ -176,3 +177,23 @@ def test_reading_abc_without_music21_says_what_to_install(tmp_path, capsys, monk
     monkeypatch.setattr(folk.importlib.util, "find_spec", lambda _: None)
     assert run(f"--output_dir={tmp_path}/out") == 2
     assert "pip install 'music_vae[corpora]'" in capsys.readouterr().err
+
+
+def test_a_reader_that_dies_is_said_and_what_was_read_is_kept(
+    abc_dir, tmp_path, capsys, monkeypatch
+):
+    class Dying:
+        def __init__(self, *_, **__): ...
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_): ...
+        def map(self, read, names):
+            raise BrokenProcessPool
+            yield
+
+    monkeypatch.setattr(folk.importlib.util, "find_spec", lambda _: object())
+    monkeypatch.setattr(folk, "ProcessPoolExecutor", Dying)
+    assert run(f"--input={abc_dir}", f"--output_dir={tmp_path}/out") == 2
+    assert "give the command again to go on" in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["read"]
