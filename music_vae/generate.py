@@ -39,7 +39,7 @@ flags.DEFINE_string(
     "checkpoint_file",
     None,
     "A .safetensors file, or a checkpoint: its prefix, its .index or .data file, a directory, "
-    "a .tar, .tar.gz or .zip, or the id of a published one. A file or folder of that name goes "
+    "a .tar, .tar.gz or .zip, or the id of a published one. A checkpoint of that name goes "
     "before an id.",
     flag_values=FLAGS,
 )

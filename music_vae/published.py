@@ -64,11 +64,17 @@ PUBLISHED: Mapping[str, Published] = MappingProxyType(
 
 
 def find(path: str | Path) -> Published | None:
-    """The published checkpoint whose id `path` is; None where a file or folder has that name."""
+    """The published checkpoint whose id `path` is; None where a checkpoint has that name."""
     entry = PUBLISHED.get(str(path))
-    if entry is None or Path(path).exists() or Path(f"{path}.index").exists():
-        return None
-    return entry
+    return None if entry is None or _holds_checkpoint(Path(path)) else entry
+
+
+def _holds_checkpoint(path: Path) -> bool:
+    """Whether there is a checkpoint at `path`; a folder of music that has its name is none."""
+    if path.is_file() or Path(f"{path}.index").exists():
+        return True
+    patterns = ("*.index", "*.safetensors", "train/*.index", "train/*.safetensors")
+    return path.is_dir() and any(any(path.glob(pattern)) for pattern in patterns)
 
 
 def get(id: str) -> Published:
@@ -94,7 +100,7 @@ def locate(path: str | Path, base_url: str | None = None) -> Path:
     if entry is not None:
         return fetch(entry, base_url)
     if str(path) in PUBLISHED:
-        _log.info("%s is a file or folder here, which goes before the published checkpoint", path)
+        _log.info("%s is a checkpoint here, which goes before the published one", path)
     return Path(path).expanduser()
 
 

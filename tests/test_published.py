@@ -1,5 +1,6 @@
 """Published checkpoints by id: from a server once, from the cache after, with their config."""
 
+import shutil
 import tarfile
 from pathlib import Path
 
@@ -98,17 +99,24 @@ def test_an_archive_that_is_cut_off_on_the_server_never_gets_into_the_cache(serv
     assert published.cached(published.get(BIG)) is None
 
 
-def test_a_file_or_folder_of_that_name_goes_before_the_id(server, caplog):
-    Path(BIG).mkdir()
+def test_a_checkpoint_of_that_name_goes_before_the_id(server, caplog):
+    folder = Path(BIG) / "train"
+    folder.mkdir(parents=True)
+    (folder / "model.ckpt-1.index").write_bytes(b"")
     with caplog.at_level("INFO", "music_vae"):
         assert published.locate(BIG) == Path(BIG)
-    assert "goes before the published checkpoint" in caplog.text
-    with pytest.raises(UserError, match="no checkpoint in the directory"):
-        checkpoint_files.check_there(BIG)
-    Path(f"{BIG}").rmdir()
+    assert "goes before the published one" in caplog.text
+    shutil.rmtree(BIG)
     Path(f"{BIG}.index").write_bytes(b"")
     assert published.find(BIG) is None
     assert not server.requests
+
+
+def test_a_folder_of_music_with_that_name_does_not(server):
+    Path(BIG).mkdir()
+    (Path(BIG) / "sample.mid").write_bytes(b"")
+    assert published.find(BIG) is not None
+    checkpoint_files.check_there(BIG)
 
 
 def test_an_id_names_its_config_without_a_download(server):
