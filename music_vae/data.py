@@ -206,12 +206,12 @@ def limit(
 # -- Batching -------------------------------------------------------------------------------------
 
 
-def make_batch(examples: Sequence[Example], converter: Converter) -> Batch:
-    """Dense float32 arrays, padded with zeros to the longest example."""
+def make_batch(examples: Sequence[Example], converter: Converter, *, least_steps: int = 0) -> Batch:
+    """Dense float32 arrays, padded with zeros to the longest example or `least_steps`."""
 
     def dense(name: str) -> np.ndarray:
         arrays = [getattr(example, name) for example in examples]
-        steps = max(len(array) for array in arrays)
+        steps = max(least_steps, *(len(array) for array in arrays))
         shape, dtype = (len(arrays), steps, *arrays[0].shape[1:]), arrays[0].dtype
         padded = np.full(shape, pad_value(dtype), dtype)
         for row, array in zip(padded, arrays, strict=True):
@@ -258,9 +258,18 @@ class TrainingBatches:
     """An endless iterator of (batch, position of the next batch)."""
 
     def __init__(
-        self, music: Music, config: Config, *, seed: int, position: Position | None = None
+        self,
+        music: Music,
+        config: Config,
+        *,
+        seed: int,
+        position: Position | None = None,
+        share: tuple[int, int] = (0, 1),
     ) -> None:
         """Starts at `position`, or at the beginning.
+
+        Of `share = (n, N)` each batch has the rows of the n-th of N processes alone, padded like
+        the whole batch.
 
         Raises:
           UserError: If the first epoch has fewer examples than a batch.
@@ -268,6 +277,7 @@ class TrainingBatches:
         self._music = music
         self._config = config
         self._seed = seed
+        self._share = share
         self._position = position or Position()
         self._examples = self._epoch(self._position.epoch)
         if len(self._examples) < config.hparams.batch_size:
@@ -290,7 +300,10 @@ class TrainingBatches:
             self._examples = self._epoch(epoch)
             chosen = chosen + self._examples[:offset]
         self._position = Position(epoch, offset)
-        return make_batch(chosen, self._config.data_converter), self._position
+        number, count = self._share
+        own = chosen[number * size // count : (number + 1) * size // count]
+        steps = max(len(example.outputs) for example in chosen)
+        return make_batch(own, self._config.data_converter, least_steps=steps), self._position
 
     def _epoch(self, epoch: int) -> list[Example]:
         """The examples of one epoch, in its order: fresh keys, fresh windows, fresh corruption."""

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from music_vae import cli, files, imports
-from music_vae.errors import UserError
+from music_vae import cli, cluster, files, imports
+from music_vae.errors import UserError, WorkerLostError
 
 if TYPE_CHECKING:
     from music_vae.configs import Config
@@ -23,6 +23,9 @@ USAGE = """Trains a MusicVAE model on TFRecords of NoteSequences, or evaluates i
   music_vae_train --mode=eval --run_dir=RUN --examples_path=other.tfrecord
 
 A run that was interrupted goes on from its newest checkpoint when the command is given again."""
+
+EXIT_WORKER_LOST = 1
+"""Another worker of the cluster is gone and did not come back."""
 
 FLAGS = cli.new_flags()
 flags.DEFINE_string("config", None, "The name of the config to train.", flag_values=FLAGS)
@@ -82,11 +85,38 @@ flags.DEFINE_integer(
     upper_bound=cli.MAX_SEED,
     flag_values=FLAGS,
 )
+flags.DEFINE_enum(
+    "strategy",
+    "auto",
+    ("auto", "one_device", "mirrored", "multi_worker"),
+    "What to train on: one device, all GPUs of this machine (mirrored), or the cluster that the "
+    "environment variable TF_CONFIG names (multi_worker); auto takes the largest there is.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_string(
+    "master", "", "Kept for old commands: TF_CONFIG names the cluster.", flag_values=FLAGS
+)
+flags.DEFINE_integer(
+    "num_sync_workers", 0, "Kept for old commands: as many as TF_CONFIG names.", flag_values=FLAGS
+)
+flags.DEFINE_integer("num_ps_tasks", 0, "Kept for old commands: there are none.", flag_values=FLAGS)
+flags.DEFINE_integer(
+    "task", 0, "Kept for old commands: TF_CONFIG says which worker this is.", flag_values=FLAGS
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command with `argv` (default: the process's arguments); returns its exit code."""
-    return cli.run_command(PROGRAM, USAGE, FLAGS, _run, argv)
+    """Runs the command with `argv` (default: the process's arguments); returns its exit code.
+
+    A command of the process's own arguments that loses another worker of its cluster starts again.
+    """
+    try:
+        return cli.run_command(PROGRAM, USAGE, FLAGS, _run, argv)
+    except WorkerLostError as error:
+        if argv is None:
+            cluster.restart(error)
+        print(f"{PROGRAM}: {' '.join(str(error).split())}", file=sys.stderr)
+        return EXIT_WORKER_LOST
 
 
 def console_entry_point() -> None:
@@ -100,6 +130,7 @@ def _run(values: flags.FlagValues) -> None:
     files.check_writable(run_dir, "run_dir")
     if values.mode == "train" and set(str(run_dir)) & set("*?[]"):
         raise UserError(f"--run_dir={run_dir} must not contain any of * ? [ ]")
+    workers = _cluster(values) if values.mode == "train" else None
     config = _config(values, run_dir)
     if values.examples_path and values.tfds_name:
         raise UserError("give --examples_path or --tfds_name, not both")
@@ -109,9 +140,22 @@ def _run(values: flags.FlagValues) -> None:
     imports.import_tensorflow()
     imports.import_note_seq()
     if values.mode == "train":
-        _train(values, config, run_dir, tfds_name)
+        _train(values, config, run_dir, tfds_name, workers)
     else:
         _evaluate(values, config, run_dir, tfds_name)
+
+
+def _cluster(values: flags.FlagValues) -> cluster.Cluster | None:
+    """What TF_CONFIG names; the original's flags may say the same."""
+    workers = cluster.read_tf_config()
+    cluster.check_original_flags(
+        workers,
+        master=values.master,
+        num_sync_workers=values.num_sync_workers,
+        num_ps_tasks=values.num_ps_tasks,
+        task=values.task,
+    )
+    return workers
 
 
 def _config(values: flags.FlagValues, run_dir: Path) -> "Config":
@@ -137,16 +181,21 @@ def _config(values: flags.FlagValues, run_dir: Path) -> "Config":
 
 
 def _train(
-    values: flags.FlagValues, config: "Config", run_dir: Path, tfds_name: str | None
+    values: flags.FlagValues,
+    config: "Config",
+    run_dir: Path,
+    tfds_name: str | None,
+    workers: cluster.Cluster | None,
 ) -> None:
     music = _music(values, config, tfds_name, augment=True)
-    from music_vae import runs
+    from music_vae import devices, runs
 
     policy = runs.CheckpointPolicy(
         max_to_keep=values.checkpoints_to_keep or None,
         keep_every_n_hours=values.keep_checkpoint_every_n_hours,
     )
-    run = runs.Run(config, run_dir, seed=values.seed, policy=policy)
+    on = devices.open_devices(values.strategy, workers)
+    run = runs.Run(config, run_dir, seed=values.seed, policy=policy, devices=on)
     log = logging.getLogger(__name__)
     log.info("going on from %s" if run.restored else "starting a new run%s", run.restored or "")
     log.info("seed %d", run.seed)
@@ -195,3 +244,7 @@ def _music(
 def _print_figures(step: int, figures: dict[str, float]) -> None:
     shown = " ".join(f"{name}={value:.4f}" for name, value in sorted(figures.items()))
     print(f"step {step}: {shown}", flush=True)
+
+
+if __name__ == "__main__":
+    console_entry_point()

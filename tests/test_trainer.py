@@ -114,12 +114,11 @@ def test_an_infinite_gradient_is_clipped_to_zero():
 def test_the_optimizer_is_adam():
     rng = np.random.default_rng(0)
     variable, expected = keras.Variable([1.0, -2.0, 0.0]), np.array([1.0, -2.0, 0.0])
-    optimizer, m, v = Adam(epsilon=1e-8), 0.0, 0.0
-    optimizer.build([variable])
+    optimizer, m, v = Adam([variable]), 0.0, 0.0
     for step in range(1, 6):
         gradient, rate = rng.standard_normal(3), 0.1 / step
-        optimizer.learning_rate.assign(rate)
-        optimizer.apply([tf.constant(gradient, tf.float32)], [variable])
+        gradients = [tf.constant(gradient, tf.float32)]
+        optimizer.apply(gradients, [variable], learning_rate=rate)
         m, v = 0.9 * m + 0.1 * gradient, 0.999 * v + 0.001 * gradient**2
         rate *= np.sqrt(1 - 0.999**step) / (1 - 0.9**step)
         expected -= rate * m / (np.sqrt(v) + 1e-8)

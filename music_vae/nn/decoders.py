@@ -19,6 +19,7 @@ import tensorflow as tf
 
 from music_vae.errors import UserError
 from music_vae.nn.heads import Head, Statistics, Sums, numbered
+from music_vae.nn.noise import WHOLE, Shard
 from music_vae.nn.rnn import (
     BidirectionalLstm,
     Dropout,
@@ -40,11 +41,13 @@ class Policy(NamedTuple):
         plain teacher forcing, for which nothing is sampled.
       seed: int32 `[2]`, for samples and choices.
       dropout: Noise on every layer's input, in training.
+      shard: The share of a batch that is decoded.
     """
 
     sampling_probability: Any
     seed: tf.Tensor
     dropout: Dropout | None = None
+    shard: Shard = WHOLE
 
     @property
     def forces(self) -> bool:
@@ -55,7 +58,7 @@ class Policy(NamedTuple):
         """The same policy with independent noise for each number."""
         seed = tf.random.experimental.stateless_fold_in(self.seed, number)
         dropout = None if self.dropout is None else self.dropout.fold(number)
-        return Policy(self.sampling_probability, seed, dropout)
+        return self._replace(seed=seed, dropout=dropout)
 
 
 class Reconstruction(NamedTuple):
@@ -242,7 +245,7 @@ class FlatDecoder(Decoder):
         After Bengio et al. 2015. No gradient flows through the choice.
         """
         batch, steps = tf.shape(targets)[0], tf.shape(targets)[1]
-        noise = tf.random.stateless_uniform([batch, steps, self.noise_size + 1], policy.seed)
+        noise = policy.shard.uniform([batch, steps, self.noise_size + 1], policy.seed)
         own = _time_major(noise[:, :, :1] < policy.sampling_probability)
         given = _time_major(targets)
 

@@ -19,6 +19,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from music_vae.nn.noise import WHOLE, Shard
 from music_vae.nn.recurrence import gates_to_state, recurrence
 
 _FORGET_BIAS = 1.0
@@ -68,19 +69,21 @@ class Dropout:
     Attributes:
       keep_prob: Probability that a number is kept.
       seed: int32 `[2]`.
+      shard: The share of a batch that is passed.
     """
 
     keep_prob: float
     seed: tf.Tensor
+    shard: Shard = WHOLE
 
     def fold(self, number: int) -> "Dropout":
         """Independent noise for each number."""
         seed = tf.random.experimental.stateless_fold_in(self.seed, number)
-        return Dropout(self.keep_prob, seed)
+        return dataclasses.replace(self, seed=seed)
 
-    def mask(self, shape: Any) -> tf.Tensor:
-        """Factors of the given shape: 0, or 1 / keep_prob so that the mean stays."""
-        kept = tf.random.stateless_uniform(shape, self.seed) < self.keep_prob
+    def mask(self, shape: Sequence[Any]) -> tf.Tensor:
+        """Factors `[T, B, ...]`: 0, or 1 / keep_prob so that the mean stays."""
+        kept = self.shard.uniform(shape, self.seed, batch_axis=1) < self.keep_prob
         return tf.cast(kept, tf.float32) / self.keep_prob
 
 
@@ -230,7 +233,10 @@ class LstmLayer(keras.layers.Layer):
         dropout: Dropout | None = None,
     ) -> tuple[tf.Tensor, LstmState]:
         """Outputs `[T, B, units]` and the states of every step for inputs that are all known."""
-        mask = None if dropout is None else dropout.mask(tf.shape(side_by_side(parts)))
+        mask = None
+        if dropout is not None:
+            whole = side_by_side(parts)
+            mask = dropout.mask([*tf.unstack(tf.shape(whole)[:2]), whole.shape[-1]])
         projected, skipped = self.prepare(parts, mask)
         states = self.cell.sequence(projected, state)
         return states.h if skipped is None else states.h + skipped, states
