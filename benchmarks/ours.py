@@ -1,6 +1,8 @@
 """Runs this package as `original.py` runs the original.
 
 python ours.py train_steps CONFIG HPARAMS STEPS   # times building and training steps
+python ours.py serve_steps CONFIG HPARAMS         # takes as many steps as each line of stdin says
+python ours.py serve_products SIZE                # the same with matrix products
 """
 
 import sys
@@ -15,6 +17,17 @@ SEED = 0
 def train_steps(arguments: Sequence[str]) -> None:
     """Times building a model, its first training step, and STEPS more on the same batch."""
     config_name, hparams, steps = arguments
+    train_report.measure(_builder(config_name, hparams), int(steps))
+
+
+def serve_steps(arguments: Sequence[str]) -> None:
+    """Takes training steps on the same batch, as stdin says."""
+    config_name, hparams = arguments
+    train_report.serve(_builder(config_name, hparams)())
+
+
+def _builder(config_name: str, hparams: str) -> Callable[[], train_report.Step]:
+    """A function that builds a model, with everything imported already."""
     from music_vae import imports
 
     imports.import_tensorflow()
@@ -41,10 +54,23 @@ def train_steps(arguments: Sequence[str]) -> None:
         batch = Batch(*(tf.constant(array) for array in arrays))
         return lambda: float(trainer.train_step(batch)[0]["loss"])
 
-    train_report.measure(build, int(steps))
+    return build
 
 
-COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {"train_steps": train_steps}
+def serve_products(arguments: Sequence[str]) -> None:
+    """Multiplies two matrices of SIZE x SIZE, as stdin says: what this machine can do."""
+    import tensorflow as tf
+
+    (size,) = map(int, arguments)
+    a = tf.random.normal([size, size])
+    train_report.serve(lambda: float(tf.matmul(a, a)[0, 0]))
+
+
+COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
+    "train_steps": train_steps,
+    "serve_steps": serve_steps,
+    "serve_products": serve_products,
+}
 
 if __name__ == "__main__":
     COMMANDS[sys.argv[1]](sys.argv[2:])
