@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -15,6 +15,51 @@ def gates_to_state(gates: tf.Tensor, c: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor
     return c, tf.tanh(c) * o, tf.concat([i, j, f, o], axis=-1)
 
 
+class Trace(NamedTuple):
+    """What a loop over time went through: all that its gradient needs.
+
+    Attributes:
+      cs: `[T, B, H]`, the cell after every step.
+      hs: `[T, B, H]`, the output of every step.
+      activations: `[T, B, 4H]`, of the gates.
+    """
+
+    cs: tf.Tensor
+    hs: tf.Tensor
+    activations: tf.Tensor
+
+
+def run(gates: tf.Tensor, recurrent: tf.Tensor, c0: tf.Tensor, h0: tf.Tensor) -> Trace:
+    """The loop without its gradient; arguments as for `recurrence`."""
+    trace = Trace(*_forward_loop(gates, recurrent, c0, h0))
+    units = recurrent.shape[0]
+    for array, width in zip(trace, (units, units, 4 * units), strict=True):
+        array.set_shape([*gates.shape[:2], width])
+    return trace
+
+
+@tf.custom_gradient
+def replayed(
+    gates: tf.Tensor,
+    recurrent: tf.Tensor,
+    c0: tf.Tensor,
+    h0: tf.Tensor,
+    cs: tf.Tensor,
+    hs: tf.Tensor,
+    activations: tf.Tensor,
+) -> Any:
+    """c and h of a loop that has been run already, with the gradient of `recurrence`.
+
+    The gates are there for their gradient alone; in a graph they are never computed.
+    """
+
+    def gradient(d_cs: tf.Tensor, d_hs: tf.Tensor) -> tuple[tf.Tensor | None, ...]:
+        found = _backward_loop(d_cs, d_hs, recurrent, c0, h0, cs, hs, activations)
+        return (*found, None, None, None)
+
+    return (tf.identity(cs), tf.identity(hs)), gradient
+
+
 @tf.custom_gradient
 def recurrence(gates: tf.Tensor, recurrent: tf.Tensor, c0: tf.Tensor, h0: tf.Tensor) -> Any:
     """The LSTM over time with its own gradient: `[T, B, 4H]` to c and h, both `[T, B, H]`.
@@ -23,9 +68,7 @@ def recurrence(gates: tf.Tensor, recurrent: tf.Tensor, c0: tf.Tensor, h0: tf.Ten
     kept from the forward loop, the backward loop finds the gradients of the gates alone, and the
     weight gradient is a single product over time and batch.
     """
-    cs, hs, activations = _forward_loop(gates, recurrent, c0, h0)
-    for states in (cs, hs):
-        states.set_shape([*gates.shape[:2], recurrent.shape[0]])
+    cs, hs, activations = run(gates, recurrent, c0, h0)
 
     def gradient(d_cs: tf.Tensor, d_hs: tf.Tensor) -> tuple[tf.Tensor, ...]:
         return _backward_loop(d_cs, d_hs, recurrent, c0, h0, cs, hs, activations)
