@@ -24,6 +24,8 @@ from music_vae.data import Music, Position, TrainingBatches, evaluation_batches
 from music_vae.devices import ONE_DEVICE, Devices
 from music_vae.errors import UserError, WorkerLostError
 from music_vae.lstm_models import build_model
+from music_vae.nn.numerics import PLAIN, Numerics
+from music_vae.nn.rnn import set_numerics
 from music_vae.specs import Batch
 from music_vae.trainer import Trainer
 
@@ -60,6 +62,7 @@ class Run:
         seed: int | None = None,
         policy: CheckpointPolicy | None = None,
         devices: Devices = ONE_DEVICE,
+        numerics: Numerics = PLAIN,
     ) -> None:
         """Builds the model and restores the newest checkpoint of `run_dir`, if there is one.
 
@@ -69,6 +72,7 @@ class Run:
           seed: Of weights, data order and noise. None: the seed of the run so far, or a fresh one.
           policy: Which checkpoints stay.
           devices: What to train on. Of several processes the chief writes; all restore.
+          numerics: How LSTM layers compute.
 
         Raises:
           UserError: If the checkpoint does not fit `config`, or was made with another seed, or the
@@ -83,6 +87,7 @@ class Run:
         keras.utils.set_random_seed(first_seed % 2**32)
         with devices.scope():
             model = build_model(config)
+        set_numerics(model, numerics)
         self.trainer = Trainer(model, seed=first_seed, devices=devices)
         self._epoch = tf.Variable(0, dtype=tf.int64, trainable=False)
         self._offset = tf.Variable(0, dtype=tf.int64, trainable=False)

@@ -93,6 +93,14 @@ flags.DEFINE_enum(
     "environment variable TF_CONFIG names (multi_worker); auto takes the largest there is.",
     flag_values=FLAGS,
 )
+flags.DEFINE_boolean("jit", False, "Compile the LSTM layers' loops with XLA.", flag_values=FLAGS)
+flags.DEFINE_enum(
+    "mixed_precision",
+    "none",
+    ("none", "bfloat16", "float16"),
+    "Take the LSTM layers' matrix products in this type; weights and all else stay in float32.",
+    flag_values=FLAGS,
+)
 flags.DEFINE_string(
     "master", "", "Kept for old commands: TF_CONFIG names the cluster.", flag_values=FLAGS
 )
@@ -189,13 +197,22 @@ def _train(
 ) -> None:
     music = _music(values, config, tfds_name, augment=True)
     from music_vae import devices, runs
+    from music_vae.nn import numerics
 
     policy = runs.CheckpointPolicy(
         max_to_keep=values.checkpoints_to_keep or None,
         keep_every_n_hours=values.keep_checkpoint_every_n_hours,
     )
     on = devices.open_devices(values.strategy, workers)
-    run = runs.Run(config, run_dir, seed=values.seed, policy=policy, devices=on)
+    products = None if values.mixed_precision == "none" else values.mixed_precision
+    run = runs.Run(
+        config,
+        run_dir,
+        seed=values.seed,
+        policy=policy,
+        devices=on,
+        numerics=numerics.Numerics(jit=values.jit, products=products),
+    )
     log = logging.getLogger(__name__)
     log.info("going on from %s" if run.restored else "starting a new run%s", run.restored or "")
     log.info("seed %d", run.seed)

@@ -8,6 +8,8 @@ import tensorflow as tf
 from music_vae import data
 from music_vae.errors import UserError
 from music_vae.lstm_models import build_model
+from music_vae.nn.numerics import Numerics
+from music_vae.nn.rnn import set_numerics
 from music_vae.specs import Batch, HParams
 from music_vae.trainer import Adam, Trainer, clip_gradients
 
@@ -70,6 +72,32 @@ def test_the_same_seed_repeats_a_run_and_another_does_not(batch, tiny_config):
 
     assert losses(1) == losses(1)
     assert losses(1) != losses(2)
+
+
+@pytest.mark.parametrize(
+    ("numerics", "tolerance"),
+    [
+        (Numerics(jit=True), 1e-5),
+        # A factor of a product has 8 bits in bfloat16, 11 in float16.
+        (Numerics(products="bfloat16"), 2**-8),
+        (Numerics(products="float16"), 2**-11),
+    ],
+)
+@pytest.mark.parametrize("hparams", [{}, {"sampling_rate": 0, "dropout_keep_prob": 0.7}])
+def test_numerics_change_losses_by_rounding_alone(batch, tiny_config, numerics, tolerance, hparams):
+    """The same noise is drawn whatever is compiled or rounded."""
+    if "sampling_rate" in hparams:
+        hparams["sampling_schedule"] = "constant"
+    config = tiny_config.replace(hparams=tiny_config.hparams.replace(**hparams))
+
+    def figures(numerics):
+        keras.utils.set_random_seed(0)
+        trainer = Trainer(build_model(config), seed=1)
+        set_numerics(trainer.model, numerics)
+        steps = [trainer.train_step(batch)[0] for _ in range(3)]
+        return [[float(step[name]) for name in ("loss", "global_norm")] for step in steps]
+
+    np.testing.assert_allclose(figures(numerics), figures(Numerics()), rtol=tolerance)
 
 
 def test_evaluation_weighs_batches_by_their_size(batch, tiny_config):

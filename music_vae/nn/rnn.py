@@ -20,7 +20,8 @@ import numpy as np
 import tensorflow as tf
 
 from music_vae.nn.noise import WHOLE, Shard
-from music_vae.nn.recurrence import Trace, gates_to_state, recurrence, replayed, run
+from music_vae.nn.numerics import PLAIN, Numerics
+from music_vae.nn.recurrence import Trace, gates_to_state, recurrence, run
 
 _FORGET_BIAS = 1.0
 
@@ -98,6 +99,7 @@ class LstmCell(keras.layers.Layer):
             name="kernel", shape=(input_size + units, 4 * units), initializer="glorot_uniform"
         )
         self.bias = self.add_weight(name="bias", shape=(4 * units,), initializer="zeros")
+        self.numerics = PLAIN
         self.built = True
 
     def project(self, parts: Sequence[Part | int]) -> "Projected":
@@ -127,9 +129,9 @@ class LstmCell(keras.layers.Layer):
             elif isinstance(part, OneHot) or (width and part.shape.rank > 2):
                 over_time.append((part, rows))
             elif width:
-                gates += part @ rows
+                gates += self.numerics.multiply(part, rows)
         for part, rows in over_time:
-            gates = _multiplied(part, rows, gates)
+            gates = _multiplied(part, rows, gates, self.numerics)
         return Projected(gates, recurrent, tuple(left_out))
 
     def step(
@@ -139,7 +141,8 @@ class LstmCell(keras.layers.Layer):
 
         The gates' activations, `[B, 4 * units]`, are added to `kept`.
         """
-        c, h, activations = gates_to_state(projected.gates + state.h @ projected.recurrent, state.c)
+        product = self.numerics.multiply(state.h, projected.recurrent)
+        c, h, activations = gates_to_state(projected.gates + product, state.c)
         if kept is not None:
             kept.append(activations)
         return LstmState(c, h)
@@ -156,13 +159,12 @@ class LstmCell(keras.layers.Layer):
         """
         gates, recurrent = projected.gates, projected.recurrent
         state = state or self.zero_state(tf.shape(gates)[1], gates.dtype)
-        if trace is not None:
-            return LstmState(*replayed(gates, recurrent, *state, *trace))
-        return LstmState(*recurrence(gates, recurrent, *state))
+        over_time = recurrence(gates, recurrent, *state, trace=trace, numerics=self.numerics)
+        return LstmState(*over_time)
 
     def trace(self, projected: "Projected", state: LstmState) -> Trace:
         """What `sequence` goes through, without its gradient."""
-        return run(projected.gates, projected.recurrent, *state)
+        return run(projected.gates, projected.recurrent, *state, self.numerics)
 
     def zero_state(self, batch: Any, dtype: Any) -> LstmState:
         """A state to start from, all zeros."""
@@ -190,7 +192,7 @@ def _width(part: Part | int) -> int:
     return part.depth if isinstance(part, OneHot) else part.shape[-1]
 
 
-def _multiplied(part: Part, rows: tf.Tensor, gates: tf.Tensor) -> tf.Tensor:
+def _multiplied(part: Part, rows: tf.Tensor, gates: tf.Tensor, numerics: Numerics) -> tf.Tensor:
     """`[T, B, G]`: part `[T, B, D]` times rows `[D, G]`, plus gates `[G]`, `[B, G]` or `[T, B, G]`.
 
     Biases are added to the rows of a look-up, or in one operation with the product: their own sum
@@ -201,7 +203,7 @@ def _multiplied(part: Part, rows: tf.Tensor, gates: tf.Tensor) -> tf.Tensor:
         table = tf.pad(rows, [[0, 1], [0, 0]])  # the last row is for negative classes
         product = _look_up(table if bias is None else table + bias, part.classes)
     else:
-        flat = tf.reshape(part, [-1, part.shape[-1]]) @ rows
+        flat = numerics.multiply(tf.reshape(part, [-1, part.shape[-1]]), rows)
         flat = flat if bias is None else tf.nn.bias_add(flat, bias)
         product = tf.reshape(flat, [*tf.unstack(tf.shape(part)[:2]), rows.shape[-1]])
         product.set_shape([*part.shape[:2], rows.shape[-1]])
@@ -488,6 +490,13 @@ class BidirectionalLstm(keras.layers.Layer):
             outputs = tf.concat([ahead, _reverse(behind, lengths)], axis=-1)
             parts = [outputs]
         return outputs, last_valid([ahead_states.h, behind_states.h], lengths)
+
+
+def set_numerics(model: keras.layers.Layer, numerics: Numerics) -> None:
+    """Decides how every LSTM layer of a model computes from now on."""
+    for layer in model._flatten_layers():
+        if isinstance(layer, LstmCell):
+            layer.numerics = numerics
 
 
 def side_by_side(parts: Sequence[Part]) -> tf.Tensor:
