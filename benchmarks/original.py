@@ -5,6 +5,7 @@ python original.py generate --FLAG=VALUE ...       # its music_vae_generate
 python original.py train_steps CONFIG HPARAMS STEPS   # times building and training steps
 python original.py compute CONFIG HPARAMS PREFIX OUT   # what it computes with a checkpoint
 python original.py examples CONFIG TFRECORD           # times transposing and converting
+python original.py serve_steps CONFIG HPARAMS      # takes as many steps as each line of stdin says
 """
 
 import json
@@ -67,6 +68,17 @@ def generate(arguments: Sequence[str]) -> None:
 def train_steps(arguments: Sequence[str]) -> None:
     """Times building a graph, its first training step, and STEPS more on the same batch."""
     config_name, hparams, steps = arguments
+    train_report.measure(_builder(config_name, hparams), int(steps))
+
+
+def serve_steps(arguments: Sequence[str]) -> None:
+    """Takes training steps on the same batch, as stdin says."""
+    config_name, hparams = arguments
+    train_report.serve(_builder(config_name, hparams)())
+
+
+def _builder(config_name: str, hparams: str) -> Callable[[], train_report.Step]:
+    """A function that builds a graph, with everything imported already."""
     import tensorflow.compat.v1 as tf
     from magenta.models.music_vae import configs
 
@@ -85,7 +97,7 @@ def train_steps(arguments: Sequence[str]) -> None:
         session.run(tf.global_variables_initializer())
         return lambda: float(session.run([loss, train])[0])
 
-    train_report.measure(build, int(steps))
+    return build
 
 
 def _training_graph(config: Any, batch: example_batch.ExampleBatch) -> tuple[Any, Any]:
@@ -213,6 +225,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "train_steps": train_steps,
     "compute": compute,
     "examples": examples,
+    "serve_steps": serve_steps,
 }
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ python ours.py golden ENGINE                      # differences from the origina
 python ours.py export CONFIG HPARAMS PREFIX OUT   # exports a run, and what it computes
 python ours.py examples CONFIG TFRECORD WAY        # times batches: memory, disk, none_1 or none_all
 python ours.py waiting CONFIG HPARAMS TFRECORD STEPS   # how long training waits for batches
+python ours.py serve_steps CONFIG HPARAMS         # takes as many steps as each line of stdin says
+python ours.py serve_products SIZE                # the same with matrix products
 """
 
 import json
@@ -18,6 +20,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
+
+import train_report
 
 SEED = 0
 STEP = 1234
@@ -31,8 +35,18 @@ GOLDEN = ROOT / "tests" / "golden" / "models"
 def train_steps(arguments: Sequence[str]) -> None:
     """Times building a model, its first training step, and STEPS more on the same batch."""
     config_name, hparams, steps = arguments
+    train_report.measure(_builder(config_name, hparams), int(steps))
+
+
+def serve_steps(arguments: Sequence[str]) -> None:
+    """Takes training steps on the same batch, as stdin says."""
+    config_name, hparams = arguments
+    train_report.serve(_builder(config_name, hparams)())
+
+
+def _builder(config_name: str, hparams: str) -> Callable[[], train_report.Step]:
+    """A function that builds a model, with everything imported already."""
     import example_batch
-    import train_report
 
     from music_vae import imports
 
@@ -60,7 +74,7 @@ def train_steps(arguments: Sequence[str]) -> None:
         batch = Batch(*(tf.constant(array) for array in arrays))
         return lambda: float(trainer.train_step(batch)[0]["loss"])
 
-    train_report.measure(build, int(steps))
+    return build
 
 
 def write_inputs(arguments: Sequence[str]) -> None:
@@ -302,6 +316,15 @@ def waiting(arguments: Sequence[str]) -> None:
     print(json.dumps({"steps": len(took), "waiting_s": sum(waited), "total_s": total_s}))
 
 
+def serve_products(arguments: Sequence[str]) -> None:
+    """Multiplies two matrices of SIZE x SIZE, as stdin says: what this machine can do."""
+    import tensorflow as tf
+
+    (size,) = map(int, arguments)
+    a = tf.random.normal([size, size])
+    train_report.serve(lambda: float(tf.matmul(a, a)[0, 0]))
+
+
 COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "train_steps": train_steps,
     "write_inputs": write_inputs,
@@ -311,6 +334,8 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "export": export,
     "examples": examples,
     "waiting": waiting,
+    "serve_steps": serve_steps,
+    "serve_products": serve_products,
 }
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """Runs commands in fresh processes and says what they cost; says how fast the machine is."""
 
+import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -10,6 +12,8 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
+
+import train_report
 
 HERE = Path(__file__).parent
 
@@ -82,6 +86,47 @@ def run(
     kilobyte = 1 if sys.platform == "darwin" else 1024  # ru_maxrss is in bytes there
     peak_mb = usage.ru_maxrss * kilobyte / 1e6
     return Outcome(Cost(wall_s, usage.ru_utime + usage.ru_stime, peak_mb), output, not limited)
+
+
+class Server:
+    """A process that takes as many steps as it is told, again and again; see `train_report.serve`.
+
+    Waiting, it uses no time: several can be measured in turns.
+    """
+
+    def __init__(self, command: Sequence[str]) -> None:
+        environment = os.environ | {"CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"}
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115, closed with the process
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            env=environment,
+            text=True,
+        )
+
+    def take(self, steps: int) -> train_report.Block:
+        """Takes `steps` steps.
+
+        Raises:
+          RuntimeError: If the process has ended; has the end of its stderr.
+        """
+        assert self._process.stdin is not None and self._process.stdout is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.write(f"{steps}\n")
+            self._process.stdin.flush()
+        for line in self._process.stdout:
+            if line.startswith("{"):
+                return train_report.Block(**json.loads(line))
+        self._errors.seek(0)
+        message = self._errors.read().decode(errors="replace")[-2000:]
+        raise RuntimeError(f"{self._process.args} ended:\n{message}")
+
+    def close(self) -> None:
+        """Ends the process."""
+        self._process.kill()
+        self._process.communicate()
 
 
 def console_script(name: str) -> str:

@@ -1,7 +1,9 @@
 """What a process that measures training steps prints: a line of JSON as soon as it is known."""
 
 import json
+import resource
 import statistics
+import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -57,3 +59,28 @@ def read(stdout: str) -> StepTimes:
     """The last report in the output of a process that called `measure`."""
     lines: Sequence[str] = [line for line in stdout.splitlines() if line.startswith("{")]
     return StepTimes(**json.loads(lines[-1])) if lines else StepTimes()
+
+
+class Block(NamedTuple):
+    """Some steps in a row.
+
+    Attributes:
+      step_s: Seconds of each.
+      peak_mb: The largest resident memory of the process so far.
+    """
+
+    step_s: list[float]
+    peak_mb: float
+
+
+def serve(step: Step) -> None:
+    """Takes as many steps as each line of stdin says, and prints a `Block` of them."""
+    for line in sys.stdin:
+        step_s = []
+        for _ in range(int(line)):
+            before = time.perf_counter()
+            step()
+            step_s.append(time.perf_counter() - before)
+        kilobyte = 1 if sys.platform == "darwin" else 1024  # ru_maxrss is in bytes there
+        peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * kilobyte / 1e6
+        print(json.dumps(Block(step_s, peak_mb)._asdict()), flush=True)

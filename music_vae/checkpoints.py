@@ -214,7 +214,8 @@ class RunCheckpoints:
             return None
         load_weights(self._model, latest)
         try:
-            self._checkpoint.restore(str(latest)).assert_existing_objects_matched()
+            status = self._checkpoint.restore(str(latest))
+            status.assert_existing_objects_matched().expect_partial()
         except (tf.errors.OpError, ValueError, AssertionError) as error:
             reason = str(error).splitlines()[0]
             raise UserError(f"training cannot go on from {latest}: {reason}") from error

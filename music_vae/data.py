@@ -310,8 +310,12 @@ class TrainingBatches:
         *,
         seed: int,
         position: Position | None = None,
+        share: tuple[int, int] = (0, 1),
     ) -> None:
         """Starts at `position`, or at the beginning.
+
+        Of `share = (n, N)` each batch has the rows of the n-th of N processes alone, padded like
+        the whole batch.
 
         Raises:
           UserError: If the first epoch has fewer examples than a batch.
@@ -319,6 +323,7 @@ class TrainingBatches:
         self._music = music
         self._config = config
         self._seed = seed
+        self._share = share
         self._position = position or Position()
         self._epoch = music.shuffled(config, seed, self._position.epoch)
         self._epoch.skip(self._position.offset)
@@ -333,9 +338,13 @@ class TrainingBatches:
 
     def next_compact(self) -> tuple[Example, Position]:
         """The next batch as stacked compact examples; `dense.dense_batch` makes it dense."""
-        found = self._next
-        self._next = self._take_batch()
-        return found
+        (batch, position), self._next = self._next, self._take_batch()
+        number, count = self._share
+        size = self._config.hparams.batch_size
+        own = slice(number * size // count, (number + 1) * size // count)
+        controls = None if batch.controls is None else batch.controls[own]
+        inputs, outputs, lengths = batch.inputs[own], batch.outputs[own], batch.length[own]
+        return Example(inputs, outputs, controls, lengths), position
 
     def _take_batch(self) -> tuple[Example, Position]:
         """The compact examples of a batch, and the position after it."""

@@ -1,4 +1,4 @@
-"""The errors that are the user's to mend: one clear line each, never a traceback."""
+"""The errors that commands know: those that are the user's to mend, and the loss of a worker."""
 
 
 class UserError(ValueError):
@@ -14,3 +14,13 @@ class NoExtractedExamplesError(UserError):
 
 class MultipleExtractedExamplesError(UserError):
     """A sequence that should give exactly one example gives several."""
+
+
+class WorkerLostError(Exception):
+    """Another process of a cluster has gone; this one cannot go on without it.
+
+    Attributes:
+      progressed: Whether this process had taken a step.
+    """
+
+    progressed = False

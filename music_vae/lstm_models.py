@@ -137,7 +137,7 @@ class MusicVAE(keras.Model):
             return self.elbo_loss_at(none, none, none, batch, step=step, policy=policy)
         noise = policy.fold(0)
         mu, sigma = self.encode(batch.inputs, batch.lengths, batch.controls, noise.dropout)
-        z = latent.draw(mu, sigma, noise.seed)
+        z = latent.draw(mu, sigma, noise.seed, noise.shard)
         return self.elbo_loss_at(z, mu, sigma, batch, step=step, policy=policy.fold(1))
 
     def elbo_loss_at(

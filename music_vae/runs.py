@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -40,8 +41,11 @@ from music_vae.data import (
     compact_batch,
     evaluation_batches,
 )
-from music_vae.errors import UserError
+from music_vae.devices import ONE_DEVICE, Devices
+from music_vae.errors import UserError, WorkerLostError
 from music_vae.lstm_models import build_model
+from music_vae.nn.numerics import PLAIN, Numerics
+from music_vae.nn.rnn import set_numerics
 from music_vae.specs import Batch
 from music_vae.trainer import Trainer
 
@@ -78,6 +82,8 @@ class Run:
         seed: int | None = None,
         policy: CheckpointPolicy | None = None,
         warm_start: str | Path | None = None,
+        devices: Devices = ONE_DEVICE,
+        numerics: Numerics = PLAIN,
     ) -> None:
         """Builds the model and restores the newest checkpoint of `run_dir`, if there is one.
 
@@ -88,16 +94,24 @@ class Run:
           policy: Which checkpoints stay.
           warm_start: A checkpoint (see `checkpoint_files.open_prefix`) whose weights the run starts
             from if it has no checkpoint of its own; its step and optimizer start afresh.
+          devices: What to train on. Of several processes the chief writes; all restore.
+          numerics: How LSTM layers compute.
 
         Raises:
-          UserError: If the checkpoint does not fit `config`, or was made with another seed.
+          UserError: If the checkpoint does not fit `config`, or was made with another seed, or the
+            batch size does not suit the devices.
         """
+        devices.check_batch_size(config.hparams.batch_size)
+        self.devices = devices
         policy = policy or CheckpointPolicy()
         self.directory = run_dir / run_config.TRAIN_DIR
         self.config = config
         first_seed = secrets.randbits(31) if seed is None else seed
         keras.utils.set_random_seed(first_seed % 2**32)
-        self.trainer = Trainer(build_model(config), seed=first_seed)
+        with devices.scope():
+            model = build_model(config)
+        set_numerics(model, numerics)
+        self.trainer = Trainer(model, seed=first_seed, devices=devices)
         self._epoch = tf.Variable(0, dtype=tf.int64, trainable=False)
         self._offset = tf.Variable(0, dtype=tf.int64, trainable=False)
         state = {
@@ -143,12 +157,16 @@ class Run:
         self._epoch.assign(position.epoch)
         self._offset.assign(position.offset)
 
-    def save(self) -> Path:
+    def save(self) -> Path | None:
         """Writes a checkpoint, with the config and the weights for playing beside it.
+
+        Only the chief writes.
 
         Raises:
           UserError: If a weight is not finite; nothing is then written.
         """
+        if not self.devices.is_chief:
+            return None
         for variable in self.trainer.model.trainable_variables:
             if not tf.reduce_all(tf.math.is_finite(variable.value)):
                 raise UserError(
@@ -164,6 +182,8 @@ class Run:
 
     def write_progress(self, num_steps: int | None, *, finished: bool) -> None:
         """Notes for an evaluation that waits how far training is to go, and whether it is there."""
+        if not self.devices.is_chief:
+            return
         progress = {"step": self.step, "num_steps": num_steps, "finished": finished}
         files.write_text(self.directory / PROGRESS_FILE, json.dumps(progress) + "\n")
 
@@ -175,21 +195,26 @@ def train(run: Run, music: Music | StreamedMusic, *, num_steps: int | None) -> N
 
     Raises:
       UserError: If a loss is not finite (the newest checkpoint is then from before), or the music
-        does not fill a batch.
+        does not fill a batch, or the processes of a cluster do not agree.
       KeyboardInterrupt: After saving.
+      WorkerLostError: If another process of the cluster has gone.
     """
+    examples = music.num_examples if isinstance(music, Music) else 0  # of a stream nobody knows
+    run.devices.check_agreement(step=run.step, seed=run.seed, examples=examples)
     if num_steps is not None and run.step >= num_steps:
         _log.info("already trained for %d steps, %d were asked for", run.step, num_steps)
         run.write_progress(num_steps, finished=True)
         return
-    batches = TrainingBatches(music, run.config, seed=run.seed, position=run.position)
+    share = run.devices.process, run.devices.num_processes
+    batches = TrainingBatches(music, run.config, seed=run.seed, position=run.position, share=share)
     run.write_progress(num_steps, finished=False)
-    writer = tf.summary.create_file_writer(str(run.directory))
-    last_save, position, done = time.monotonic(), run.position, run.step
+    first_step, position, done = run.step, run.position, run.step
     try:
-        with writer.as_default(), _progress_bar(run.step, num_steps) as bar:
+        with _writer(run).as_default(), _progress_bar(run, num_steps) as bar:
+            last_save = time.monotonic()
             for batch, position in _prefetched(batches, run.config.data_converter):
-                _take_step(run, batch, bar)
+                with run.devices.watching():
+                    _take_step(run, batch, bar)
                 run.move_to(position)
                 done = run.step
                 if num_steps is not None and run.step >= num_steps:
@@ -205,8 +230,18 @@ def train(run: Run, music: Music | StreamedMusic, *, num_steps: int | None) -> N
     except UserError:
         run.write_progress(num_steps, finished=True)  # nothing more will come for an evaluation
         raise
+    except WorkerLostError as error:
+        error.progressed = done > first_step
+        raise
     _log.info("saved %s", run.save())
     run.write_progress(num_steps, finished=True)
+    run.devices.wait_for_all()
+
+
+def _writer(run: Run) -> Any:
+    if run.devices.is_chief:
+        return tf.summary.create_file_writer(str(run.directory))
+    return tf.summary.create_noop_writer()
 
 
 def _take_step(run: Run, batch: Batch, bar: tqdm) -> None:
@@ -218,7 +253,7 @@ def _take_step(run: Run, batch: Batch, bar: tqdm) -> None:
             f"the loss of step {run.step} is {loss}, its gradient's norm {norm}; training stops "
             "here and the checkpoints before stay. A smaller --hparams=learning_rate=... may help"
         )
-    if run.step % SUMMARY_EVERY_STEPS == 0:
+    if run.step % SUMMARY_EVERY_STEPS == 0 and run.devices.is_chief:
         metrics = run.trainer.model.decoder.summarize(
             {name: value.numpy() for name, value in statistics.items()}
         )
@@ -233,10 +268,9 @@ def _take_step(run: Run, batch: Batch, bar: tqdm) -> None:
     bar.update()
 
 
-def _progress_bar(step: int, num_steps: int | None) -> tqdm:
-    return tqdm(
-        total=num_steps, initial=step, unit="step", desc="training", disable=not cli.show_progress()
-    )
+def _progress_bar(run: Run, num_steps: int | None) -> tqdm:
+    shown = cli.show_progress() and run.devices.is_chief
+    return tqdm(total=num_steps, initial=run.step, unit="step", desc="training", disable=not shown)
 
 
 def _prefetched(batches: TrainingBatches, converter: Converter) -> Iterator[tuple[Batch, Position]]:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from music_vae import cli, files, imports
-from music_vae.errors import UserError
+from music_vae import cli, cluster, files, imports
+from music_vae.errors import UserError, WorkerLostError
 
 if TYPE_CHECKING:
     from music_vae.configs import Config
@@ -27,6 +27,9 @@ USAGE = """Trains a MusicVAE model on TFRecords of NoteSequences, or evaluates i
 
 A run that was interrupted goes on from its newest checkpoint when the command is given again. The
 last command fine-tunes: a new run starts from the weights of a checkpoint."""
+
+EXIT_WORKER_LOST = 1
+"""Another worker of the cluster is gone and did not come back."""
 
 FLAGS = cli.new_flags()
 flags.DEFINE_string("config", None, "The name of the config to train.", flag_values=FLAGS)
@@ -104,13 +107,48 @@ flags.DEFINE_integer(
     upper_bound=cli.MAX_SEED,
     flag_values=FLAGS,
 )
+flags.DEFINE_enum(
+    "strategy",
+    "auto",
+    ("auto", "one_device", "mirrored", "multi_worker"),
+    "What to train on: one device, all GPUs of this machine (mirrored), or the cluster that the "
+    "environment variable TF_CONFIG names (multi_worker); auto takes the largest there is.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_boolean("jit", False, "Compile the LSTM layers' loops with XLA.", flag_values=FLAGS)
+flags.DEFINE_enum(
+    "mixed_precision",
+    "none",
+    ("none", "bfloat16", "float16"),
+    "Take the LSTM layers' matrix products in this type; weights and all else stay in float32.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_string(
+    "master", "", "Kept for old commands: TF_CONFIG names the cluster.", flag_values=FLAGS
+)
+flags.DEFINE_integer(
+    "num_sync_workers", 0, "Kept for old commands: as many as TF_CONFIG names.", flag_values=FLAGS
+)
+flags.DEFINE_integer("num_ps_tasks", 0, "Kept for old commands: there are none.", flag_values=FLAGS)
+flags.DEFINE_integer(
+    "task", 0, "Kept for old commands: TF_CONFIG says which worker this is.", flag_values=FLAGS
+)
 
 _log = logging.getLogger(__name__)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command with `argv` (default: the process's arguments); returns its exit code."""
-    return cli.run_command(PROGRAM, USAGE, FLAGS, _run, argv)
+    """Runs the command with `argv` (default: the process's arguments); returns its exit code.
+
+    A command of the process's own arguments that loses another worker of its cluster starts again.
+    """
+    try:
+        return cli.run_command(PROGRAM, USAGE, FLAGS, _run, argv)
+    except WorkerLostError as error:
+        if argv is None:
+            cluster.restart(error)
+        print(f"{PROGRAM}: {' '.join(str(error).split())}", file=sys.stderr)
+        return EXIT_WORKER_LOST
 
 
 def console_entry_point() -> None:
@@ -124,6 +162,7 @@ def _run(values: flags.FlagValues) -> None:
     files.check_writable(run_dir, "run_dir")
     if values.mode == "train" and set(str(run_dir)) & set("*?[]"):
         raise UserError(f"--run_dir={run_dir} must not contain any of * ? [ ]")
+    workers = _cluster(values) if values.mode == "train" else None
     warm_start = _warm_start(values, run_dir)
     config = _config(values, run_dir, warm_start)
     if values.examples_path and values.tfds_name:
@@ -138,7 +177,7 @@ def _run(values: flags.FlagValues) -> None:
     imports.import_tensorflow()
     imports.import_note_seq()
     if values.mode == "train":
-        _train(values, config, run_dir, tfds_name, warm_start)
+        _train(values, config, run_dir, tfds_name, warm_start, workers)
     else:
         _evaluate(values, config, run_dir, tfds_name)
 
@@ -157,6 +196,19 @@ def _warm_start(values: flags.FlagValues, run_dir: Path) -> str | Path | None:
         return None
     checkpoint_files.check_there(values.warm_start)
     return values.warm_start
+
+
+def _cluster(values: flags.FlagValues) -> cluster.Cluster | None:
+    """What TF_CONFIG names; the original's flags may say the same."""
+    workers = cluster.read_tf_config()
+    cluster.check_original_flags(
+        workers,
+        master=values.master,
+        num_sync_workers=values.num_sync_workers,
+        num_ps_tasks=values.num_ps_tasks,
+        task=values.task,
+    )
+    return workers
 
 
 def _config(values: flags.FlagValues, run_dir: Path, warm_start: str | Path | None) -> "Config":
@@ -194,14 +246,26 @@ def _train(
     run_dir: Path,
     tfds_name: str | None,
     warm_start: Path | None,
+    workers: cluster.Cluster | None,
 ) -> None:
-    from music_vae import runs
+    from music_vae import devices, runs
+    from music_vae.nn import numerics
 
     policy = runs.CheckpointPolicy(
         max_to_keep=values.checkpoints_to_keep or None,
         keep_every_n_hours=values.keep_checkpoint_every_n_hours,
     )
-    run = runs.Run(config, run_dir, seed=values.seed, policy=policy, warm_start=warm_start)
+    on = devices.open_devices(values.strategy, workers)
+    products = None if values.mixed_precision == "none" else values.mixed_precision
+    run = runs.Run(
+        config,
+        run_dir,
+        seed=values.seed,
+        policy=policy,
+        warm_start=warm_start,
+        devices=on,
+        numerics=numerics.Numerics(jit=values.jit, products=products),
+    )
     if run.restored:
         _log.info("going on from %s", run.restored)
     else:
@@ -261,3 +325,7 @@ def _music(
 def _print_figures(step: int, figures: dict[str, float]) -> None:
     shown = " ".join(f"{name}={value:.4f}" for name, value in sorted(figures.items()))
     print(f"step {step}: {shown}", flush=True)
+
+
+if __name__ == "__main__":
+    console_entry_point()

@@ -8,32 +8,42 @@ import numpy as np
 import tensorflow as tf
 
 from music_vae import schedules
+from music_vae.devices import ONE_DEVICE, Devices
 from music_vae.errors import UserError
 from music_vae.lstm_models import Dropout, Loss, MusicVAE, Policy
+from music_vae.nn.noise import WHOLE, Shard
 from music_vae.specs import Batch, HParams
 
-# Adam's constants (Kingma & Ba 2015); epsilon stands outside the bias correction.
-_ADAM = {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8}
 _NATS_PER_BIT = float(np.log(2.0))
 
 
 class Trainer:
-    """A model with its optimizer and step counter.
+    """A model with its optimizer and step counter, on one device or several.
+
+    On several, each replica of the model takes its share of a batch. Gradients are summed before
+    they are clipped, so every replica takes the same step, and it is the one that a single device
+    would take.
 
     Attributes:
       model: The model.
-      optimizer: Its optimizer; the learning rate is set at every step.
+      optimizer: Its optimizer.
       step: int64 variable, number of steps taken.
       seed: int64 variable; with `step` it decides all random numbers of a step.
     """
 
-    def __init__(self, model: MusicVAE, *, seed: int = 0) -> None:
+    def __init__(self, model: MusicVAE, *, seed: int = 0, devices: Devices = ONE_DEVICE) -> None:
+        """Args:
+        model: Built in the scope of `devices`.
+        seed: Of all noise.
+        devices: What to train on.
+        """
         self.model = model
         self.hparams = model.hparams
-        self.step = tf.Variable(0, dtype=tf.int64, trainable=False, name="global_step")
-        self.seed = tf.Variable(seed, dtype=tf.int64, trainable=False, name="seed")
-        self.optimizer = Adam(**_ADAM)
-        self.optimizer.build(model.trainable_variables)
+        self._devices = devices
+        with devices.scope():
+            self.step = counter(0, "global_step")
+            self.seed = counter(seed, "seed")
+            self.optimizer = Adam(model.trainable_variables)
         self._train = tf.function(self._train_step, reduce_retracing=True, autograph=False)
         self._evaluate = tf.function(self._evaluation_step, reduce_retracing=True, autograph=False)
 
@@ -45,38 +55,48 @@ class Trainer:
     def train_step(self, batch: Batch) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
         """Takes one step; returns its scalars by their TensorBoard names, and the statistics.
 
-        `decoder.summarize` turns the statistics into metrics.
+        `decoder.summarize` turns the statistics into metrics. Both are those of the whole batch.
 
         The step is the caller's to check: `loss` is not finite where training went wrong, and the
         weights are then spoilt.
+
+        Args:
+          batch: The whole batch, or this process's share where there are several processes.
         """
         return self._train(batch)
 
     def _train_step(self, batch: Batch) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
+        return self._devices.run(self._replica_step, batch)
+
+    def _replica_step(
+        self, batch: Batch, shard: Shard
+    ) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
         step = tf.cast(self.step, tf.float32)
-        with tf.GradientTape() as tape:
-            loss = self.model.elbo_loss(batch, step=step, policy=self.training_policy())
         variables = [variable.value for variable in self.model.trainable_variables]
-        global_norm = self.apply_gradients(tape.gradient(loss.total, variables))
-        scalars = _loss_scalars(loss) | {
-            "global_norm": global_norm,
-            "learning_rate": self.optimizer.learning_rate.value,
-        }
+        with tf.GradientTape() as tape:
+            loss = self.model.elbo_loss(batch, step=step, policy=self.training_policy(shard))
+            share = loss.total / shard.count
+        scalars = {name: value / shard.count for name, value in _loss_scalars(loss).items()}
+        gradients, scalars, statistics = self._devices.summed(
+            (tape.gradient(share, variables), scalars, loss.statistics)
+        )
+        scalars["learning_rate"] = schedules.learning_rate(self.hparams, step)
         if self.samples_in_training:
             probability = schedules.sampling_probability(self.hparams, step)
             scalars["sampling_probability"] = probability
-        return scalars, loss.statistics
+        scalars["global_norm"] = self.apply_gradients(gradients)
+        return scalars, statistics
 
-    def training_policy(self) -> Policy:
-        """Scheduled sampling and dropout of the present step."""
+    def training_policy(self, shard: Shard = WHOLE) -> Policy:
+        """Scheduled sampling and dropout of the present step, for a share of the batch."""
         probability: Any = 0.0
         if self.samples_in_training:
             step = tf.cast(self.step, tf.float32)
             probability = schedules.sampling_probability(self.hparams, step)
         seed, dropout = self._fold_seed(self.step), None
         if self.hparams.dropout_keep_prob < 1:
-            dropout = Dropout(self.hparams.dropout_keep_prob, seed)
-        return Policy(probability, seed, dropout)
+            dropout = Dropout(self.hparams.dropout_keep_prob, seed, shard)
+        return Policy(probability, seed, dropout, shard)
 
     def apply_gradients(self, gradients: Sequence[tf.Tensor]) -> tf.Tensor:
         """Clips and applies the gradients of this step; returns their global norm before clipping.
@@ -84,9 +104,12 @@ class Trainer:
         Advances `step`.
         """
         step = tf.cast(self.step, tf.float32)
-        self.optimizer.learning_rate.assign(schedules.learning_rate(self.hparams, step))
         clipped, global_norm = clip_gradients(gradients, self.hparams)
-        self.optimizer.apply(clipped, self.model.trainable_variables)
+        self.optimizer.apply(
+            clipped,
+            self.model.trainable_variables,
+            learning_rate=schedules.learning_rate(self.hparams, step),
+        )
         self.step.assign_add(1)
         return global_norm
 
@@ -129,33 +152,74 @@ class Trainer:
         return tf.random.experimental.stateless_fold_in(base, tf.cast(number, tf.int64))
 
 
-class Adam(keras.optimizers.Adam):
-    """Keras's Adam, with the update of a variable as one operation instead of a dozen.
+class Adam(tf.Module):
+    """Adam (Kingma & Ba 2015) with epsilon outside the bias correction, one operation per variable.
 
-    Both are Kingma & Ba's algorithm with epsilon outside the bias correction.
+    Each replica updates its own copy of a variable: their gradients have been summed before. Names
+    are those of Keras's Adam, whose checkpoints can be restored into this one.
     """
 
-    def apply(self, grads: Any, trainable_variables: Any = None) -> None:
-        step = tf.cast(self.iterations.value + 1, tf.float32)
-        self._constants = {
-            "beta1": tf.constant(self.beta_1),
-            "beta2": tf.constant(self.beta_2),
-            "epsilon": tf.constant(self.epsilon),
+    def __init__(
+        self,
+        variables: Sequence[keras.Variable],
+        *,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+    ) -> None:
+        super().__init__(name="adam")
+        self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
+        self._iterations = counter(0, "iterations")
+        self._momentums = [_slot(variable) for variable in variables]
+        self._velocities = [_slot(variable) for variable in variables]
+
+    @property
+    def iterations(self) -> tf.Variable:
+        """int64, number of updates."""
+        return self._iterations
+
+    def apply(
+        self,
+        gradients: Sequence[tf.Tensor],
+        variables: Sequence[keras.Variable],
+        *,
+        learning_rate: Any,
+    ) -> None:
+        """Updates `variables`, those that it was made for, in their order."""
+        step = tf.cast(self._iterations + 1, tf.float32)
+        constants = {
+            "beta1": self.beta_1,
+            "beta2": self.beta_2,
+            "epsilon": self.epsilon,
             "beta1_power": tf.pow(self.beta_1, step),
             "beta2_power": tf.pow(self.beta_2, step),
+            "lr": learning_rate,
         }
-        super().apply(grads, trainable_variables)
+        slots = zip(self._momentums, self._velocities, strict=True)
+        for gradient, variable, (m, v) in zip(gradients, variables, slots, strict=True):
+            tf.raw_ops.ResourceApplyAdam(
+                var=variable.value.handle,
+                m=m.handle,
+                v=v.handle,
+                **{name: tf.cast(value, gradient.dtype) for name, value in constants.items()},
+                grad=gradient,
+            )
+        self._iterations.assign_add(1)
 
-    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        index = self._get_variable_index(variable)
-        constants = self._constants | {"lr": learning_rate}
-        tf.raw_ops.ResourceApplyAdam(
-            var=variable.handle,
-            m=self._momentums[index].value.handle,
-            v=self._velocities[index].value.handle,
-            **{name: tf.cast(value, gradient.dtype) for name, value in constants.items()},
-            grad=gradient,
-        )
+
+def counter(value: int, name: str) -> tf.Variable:
+    """An int64 variable; every replica of it is advanced alike."""
+    return tf.Variable(
+        value,
+        dtype=tf.int64,
+        trainable=False,
+        name=name,
+        aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+    )
+
+
+def _slot(variable: keras.Variable) -> tf.Variable:
+    return tf.Variable(tf.zeros(variable.shape, variable.dtype), trainable=False)
 
 
 def clip_gradients(

@@ -119,6 +119,21 @@ def test_a_position_goes_on_with_the_batch_that_would_have_come(music, tiny_conf
     np.testing.assert_array_equal(tokens(resumed, 4), expected)
 
 
+def test_processes_make_their_rows_of_one_batch(music, tiny_config):
+    size = tiny_config.hparams.batch_size
+    batches = [
+        data.TrainingBatches(music, tiny_config, seed=1, share=share)
+        for share in ((0, 1), (0, 2), (1, 2))
+    ]
+    for _ in range(3):
+        (whole, position), *parts = (next(each) for each in batches)
+        assert all(each == position for _, each in parts)
+        assert [len(part.lengths) for part, _ in parts] == [size // 2, size // 2]
+        for field, array in whole._asdict().items():
+            halves = [getattr(part, field) for part, _ in parts]
+            np.testing.assert_array_equal(np.concatenate(halves), array)
+
+
 def test_every_epoch_is_in_other_keys(music, tiny_config):
     """The original cached augmented examples, so that each piece kept one key for a whole run."""
     batches = data.TrainingBatches(music, tiny_config, seed=3)

@@ -19,11 +19,14 @@ import tensorflow as tf
 
 from music_vae.errors import UserError
 from music_vae.nn.heads import Head, Statistics, Sums, numbered
+from music_vae.nn.noise import WHOLE, Shard
 from music_vae.nn.rnn import (
     BidirectionalLstm,
     Dropout,
     LstmStack,
     LstmState,
+    Part,
+    Trace,
     last_valid,
     one_hots,
 )
@@ -40,11 +43,13 @@ class Policy(NamedTuple):
         plain teacher forcing, for which nothing is sampled.
       seed: int32 `[2]`, for samples and choices.
       dropout: Noise on every layer's input, in training.
+      shard: The share of a batch that is decoded.
     """
 
     sampling_probability: Any
     seed: tf.Tensor
     dropout: Dropout | None = None
+    shard: Shard = WHOLE
 
     @property
     def forces(self) -> bool:
@@ -55,7 +60,7 @@ class Policy(NamedTuple):
         """The same policy with independent noise for each number."""
         seed = tf.random.experimental.stateless_fold_in(self.seed, number)
         dropout = None if self.dropout is None else self.dropout.fold(number)
-        return Policy(self.sampling_probability, seed, dropout)
+        return self._replace(seed=seed, dropout=dropout)
 
 
 class Reconstruction(NamedTuple):
@@ -212,12 +217,13 @@ class FlatDecoder(Decoder):
     ) -> Reconstruction:
         controls = self._preprocessed(controls, lengths, policy.dropout)
         dropout = None if policy.dropout is None else policy.dropout.fold(0)
+        traces = None
         if policy.forces:
             inputs = shifted(targets, first)
         else:
-            inputs = self._scheduled_inputs(z, targets, controls, policy, dropout, first)
-        parts = [*one_hots(_time_major(inputs), self.head.one_hots), z, _time_major(controls)]
-        hidden, states = self.lstm.sequence(parts, self.initial_states(z), dropout)
+            inputs, traces = self._scheduled(z, targets, controls, policy, dropout, first)
+        parts = self._parts(inputs, z, controls)
+        hidden, states = self.lstm.sequence(parts, self.initial_states(z), dropout, traces)
         parameters = tf.transpose(self.output_projection(hidden), [1, 0, 2])
         mask = tf.sequence_mask(lengths, tf.shape(targets)[1], parameters.dtype)
         return Reconstruction(
@@ -228,7 +234,11 @@ class FlatDecoder(Decoder):
             statistics=self.head.statistics(parameters, targets, mask),
         )
 
-    def _scheduled_inputs(
+    def _parts(self, inputs: tf.Tensor, z: tf.Tensor, controls: tf.Tensor) -> list[Part]:
+        """What the bottom layer reads, given every step's x(t-1) `[B, T, D]`."""
+        return [*one_hots(_time_major(inputs), self.head.one_hots), z, _time_major(controls)]
+
+    def _scheduled(
         self,
         z: tf.Tensor,
         targets: tf.Tensor,
@@ -236,18 +246,19 @@ class FlatDecoder(Decoder):
         policy: Policy,
         dropout: Dropout | None,
         first: tf.Tensor | None,
-    ) -> tf.Tensor:
+    ) -> tuple[tf.Tensor, list[Trace]]:
         """Inputs `[B, T, D]`, each step of each example by chance target or own sample.
 
-        After Bengio et al. 2015. No gradient flows through the choice.
+        After Bengio et al. 2015. No gradient flows through the choice. What the layers went through
+        on the way comes back too, so that they need not go there again.
         """
         batch, steps = tf.shape(targets)[0], tf.shape(targets)[1]
-        noise = tf.random.stateless_uniform([batch, steps, self.noise_size + 1], policy.seed)
+        noise = policy.shard.uniform([batch, steps, self.noise_size + 1], policy.seed)
         own = _time_major(noise[:, :, :1] < policy.sampling_probability)
         given = _time_major(targets)
 
-        def run() -> tf.Tensor:
-            return self._run(
+        def run() -> tuple[tf.Tensor, list[Trace]]:
+            result = self._run(
                 z,
                 controls,
                 noise[:, :, 1:],
@@ -255,11 +266,18 @@ class FlatDecoder(Decoder):
                 first=first,
                 dropout=dropout,
                 following=lambda t, sample: tf.where(own[t], sample, given[t]),
-            ).inputs
+                keep=True,
+            )
+            return result.inputs, result.traces
 
-        # Early in a schedule most batches read no sample at all.
-        inputs = tf.cond(tf.reduce_any(own[:-1]), run, lambda: shifted(targets, first))
-        return tf.stop_gradient(inputs)
+        def force() -> tuple[tf.Tensor, list[Trace]]:
+            inputs = shifted(targets, first)
+            parts = self._parts(inputs, z, controls)
+            return inputs, self.lstm.traces(parts, self.initial_states(z), dropout)
+
+        # Early in a schedule many batches read no sample at all.
+        result = tf.cond(tf.reduce_any(own[:-1]), run, force)
+        return tf.nest.map_structure(tf.stop_gradient, result)
 
     def sample(
         self,
@@ -310,16 +328,26 @@ class FlatDecoder(Decoder):
         following: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None,
         dropout: Dropout | None = None,
         end_token: int | None = None,
+        keep: bool = False,
     ) -> "_Run":
-        """Runs step by step; `following` makes an input of a step's number and its sample."""
+        """Runs step by step; `following` makes an input of a step's number and its sample.
+
+        `keep` says that the layers' traces are wanted.
+        """
         batch, steps = tf.shape(noise)[0], tf.shape(noise)[1]
         step = self._stepper(z, _time_major(controls), dropout, steps)
         chance = _time_major(noise)
 
-        def body(t: Any, x: Any, states: Any, ended: Any, samples: Any, inputs: Any) -> Any:
-            hidden, new_states = step(t, x, states)
+        def body(
+            t: Any, x: Any, states: Any, ended: Any, samples: Any, inputs: Any, kept: Any
+        ) -> Any:
+            activations: list[tf.Tensor] = []
+            hidden, new_states = step(t, x, states, activations)
             sample = self.head.sample(self.output_projection(hidden), temperature, chance[t])
             samples, inputs = samples.write(t, sample), inputs.write(t, x)
+            if keep:
+                now = [Trace(*s, a) for s, a in zip(new_states, activations, strict=True)]
+                kept = tf.nest.map_structure(lambda array, x: array.write(t, x), kept, now)
             if end_token is not None:
                 # An example that has ended keeps the state it ended with.
                 new_states = tf.nest.map_structure(
@@ -327,34 +355,44 @@ class FlatDecoder(Decoder):
                 )
                 ended |= sample[:, end_token] > 0
             x = sample if following is None else following(t, sample)
-            return t + 1, x, new_states, ended, samples, inputs
+            return t + 1, x, new_states, ended, samples, inputs, kept
 
         shape = [None, self.output_depth]
         arrays = [tf.TensorArray(z.dtype, steps, element_shape=shape) for _ in range(2)]
+        kept = [
+            Trace(
+                *(
+                    tf.TensorArray(z.dtype, steps, element_shape=[None, n * units])
+                    for n in (1, 1, 4)
+                )
+            )
+            for units in self.lstm.sizes * keep
+        ]
         if first is None:
             first = tf.zeros([batch, self.output_depth], z.dtype)
-        _, _, states, _, samples, inputs = tf.while_loop(
+        _, _, states, _, samples, inputs, kept = tf.while_loop(
             lambda t, x, states, ended, *_: (t < steps) & ~tf.reduce_all(ended),
             body,
-            (0, first, self.initial_states(z), tf.zeros([batch], tf.bool), *arrays),
+            (0, first, self.initial_states(z), tf.zeros([batch], tf.bool), *arrays, kept),
         )
         return _Run(
             samples=_time_major(samples.stack()),
             inputs=_time_major(inputs.stack()),
             final_state=tf.concat([array for state in states for array in state], axis=-1),
+            traces=[Trace(*(array.stack() for array in trace)) for trace in kept],
         )
 
     def _stepper(
         self, z: tf.Tensor, controls: tf.Tensor, dropout: Dropout | None, steps: tf.Tensor
     ) -> Callable[..., tuple[tf.Tensor, tuple[LstmState, ...]]]:
-        """A function of (t, x(t-1), states) that takes one step; controls are time-major."""
+        """A function of (t, x(t-1), states, kept) that takes one step; controls are time-major."""
         bottom = self.lstm.layers[0]
         if dropout is not None or bottom.residual:
             masks = self.lstm.masks(dropout, steps, tf.shape(z)[0])
 
-            def noisy_step(t: Any, x: Any, states: Any) -> Any:
+            def noisy_step(t: Any, x: Any, states: Any, kept: list[tf.Tensor]) -> Any:
                 now = [None if mask is None else mask[t] for mask in masks]
-                return self.lstm.step([x, z, controls[t]], states, now)
+                return self.lstm.step([x, z, controls[t]], states, now, kept)
 
             return noisy_step
 
@@ -362,19 +400,20 @@ class FlatDecoder(Decoder):
         known = bottom.cell.project([self.output_depth, z, controls])
         (rows,) = known.left_out
 
-        def step(t: Any, x: Any, states: Any) -> Any:
+        def step(t: Any, x: Any, states: Any, kept: list[tf.Tensor]) -> Any:
             now = known.gates[t] if controls.shape[-1] else known.gates
-            return self.lstm.step_projected(known._replace(gates=now + x @ rows), states)
+            return self.lstm.step_projected(known._replace(gates=now + x @ rows), states, kept)
 
         return step
 
 
 class _Run(NamedTuple):
-    """Every step's sample and input, `[B, T, D]`, and the state after the last."""
+    """Every step's sample and input, `[B, T, D]`, the state after the last, and kept traces."""
 
     samples: tf.Tensor
     inputs: tf.Tensor
     final_state: tf.Tensor
+    traces: list[Trace]
 
 
 class SplitDecoder(Decoder):

@@ -6,6 +6,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from music_vae.nn import noise
+
 _INITIALIZER_STDDEV = 0.001
 
 
@@ -28,9 +30,12 @@ class GaussianPosterior(keras.layers.Layer):
         return self.mu(embedding), self.sigma(embedding)
 
 
-def draw(mu: tf.Tensor, sigma: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+def draw(
+    mu: tf.Tensor, sigma: tf.Tensor, seed: tf.Tensor, shard: noise.Shard = noise.WHOLE
+) -> tf.Tensor:
     """z = mu + sigma * noise, `[B, Z]`, differentiable in mu and sigma (Kingma & Welling 2014)."""
-    return mu + sigma * tf.random.stateless_normal(tf.shape(mu), seed, dtype=mu.dtype)
+    drawn = shard.normal([tf.shape(mu)[0], mu.shape[-1]], seed)
+    return mu + sigma * tf.cast(drawn, mu.dtype)
 
 
 def kl_divergence(mu: tf.Tensor, sigma: tf.Tensor) -> tf.Tensor:

@@ -2,9 +2,11 @@
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
+
+from music_vae.nn.numerics import PLAIN, Numerics
 
 
 def gates_to_state(gates: tf.Tensor, c: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
@@ -15,22 +17,70 @@ def gates_to_state(gates: tf.Tensor, c: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor
     return c, tf.tanh(c) * o, tf.concat([i, j, f, o], axis=-1)
 
 
-@tf.custom_gradient
-def recurrence(gates: tf.Tensor, recurrent: tf.Tensor, c0: tf.Tensor, h0: tf.Tensor) -> Any:
+class Trace(NamedTuple):
+    """What a loop over time went through: all that its gradient needs.
+
+    Attributes:
+      cs: `[T, B, H]`, the cell after every step.
+      hs: `[T, B, H]`, the output of every step.
+      activations: `[T, B, 4H]`, of the gates.
+    """
+
+    cs: tf.Tensor
+    hs: tf.Tensor
+    activations: tf.Tensor
+
+
+def run(
+    gates: tf.Tensor,
+    recurrent: tf.Tensor,
+    c0: tf.Tensor,
+    h0: tf.Tensor,
+    numerics: Numerics = PLAIN,
+) -> Trace:
+    """The loop without its gradient; arguments as for `recurrence`."""
+    trace = Trace(*_forward_loop(gates, recurrent, c0, h0, numerics=numerics))
+    units = recurrent.shape[0]
+    for array, width in zip(trace, (units, units, 4 * units), strict=True):
+        array.set_shape([*gates.shape[:2], width])
+    return trace
+
+
+def recurrence(
+    gates: tf.Tensor,
+    recurrent: tf.Tensor,
+    c0: tf.Tensor,
+    h0: tf.Tensor,
+    *,
+    trace: Trace | None = None,
+    numerics: Numerics = PLAIN,
+) -> tuple[tf.Tensor, tf.Tensor]:
     """The LSTM over time with its own gradient: `[T, B, 4H]` to c and h, both `[T, B, H]`.
 
     Automatic differentiation would add up a weight gradient at every step. Here the activations are
     kept from the forward loop, the backward loop finds the gradients of the gates alone, and the
     weight gradient is a single product over time and batch.
+
+    Args:
+      gates: The inputs' share in the gates.
+      recurrent: Weights of h, `[H, 4H]`.
+      c0: `[B, H]`.
+      h0: `[B, H]`.
+      trace: Of a loop that has been run already. The gates are then there for their gradient alone;
+        in a graph they are never computed.
+      numerics: How products are taken.
     """
-    cs, hs, activations = _forward_loop(gates, recurrent, c0, h0)
-    for states in (cs, hs):
-        states.set_shape([*gates.shape[:2], recurrent.shape[0]])
 
-    def gradient(d_cs: tf.Tensor, d_hs: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        return _backward_loop(d_cs, d_hs, recurrent, c0, h0, cs, hs, activations)
+    @tf.custom_gradient
+    def loop(gates: tf.Tensor, recurrent: tf.Tensor, c0: tf.Tensor, h0: tf.Tensor) -> Any:
+        kept = trace or run(gates, recurrent, c0, h0, numerics)
 
-    return (cs, hs), gradient
+        def gradient(d_cs: tf.Tensor, d_hs: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            return _backward_loop(d_cs, d_hs, recurrent, c0, h0, *kept, numerics=numerics)
+
+        return (tf.identity(kept.cs), tf.identity(kept.hs)), gradient
+
+    return loop(gates, recurrent, c0, h0)
 
 
 def _shared(*ranks: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -42,17 +92,18 @@ def _shared(*ranks: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.cache
-        def graph(dtype: tf.DType) -> Any:
+        def graph(dtype: tf.DType, numerics: Numerics) -> Any:
             return tf.function(
-                function,
+                lambda *tensors: function(*tensors, numerics=numerics),
                 input_signature=[tf.TensorSpec([None] * rank, dtype) for rank in ranks],
                 autograph=False,
+                jit_compile=numerics.jit or None,
                 experimental_attributes={"_noinline": True},
             )
 
         @functools.wraps(function)
-        def call(*tensors: tf.Tensor) -> Any:
-            return graph(tensors[0].dtype)(*tensors)
+        def call(*tensors: tf.Tensor, numerics: Numerics) -> Any:
+            return graph(tensors[0].dtype, numerics)(*tensors)
 
         return call
 
@@ -61,15 +112,21 @@ def _shared(*ranks: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 
 @_shared(3, 2, 2, 2)
 def _forward_loop(
-    gates: tf.Tensor, recurrent: tf.Tensor, c0: tf.Tensor, h0: tf.Tensor
+    gates: tf.Tensor,
+    recurrent: tf.Tensor,
+    c0: tf.Tensor,
+    h0: tf.Tensor,
+    *,
+    numerics: Numerics,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """c and h, `[T, B, H]`, and the gates' activations `[T, B, 4H]`."""
     steps = tf.shape(gates)[0]
 
     def body(t: tf.Tensor, c: tf.Tensor, h: tf.Tensor, kept: Any) -> Any:
-        c, h, activations = gates_to_state(tf.gather(gates, t) + h @ recurrent, c)
-        now = (c, h, activations)
-        return t + 1, c, h, tuple(a.write(t, x) for a, x in zip(kept, now, strict=True))
+        now = tf.gather(gates, t) + numerics.multiply(h, recurrent)
+        c, h, activations = gates_to_state(now, c)
+        made = (c, h, activations)
+        return t + 1, c, h, tuple(a.write(t, x) for a, x in zip(kept, made, strict=True))
 
     arrays = tuple(tf.TensorArray(gates.dtype, steps) for _ in range(3))
     *_, kept = tf.while_loop(lambda t, *_: t < steps, body, (0, c0, h0, arrays))
@@ -86,6 +143,8 @@ def _backward_loop(
     cs: tf.Tensor,
     hs: tf.Tensor,
     activations: tf.Tensor,
+    *,
+    numerics: Numerics,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
     """Gradients of the gates, the recurrent weights, and the first c and h."""
     steps, units = tf.shape(cs)[0], tf.shape(cs)[2]
@@ -110,7 +169,8 @@ def _backward_loop(
             ],
             axis=-1,
         )
-        return t - 1, d_c * f, d_gates @ transposed, kept.write(t, d_gates)
+        d_h = numerics.multiply_gradient(d_gates, transposed)
+        return t - 1, d_c * f, d_h, kept.write(t, d_gates)
 
     zeros = tf.zeros_like(c0)
     array = tf.TensorArray(cs.dtype, steps)
@@ -118,9 +178,7 @@ def _backward_loop(
         lambda t, *_: t >= 0, body, (steps - 1, zeros, zeros, array)
     )
     d_gates = kept.stack()
-    d_recurrent = tf.matmul(
-        tf.reshape(before_hs, [-1, units]),
-        tf.reshape(d_gates, [-1, 4 * units]),
-        transpose_a=True,
+    d_recurrent = numerics.multiply_gradient_of_weights(
+        tf.reshape(before_hs, [-1, units]), tf.reshape(d_gates, [-1, 4 * units])
     )
     return d_gates, d_recurrent, d_c0, d_h0

@@ -19,7 +19,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from music_vae.nn.recurrence import gates_to_state, recurrence
+from music_vae.nn.noise import WHOLE, Shard
+from music_vae.nn.numerics import PLAIN, Numerics
+from music_vae.nn.recurrence import Trace, gates_to_state, recurrence, run
 
 _FORGET_BIAS = 1.0
 
@@ -68,19 +70,21 @@ class Dropout:
     Attributes:
       keep_prob: Probability that a number is kept.
       seed: int32 `[2]`.
+      shard: The share of a batch that is passed.
     """
 
     keep_prob: float
     seed: tf.Tensor
+    shard: Shard = WHOLE
 
     def fold(self, number: int) -> "Dropout":
         """Independent noise for each number."""
         seed = tf.random.experimental.stateless_fold_in(self.seed, number)
-        return Dropout(self.keep_prob, seed)
+        return dataclasses.replace(self, seed=seed)
 
-    def mask(self, shape: Any) -> tf.Tensor:
-        """Factors of the given shape: 0, or 1 / keep_prob so that the mean stays."""
-        kept = tf.random.stateless_uniform(shape, self.seed) < self.keep_prob
+    def mask(self, shape: Sequence[Any]) -> tf.Tensor:
+        """Factors `[T, B, ...]`: 0, or 1 / keep_prob so that the mean stays."""
+        kept = self.shard.uniform(shape, self.seed, batch_axis=1) < self.keep_prob
         return tf.cast(kept, tf.float32) / self.keep_prob
 
 
@@ -95,6 +99,7 @@ class LstmCell(keras.layers.Layer):
             name="kernel", shape=(input_size + units, 4 * units), initializer="glorot_uniform"
         )
         self.bias = self.add_weight(name="bias", shape=(4 * units,), initializer="zeros")
+        self.numerics = PLAIN
         self.built = True
 
     def project(self, parts: Sequence[Part | int]) -> "Projected":
@@ -116,35 +121,55 @@ class LstmCell(keras.layers.Layer):
         gates = tf.convert_to_tensor(self.bias) + tf.constant(
             np.repeat([0.0, 0.0, _FORGET_BIAS, 0.0], self.units), self.bias.dtype
         )
-        left_out, over_time = [], []
+        left_out = []
+        over_time: list[tuple[Part, tf.Tensor]] = []
         for part, rows, width in zip(parts, blocks, widths, strict=True):
             if isinstance(part, int):
                 left_out.append(rows)
-            elif isinstance(part, OneHot):
-                over_time.append(_look_up(rows, part.classes))
-            elif width and part.shape.rank > 2:
-                over_time.append(tf.tensordot(part, rows, 1))
+            elif isinstance(part, OneHot) or (width and part.shape.rank > 2):
+                over_time.append((part, rows))
             elif width:
-                gates += part @ rows
-        for product in over_time:
-            gates = product + gates
+                gates += self.numerics.multiply(part, rows)
+        for part, rows in over_time:
+            gates = _multiplied(part, rows, gates, self.numerics)
         return Projected(gates, recurrent, tuple(left_out))
 
-    def step(self, projected: "Projected", state: LstmState) -> LstmState:
-        """One step from projected inputs without a time axis, and the state before."""
-        c, h, _ = gates_to_state(projected.gates + state.h @ projected.recurrent, state.c)
+    def step(
+        self, projected: "Projected", state: LstmState, kept: list[tf.Tensor] | None = None
+    ) -> LstmState:
+        """One step from projected inputs without a time axis, and the state before.
+
+        The gates' activations, `[B, 4 * units]`, are added to `kept`.
+        """
+        product = self.numerics.multiply(state.h, projected.recurrent)
+        c, h, activations = gates_to_state(projected.gates + product, state.c)
+        if kept is not None:
+            kept.append(activations)
         return LstmState(c, h)
 
-    def sequence(self, projected: "Projected", state: LstmState | None = None) -> LstmState:
+    def sequence(
+        self,
+        projected: "Projected",
+        state: LstmState | None = None,
+        trace: Trace | None = None,
+    ) -> LstmState:
         """The states after every step, `[T, B, units]`, from projected inputs over time.
 
-        Starts from `state`, or from zeros.
+        Starts from `state`, or from zeros. With `trace`, the steps have been taken already.
         """
-        gates = projected.gates
-        if state is None:
-            zeros = tf.zeros([tf.shape(gates)[1], self.units], gates.dtype)
-            state = LstmState(zeros, zeros)
-        return LstmState(*recurrence(gates, projected.recurrent, state.c, state.h))
+        gates, recurrent = projected.gates, projected.recurrent
+        state = state or self.zero_state(tf.shape(gates)[1], gates.dtype)
+        over_time = recurrence(gates, recurrent, *state, trace=trace, numerics=self.numerics)
+        return LstmState(*over_time)
+
+    def trace(self, projected: "Projected", state: LstmState) -> Trace:
+        """What `sequence` goes through, without its gradient."""
+        return run(projected.gates, projected.recurrent, *state, self.numerics)
+
+    def zero_state(self, batch: Any, dtype: Any) -> LstmState:
+        """A state to start from, all zeros."""
+        zeros = tf.zeros([batch, self.units], dtype)
+        return LstmState(zeros, zeros)
 
 
 class Projected(NamedTuple):
@@ -167,16 +192,34 @@ def _width(part: Part | int) -> int:
     return part.depth if isinstance(part, OneHot) else part.shape[-1]
 
 
+def _multiplied(part: Part, rows: tf.Tensor, gates: tf.Tensor, numerics: Numerics) -> tf.Tensor:
+    """`[T, B, G]`: part `[T, B, D]` times rows `[D, G]`, plus gates `[G]`, `[B, G]` or `[T, B, G]`.
+
+    Biases are added to the rows of a look-up, or in one operation with the product: their own sum
+    over time would cost as much as the rest.
+    """
+    bias = gates if gates.shape.rank == 1 else None
+    if isinstance(part, OneHot):
+        table = tf.pad(rows, [[0, 1], [0, 0]])  # the last row is for negative classes
+        product = _look_up(table if bias is None else table + bias, part.classes)
+    else:
+        flat = numerics.multiply(tf.reshape(part, [-1, part.shape[-1]]), rows)
+        flat = flat if bias is None else tf.nn.bias_add(flat, bias)
+        product = tf.reshape(flat, [*tf.unstack(tf.shape(part)[:2]), rows.shape[-1]])
+        product.set_shape([*part.shape[:2], rows.shape[-1]])
+    return product if bias is not None else product + gates
+
+
 @tf.custom_gradient
-def _look_up(rows: tf.Tensor, classes: tf.Tensor) -> Any:
-    """Rows `[D, G]` of classes `[T, B]`: `[T, B, G]`; zeros for a negative class."""
-    depth = tf.shape(rows)[0]
+def _look_up(table: tf.Tensor, classes: tf.Tensor) -> Any:
+    """Rows `[D + 1, G]` of classes `[T, B]`: `[T, B, G]`; the last row for a negative class."""
+    depth = tf.shape(table)[0]
+    rows = tf.where(classes < 0, depth - 1, classes)
 
     def gradient(d_result: tf.Tensor) -> tuple[tf.Tensor, None]:
-        return tf.math.unsorted_segment_sum(d_result, classes, depth), None
+        return tf.math.unsorted_segment_sum(d_result, rows, depth), None
 
-    found = tf.gather(tf.pad(rows, [[0, 1], [0, 0]]), tf.where(classes < 0, depth, classes))
-    return found, gradient
+    return tf.gather(table, rows), gradient
 
 
 class LstmLayer(keras.layers.Layer):
@@ -228,19 +271,44 @@ class LstmLayer(keras.layers.Layer):
         parts: Sequence[Part],
         state: LstmState | None = None,
         dropout: Dropout | None = None,
+        trace: Trace | None = None,
     ) -> tuple[tf.Tensor, LstmState]:
-        """Outputs `[T, B, units]` and the states of every step for inputs that are all known."""
-        mask = None if dropout is None else dropout.mask(tf.shape(side_by_side(parts)))
-        projected, skipped = self.prepare(parts, mask)
-        states = self.cell.sequence(projected, state)
+        """Outputs `[T, B, units]` and the states of every step for inputs that are all known.
+
+        With `trace`, the steps have been taken already.
+        """
+        projected, skipped = self._prepare_all(parts, dropout)
+        states = self.cell.sequence(projected, state, trace)
         return states.h if skipped is None else states.h + skipped, states
 
+    def trace(
+        self, parts: Sequence[Part], state: LstmState, dropout: Dropout | None
+    ) -> tuple[tf.Tensor, Trace]:
+        """`sequence` without its gradient: outputs, and what the cell goes through."""
+        projected, skipped = self._prepare_all(parts, dropout)
+        trace = self.cell.trace(projected, state)
+        return trace.hs if skipped is None else trace.hs + skipped, trace
+
+    def _prepare_all(
+        self, parts: Sequence[Part], dropout: Dropout | None
+    ) -> tuple[Projected, tf.Tensor | None]:
+        """`prepare` for all steps at once."""
+        mask = None
+        if dropout is not None:
+            whole = side_by_side(parts)
+            mask = dropout.mask([*tf.unstack(tf.shape(whole)[:2]), whole.shape[-1]])
+        return self.prepare(parts, mask)
+
     def step(
-        self, parts: Sequence[Part], state: LstmState, mask: tf.Tensor | None = None
+        self,
+        parts: Sequence[Part],
+        state: LstmState,
+        mask: tf.Tensor | None = None,
+        kept: list[tf.Tensor] | None = None,
     ) -> tuple[tf.Tensor, LstmState]:
-        """One step: output `[B, units]` and the new state."""
+        """One step: output `[B, units]` and the new state; see `LstmCell.step`."""
         projected, skipped = self.prepare(parts, mask)
-        state = self.cell.step(projected, state)
+        state = self.cell.step(projected, state, kept)
         return state.h if skipped is None else state.h + skipped, state
 
 
@@ -290,6 +358,7 @@ class LstmStack(keras.layers.Layer):
         parts: Sequence[Part],
         states: Sequence[LstmState],
         masks: Sequence[tf.Tensor | None] | None = None,
+        kept: list[tf.Tensor] | None = None,
     ) -> tuple[tf.Tensor, tuple[LstmState, ...]]:
         """One step of all layers: the top layer's output `[B, units]` and the new states.
 
@@ -297,17 +366,21 @@ class LstmStack(keras.layers.Layer):
           parts: The bottom layer's input, without a time axis.
           states: A state per layer.
           masks: Dropout's factors of this step per layer.
+          kept: Where each layer's activations are added.
         """
         masks = masks or [None] * len(self.sizes)
-        output, state = self.layers[0].step(parts, states[0], masks[0])
-        return self._upper_steps(output, state, states, masks)
+        output, state = self.layers[0].step(parts, states[0], masks[0], kept)
+        return self._upper_steps(output, state, states, masks, kept)
 
     def step_projected(
-        self, projected: Projected, states: Sequence[LstmState]
+        self,
+        projected: Projected,
+        states: Sequence[LstmState],
+        kept: list[tf.Tensor] | None = None,
     ) -> tuple[tf.Tensor, tuple[LstmState, ...]]:
         """`step` of plain layers from the bottom cell's projected inputs, without a time axis."""
-        state = self.layers[0].cell.step(projected, states[0])
-        return self._upper_steps(state.h, state, states, [None] * len(self.sizes))
+        state = self.layers[0].cell.step(projected, states[0], kept)
+        return self._upper_steps(state.h, state, states, [None] * len(self.sizes), kept)
 
     def _upper_steps(
         self,
@@ -315,10 +388,11 @@ class LstmStack(keras.layers.Layer):
         bottom: LstmState,
         states: Sequence[LstmState],
         masks: Sequence[tf.Tensor | None],
+        kept: list[tf.Tensor] | None,
     ) -> tuple[tf.Tensor, tuple[LstmState, ...]]:
         new_states = [bottom]
         for layer, state, mask in zip(self.layers[1:], states[1:], masks[1:], strict=True):
-            output, state = layer.step([output], state, mask)
+            output, state = layer.step([output], state, mask, kept)
             new_states.append(state)
         return output, tuple(new_states)
 
@@ -327,6 +401,7 @@ class LstmStack(keras.layers.Layer):
         parts: Sequence[Part],
         states: Sequence[LstmState] | None = None,
         dropout: Dropout | None = None,
+        traces: Sequence[Trace] | None = None,
     ) -> tuple[tf.Tensor, list[LstmState]]:
         """The top layer's outputs `[T, B, units]`, and every layer's states over time.
 
@@ -334,14 +409,32 @@ class LstmStack(keras.layers.Layer):
           parts: The bottom layer's input, all of it known.
           states: A state per layer to start from; zeros by default.
           dropout: Noise on every layer's input, in training.
+          traces: What every layer went through, if the steps have been taken already.
         """
         over_time: list[LstmState] = []
         for number, layer in enumerate(self.layers):
             noise = None if dropout is None else dropout.fold(number)
-            output, steps = layer.sequence(parts, states[number] if states else None, noise)
+            output, steps = layer.sequence(
+                parts,
+                states[number] if states else None,
+                noise,
+                traces[number] if traces else None,
+            )
             over_time.append(steps)
             parts = [output]
         return output, over_time
+
+    def traces(
+        self, parts: Sequence[Part], states: Sequence[LstmState], dropout: Dropout | None = None
+    ) -> list[Trace]:
+        """What every layer goes through in `sequence`, without its gradient."""
+        found = []
+        for number, (layer, state) in enumerate(zip(self.layers, states, strict=True)):
+            noise = None if dropout is None else dropout.fold(number)
+            output, trace = layer.trace(parts, state, noise)
+            found.append(trace)
+            parts = [output]
+        return found
 
 
 class BidirectionalLstm(keras.layers.Layer):
@@ -397,6 +490,13 @@ class BidirectionalLstm(keras.layers.Layer):
             outputs = tf.concat([ahead, _reverse(behind, lengths)], axis=-1)
             parts = [outputs]
         return outputs, last_valid([ahead_states.h, behind_states.h], lengths)
+
+
+def set_numerics(model: keras.layers.Layer, numerics: Numerics) -> None:
+    """Decides how every LSTM layer of a model computes from now on."""
+    for layer in model._flatten_layers():
+        if isinstance(layer, LstmCell):
+            layer.numerics = numerics
 
 
 def side_by_side(parts: Sequence[Part]) -> tf.Tensor:

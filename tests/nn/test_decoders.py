@@ -7,6 +7,7 @@ import tensorflow as tf
 from music_vae.errors import UserError
 from music_vae.nn.decoders import FlatDecoder, Policy, SplitDecoder, shifted
 from music_vae.nn.heads import CategoricalHead
+from music_vae.nn.rnn import Dropout
 from music_vae.specs import HParams
 
 DEPTH, STEPS, BATCH, Z = 5, 7, 3, 4
@@ -98,6 +99,30 @@ def test_controls_reach_free_running_as_they_reach_forcing(rng, z):
 def test_scheduled_sampling_at_probability_zero_is_teacher_forcing(rng, z, targets):
     inputs = scheduled(make_decoder(rng), z, targets, NO_CONTROLS, tf.constant(0.0))
     np.testing.assert_array_equal(inputs, shifted(targets))
+
+
+@pytest.mark.parametrize("options", [{}, {"residual_decoder": True}])
+@pytest.mark.parametrize("probability", [0.5, 1e-9])  # some samples are read, or none
+def test_what_scheduled_sampling_went_through_has_the_gradient_of_forcing_it(
+    rng, z, targets, options, probability
+):
+    """The layers are not run a second time for their gradient."""
+    decoder = make_decoder(rng, **options)
+    weights = [variable.value for variable in decoder.trainable_variables]
+    dropout = Dropout(0.8, SEED)
+
+    def losses(targets, policy):
+        with tf.GradientTape() as tape:
+            result = decoder.reconstruct(z, targets, NO_CONTROLS, LENGTHS, policy)
+            loss = tf.reduce_sum(result.parameters**2)
+        return [result.parameters, *tape.gradient(loss, weights)], result.inputs
+
+    found, inputs = losses(targets, Policy(tf.constant(probability), SEED, dropout))
+    # Forced to targets whose shift is what was read.
+    following = tf.concat([inputs[:, 1:], targets[:, -1:]], axis=1)
+    expected, _ = losses(following, Policy(0.0, SEED, dropout))
+    for actual, value in zip(found, expected, strict=True):
+        np.testing.assert_allclose(actual, value, rtol=1e-4, atol=1e-4)
 
 
 def test_scheduled_sampling_at_probability_one_reads_samples_alone(rng, z, targets):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from music_vae.nn.numerics import Numerics
 from music_vae.nn.rnn import (
     BidirectionalLstm,
     Dropout,
@@ -103,6 +104,25 @@ def test_the_gradient_equals_automatic_differentiation_of_single_steps(rng):
     stepwise = tape.gradient(loss, sources)
     for actual, expected in zip(fused, stepwise, strict=True):
         np.testing.assert_allclose(actual, expected, atol=2e-5)
+
+
+@pytest.mark.parametrize("products", [None, "bfloat16", "float16"])
+@pytest.mark.parametrize("size", [1.0, 1e-9])
+def test_products_of_halves_have_the_gradients_of_whole_ones(rng, products, size):
+    """However small a gradient is: nothing vanishes in a float16."""
+    a, b = tf.constant(normal(rng, 20, 30)), tf.constant(normal(rng, 30, 40))
+    weights = normal(rng, 20, 40) * np.float32(size)
+
+    def gradients(numerics):
+        with tf.GradientTape() as tape:
+            tape.watch([a, b])
+            loss = tf.reduce_sum(numerics.multiply(a, b) * weights)
+        return tape.gradient(loss, [a, b])
+
+    pairs = zip(gradients(Numerics(products=products)), gradients(Numerics()), strict=True)
+    for half, whole in pairs:
+        error = np.linalg.norm(half - whole) / np.linalg.norm(whole)
+        assert error < {None: 1e-7, "bfloat16": 2**-7, "float16": 2**-10}[products]
 
 
 def test_a_stack_over_time_equals_its_steps(rng):

@@ -1,0 +1,78 @@
+"""How LSTM layers compute what they compute: it changes results by rounding alone."""
+
+import dataclasses
+
+import tensorflow as tf
+
+from music_vae.errors import UserError
+
+HALF_TYPES = ("bfloat16", "float16")
+
+_LARGEST = 1 / 16
+"""To what the largest element of a gradient is scaled before it becomes a float16: a sum of a
+million of its products stays below 65504, and what is 1,000 times smaller keeps all its bits."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Numerics:
+    """What is compiled, and in which type matrix products are taken.
+
+    Attributes:
+      jit: Whether XLA compiles the loops over time.
+      products: `bfloat16` or `float16` for the factors of matrix products; None for the type of the
+        weights, in which everything else is computed (sums, gates, states, losses, updates).
+    """
+
+    jit: bool = False
+    products: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.products not in (None, *HALF_TYPES):
+            raise UserError(f"products can be in {' or '.join(HALF_TYPES)}, not {self.products}")
+
+    def multiply(self, a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
+        """`[N, D]` times `[D, G]`, differentiable."""
+        if self.products is None:
+            return a @ b
+
+        @tf.custom_gradient
+        def product(a: tf.Tensor, b: tf.Tensor) -> tuple:
+            def gradient(d: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+                return (
+                    self.multiply_gradient(d, tf.transpose(b)),
+                    self.multiply_gradient_of_weights(a, d),
+                )
+
+            return self._half(a, b), gradient
+
+        return product(a, b)
+
+    def multiply_gradient(self, d: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
+        """A gradient `[N, G]` times `[G, D]`."""
+        if self.products != "float16":
+            return self._half(d, b)
+        scale = _power_of_two(d)
+        return self._half(d * scale, b) / scale
+
+    def multiply_gradient_of_weights(self, a: tf.Tensor, d: tf.Tensor) -> tf.Tensor:
+        """`[N, D]`, transposed, times a gradient `[N, G]`."""
+        if self.products != "float16":
+            return self._half(a, d, transpose_a=True)
+        scale = _power_of_two(d)
+        return self._half(a, d * scale, transpose_a=True) / scale
+
+    def _half(self, a: tf.Tensor, b: tf.Tensor, *, transpose_a: bool = False) -> tf.Tensor:
+        if self.products is None:
+            return tf.matmul(a, b, transpose_a=transpose_a)
+        halves = tf.cast(a, self.products), tf.cast(b, self.products)
+        return tf.cast(tf.matmul(*halves, transpose_a=transpose_a), a.dtype)
+
+
+PLAIN = Numerics()
+
+
+def _power_of_two(gradient: tf.Tensor) -> tf.Tensor:
+    """What brings the largest element near `_LARGEST`; being a power of two, it rounds nothing."""
+    largest = tf.maximum(tf.reduce_max(tf.abs(gradient)), 1e-30)
+    exponent = tf.math.floor(tf.math.log(_LARGEST / largest) / tf.math.log(2.0))
+    return tf.pow(tf.constant(2.0, gradient.dtype), tf.cast(exponent, gradient.dtype))
