@@ -199,9 +199,10 @@ class MultiInstrumentPerformanceConverter(Converter):
         at every event, no chord at the program token, the last chord again at the end token.
         """
         found = Extraction()
-        for section in sections(
-            read(sequence), found.skipped, split_on_time_changes=True, with_pedals=True
-        ):
+        (parts,) = sections(
+            [read(sequence)], [found.skipped], split_on_time_changes=True, with_pedals=True
+        )
+        for section in parts:
             for hop in self._hops(sustained(section), found.skipped):
                 example = self._example(hop, found.skipped)
                 if example is not None:
@@ -233,7 +234,7 @@ class MultiInstrumentPerformanceConverter(Converter):
         if total_s > times[-1]:
             times.append(total_s)
         quantised = []
-        for hop in cut(section, times):
+        for hop in cut([section], [times])[0]:
             if not len(hop.notes):
                 continue
             quantised_hop = self._quantise(hop, skipped)
@@ -243,12 +244,13 @@ class MultiInstrumentPerformanceConverter(Converter):
         return quantised
 
     def _quantise(self, part: Score, skipped: Counter[str]) -> Grid | None:
-        return quantise(
-            part,
-            skipped,
+        (grid,) = quantise(
+            [part],
+            [skipped],
             steps_per_quarter=self.steps_per_quarter,
             quarters_per_bar=self.quarters_per_bar,
         )
+        return grid
 
     def _example(self, hop: Grid, skipped: Counter[str]) -> Example | None:
         tracks = self._tracks(hop, skipped)
