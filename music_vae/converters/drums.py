@@ -193,7 +193,7 @@ class DrumsConverter(Converter):
             is_drum = grid.notes["is_drum"]
             classes = class_of(self.pitch_classes, grid.notes["pitch"])
             known = is_drum & (classes >= 0)
-            num_drums, num_known = np.count_nonzero(is_drum), np.count_nonzero(known)
+            num_drums, num_known = int(is_drum.sum()), int(known.sum())
             if not num_drums:
                 own_skipped["no drum notes"] += 1
             if num_known < num_drums:

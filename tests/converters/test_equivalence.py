@@ -300,4 +300,5 @@ def test_many_sequences_together_give_what_each_gives(music, config):
     for sequence, found in zip(some, together, strict=False):
         alone = converter.extract(sequence)
         assert found.skipped == alone.skipped
+        assert all(type(number) is int for number in found.skipped.values())
         assert str(found.examples) == str(alone.examples)
