@@ -73,8 +73,8 @@ class Conversion:
 
     def __call__(self, chunk: Chunk) -> Converted:
         """The pieces of some records."""
-        read = _for_each(chunk.records, chunk.records, scores)
-        found = _for_each(chunk.records, read, self.pieces)
+        pieces = _for_each(chunk.records, chunk.records, scores)
+        found = _for_each(chunk.records, pieces, self.pieces)
         return self.packed([piece for piece, _ in found], sum((s for _, s in found), Counter()))
 
     def packed(self, pieces: Sequence[PieceGroups], skipped: Counter[str]) -> Converted:
@@ -138,8 +138,8 @@ class Draw:
             rngs = [np.random.default_rng([self.seed, self.epoch, number]) for number in numbers]
         if self.augmenter is not None:
             semitones = [self.augmenter.draw_semitones(rng) if rng else 0 for rng in rngs]
-        read = _for_each(chunk.records, chunk.records, scores)
-        keyed = list(zip(read, semitones, strict=True))
+        pieces = _for_each(chunk.records, chunk.records, scores)
+        keyed = list(zip(pieces, semitones, strict=True))
         found = Drawn([], len(chunk.records), Counter())
         extractions = _for_each(chunk.records, keyed, self._extract)
         for extraction, rng in zip(extractions, rngs, strict=True):
@@ -148,13 +148,13 @@ class Draw:
         return found
 
     def _extract(self, keyed: Sequence[tuple[Score, int]]) -> list[Extraction]:
-        """The examples of scores in so many semitones higher a key."""
+        """The examples of scores, each so many semitones higher."""
         moves = [number for number, (_, semitones) in enumerate(keyed) if semitones]
         moved = transpose_scores(*zip(*(keyed[n] for n in moves), strict=True)) if moves else []
-        scores = [score for score, _ in keyed]
+        pieces = [score for score, _ in keyed]
         for number, score in zip(moves, moved, strict=True):
-            scores[number] = score
-        return self.converter.extract_all(scores)
+            pieces[number] = score
+        return self.converter.extract_all(pieces)
 
 
 def limit(

@@ -35,7 +35,7 @@ from music_vae.converters.performance_events import (
     Vocabulary,
     played_notes,
 )
-from music_vae.converters.score import Score, as_sequence, cut, read
+from music_vae.converters.score import Score, cut, read, sustained
 from music_vae.errors import UserError
 from music_vae.specs import Compact, OneHot
 
@@ -496,16 +496,3 @@ class MultiInstrumentPerformanceConverter(Converter):
             high = min(high, MAX_MIDI_PITCH - int(pitches.max()))
         low, high = transposable(pitches, self.min_pitch, self.max_pitch, (low, high))
         return (low, high) if low <= 0 <= high else (0, 0)  # a pitch may be none of MIDI's
-
-
-def sustained(section: Score) -> Score:
-    """The section with its notes as long as the sustain pedal makes them."""
-    notes = section.notes
-    if (
-        not len(section.controls)
-        and (notes["is_drum"] | (notes["start_s"] <= notes["end_s"])).all()
-    ):
-        return section  # without a pedal, note_seq changes notes that end before they start
-    from note_seq import sequences_lib
-
-    return read(sequences_lib.apply_sustain_control_changes(as_sequence(section)))

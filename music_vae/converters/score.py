@@ -209,6 +209,19 @@ def transposed(
     return found
 
 
+def sustained(section: Score) -> Score:
+    """The section with its notes as long as the sustain pedal makes them."""
+    notes = section.notes
+    if (
+        not len(section.controls)
+        and (notes["is_drum"] | (notes["start_s"] <= notes["end_s"])).all()
+    ):
+        return section  # without a pedal, note_seq changes notes that end before they start
+    from note_seq import sequences_lib
+
+    return read(sequences_lib.apply_sustain_control_changes(as_sequence(section)))
+
+
 def change_times(score: Score) -> list[float]:
     """Where to cut a piece into parts of one metre and tempo: 0, the changes, and the end.
 

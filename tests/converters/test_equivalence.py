@@ -14,8 +14,7 @@ from music_vae import augment, notes_io
 from music_vae.configs import CONFIG_MAP
 from music_vae.converters import extract
 from music_vae.converters.grid import Grid, quantise_in_any_metre
-from music_vae.converters.performance import sustained
-from music_vae.converters.score import SUSTAIN, as_sequence, change_times, cut, read
+from music_vae.converters.score import SUSTAIN, as_sequence, change_times, cut, read, sustained
 
 TUNES = sorted((Path(__file__).parents[2] / "examples" / "tunes").glob("*.mid"))
 NUM_NASTY = 50
