@@ -21,6 +21,7 @@ from music_vae.trainer import Trainer
 CURVE_FILE = "validation.jsonl"
 BEST_DIR = "best"
 LOSS = "validation_loss"
+_RECON, _KL = "losses/r_loss", "losses/kl_loss"
 _FORMAT_VERSION = 1
 
 _log = logging.getLogger(__name__)
@@ -44,7 +45,8 @@ class Validation:
 
     The loss is the one that training comes to at the end of its schedules: the reconstruction, on
     the model's own samples if it is trained on any, and the KL divergence weighted by `max_beta`.
-    So the losses of all steps can be compared. Noise is the same each time.
+    So the losses of all steps can be compared, also those from before a change of `max_beta`. Noise
+    is the same each time.
     """
 
     def __init__(
@@ -65,7 +67,8 @@ class Validation:
         self._config = config
         self._music = music
         self._schedule = schedule
-        self._curve = [line for line in read_curve(run_dir) if line["step"] <= step]
+        curve = [line for line in read_curve(run_dir) if line["step"] <= step]
+        self._curve = [line | {LOSS: self._loss(line)} for line in curve]
 
     @property
     def exhausted(self) -> bool:
@@ -83,8 +86,7 @@ class Validation:
         step = int(trainer.step.numpy())
         batches = evaluation_batches(self._music, self._config)
         figures = trainer.evaluate(Batch(*map(tf.constant, batch)) for batch in batches)
-        max_beta = self._config.hparams.max_beta
-        figures[LOSS] = figures["losses/r_loss"] + max_beta * figures["losses/kl_loss"]
+        figures[LOSS] = self._loss(figures)
         line = {"format_version": _FORMAT_VERSION, "step": step, **figures}
         before = [past[LOSS] for past in self._curve]
         self._curve.append(line)
@@ -100,6 +102,9 @@ class Validation:
         """Which step was the best, in words."""
         best = self._curve[self._best()]
         return f"the best of step {best['step']}, with a validation loss of {best[LOSS]:.3f}"
+
+    def _loss(self, figures: dict[str, float]) -> float:
+        return figures[_RECON] + self._config.hparams.max_beta * figures[_KL]
 
     def _best(self) -> int:
         losses = [line[LOSS] for line in self._curve]
@@ -125,7 +130,7 @@ def read_curve(run_dir: Path) -> list[dict[str, float]]:
     try:
         curve = [json.loads(line) for line in path.read_text().splitlines()]
         newest = max((line["format_version"] for line in curve), default=_FORMAT_VERSION)
-        complete = all({"step", LOSS} <= set(line) for line in curve)
+        complete = all({"step", LOSS, _RECON, _KL} <= set(line) for line in curve)
     except (ValueError, TypeError, KeyError) as error:
         raise UserError(f"{path} does not hold the figures of validations") from error
     if newest > _FORMAT_VERSION or not complete:

@@ -72,7 +72,7 @@ def test_a_run_that_goes_on_has_the_curve_and_the_best_of_one_that_was_not_inter
 ):
     assert command(tunes, tmp_path / "whole", "--num_steps=8") == 0
     assert command(tunes, tmp_path / "parts", "--num_steps=5") == 0
-    ahead = {"format_version": 1, "step": 6, validation.LOSS: 0.0}  # later than the checkpoint
+    ahead = validation.read_curve(tmp_path / "parts")[0] | {"step": 6}  # after the checkpoint
     with (tmp_path / "parts" / validation.CURVE_FILE).open("a") as file:
         file.write(json.dumps(ahead) + "\n")
     assert command(tunes, tmp_path / "parts", "--num_steps=8") == 0
@@ -85,6 +85,14 @@ def test_a_run_that_goes_on_has_the_curve_and_the_best_of_one_that_was_not_inter
     assert first.metadata == second.metadata
     for name, value in first.items():
         np.testing.assert_allclose(second[name], value, rtol=1e-5, atol=1e-7, err_msg=name)
+
+
+def test_losses_from_before_a_change_of_max_beta_are_compared_as_they_would_be_now(tunes, tmp_path):
+    assert command(tunes, tmp_path, "--num_steps=2") == 0
+    assert command(tunes, tmp_path, "--num_steps=4", f"--hparams={TINY},max_beta=0.9") == 0
+    for line in validation.read_curve(tmp_path):
+        expected = line["losses/r_loss"] + 0.9 * line["losses/kl_loss"]
+        assert line[validation.LOSS] == pytest.approx(expected, rel=1e-6)
 
 
 @pytest.mark.parametrize("content", ["no json\n", '{"step": 2}\n', "[1]\n"])
