@@ -15,7 +15,9 @@ setup(
     long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
+    license_files=["LICENSE", "NOTICE"],
     packages=find_packages(include=["music_vae", "music_vae.*"]),
+    package_data={"music_vae": ["models/*/*"]},
     # note-seq needs pydub, which imports a module that Python 3.13 removed.
     python_requires=">=3.10,<3.13",
     install_requires=[

@@ -1,5 +1,6 @@
 """`music_vae_generate`: makes music with a trained model and writes it as MIDI files."""
 
+import logging
 import os
 import sys
 import time
@@ -21,18 +22,21 @@ if TYPE_CHECKING:
 PROGRAM = "music_vae_generate"
 USAGE = """Makes music with a trained MusicVAE model and writes it as MIDI files.
 
+  music_vae_generate --config=cat-mel_2bar_mini --mode=sample --num_outputs=5 --output_dir=music
   music_vae_generate --run_dir=RUN --mode=sample --num_outputs=5 --output_dir=music
   music_vae_generate --run_dir=RUN --mode=interpolate --input_midi_1=a.mid --input_midi_2=b.mid
   music_vae_generate --checkpoint_file=cat-mel_2bar_big --output_dir=music
 
-The last takes the id of a published checkpoint, which is downloaded when it is first used;
+The first uses a model that comes with music_vae; --config with another name says which do. The last
+takes the id of a published checkpoint, which is downloaded when it is first used;
 music_vae_checkpoints lists them."""
 
 FLAGS = cli.new_flags()
 flags.DEFINE_string(
     "config",
     None,
-    "The name of the config; not needed with --run_dir or the id of a published checkpoint.",
+    "The name of the config; not needed with --run_dir or the id of a published checkpoint. By "
+    "itself it means the model of that config that comes with music_vae.",
     flag_values=FLAGS,
 )
 flags.DEFINE_string(
@@ -92,6 +96,8 @@ flags.DEFINE_float(
     "qpm", None, "Tempo of the result in quarter notes a minute; 120 by default.", flag_values=FLAGS
 )
 
+_log = logging.getLogger(__name__)
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command with `argv` (default: the process's arguments); returns its exit code."""
@@ -133,8 +139,15 @@ def _run(values: flags.FlagValues) -> None:
 
 def _check_flags(values: flags.FlagValues) -> None:
     """Raises `UserError` for flags that do not go together; imports nothing heavy."""
-    if bool(values.run_dir) == bool(values.checkpoint_file):
+    if values.run_dir and values.checkpoint_file:
         raise UserError("give --run_dir or --checkpoint_file, one of the two")
+    if not (values.run_dir or values.checkpoint_file or values.config):
+        from music_vae import shipped
+
+        raise UserError(
+            "give --config with the name of a model that comes with music_vae "
+            f"({shipped.listed()}), or --run_dir or --checkpoint_file for another"
+        )
     if values.checkpoint_file:
         from music_vae import checkpoint_files
 
@@ -147,11 +160,20 @@ def _check_flags(values: flags.FlagValues) -> None:
             raise UserError("--mode=interpolate needs --num_outputs of at least 2: the two ends")
 
 
+def _source(values: flags.FlagValues) -> str | Path:
+    """Where the weights are: what was named, else the model that ships with the package."""
+    if values.run_dir or values.checkpoint_file:
+        return values.run_dir or values.checkpoint_file
+    from music_vae import shipped
+
+    return shipped.locate(values.config)
+
+
 def _config(values: flags.FlagValues) -> "Config":
     """The config of the run or of the checkpoint, else the one that was named."""
     from music_vae import configs, overrides, run_config
 
-    source = values.run_dir or values.checkpoint_file
+    source = _source(values)
     if values.run_dir and not cli.expand(values.run_dir).is_dir():
         raise UserError(f"--run_dir={values.run_dir} is not a directory")
     config = run_config.read(source)
@@ -234,7 +256,9 @@ def _read_back(path: Path) -> "NoteSequence":
 def _model(values: flags.FlagValues, config: "Config") -> "TrainedModel":
     from music_vae import published
 
-    weights = values.run_dir or published.locate(values.checkpoint_file, values.checkpoint_base_url)
+    weights = published.locate(_source(values), values.checkpoint_base_url)
+    if not (values.run_dir or values.checkpoint_file):
+        _log.info("using the model %s that comes with music_vae", values.config)
     if values.engine == "tensorflow":
         imports.import_tensorflow()
     from music_vae.trained_model import TrainedModel

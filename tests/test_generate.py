@@ -125,7 +125,7 @@ def test_an_input_that_cannot_be_encoded_says_why(command, tmp_path, capsys, win
     ("flags", "message"),
     [
         (["--checkpoint_file=x"], "give --run_dir or --checkpoint_file, one of the two"),
-        (["--run_dir="], "give --run_dir or --checkpoint_file, one of the two"),
+        (["--run_dir="], "give --config with the name of a model that comes with music_vae"),
         (["--run_dir=nowhere"], "--run_dir=nowhere is not a directory"),
         (["--run_dir=", "--checkpoint_file=x"], "there is no checkpoint 'x'"),
         (["--run_dir=", f"--checkpoint_file={GOLDEN}"], "--checkpoint_file needs --config"),
