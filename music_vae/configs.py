@@ -339,16 +339,74 @@ _MINI: dict[str, Any] = {
 }
 
 
-def _mini(config: Config, **changes: Any) -> Config:
+def _mini(config: Config, suffix: str = "mini", **changes: Any) -> Config:
     """A config in a reduced size; `changes` are of its hyper-parameters."""
     return config.replace(
-        name=f"{config.name.removesuffix('_small')}_mini",
+        name=f"{config.name.removesuffix('_small')}_{suffix}",
         hparams=config.hparams.replace(**(_MINI | changes)),
     )
 
 
+_LONG: dict[str, Any] = {"batch_size": 32, "decay_rate": 0.9995, "max_beta": 0.05}
+
 MINI_CONFIGS: Mapping[str, Config] = MappingProxyType(
-    {config.name: config for config in (_mini(_MEL_2BAR_SMALL),)}
+    {
+        config.name: config
+        for config in (
+            _mini(_MEL_2BAR_SMALL),
+            # One for reconstruction; one for sampling, which starts from the weights of the first.
+            _mini(
+                _DRUMS_2BAR_SMALL,
+                "mini_hikl",
+                max_beta=0.02,
+                decay_rate=0.9997,
+                sampling_rate=500,
+            ),
+            _mini(
+                _DRUMS_2BAR_SMALL,
+                "mini_lokl",
+                max_beta=0.2,
+                beta_rate=0.99,
+                learning_rate=0.0005,
+                decay_rate=0.9995,
+                sampling_schedule="constant",
+                sampling_rate=0.5,
+            ),
+            _mini(
+                _HIERDEC_MEL_16BAR.replace(
+                    note_sequence_augmenter=NoteSequenceAugmenter(transpose_range=(-5, 5))
+                ),
+                dec_rnn_size=(256,),
+                **_LONG,
+            ),
+            _mini(
+                _HIERDEC_TRIO_16BAR.replace(
+                    note_sequence_augmenter=NoteSequenceAugmenter(transpose_range=(-5, 5))
+                ),
+                dec_rnn_size=(256,),
+                **_LONG,
+            ),
+            *(
+                _mini(
+                    PUBLISHED_CONFIGS[name],
+                    z_size=64,
+                    enc_rnn_size=(128,),
+                    dec_rnn_size=(128, 128),
+                    dropout_keep_prob=0.7,
+                    free_bits=48,
+                    max_beta=0.2,
+                    beta_rate=0.0,
+                    decay_rate=0.9997,
+                )
+                for name in (
+                    "groovae_4bar",
+                    "groovae_2bar_humanize",
+                    "groovae_2bar_tap_fixed_velocity",
+                    "groovae_2bar_add_closed_hh",
+                )
+            ),
+        )
+    }
 )
 """The reduced configs, whose trained models come with the package, by name, read-only."""
 
