@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from music_vae import cli, files, imports
+from music_vae import cli, files, imports, model_flags
 from music_vae.errors import UserError
 
 if TYPE_CHECKING:
@@ -51,24 +51,7 @@ _GRID = re.compile(r"([1-9]\d{0,2})x([1-9]\d{0,2})")
 _GRID_INPUTS = 4
 
 FLAGS = cli.new_flags()
-flags.DEFINE_string(
-    "config",
-    None,
-    "The name of the config; not needed with --run_dir or the id of a published checkpoint.",
-    flag_values=FLAGS,
-)
-flags.DEFINE_string(
-    "checkpoint_file",
-    None,
-    "A .safetensors file, or a checkpoint: its prefix, its .index or .data file, a directory, "
-    "a .tar, .tar.gz or .zip, or the id of a published one. A checkpoint of that name goes "
-    "before an id.",
-    flag_values=FLAGS,
-)
-cli.define_checkpoint_base_url(FLAGS)
-flags.DEFINE_string(
-    "run_dir", None, "A run of music_vae_train; its newest checkpoint is used.", flag_values=FLAGS
-)
+model_flags.define(FLAGS)
 flags.DEFINE_enum(
     "mode",
     "sample",
@@ -77,9 +60,6 @@ flags.DEFINE_enum(
     "--grid between four; 'reconstruct' a piece, or a groove of any length; 'similar' pieces to "
     "one; or change an 'attribute' of a piece, or of samples from the prior.",
     flag_values=FLAGS,
-)
-flags.DEFINE_string(
-    "hparams", "", "Overrides of a config's sizes, as in z_size=128.", flag_values=FLAGS
 )
 flags.DEFINE_integer(
     "num_outputs",
@@ -206,7 +186,7 @@ def _run(values: flags.FlagValues) -> None:
     # takes small ones. It has to be said before NumPy is imported.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     _check_flags(values)
-    config = _config(values)
+    config = model_flags.config(values)
     output_dir = cli.expand(values.output_dir)
     files.check_writable(output_dir, "output_dir")
     _check_for_model(values, config)
@@ -238,12 +218,7 @@ def _run(values: flags.FlagValues) -> None:
 
 def _check_flags(values: flags.FlagValues) -> None:
     """Raises `UserError` for flags that do not go together; imports nothing heavy."""
-    if bool(values.run_dir) == bool(values.checkpoint_file):
-        raise UserError("give --run_dir or --checkpoint_file, one of the two")
-    if values.checkpoint_file:
-        from music_vae import checkpoint_files
-
-        checkpoint_files.check_there(values.checkpoint_file)
+    model_flags.check(values)
     if values.qpm is not None and not 1 <= values.qpm <= 1000:
         raise UserError(f"--qpm={values.qpm} is no tempo; expected 1 to 1000")
     for flag, allowed in _MODE_OF_FLAG.items():
@@ -354,27 +329,6 @@ def _check_for_model(values: flags.FlagValues, config: "Config") -> None:
         raise UserError(f"{config.name} has no latent space; --mode=sample is all it can do")
 
 
-def _config(values: flags.FlagValues) -> "Config":
-    """The config of the run or of the checkpoint, else the one that was named."""
-    from music_vae import configs, overrides, run_config
-
-    source = values.run_dir or values.checkpoint_file
-    if values.run_dir and not cli.expand(values.run_dir).is_dir():
-        raise UserError(f"--run_dir={values.run_dir} is not a directory")
-    config = run_config.read(source)
-    if config is None:
-        if not values.config:
-            given = "run_dir" if values.run_dir else "checkpoint_file"
-            raise UserError(f"--{given} needs --config, as no config.json lies beside it")
-        return configs.get_config(values.config, values.hparams)
-    other = None if values.config in (None, "", config.name) else configs.get_config(values.config)
-    if other is not None and other.replace(name=config.name) != config:
-        raise UserError(
-            f"{source} was trained with the config {config.name}, not --config={values.config}"
-        )
-    return config.replace(hparams=overrides.apply_overrides(config.hparams, values.hparams))
-
-
 # -- What is made of them -------------------------------------------------------------------------
 
 
@@ -412,7 +366,7 @@ def _shift(values: flags.FlagValues, config: "Config") -> "np.ndarray | None":
     amounts = _amounts(values)
     path = values.attribute_vectors
     if path is None:
-        path = attribute_vectors.default_path(_source(values))
+        path = attribute_vectors.default_path(model_flags.source(values))
         if not path.is_file():
             raise UserError(
                 f"there are no attribute vectors in {path}; make them with music_vae_attributes "
@@ -455,15 +409,8 @@ def _inputs(
     return piece_files.read_windows(config, given, output_dir, stamp)
 
 
-def _source(values: flags.FlagValues) -> str | Path:
-    """The run, or the checkpoint, which is downloaded if it has to be."""
-    from music_vae import published
-
-    return values.run_dir or published.locate(values.checkpoint_file, values.checkpoint_base_url)
-
-
 def _model(values: flags.FlagValues, config: "Config", count: int) -> "TrainedModel":
-    source = _source(values)
+    source = model_flags.source(values)
     if values.engine == "tensorflow":
         imports.import_tensorflow()
     from music_vae.trained_model import TrainedModel
