@@ -78,6 +78,17 @@ flags.DEFINE_integer(
 )
 flags.DEFINE_integer("seed", 0, "Of all that is drawn.", 0, cli.MAX_SEED, flag_values=FLAGS)
 flags.DEFINE_boolean("json", False, "Prints JSON instead of a table.", flag_values=FLAGS)
+flags.DEFINE_boolean(
+    "interpolation",
+    False,
+    "Measures interpolation instead: distance to the first piece and language-model cost on the "
+    "way between pairs of windows, at temperature 0.5 by default. Needs --train_examples_path.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_integer(
+    "interpolation_pairs", 256, "Between how many pairs of windows.", 1, flag_values=FLAGS
+)
+flags.DEFINE_string("picture", None, "A .png file that --interpolation draws.", flag_values=FLAGS)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -99,6 +110,11 @@ def _run(values: flags.FlagValues) -> None:
 
     evaluation.check_latent(config)
     imports.import_note_seq()
+    if values.interpolation:
+        from music_vae import interpolation_figures
+
+        interpolation_figures.run(values, config, _windows)
+        return
     counts: dict[str, int] = {}
     found = _windows(values.examples_path, config, counts)
     windows = evaluation.subset(found, values.num_examples, values.seed)
