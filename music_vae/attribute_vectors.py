@@ -201,7 +201,11 @@ def read(path: str | Path, config: Config) -> dict[str, np.ndarray]:
             f"{str(path)!r} has the attribute vectors of another model: of {other}, of shape "
             f"{found}; {config.name} needs [{size}]"
         )
-    return {name: np.array(array, np.float32) for name, array in file.items()}
+    vectors = {name: np.array(array, np.float32) for name, array in file.items()}
+    for name, vector in vectors.items():
+        if not np.isfinite(vector).all():
+            raise UserError(f"{str(path)!r} has a vector of {name} that is not of numbers")
+    return vectors
 
 
 def default_path(source: str | Path) -> Path:

@@ -32,6 +32,13 @@ def test_vectors_of_another_model_are_refused(tmp_path):
         attribute_vectors.read(path, get_config("cat-drums_2bar_small", "z_size=3"))
 
 
+def test_a_vector_without_numbers_is_refused(tmp_path):
+    path = tmp_path / "v.safetensors"
+    attribute_vectors.write(path, {"a": np.array([1, np.inf, 0])}, CONFIG, num_windows=9)
+    with pytest.raises(UserError, match="has a vector of a that is not of numbers"):
+        attribute_vectors.read(path, CONFIG)
+
+
 def test_weights_are_no_vectors(tmp_path):
     weights_file.write(tmp_path / "w.safetensors", {"a": np.ones(3)})
     with pytest.raises(UserError, match="holds no attribute vectors; music_vae_attributes makes"):
