@@ -152,8 +152,8 @@ def draw(found: Figures, path: str) -> None:
     panels = {
         label: {line: found[name][figure] for line, name in names.items()}
         for label, figure in (
-            ("share of steps that differ from A", "hamming"),
-            ("language-model cost, relative to the ends", "cost"),
+            ("share of steps unlike A", "hamming"),
+            ("language-model cost over that of ends", "cost"),
         )
     }
     plotting.curves(path, found["fractions"], panels, x_label="from A to B")
