@@ -41,10 +41,12 @@ setup(
     extras_require={
         "beam": ["apache-beam>=2.60"],
         "tfds": ["tensorflow-datasets>=4.9"],
+        "plots": ["matplotlib>=3.7"],
         # Its corpus has the folk tunes that the shipped models were trained on.
         "corpora": ["music21==10.5.1; python_version >= '3.11'"],
         "test": [
             "apache-beam>=2.60",
+            "matplotlib>=3.7",
             "pytest>=7.4",
             "pytest-xdist>=3.5",
             "tensorflow-datasets>=4.9",
@@ -57,6 +59,7 @@ setup(
             "music_vae_preprocess=music_vae.preprocess:console_entry_point",
             "music_vae_generate=music_vae.generate:console_entry_point",
             "music_vae_evaluate=music_vae.evaluate:console_entry_point",
+            "music_vae_attributes=music_vae.attribute_tool:console_entry_point",
             "music_vae_checkpoints=music_vae.checkpoint_tool:console_entry_point",
             "convert_dir_to_note_sequences"
             "=music_vae.scripts.convert_dir_to_note_sequences:console_entry_point",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from music_vae import cli, imports
+from music_vae import cli, imports, model_flags
 from music_vae.errors import UserError
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 PROGRAM = "music_vae_evaluate"
 USAGE = """Evaluates a trained MusicVAE model on NoteSequences that it was not trained on.
 
+  music_vae_evaluate --config=cat-mel_2bar_mini --examples_path=test.tfrecord
   music_vae_evaluate --run_dir=RUN --examples_path=test.tfrecord \\
     --train_examples_path=train.tfrecord
   music_vae_evaluate --config=cat-mel_2bar_big --checkpoint_file=cat-mel_2bar_big.tar \\
@@ -33,21 +34,7 @@ errors in time and velocity beside those of the quantised groove; and what sampl
 are like beside the windows."""
 
 FLAGS = cli.new_flags()
-flags.DEFINE_string(
-    "config", None, "The name of the config; read from the run with --run_dir.", flag_values=FLAGS
-)
-flags.DEFINE_string(
-    "checkpoint_file",
-    None,
-    "A checkpoint: its prefix, its .index or .data file, a directory, or a .tar.",
-    flag_values=FLAGS,
-)
-flags.DEFINE_string(
-    "run_dir", None, "A run of music_vae_train; its newest checkpoint is used.", flag_values=FLAGS
-)
-flags.DEFINE_string(
-    "hparams", "", "Overrides of a config's sizes, as in z_size=128.", flag_values=FLAGS
-)
+model_flags.define(FLAGS)
 flags.DEFINE_string(
     "examples_path",
     None,
@@ -78,6 +65,17 @@ flags.DEFINE_integer(
 )
 flags.DEFINE_integer("seed", 0, "Of all that is drawn.", 0, cli.MAX_SEED, flag_values=FLAGS)
 flags.DEFINE_boolean("json", False, "Prints JSON instead of a table.", flag_values=FLAGS)
+flags.DEFINE_boolean(
+    "interpolation",
+    False,
+    "Measures interpolation instead: distance to the first piece and language-model cost on the "
+    "way between pairs of windows, at temperature 0.5 by default. Needs --train_examples_path.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_integer(
+    "interpolation_pairs", 256, "Between how many pairs of windows.", 1, flag_values=FLAGS
+)
+flags.DEFINE_string("picture", None, "A .png file that --interpolation draws.", flag_values=FLAGS)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -91,14 +89,18 @@ def console_entry_point() -> None:
 
 
 def _run(values: flags.FlagValues) -> None:
-    if bool(values.run_dir) == bool(values.checkpoint_file):
-        raise UserError("give --run_dir or --checkpoint_file, one of the two")
+    model_flags.check(values)
     cli.require(values, "examples_path")
-    config = _config(values)
+    config = model_flags.config(values)
     from music_vae import evaluation
 
     evaluation.check_latent(config)
     imports.import_note_seq()
+    if values.interpolation:
+        from music_vae import interpolation_figures
+
+        interpolation_figures.run(values, config, _windows)
+        return
     counts: dict[str, int] = {}
     found = _windows(values.examples_path, config, counts)
     windows = evaluation.subset(found, values.num_examples, values.seed)
@@ -109,7 +111,7 @@ def _run(values: flags.FlagValues) -> None:
     evaluator = _evaluator(values, config)
     figures: Figures = {
         "config": config.name,
-        "checkpoint": values.run_dir or values.checkpoint_file,
+        "checkpoint": str(values.run_dir or values.checkpoint_file or config.name),
         "examples": {**counts, "windows_evaluated": len(windows)},
         **evaluator.reconstruction(windows),
         "prior": None,
@@ -124,25 +126,6 @@ def _run(values: flags.FlagValues) -> None:
     print(table(figures))
     if values.num_samples and train_keys is None:
         print("Copies were not looked for: give --train_examples_path.")
-
-
-def _config(values: flags.FlagValues) -> "Config":
-    """The config of the run or of the checkpoint's folder, else the one that was named."""
-    from music_vae import configs, overrides, run_config
-
-    source = values.run_dir or values.checkpoint_file
-    if values.run_dir and not cli.expand(values.run_dir).is_dir():
-        raise UserError(f"--run_dir={values.run_dir} is not a directory")
-    config = run_config.read(source)
-    if config is None:
-        if not values.config:
-            raise UserError(f"{source} holds no config.json; name the config with --config")
-        return configs.get_config(values.config, values.hparams)
-    if values.config and values.config != config.name:
-        raise UserError(
-            f"{source} was trained with the config {config.name}, not --config={values.config}"
-        )
-    return config.replace(hparams=overrides.apply_overrides(config.hparams, values.hparams))
 
 
 def _windows(path: str, config: "Config", counts: dict[str, int]) -> "list[Window]":
@@ -176,7 +159,7 @@ def _evaluator(values: flags.FlagValues, config: "Config") -> "Evaluator":
     from music_vae.teacher_forcing import TeacherForcedDecoder
     from music_vae.trained_model import TrainedModel
 
-    checkpoint = values.run_dir or values.checkpoint_file
+    checkpoint = model_flags.source(values)
     return Evaluator(
         config,
         model=TrainedModel(config, values.max_batch_size, checkpoint),

@@ -194,7 +194,7 @@ def test_the_bars_of_a_window_are_known(name, bars):
     ("flags", "message"),
     [
         (["--checkpoint_file=x"], "give --run_dir or --checkpoint_file, one of the two"),
-        (["--run_dir="], "give --run_dir or --checkpoint_file, one of the two"),
+        (["--run_dir="], "give --config with the name of a model that comes with music_vae"),
         (["--run_dir=nowhere"], "--run_dir=nowhere is not a directory"),
         (["--config=cat-mel_2bar_big"], "trained with the config cat-mel_2bar_small"),
         (["--examples_path="], "--examples_path is required"),
