@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from absl import flags
 
-from music_vae import cli, language_model, latent_space, measures, plotting
+from music_vae import cli, language_model, latent_space, measures, model_flags, plotting
 from music_vae.configs import Config
 from music_vae.converters.base import Converter
 from music_vae.converters.drums import DrumsConverter
@@ -48,7 +48,7 @@ def run(
     corpus = read_windows(values.train_examples_path, config, {})
     from music_vae.trained_model import TrainedModel
 
-    checkpoint = values.run_dir or values.checkpoint_file
+    checkpoint = model_flags.source(values)
     found = figures(
         TrainedModel(config, values.max_batch_size, checkpoint),
         windows,
