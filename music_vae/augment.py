@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from music_vae.constants import MAX_MIDI_PITCH, MIN_MIDI_PITCH
-from music_vae.converters.controls import chord_symbols, is_readable_chord
+from music_vae.converters.controls import NO_CHORD_SYMBOL, is_readable_chord
+from music_vae.converters.score import CHORD_SYMBOL, Score, transposed
 from music_vae.errors import UserError
 
 if TYPE_CHECKING:
@@ -63,16 +64,33 @@ def transpose(sequence: "NoteSequence", semitones: int) -> "NoteSequence":
     return copy
 
 
+def transpose_score(score: Score, semitones: int) -> Score:
+    """The same for a score."""
+    chords = [
+        chord._replace(symbol=_transpose_chord(chord.symbol, semitones))
+        for chord in score.chords
+        if is_readable_chord(chord.symbol)
+    ]
+    return transposed(score, semitones, chords)
+
+
+def _transpose_chord(symbol: str, semitones: int) -> str:
+    from note_seq import chord_symbols_lib
+
+    if symbol == NO_CHORD_SYMBOL:
+        return symbol
+    return chord_symbols_lib.transpose_chord_symbol(symbol, semitones)
+
+
 def _with_readable_chords(sequence: "NoteSequence") -> "NoteSequence":
     """The sequence, or a copy without the chord symbols that note_seq cannot transpose."""
-    unreadable = {a.text for a in chord_symbols(sequence) if not is_readable_chord(a.text)}
-    if not unreadable:
-        return sequence
     kept = [
-        a
-        for a in sequence.text_annotations
-        if a.annotation_type != a.CHORD_SYMBOL or a.text not in unreadable
+        text
+        for text in sequence.text_annotations
+        if text.annotation_type != CHORD_SYMBOL or is_readable_chord(text.text)
     ]
+    if len(kept) == len(sequence.text_annotations):
+        return sequence
     copy = type(sequence)()
     copy.CopyFrom(sequence)
     del copy.text_annotations[:]

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 import numpy as np
 
 from music_vae import pools
-from music_vae.augment import NoteSequenceAugmenter, transpose
+from music_vae.augment import NoteSequenceAugmenter, transpose_score
 from music_vae.converters.base import Converter, Example, Extraction
+from music_vae.converters.score import read
 from music_vae.errors import UserError
 from music_vae.example_store import Packed, PieceGroups, pack
 from music_vae.sources import Record, parse
@@ -87,19 +88,20 @@ class Conversion:
 
     def piece(self, sequence: "NoteSequence", skipped: Counter[str]) -> PieceGroups:
         """The examples of a sequence, in every key that needs a conversion of its own."""
-        extraction = self.converter.extract(sequence)
+        score = read(sequence)
+        extraction = self.converter.extract(score)
         skipped += extraction.skipped
         groups = [extraction.examples]
         if self.semitones == (0, 0):
             return PieceGroups(groups, [0])
-        low, high = self.converter.transposable_range(sequence)
+        low, high = self.converter.transposable_range(score)
         numbers = []
         for semitones in range(self.semitones[0], self.semitones[1] + 1):
             if semitones == 0 or low <= semitones <= high:
                 numbers.append(0)
                 continue
             numbers.append(len(groups))
-            groups.append(self.converter.extract(transpose(sequence, semitones)).examples)
+            groups.append(self.converter.extract(transpose_score(score, semitones)).examples)
         return PieceGroups(groups, numbers)
 
 
@@ -136,7 +138,8 @@ class Draw:
         return found
 
     def _extract(self, sequence: "NoteSequence", *, semitones: int) -> Extraction:
-        return self.converter.extract(transpose(sequence, semitones) if semitones else sequence)
+        score = read(sequence)
+        return self.converter.extract(transpose_score(score, semitones) if semitones else score)
 
 
 def limit(

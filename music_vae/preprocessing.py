@@ -14,7 +14,8 @@ import numpy as np
 
 from music_vae import imports
 from music_vae.converters.base import Converter, Example
-from music_vae.converters.extract import quantise_in_any_metre, why_impossible
+from music_vae.converters.grid import quantise_in_any_metre, why_impossible
+from music_vae.converters.score import Score, change_times, cut, read
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
@@ -69,7 +70,6 @@ def examples_of(
       A serialised NoteSequence without id, equal for equal examples, and the id of the source.
     """
     from google.protobuf.message import DecodeError
-    from note_seq import sequences_lib
 
     try:
         sequence = imports.import_note_seq().NoteSequence.FromString(record)
@@ -77,13 +77,14 @@ def examples_of(
         counts["record that is not a NoteSequence"] += 1
         return
     counts[SEQUENCES] += 1
-    impossible = why_impossible(sequence)
-    if impossible is None and sequences_lib.is_quantized_sequence(sequence):
+    score = read(sequence)
+    impossible = why_impossible(score)
+    if impossible is None and score.is_quantised:
         impossible = "already quantised"
     if impossible:
         counts[impossible] += 1
         return
-    parts = sequences_lib.split_note_sequence_on_time_changes(sequence)
+    parts = cut(score, change_times(score), with_pedals=True)
     if len(parts) > MAX_PARTS:
         counts[f"more than {MAX_PARTS} changes of metre and tempo"] += 1
         return
@@ -104,27 +105,26 @@ def examples_of(
                 yield decoded.SerializeToString(deterministic=True), source
 
 
-def why_filtered(part: "NoteSequence", filters: Filters) -> str | None:
+def why_filtered(part: Score, filters: Filters) -> str | None:
     """Why a part of one metre and tempo is not used, or None."""
-    if part.total_time > filters.max_total_time:
+    if part.total_time_s > filters.max_total_time:
         return f"longer than {filters.max_total_time:g} seconds"
     if len(part.notes) > filters.max_num_notes:
         return f"more than {filters.max_num_notes} notes"
-    quantised = quantise_in_any_metre(part, STEPS_PER_QUARTER)
-    if isinstance(quantised, str):
-        return quantised
-    counted = [
-        note
-        for note in quantised.notes
-        if note.velocity and filters.is_drum in (None, note.is_drum)
-    ]
-    if len({note.velocity for note in counted}) < filters.min_velocities:
+    grid = quantise_in_any_metre(part, STEPS_PER_QUARTER)
+    if isinstance(grid, str):
+        return grid
+    velocities, is_drum = part.notes["velocity"], part.notes["is_drum"]
+    counts = velocities != 0
+    if filters.is_drum is not None:
+        counts &= is_drum == filters.is_drum
+    if len(set(velocities[counts].tolist())) < filters.min_velocities:
         return f"fewer than {_counted(filters.min_velocities, 'velocity', 'velocities')}"
-    positions = {note.quantized_start_step % STEPS_PER_QUARTER for note in counted}
+    positions = set((grid.starts[counts] % STEPS_PER_QUARTER).tolist())
     if len(positions) < filters.min_metric_positions:
         wanted = _counted(filters.min_metric_positions, "metric position", "metric positions")
         return f"fewer than {wanted}"
-    if filters.drums_only and not all(note.is_drum for note in quantised.notes):
+    if filters.drums_only and not is_drum.all():
         return "not drums alone"
     return None
 

@@ -7,6 +7,7 @@ import pytest
 
 from music_vae import preprocessing
 from music_vae.configs import CONFIG_MAP
+from music_vae.converters.score import read
 from music_vae.preprocessing import Filters, examples_of, why_filtered, with_sources
 
 MELODY = CONFIG_MAP["cat-mel_2bar_small"].data_converter
@@ -103,23 +104,23 @@ def test_a_filter_leaves_out_what_it_says(reason):
     sequence, filters = FILTERS[reason]
     if reason == "a tempo of 0":
         sequence.tempos[0].qpm = 0
-    assert why_filtered(sequence, filters) == reason
+    assert why_filtered(read(sequence), filters) == reason
     found, counts = run(sequence, filters=filters)
     assert (found, counts[reason]) == ([], 1)
 
 
 def test_filters_let_through_what_just_meets_them():
     sequence = add_drums(tune(velocities=(50, 60)))
-    assert why_filtered(sequence, Filters(max_total_time=4, max_num_notes=9)) is None
-    assert why_filtered(sequence, Filters(min_velocities=3, min_metric_positions=2)) is None
+    assert why_filtered(read(sequence), Filters(max_total_time=4, max_num_notes=9)) is None
+    assert why_filtered(read(sequence), Filters(min_velocities=3, min_metric_positions=2)) is None
     others = Filters(min_velocities=3, is_drum=False)
-    assert why_filtered(sequence, others) == "fewer than 3 velocities"
+    assert why_filtered(read(sequence), others) == "fewer than 3 velocities"
     drums = Filters(min_velocities=1, min_metric_positions=1, is_drum=True)
-    assert why_filtered(sequence, drums) is None
+    assert why_filtered(read(sequence), drums) is None
 
 
 def test_silent_notes_do_not_count():
-    assert why_filtered(tune(velocities=(0,)), Filters()) == "fewer than 1 velocity"
+    assert why_filtered(read(tune(velocities=(0,))), Filters()) == "fewer than 1 velocity"
 
 
 def test_what_is_no_sequence_or_no_music_is_counted():

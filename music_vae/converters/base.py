@@ -18,6 +18,8 @@ from music_vae.specs import Compact
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
 
+    from music_vae.converters.score import Score
+
 PAD = -1
 """The compact value of a step that is not there; its dense row is all zeros.
 
@@ -107,7 +109,7 @@ class Converter(abc.ABC):
         return None
 
     @abc.abstractmethod
-    def extract(self, sequence: "NoteSequence") -> Extraction:
+    def extract(self, sequence: "NoteSequence | Score") -> Extraction:
         """All examples of `sequence`, compact, in a stable order.
 
         Melodies and drums keep equal windows of a section once; the other converters keep all.
@@ -162,7 +164,7 @@ class Converter(abc.ABC):
         del example, semitones
         return None
 
-    def transposable_range(self, sequence: "NoteSequence") -> tuple[int, int]:
+    def transposable_range(self, sequence: "NoteSequence | Score") -> tuple[int, int]:
         """Lowest and highest number of semitones for which `transpose` is exact on `sequence`."""
         del sequence
         return 0, 0

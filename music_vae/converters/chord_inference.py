@@ -9,14 +9,13 @@ every call, most of a second each; here they are made once.
 
 import functools
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from music_vae.constants import SEMITONES
-
-if TYPE_CHECKING:
-    from note_seq.protobuf.music_pb2 import NoteSequence
+from music_vae.converters.grid import Grid
+from music_vae.converters.score import as_sequence
 
 CHORDS_PER_BAR = {(2, 2): 1, (2, 4): 1, (3, 4): 1, (4, 4): 2, (6, 8): 2}
 MAX_FRAMES = 1000
@@ -70,27 +69,23 @@ class Frame(NamedTuple):
     symbol: str
 
 
-def infer_chords(quantised: "NoteSequence") -> list[Frame] | str:
+def infer_chords(grid: Grid) -> list[Frame] | str:
     """The chords of a quantised section of one metre and tempo, or why there are none."""
-    from note_seq import chord_inference, sequences_lib
+    from note_seq import chord_inference
 
-    metre = quantised.time_signatures[0].numerator, quantised.time_signatures[0].denominator
+    metre = grid.metre
     if metre not in CHORDS_PER_BAR:
         return f"chords cannot be inferred in {metre[0]}/{metre[1]}"
-    qpm = quantised.tempos[0].qpm
-    if not qpm > 0:
-        return "a tempo of 0"
-    bar_steps = sequences_lib.steps_per_bar_in_quantized_sequence(quantised)
-    frame_steps = bar_steps / CHORDS_PER_BAR[metre]
+    frame_steps = grid.steps_per_bar / CHORDS_PER_BAR[metre]
     if frame_steps != int(frame_steps):
         return "too few steps in a bar to infer its chords"
-    frame_s = frame_steps / (quantised.quantization_info.steps_per_quarter * qpm / 60)
-    frames = math.ceil(quantised.total_time / frame_s)
+    frame_s = frame_steps / grid.steps_per_second
+    frames = math.ceil(grid.section.total_time_s / frame_s)
     if not frames:
         return "no time to infer chords in"
     if frames > MAX_FRAMES:
         return "too long to infer its chords"
-    heard = chord_inference.sequence_note_pitch_vectors(quantised, frame_s)
+    heard = chord_inference.sequence_note_pitch_vectors(as_sequence(grid.section), frame_s)
     return [
         Frame(frame * int(frame_steps), frame * frame_s, key, symbol)
         for frame, (key, symbol) in enumerate(most_likely(heard))

@@ -12,6 +12,7 @@ the columns of the chords come first.
 import dataclasses
 from collections import Counter
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +20,8 @@ import numpy as np
 from music_vae.constants import SEMITONES
 from music_vae.converters.base import one_hot
 from music_vae.converters.chord_inference import infer_chords
-from music_vae.converters.extract import sections
+from music_vae.converters.grid import Grid, sections
+from music_vae.converters.score import Chord, Key, Score
 from music_vae.errors import UserError
 from music_vae.specs import OneHot
 
@@ -33,7 +35,7 @@ NO_CHORD = 0
 CHORD_CLASSES = 1 + 4 * SEMITONES
 KEY_CLASSES = SEMITONES
 
-_CHORD_SYMBOL = 1  # NoteSequence.TextAnnotation.CHORD_SYMBOL
+NO_CHORD_SYMBOL = "N.C."
 _NOT_A_TRIAD = -2  # stands for the class of a symbol that has none
 
 
@@ -124,95 +126,82 @@ class Harmony:
         depths = (CHORD_CLASSES,) * self.chords + (KEY_CLASSES,) * self.keys
         return OneHot(depths)
 
-    def is_written(self, sequence: "NoteSequence") -> bool:
-        """Whether `sequence` says itself what is wanted, so that nothing is inferred."""
-        return (not self.chords or has_chord_symbols(sequence)) and (
-            not self.keys or bool(sequence.key_signatures)
-        )
+    def is_written(self, score: Score) -> bool:
+        """Whether `score` says itself what is wanted, so that nothing is inferred."""
+        return (not self.chords or bool(score.chords)) and (not self.keys or bool(score.keys))
 
-    def is_written_throughout(self, sequence: "NoteSequence") -> bool:
-        """Whether every part of `sequence` of one metre and tempo says itself what is wanted."""
+    def is_written_throughout(self, score: Score) -> bool:
+        """Whether every part of `score` of one metre and tempo says itself what is wanted."""
         if not self.depth:
             return True
-        parts = sections(sequence, Counter(), split_on_time_changes=True)
+        parts = sections(score, Counter(), split_on_time_changes=True)
         return all(self.is_written(part) for part in parts)
 
-    def moves_with(self, sequence: "NoteSequence") -> bool:
-        """Whether the harmony of `sequence`, transposed, is that of the transposed sequence.
+    def moves_with(self, score: Score) -> bool:
+        """Whether the harmony of `score`, transposed, is that of the transposed score.
 
         Not where it is inferred (from the transposed notes, so that ties fall otherwise), and not
         where a chord symbol cannot be read (transposition drops it).
         """
         if not self.depth:
             return True
-        readable = not self.chords or all(
-            is_readable_chord(note.text) for note in chord_symbols(sequence)
-        )
-        return readable and self.is_written_throughout(sequence)
+        readable = not self.chords or all(is_readable_chord(chord.symbol) for chord in score.chords)
+        return readable and self.is_written_throughout(score)
 
-    def complete(self, quantised: "NoteSequence", skipped: Counter[str]) -> "NoteSequence | None":
-        """`quantised`, or a copy with inferred harmony where some is missing.
+    def complete(self, grid: Grid, skipped: Counter[str]) -> Grid | None:
+        """`grid`, or a copy with inferred harmony where some is missing.
 
         Two chords a bar are inferred from the notes (one in 2/4, 3/4 and 2/2); inferred keys
         replace written ones. It takes a millisecond or two for each.
 
         Args:
-          quantised: A quantised section of one metre and tempo.
+          grid: A quantised section of one metre and tempo.
           skipped: Counts why nothing can be inferred.
 
         Returns:
-          A quantised sequence; or None, with a reason.
+          A quantised section; or None, with a reason.
         """
-        if self.is_written(quantised):
-            return quantised
-        if has_chord_symbols(quantised):  # as in note_seq, keys come with chords only
+        section = grid.section
+        if self.is_written(section):
+            return grid
+        if section.chords:  # as in note_seq, keys come with chords only
             skipped["chord symbols but no key signature"] += 1
             return None
-        frames = infer_chords(quantised)
+        frames = infer_chords(grid)
         if isinstance(frames, str):
             skipped[frames] += 1
             return None
-        inferred = type(quantised)()
-        inferred.CopyFrom(quantised)
-        if self.keys:
-            del inferred.key_signatures[:]
-        key, symbol = -1, ""
+        keys: list[Key] = []
+        chords: list[Chord] = []
+        steps = []
         for frame in frames:
-            if self.keys and frame.key != key:
-                inferred.key_signatures.add(time=frame.time_s, key=frame.key)
-            if frame.symbol != symbol:
-                inferred.text_annotations.add(
-                    time=frame.time_s,
-                    quantized_step=frame.step,
-                    text=frame.symbol,
-                    annotation_type=_CHORD_SYMBOL,
-                )
-            key, symbol = frame.key, frame.symbol
-        return inferred
+            if not keys or frame.key != keys[-1].key:
+                keys.append(Key(frame.time_s, frame.key))
+            if not chords or frame.symbol != chords[-1].symbol:
+                chords.append(Chord(frame.time_s, frame.symbol))
+                steps.append(frame.step)
+        inferred = section._replace(keys=keys if self.keys else section.keys, chords=chords)
+        return grid._replace(section=inferred, chord_steps=steps)
 
-    def read(self, quantised: "NoteSequence", skipped: Counter[str]) -> HarmonyTrack | None:
+    def read(self, grid: Grid, skipped: Counter[str]) -> HarmonyTrack | None:
         """The harmony of a quantised section, written or inferred (see `complete`)."""
-        complete = self.complete(quantised, skipped)
+        complete = self.complete(grid, skipped)
         return None if complete is None else self.read_written(complete, skipped)
 
-    def read_written(self, quantised: "NoteSequence", skipped: Counter[str]) -> HarmonyTrack | None:
+    def read_written(self, grid: Grid, skipped: Counter[str]) -> HarmonyTrack | None:
         """The harmony that a quantised section says itself, or None with a reason.
 
         Before its first chord symbol there is no chord. Where keys are wanted it needs a key
         signature; before the first, its key counts already.
         """
         symbols = keys = None
-        if not quantised.tempos[0].qpm > 0:
-            skipped["a tempo of 0"] += 1
-            return None
         if self.chords:
-            symbols = _chord_symbols(quantised, skipped)
+            symbols = _chord_symbols(grid, skipped)
             if symbols is None:
                 return None
         if self.keys:
-            info, qpm = quantised.quantization_info, quantised.tempos[0].qpm
-            steps_per_s = info.steps_per_quarter * qpm / 60
-            keys = sorted((steps_per_s * key.time, key.key) for key in quantised.key_signatures)
+            steps_per_s = grid.steps_per_second
+            keys = sorted((steps_per_s * key.time_s, key.key) for key in grid.section.keys)
         return HarmonyTrack(symbols, keys)
 
     def dense(self, controls: np.ndarray) -> np.ndarray:
@@ -270,20 +259,9 @@ class Harmony:
         return annotated
 
 
-def chord_symbols(sequence: "NoteSequence") -> list["NoteSequence.TextAnnotation"]:
-    """The chord symbols written in `sequence`."""
-    return [note for note in sequence.text_annotations if note.annotation_type == _CHORD_SYMBOL]
-
-
-def has_chord_symbols(sequence: "NoteSequence") -> bool:
-    """Whether a chord symbol is written anywhere in `sequence`."""
-    return bool(chord_symbols(sequence))
-
-
 def is_readable_chord(symbol: str) -> bool:
     """Whether note_seq can read, and so transpose, a chord symbol."""
     from note_seq import chord_symbols_lib
-    from note_seq.constants import NO_CHORD as NO_CHORD_SYMBOL
 
     if symbol == NO_CHORD_SYMBOL:
         return True
@@ -292,17 +270,6 @@ def is_readable_chord(symbol: str) -> bool:
     except chord_symbols_lib.ChordSymbolError:
         return False
     return True
-
-
-def copy_chord_symbols(source: "NoteSequence", target: "NoteSequence") -> "NoteSequence":
-    """A copy of `target` with the chord symbols of `source` at their times in seconds as well."""
-    copy = type(target)()
-    copy.CopyFrom(target)
-    for annotation in chord_symbols(source):
-        copy.text_annotations.add(
-            time=annotation.time, text=annotation.text, annotation_type=_CHORD_SYMBOL
-        )
-    return copy
 
 
 def encode_chord(symbol: str) -> int | None:
@@ -329,18 +296,21 @@ def _class_or_none(symbol: str) -> int:
     return _NOT_A_TRIAD if encoded is None else encoded
 
 
-def _chord_symbols(quantised: "NoteSequence", skipped: Counter[str]) -> list[str] | None:
+def _chord_symbols(grid: Grid, skipped: Counter[str]) -> list[str] | None:
     """The symbol at every step of a section, at least one; None if two are at the same step."""
-    from note_seq import chords_lib
-
-    progression = chords_lib.ChordProgression()
-    total_steps = max(1, quantised.total_quantized_steps)
-    try:
-        progression.from_quantized_sequence(quantised, 0, total_steps)
-    except chords_lib.CoincidentChordsError:
-        skipped["two chord symbols at one step"] += 1
-        return None
-    return list(progression)
+    total_steps = max(1, grid.total_steps)
+    symbols = [chord.symbol for chord in grid.section.chords]
+    found: list[str] = []
+    begun, now = -1, NO_CHORD_SYMBOL
+    for step, symbol in sorted(zip(grid.chord_steps, symbols, strict=True), key=itemgetter(0)):
+        if step >= total_steps:
+            break
+        if step == begun and symbol != now:
+            skipped["two chord symbols at one step"] += 1
+            return None
+        found += [now] * (step - len(found))
+        begun, now = step, symbol
+    return found + [now] * (total_steps - len(found))
 
 
 def _transpose_chords(classes: np.ndarray, semitones: int | np.ndarray) -> np.ndarray:

@@ -20,16 +20,16 @@ from music_vae.constants import (
 )
 from music_vae.converters.base import Converter, Example, Extraction, bit_masks, bits, one_hot
 from music_vae.converters.extract import (
-    bars,
     check_grid,
     checked_pitch_classes,
+    class_of,
     drum_tracks,
-    pad_to,
-    quantise,
-    sections,
+    pad_drums,
     unique,
     windows,
 )
+from music_vae.converters.grid import Grid, bars, quantise, sections
+from music_vae.converters.score import Score, read
 from music_vae.errors import UserError
 from music_vae.specs import Compact, OneHot, Roll
 
@@ -146,52 +146,51 @@ class DrumsConverter(Converter):
         """The compact end token: the last bit of a roll, and the last index of a one-hot."""
         return 1 << self.num_classes
 
-    def extract(self, sequence: "NoteSequence") -> Extraction:
+    def extract(self, sequence: "NoteSequence | Score") -> Extraction:
         """All windows of all drum tracks as int64 masks `[T]`, by section and time."""
         found = Extraction()
         for section in sections(
-            sequence, found.skipped, split_on_time_changes=self.presplit_on_time_changes
+            read(sequence), found.skipped, split_on_time_changes=self.presplit_on_time_changes
         ):
-            quantised = quantise(
+            grid = quantise(
                 section,
                 found.skipped,
                 steps_per_quarter=self.steps_per_quarter,
                 quarters_per_bar=self.quarters_per_bar,
             )
-            if quantised is not None:
-                masks = self._windows(quantised, found.skipped)
-                found.examples += [self._example(m) for m in masks]
+            if grid is not None:
+                found.examples += [self._example(m) for m in self._windows(grid, found.skipped)]
         if not found.examples and not found.skipped:
             found.skipped["no drum track"] += 1
         return found
 
-    def _windows(self, quantised: "NoteSequence", skipped: Counter[str]) -> list[np.ndarray]:
-        """Mask arrays `[T]` of one section, end tokens not yet added; edits `quantised`."""
-        bit_of = {p: 1 << c for c, pitches in enumerate(self.pitch_classes) for p in pitches}
-        drums = [n for n in quantised.notes if n.is_drum]
-        known = [n for n in drums if n.pitch in bit_of]
-        if not drums:
+    def _windows(self, grid: Grid, skipped: Counter[str]) -> list[np.ndarray]:
+        """Mask arrays `[T]` of one section, end tokens not yet added."""
+        is_drum = grid.notes["is_drum"]
+        classes = class_of(self.pitch_classes, grid.notes["pitch"])
+        known = is_drum & (classes >= 0)
+        num_drums, num_known = int(is_drum.sum()), int(known.sum())
+        if not num_drums:
             skipped["no drum notes"] += 1
-        if len(known) < len(drums):
-            skipped["drum note of no class"] += len(drums) - len(known)
-        if len(known) < len(quantised.notes):
-            del quantised.notes[:]
-            quantised.notes.extend(known)
+        if num_known < num_drums:
+            skipped["drum note of no class"] += num_drums - num_known
         found: list[np.ndarray] = []
         for track in drum_tracks(
-            quantised, skipped, gap_bars=self.gap_bars, max_bars=self.max_bars
+            grid.only(known),
+            np.int64(1) << classes[known],
+            skipped,
+            gap_bars=self.gap_bars,
+            max_bars=self.max_bars,
         ):
             if self.pad_to_total_time:
-                pad_to(track, quantised.total_quantized_steps)
-            # Two pitches of one class are one bit: a set, not a plain sum.
-            masks = np.array([sum({bit_of[p] for p in hits}) for hits in track], np.int64)
+                track = pad_drums(track, grid.total_steps)
             if self.slice_bars is None:
-                found.append(masks)
+                found.append(track.events)
                 continue
-            cut = windows(masks, self.slice_bars * self.steps_per_bar, self.steps_per_bar)
+            cut = windows(track.events, self.slice_bars * self.steps_per_bar, self.steps_per_bar)
             if not len(cut):
                 skipped[f"drum track shorter than {bars(self.slice_bars)}"] += 1
-            found.extend(np.ascontiguousarray(cut))
+            found.extend(cut)
         return unique(found)
 
     def _example(self, masks: np.ndarray) -> Example:
@@ -254,10 +253,10 @@ class DrumsConverter(Converter):
         del semitones
         return example
 
-    def transposable_range(self, sequence: "NoteSequence") -> tuple[int, int]:
+    def transposable_range(self, sequence: "NoteSequence | Score") -> tuple[int, int]:
         """Every transposition that MIDI knows; none where it would change the total time."""
-        last_end = max((note.end_time for note in sequence.notes), default=0.0)
-        # note_seq sets total_time to the end of the last note as it transposes.
-        if sequence.total_time < last_end or self.pad_to_total_time:
+        score = read(sequence)
+        # Transposition sets the total time to the end of the last note.
+        if score.total_time_s < score.last_end_s or self.pad_to_total_time:
             return 0, 0
         return -MAX_MIDI_PITCH, MAX_MIDI_PITCH

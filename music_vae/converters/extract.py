@@ -1,32 +1,42 @@
-"""From a NoteSequence to its melodies and drum tracks on a grid of steps, and to windows of them.
+"""From a section on a grid of steps to its melodies and drum tracks, and to windows of them.
 
 The order of work is that of MusicVAE (Roberts et al. 2018, section 5.1): cut the piece where its
-metre or tempo changes, quantise each section, find monophonic lines or drum tracks in it, slide a
-window over each by one bar, keep equal windows once. Whatever cannot be used is counted in a
-`skipped` counter under a reason that a musician understands. That holds for music that no musician
-wrote, too: limits far beyond any real piece keep a false time or tempo from filling the memory.
+metre or tempo changes, quantise each section (`grid`), find monophonic lines or drum tracks in it,
+slide a window over each by one bar, keep equal windows once. Lines and tracks are those of
+note_seq's Melody and DrumTrack.
 """
 
 import math
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
-from music_vae.constants import DEFAULT_QPM, MAX_MIDI_PITCH, MAX_MIDI_VELOCITY, MIN_MIDI_PITCH
+from music_vae.constants import MAX_MIDI_PITCH, MIN_MIDI_PITCH
+from music_vae.converters.grid import CHANGES, Grid, bars
 from music_vae.errors import UserError
 
-if TYPE_CHECKING:
-    from note_seq import DrumTrack, Melody
-    from note_seq.protobuf.music_pb2 import NoteSequence
-
-# What the longest real pieces stay far below: the Ring cycle has some 20,000 bars in four evenings.
-MAX_BARS = 10_000  # of a section
-MAX_TIME_S = 1e7
-MAX_TIME_CHANGES = 10_000
-MAX_INSTRUMENTS = 1_000
 MAX_NOTES_READ = 2_000_000  # all notes of a section, once for every line found in it
+
+MAX_MIDI_NUMBER = 127  # of pitches and of programs
+
+NO_EVENT, NOTE_OFF = -2, -1
+"""The events of a melody that are no pitches."""
+
+
+class Track(NamedTuple):
+    """A melody or drum track, from a bar line on.
+
+    Attributes:
+      start_step: Its first step.
+      events: int16 pitches, `NO_EVENT` and `NOTE_OFF`, or int64 masks of drums: `[T]`.
+    """
+
+    start_step: int
+    events: np.ndarray
 
 
 def check_grid(
@@ -55,141 +65,18 @@ def check_grid(
         raise UserError(f"max_bars={max_bars} leaves no room for slice_bars={slice_bars}")
 
 
-def sections(
-    sequence: "NoteSequence", skipped: Counter[str], *, split_on_time_changes: bool
-) -> list["NoteSequence"]:
-    """Copies of the parts of `sequence` that keep one metre and tempo, each shifted to time zero.
-
-    Args:
-      sequence: An unquantised sequence; it is not changed.
-      skipped: Counts why the sequence cannot be used, and the notes that lie outside the time from
-        0 to `total_time`.
-      split_on_time_changes: Without it, the one section is a copy of the whole sequence.
-
-    Returns:
-      The sections with notes, in order; the caller may edit them.
-    """
-    from note_seq import sequences_lib
-
-    if not sequence.notes:
-        skipped["no notes"] += 1
-        return []
-    impossible = why_impossible(sequence)
-    if impossible:
-        skipped[impossible] += 1
-        return []
-    if not split_on_time_changes:
-        whole = type(sequence)()
-        whole.CopyFrom(sequence)
-        return [whole]
-    if sequences_lib.is_quantized_sequence(sequence):
-        skipped["already quantised"] += 1
-        return []
-    parts = sequences_lib.split_note_sequence_on_time_changes(sequence)
-    lost = len(sequence.notes) - sum(len(part.notes) for part in parts)
-    if lost:
-        skipped["note before the beginning or after the end of the piece"] += lost
-    return [part for part in parts if part.notes]
-
-
-def why_impossible(sequence: "NoteSequence") -> str | None:
-    """Why `sequence` is no music at all, or None."""
-    times = [sequence.total_time]
-    velocities, instruments = [0], set()
-    for note in sequence.notes:
-        times += note.start_time, note.end_time
-        velocities.append(note.velocity)
-        instruments.add(note.instrument)
-    changes = len(sequence.tempos) + len(sequence.time_signatures)
-    for events in (
-        sequence.tempos,
-        sequence.time_signatures,
-        sequence.key_signatures,
-        sequence.control_changes,
-        sequence.text_annotations,
-    ):
-        times += [event.time for event in events]
-    if not np.all(np.isfinite(times)):
-        return "a time that is not a number"
-    if max(map(abs, times)) > MAX_TIME_S:
-        return f"a time beyond {MAX_TIME_S:.0f} seconds"
-    if not all(0 <= tempo.qpm < math.inf for tempo in sequence.tempos):
-        return "a tempo that is not a number from 0 on"
-    if not 0 <= min(velocities) <= max(velocities) <= MAX_MIDI_VELOCITY:
-        return f"a velocity outside 0-{MAX_MIDI_VELOCITY}"
-    if changes > MAX_TIME_CHANGES:
-        return f"more than {MAX_TIME_CHANGES} changes of metre and tempo"
-    if len(instruments) > MAX_INSTRUMENTS:
-        return f"more than {MAX_INSTRUMENTS} instruments"
-    return None
-
-
-def quantise(
-    section: "NoteSequence",
-    skipped: Counter[str],
-    *,
-    steps_per_quarter: int,
-    quarters_per_bar: int,
-) -> "NoteSequence | None":
-    """A copy of `section` with quantised times, or None with a reason in `skipped`.
-
-    Only a metre whose bars are as long as `quarters_per_bar` quarter notes is accepted (2/2 and 8/8
-    are as good as 4/4).
-    """
-    metre = (4, 4)  # MIDI's default
-    if section.time_signatures:
-        first = min(section.time_signatures, key=lambda signature: signature.time)
-        metre = (first.numerator, first.denominator)
-    # Before the quantisation, which costs far more: many corpora are half in other metres.
-    if 4 * metre[0] != quarters_per_bar * metre[1]:
-        skipped[_metre_reason(metre)] += 1
-        return None
-    quantised = quantise_in_any_metre(section, steps_per_quarter, quarters_per_bar)
-    if isinstance(quantised, str):
-        skipped[quantised] += 1
-        return None
-    return quantised
-
-
-def quantise_in_any_metre(
-    section: "NoteSequence", steps_per_quarter: int, quarters_per_bar: int = 4
-) -> "NoteSequence | str":
-    """A copy of `section` with quantised times, or why there is none; see `quantise`."""
-    from note_seq import sequences_lib
-
-    qpm = section.tempos[0].qpm if section.tempos else DEFAULT_QPM
-    end_s = max([section.total_time, *(note.end_time for note in section.notes)])
-    if not qpm > 0:
-        return "a tempo of 0"
-    if not end_s * qpm / 60 <= MAX_BARS * quarters_per_bar:
-        return f"longer than {bars(MAX_BARS)}"
-    try:
-        return sequences_lib.quantize_note_sequence(section, steps_per_quarter)
-    except sequences_lib.BadTimeSignatureError:
-        signature = section.time_signatures[0]
-        return _metre_reason((signature.numerator, signature.denominator))
-    except sequences_lib.NegativeTimeError:
-        return "negative time"
-    except (sequences_lib.MultipleTimeSignatureError, sequences_lib.MultipleTempoError):
-        return "time signature or tempo changes"
-
-
-def _metre_reason(metre: tuple[int, int]) -> str:
-    return f"time signature {metre[0]}/{metre[1]}"
-
-
 def melodies(
-    quantised: "NoteSequence",
+    grid: Grid,
     skipped: Counter[str],
     *,
     gap_bars: float | None,
     max_bars: int | None,
     skip_polyphony: bool,
-) -> list["Melody"]:
+) -> list[Track]:
     """The monophonic lines of every instrument but the drums, by instrument and time.
 
     Args:
-      quantised: A quantised sequence.
+      grid: A quantised section.
       skipped: Counts tracks given up and lines cut.
       gap_bars: A line ends where this many bars are silent, and the next begins at the next bar;
         None or 0: silence never ends a line.
@@ -197,38 +84,41 @@ def melodies(
       skip_polyphony: Gives a track up at its first chord, instead of reading the highest notes.
 
     Returns:
-      note_seq Melody objects, each from the bar line before its first note to the one after its
-      last.
+      Each line from the bar line before its first note to the one after its last.
     """
+    bar_steps = _bar_steps(grid, skipped)
+    if not bar_steps:
+        return []
     lines = []
-    for instrument, alone in _by_instrument(quantised):
-        found = _lines_of(alone, skipped, instrument, gap_bars, skip_polyphony)
+    for alone in _by_instrument(grid):
+        found = _lines_of(alone, skipped, bar_steps, gap_bars or math.inf, skip_polyphony)
         for line in _within_limit(found, len(alone.notes), skipped):
-            _cut_after(line, max_bars, skipped)
-            if any(event >= 0 for event in line):  # a cut can leave silence alone
+            line = _cut_after(line, max_bars, bar_steps, skipped)
+            if line.events.max() >= 0:  # a cut can leave silence alone
                 lines.append(line)
     return lines
 
 
-def _by_instrument(quantised: "NoteSequence") -> Iterator[tuple[int, "NoteSequence"]]:
-    """Every instrument with notes that are no drums, in order, and a sequence with its notes."""
-    instruments = {note.instrument for note in quantised.notes}
-    if len(instruments) == 1:
-        alone = {instruments.pop(): quantised}
-    else:
-        alone = {}
-        for note in quantised.notes:
-            if note.instrument not in alone:
-                sequence = alone[note.instrument] = type(quantised)()
-                sequence.quantization_info.CopyFrom(quantised.quantization_info)
-                sequence.time_signatures.extend(quantised.time_signatures)
-            alone[note.instrument].notes.append(note)
-    for instrument in sorted(alone):
-        if not all(note.is_drum for note in alone[instrument].notes):
-            yield instrument, alone[instrument]
+def _bar_steps(grid: Grid, skipped: Counter[str]) -> int:
+    """Steps in a bar; 0, with a reason, where a metre that was overlooked makes them a fraction."""
+    if grid.steps_per_bar % 1:
+        skipped[CHANGES] += 1
+        return 0
+    return int(grid.steps_per_bar)
 
 
-def _within_limit(tracks: Iterable[Any], num_notes: int, skipped: Counter[str]) -> Iterator[Any]:
+def _by_instrument(grid: Grid) -> Iterator[Grid]:
+    """The notes of every instrument with notes that are no drums, in order."""
+    instruments, is_drum = grid.notes["instrument"], grid.notes["is_drum"]
+    melodic = sorted(set(instruments[~is_drum].tolist()))
+    for instrument in melodic:
+        own = instruments == instrument
+        yield grid if own.all() else grid.only(own)
+
+
+def _within_limit(
+    tracks: Iterable[Track], num_notes: int, skipped: Counter[str]
+) -> Iterator[Track]:
     """The tracks, until finding them has read `MAX_NOTES_READ` notes: each reads them all."""
     most = max(1, MAX_NOTES_READ // num_notes)
     for number, track in enumerate(tracks):
@@ -239,97 +129,161 @@ def _within_limit(tracks: Iterable[Any], num_notes: int, skipped: Counter[str]) 
 
 
 def _lines_of(
-    quantised: "NoteSequence",
-    skipped: Counter[str],
-    instrument: int,
-    gap_bars: float | None,
-    skip_polyphony: bool,
-) -> Iterator["Melody"]:
-    from note_seq import Melody, melodies_lib
-
+    grid: Grid, skipped: Counter[str], bar_steps: int, gap_bars: float, skip_polyphony: bool
+) -> Iterator[Track]:
+    """The lines of one instrument, of which the highest note of every step counts."""
+    notes = grid.notes
+    order = np.lexsort((-notes["pitch"], grid.starts))
+    all_starts = grid.starts[order].tolist()  # a line may begin with what is not heard
+    heard = order[(~notes["is_drum"] & (notes["velocity"] > 0))[order]]
+    starts = grid.starts[heard]
+    is_first = np.ones(len(starts), bool)
+    np.not_equal(starts[1:], starts[:-1], out=is_first[1:])
+    highest = heard[is_first]
+    starts, ends, pitches = starts[is_first], grid.ends[highest], notes["pitch"][highest]
+    breaks = _breaks(starts, ends, gap_bars * bar_steps)
+    errors = _errors(starts, ends, is_first if skip_polyphony else None)
+    firsts = starts.tolist()
     bar_line = 0
-    while True:
-        line = Melody()
-        try:
-            line.from_quantized_sequence(
-                quantised,
-                search_start_step=bar_line,
-                instrument=instrument,
-                gap_bars=gap_bars or math.inf,
-                ignore_polyphonic_notes=not skip_polyphony,
-                pad_end=True,
-            )
-        except melodies_lib.PolyphonicMelodyError:
-            skipped["polyphonic track"] += 1
+    while (number := bisect_left(all_starts, bar_line)) < len(all_starts):
+        begin = all_starts[number] - (all_starts[number] - bar_line) % bar_steps
+        first = bisect_left(firsts, bar_line)
+        if first == len(firsts):
             return
-        except melodies_lib.BadNoteError:
-            skipped["note that ends before it starts"] += 1
+        last = _next(breaks, first, len(firsts))
+        wrong = bisect_left(errors, (first,))
+        if wrong < len(errors) and errors[wrong][0] < last:
+            skipped[errors[wrong][1]] += 1
             return
-        if not len(line):
-            return
-        bar_line = line.end_step
-        yield line
+        own = slice(first, last)
+        events = _line(starts[own] - begin, ends[own] - begin, pitches[own], bar_steps)
+        yield Track(begin, events)
+        bar_line = begin + len(events)
+
+
+def _errors(
+    starts: np.ndarray, ends: np.ndarray, is_first: np.ndarray | None
+) -> list[tuple[int, str]]:
+    """The notes of a line that it cannot have, by number, and why.
+
+    Args:
+      starts: Of the notes that count, `[N]`.
+      ends: Of these.
+      is_first: Of all notes, which of them count; None: the others do no harm.
+    """
+    wrong = np.flatnonzero(ends <= starts)
+    found = [(number, "note that ends before it starts") for number in wrong.tolist()]
+    if is_first is not None:
+        in_chords = np.cumsum(is_first)[~is_first] - 1
+        known = set(wrong.tolist())
+        chords = sorted(set(in_chords.tolist()) - known)
+        found = sorted(found + [(number, "polyphonic track") for number in chords])
+    return found
+
+
+def _line(starts: np.ndarray, ends: np.ndarray, pitches: np.ndarray, bar_steps: int) -> np.ndarray:
+    """The events `[T]` of notes up to a bar line; a note ends where the next starts, or before."""
+    last = int(ends[-1])
+    events = np.full(-(-last // bar_steps) * bar_steps, NO_EVENT, np.int16)
+    offs = ends[:-1]
+    events[offs[offs < starts[1:]]] = NOTE_OFF
+    if last < len(events):
+        events[last] = NOTE_OFF
+    events[starts] = pitches
+    return events
 
 
 def drum_tracks(
-    quantised: "NoteSequence",
+    grid: Grid,
+    masks: np.ndarray,
     skipped: Counter[str],
     *,
     gap_bars: float | None,
     max_bars: int | None,
-) -> list["DrumTrack"]:
-    """The drum tracks of a quantised sequence, all drum instruments together, in order of time.
+) -> list[Track]:
+    """The drum tracks of a quantised section, all drum instruments together, in order of time.
 
-    The arguments are those of `melodies`; a track's events are sets of MIDI pitches.
+    Args:
+      grid: Drum notes alone.
+      masks: What each note is in the events of a step, which are made of them by bitwise or.
+      skipped: As for `melodies`, like `gap_bars` and `max_bars`.
     """
-    tracks = []
-    found = _drum_tracks(quantised, gap_bars)
-    for track in _within_limit(found, max(1, len(quantised.notes)), skipped):
-        _cut_after(track, max_bars, skipped)
-        tracks.append(track)
-    return tracks
+    bar_steps = _bar_steps(grid, skipped)
+    if not bar_steps:
+        return []
+    heard = grid.notes["velocity"] > 0
+    found = _drum_tracks(grid.starts[heard], masks[heard], bar_steps, gap_bars or math.inf)
+    return [
+        _cut_after(track, max_bars, bar_steps, skipped)
+        for track in _within_limit(found, max(1, len(grid.notes)), skipped)
+    ]
 
 
-def _drum_tracks(quantised: "NoteSequence", gap_bars: float | None) -> Iterator["DrumTrack"]:
-    from note_seq import DrumTrack
-
+def _drum_tracks(
+    starts: np.ndarray, masks: np.ndarray, bar_steps: int, gap_bars: float
+) -> Iterator[Track]:
+    hits = np.zeros(starts.max(initial=-1) + 1, np.int64)
+    np.bitwise_or.at(hits, starts, masks)
+    hit_steps = np.flatnonzero(hits)
+    breaks = _breaks(hit_steps, hit_steps + 1, gap_bars * bar_steps)
+    steps = hit_steps.tolist()
     bar_line = 0
-    while True:
-        track = DrumTrack()
-        track.from_quantized_sequence(
-            quantised, search_start_step=bar_line, gap_bars=gap_bars or math.inf, pad_end=True
-        )
-        if not len(track):
-            return
-        bar_line = track.end_step
-        yield track
+    while (first := bisect_left(steps, bar_line)) < len(steps):
+        begin = steps[first] - (steps[first] - bar_line) % bar_steps
+        end = steps[_next(breaks, first, len(steps)) - 1] + 1
+        events = np.zeros(-(-(end - begin) // bar_steps) * bar_steps, np.int64)
+        events[: end - begin] = hits[begin:end]
+        yield Track(begin, events)
+        bar_line = begin + len(events)
 
 
-def _cut_after(track: "Melody | DrumTrack", max_bars: int | None, skipped: Counter[str]) -> None:
-    if max_bars is not None and len(track) > max_bars * track.steps_per_bar:
-        track.set_length(max_bars * track.steps_per_bar)
-        skipped[f"the rest of a track after {bars(max_bars)}"] += 1
+def _breaks(starts: np.ndarray, ends: np.ndarray, gap_steps: float) -> list[int]:
+    """The numbers of notes that start so long after the one before has ended."""
+    return (np.flatnonzero(starts[1:] - ends[:-1] >= gap_steps) + 1).tolist()
 
 
-def bars(number: int) -> str:
-    """'1 bar', '2 bars'."""
-    return f"{number} bar" if number == 1 else f"{number} bars"
+def _next(breaks: list[int], first: int, number: int) -> int:
+    """The first of the breaks after a note, or the number of notes."""
+    at = bisect_left(breaks, first + 1)
+    return breaks[at] if at < len(breaks) else number
 
 
-def pad_to(track: "Melody | DrumTrack", total_steps: int) -> None:
-    """Stretches `track`, in place, from the beginning of the piece to `total_steps`."""
-    track.set_length(len(track) + track.start_step, from_left=True)
-    track.set_length(total_steps)
+def _cut_after(track: Track, max_bars: int | None, bar_steps: int, skipped: Counter[str]) -> Track:
+    if max_bars is None or len(track.events) <= max_bars * bar_steps:
+        return track
+    skipped[f"the rest of a track after {bars(max_bars)}"] += 1
+    return track._replace(events=track.events[: max_bars * bar_steps])
+
+
+def pad_melody(track: Track, total_steps: int) -> Track:
+    """The line with silence before and after it, from the beginning of a piece to `total_steps`."""
+    padded = _padded(track, total_steps, NO_EVENT)
+    end = track.start_step + len(track.events)
+    changes = track.events[track.events != NO_EVENT]
+    if end < total_steps and len(changes) and changes[-1] != NOTE_OFF:  # a note sounds to its end
+        padded.events[end] = NOTE_OFF
+    return padded
+
+
+def pad_drums(track: Track, total_steps: int) -> Track:
+    """The same for a drum track."""
+    return _padded(track, total_steps, 0)
+
+
+def _padded(track: Track, total_steps: int, silence: int) -> Track:
+    events = np.full(total_steps, silence, track.events.dtype)
+    own = events[track.start_step : track.start_step + len(track.events)]
+    own[:] = track.events[: len(own)]
+    return Track(0, events)
 
 
 def windows(steps: np.ndarray, size: int, hop: int) -> np.ndarray:
     """All windows of `size` steps that start at a multiple of `hop`: `[T]` to `[N, size]`.
 
-    The windows are read-only views of `steps`; N is 0 where `steps` is too short.
+    N is 0 where `steps` is too short.
     """
-    if len(steps) < size:
-        return np.empty((0, size), steps.dtype)
-    return np.lib.stride_tricks.sliding_window_view(steps, size)[::hop]
+    firsts = np.arange(0, len(steps) - size + 1, hop)
+    return steps[firsts[:, None] + np.arange(size)]
 
 
 def unique(arrays: Iterable[np.ndarray]) -> list[np.ndarray]:
@@ -338,6 +292,47 @@ def unique(arrays: Iterable[np.ndarray]) -> list[np.ndarray]:
     for array in arrays:
         seen.setdefault(array.tobytes(), array)
     return list(seen.values())
+
+
+def class_of(classes: tuple[tuple[int, ...], ...], numbers: np.ndarray) -> np.ndarray:
+    """The class, from 0, that has each of the `numbers` `[N]`; -1 where none has.
+
+    Args:
+      classes: MIDI numbers (pitches, programs), each in one class.
+      numbers: Numbers, MIDI's or not.
+    """
+    return np.where(numbers >> 7 == 0, _class_table(classes)[numbers & MAX_MIDI_NUMBER], -1)
+
+
+@lru_cache
+def _class_table(classes: tuple[tuple[int, ...], ...]) -> np.ndarray:
+    table = np.full(MAX_MIDI_NUMBER + 1, -1)
+    for number, members in enumerate(classes):
+        table[list(members)] = number
+    return table
+
+
+def transposable(
+    pitches: np.ndarray, lowest: int, highest: int, bounds: tuple[int, int]
+) -> tuple[int, int]:
+    """By how many semitones pitches can move so that none enters or leaves a range.
+
+    Args:
+      pitches: `[N]`, in the range or not.
+      lowest: Of the range.
+      highest: Of the range.
+      bounds: Semitones down (0 or less) and up that are allowed for other reasons.
+    """
+    low, high = bounds
+    below, above = pitches[pitches < lowest], pitches[pitches > highest]
+    inside = pitches[(pitches >= lowest) & (pitches <= highest)]
+    if len(below):
+        high = min(high, lowest - int(below.max()) - 1)
+    if len(above):
+        low = max(low, highest - int(above.min()) + 1)
+    if len(inside):
+        low, high = max(low, lowest - int(inside.min())), min(high, highest - int(inside.max()))
+    return low, high
 
 
 def checked_pitch_classes(

@@ -19,14 +19,9 @@ import numpy as np
 
 from music_vae.constants import DEFAULT_QPM, DRUMS_INSTRUMENT, MAX_MIDI_VELOCITY
 from music_vae.converters.base import PAD, Converter, Example, Extraction, one_hot
-from music_vae.converters.extract import (
-    bars,
-    check_grid,
-    checked_pitch_classes,
-    quantise,
-    sections,
-    windows,
-)
+from music_vae.converters.extract import check_grid, checked_pitch_classes, class_of, windows
+from music_vae.converters.grid import Grid, bars, quantise, sections
+from music_vae.converters.score import Score, read
 from music_vae.errors import UserError
 from music_vae.specs import Compact, Numbers
 
@@ -197,13 +192,13 @@ class GrooveConverter(Converter):
 
     # -- From notes to compact examples -----------------------------------------------------------
 
-    def extract(self, sequence: "NoteSequence") -> Extraction:
+    def extract(self, sequence: "NoteSequence | Score") -> Extraction:
         """All windows of the groove, in order of time; controls are int8 0 and 1.
 
         Inputs are never corrupted here: see `corrupt`.
         """
         found = Extraction()
-        for whole in sections(sequence, found.skipped, split_on_time_changes=False):
+        for whole in sections(read(sequence), found.skipped, split_on_time_changes=False):
             quantised = quantise(
                 whole,
                 found.skipped,
@@ -215,24 +210,23 @@ class GrooveConverter(Converter):
                 found.examples += [self._example(part) for part in self._cut(grid, found.skipped)]
         return found
 
-    def _grid(self, quantised: "NoteSequence", skipped: Counter[str]) -> np.ndarray:
+    def _grid(self, quantised: Grid, skipped: Counter[str]) -> np.ndarray:
         """Numbers `[T, 3, drums]` up to the bar line after the last hit; T is 0 without hits."""
-        class_of = {p: drum for drum, pitches in enumerate(self.pitch_classes) for p in pitches}
-        loudest: dict[tuple[int, int], NoteSequence.Note] = {}
-        num_steps = 0
-        for note in _drum_notes(quantised, frozenset(class_of), skipped):
-            key = note.quantized_start_step, class_of[note.pitch]
-            num_steps = max(num_steps, key[0] + 1)
-            if key not in loudest or note.velocity > loudest[key].velocity:
-                loudest[key] = note
-        num_bars = -(-num_steps // self.steps_per_bar)
+        classes = class_of(self.pitch_classes, quantised.notes["pitch"])
+        known = _drum_notes(quantised.notes["is_drum"], classes >= 0, skipped)
+        notes, steps, drums = quantised.notes[known], quantised.starts[known], classes[known]
+        num_bars = -(-(int(steps.max(initial=-1)) + 1) // self.steps_per_bar)
         # Rounded to float32, a hit almost half a step late would change into the bin of -1.
         dtype = np.float32 if self.num_offset_bins is None else np.float64
         grid = np.zeros((num_bars * self.steps_per_bar, 3, self.num_drums), dtype)
-        step_s = 60 / quantised.tempos[0].qpm / self.steps_per_quarter
-        for (step, drum), note in loudest.items():
-            early = (step_s * step - note.start_time) / step_s * HALF_STEPS
-            grid[step, :, drum] = 1, note.velocity / MAX_MIDI_VELOCITY, early
+        step_s = 60 / quantised.qpm / self.steps_per_quarter
+        # Of several assignments to one place the last holds: the loudest, of such the first note.
+        loudest_last = np.lexsort((np.arange(len(notes))[::-1], notes["velocity"]))
+        notes, steps, drums = notes[loudest_last], steps[loudest_last], drums[loudest_last]
+        grid[steps, HIT, drums] = 1
+        grid[steps, VELOCITY, drums] = notes["velocity"] / MAX_MIDI_VELOCITY
+        early = (step_s * steps - notes["start_s"]) / step_s * HALF_STEPS
+        grid[steps, OFFSET, drums] = early
         return grid
 
     def _cut(self, grid: np.ndarray, skipped: Counter[str]) -> list[np.ndarray]:
@@ -381,21 +375,18 @@ class GrooveConverter(Converter):
         )
 
 
-def _drum_notes(
-    sequence: "NoteSequence", pitches: frozenset[int], skipped: Counter[str]
-) -> list["NoteSequence.Note"]:
-    """The notes to read as drums: drums of known pitches; the others are counted.
+def _drum_notes(is_drum: np.ndarray, is_known: np.ndarray, skipped: Counter[str]) -> np.ndarray:
+    """Which notes to read as drums, `[N]`: drums of known pitches; the others are counted.
 
     Music of such pitches alone is read as drums on whatever channel: pads and drum plug-ins do not
     always send on the tenth, and models published for the original were used on such recordings.
     """
-    if all(note.pitch in pitches for note in sequence.notes):
-        return list(sequence.notes)
-    drums = [note for note in sequence.notes if note.is_drum]
-    known = [note for note in drums if note.pitch in pitches]
+    if is_known.all():
+        return is_known
+    known = is_drum & is_known
     counts = {
-        "note that is not a drum": len(sequence.notes) - len(drums),
-        "drum note of no class": len(drums) - len(known),
+        "note that is not a drum": int((~is_drum).sum()),
+        "drum note of no class": int(is_drum.sum()) - int(known.sum()),
     }
     skipped.update({reason: count for reason, count in counts.items() if count})
     return known

@@ -24,14 +24,15 @@ from music_vae.constants import (
 from music_vae.converters.base import Converter, Example, Extraction, one_hot
 from music_vae.converters.controls import Harmony, HarmonyTrack, check_chord_encoding
 from music_vae.converters.extract import (
-    bars,
     check_grid,
+    class_of,
     melodies,
-    pad_to,
-    quantise,
-    sections,
+    pad_melody,
+    transposable,
     windows,
 )
+from music_vae.converters.grid import Grid, bars, quantise, sections
+from music_vae.converters.score import Score, read
 from music_vae.errors import UserError
 from music_vae.specs import Compact, OneHot
 
@@ -148,50 +149,53 @@ class OneHotMelodyConverter(Converter):
         """The last class, or None."""
         return self.output_depth - 1 if self.add_end_token else None
 
-    def extract(self, sequence: "NoteSequence") -> Extraction:
+    def extract(self, sequence: "NoteSequence | Score") -> Extraction:
         """All windows of all melodies as int16 tokens `[T]`, by section, instrument and time."""
         found = Extraction()
         for section in sections(
-            sequence, found.skipped, split_on_time_changes=self.presplit_on_time_changes
+            read(sequence), found.skipped, split_on_time_changes=self.presplit_on_time_changes
         ):
-            self._keep_playable_notes(section, found.skipped)
-            if not section.notes:
+            playable = self._playable(section.notes, found.skipped)
+            if playable is None:
                 continue
-            quantised = quantise(
-                section,
+            grid = quantise(
+                section._replace(notes=playable),
                 found.skipped,
                 steps_per_quarter=self.steps_per_quarter,
                 quarters_per_bar=self.quarters_per_bar,
             )
-            if quantised is not None:
-                found.examples += self._examples(quantised, found.skipped)
+            if grid is not None:
+                found.examples += self._examples(grid, found.skipped)
         if not found.examples and not found.skipped:
             found.skipped["no melody"] += 1
         return found
 
-    def _keep_playable_notes(self, section: "NoteSequence", skipped: Counter[str]) -> None:
-        """Removes, in place, the notes of other programs and those outside the pitch range."""
-        programs = None if self.valid_programs is None else frozenset(self.valid_programs)
-        low, high = self.min_pitch, self.max_pitch
-        notes = [n for n in section.notes if programs is None or n.program in programs]
-        kept = [n for n in notes if low <= n.pitch <= high]
-        if all(n.is_drum for n in kept):
-            if all(n.is_drum for n in section.notes):
+    def _playable(self, notes: np.ndarray, skipped: Counter[str]) -> np.ndarray | None:
+        """The notes of the programs and in the pitch range, or None with a reason."""
+        pitches, is_drum = notes["pitch"], notes["is_drum"]
+        chosen = self._is_chosen(notes["program"])
+        kept = chosen & (pitches >= self.min_pitch) & (pitches <= self.max_pitch)
+        if not (kept & ~is_drum).any():
+            if is_drum.all():
                 reason = "only drums"
-            elif all(n.is_drum for n in notes):
+            elif is_drum[chosen].all():
                 reason = f"no notes in programs {_ranges(self.valid_programs or ())}"
             else:
                 reason = "no melody in the pitch range"
             skipped[reason] += 1
-            kept = []
-        if len(kept) < len(section.notes):
-            del section.notes[:]
-            section.notes.extend(kept)
+            return None
+        return notes if kept.all() else notes[kept]
 
-    def _examples(self, quantised: "NoteSequence", skipped: Counter[str]) -> list[Example]:
+    def _is_chosen(self, programs: np.ndarray) -> np.ndarray:
+        """Whether the notes of these programs are read."""
+        if self.valid_programs is None:
+            return np.ones(len(programs), bool)
+        return class_of((self.valid_programs,), programs) >= 0
+
+    def _examples(self, grid: Grid, skipped: Counter[str]) -> list[Example]:
         """The examples of one section."""
         lines = melodies(
-            quantised,
+            grid,
             skipped,
             gap_bars=self.gap_bars,
             max_bars=self.max_bars,
@@ -199,14 +203,14 @@ class OneHotMelodyConverter(Converter):
         )
         track = None
         if lines and self.control_depth:
-            track = self.harmony.read(quantised, skipped)
+            track = self.harmony.read(grid, skipped)
             if track is None:
                 return []
         found = []
         for line in lines:
             if self.pad_to_total_time:
-                pad_to(line, quantised.total_quantized_steps)
-            cut = self._windows(np.fromiter(line, np.int16, len(line)), skipped)
+                line = pad_melody(line, grid.total_steps)
+            cut = self._windows(line.events, skipped)
             for start, tokens in zip(self._starts(line.start_step), cut, strict=False):
                 harmony = None if track is None else track.at(start + np.arange(len(tokens)))
                 found.append((tokens, harmony))
@@ -221,7 +225,7 @@ class OneHotMelodyConverter(Converter):
 
     def _windows(self, events: np.ndarray, skipped: Counter[str]) -> Iterable[np.ndarray]:
         """Token arrays `[T]`, end tokens not yet added, of the events of one melody."""
-        tokens = np.where(events < 0, events, events - self.min_pitch) + FIRST_PITCH
+        tokens = np.where(events < 0, events, events - np.int16(self.min_pitch)) + FIRST_PITCH
         if self.slice_bars is None:
             return [tokens]
         cut = windows(tokens, self.slice_bars * self.steps_per_bar, self.steps_per_bar)
@@ -319,33 +323,26 @@ class OneHotMelodyConverter(Converter):
             controls = self.harmony.transpose(controls, by)
         return example._replace(inputs=transposed, outputs=transposed, controls=controls)
 
-    def transposable_range(self, sequence: "NoteSequence") -> tuple[int, int]:
+    def transposable_range(self, sequence: "NoteSequence | Score") -> tuple[int, int]:
         """Semitones down (0 or less) and up for which no note enters or leaves the pitch range."""
+        score = read(sequence)
         limit = MAX_MIDI_PITCH
-        last_end = max((n.end_time for n in sequence.notes), default=0.0)
-        # note_seq sets total_time to the end of the last note as it transposes.
-        if sequence.total_time < last_end or (
-            self.pad_to_total_time and sequence.total_time != last_end
+        # Transposition sets the total time to the end of the last note.
+        ends_with_notes = score.total_time_s == score.last_end_s
+        if score.total_time_s < score.last_end_s or (
+            self.pad_to_total_time and not ends_with_notes
         ):
             return 0, 0
-        if self.control_depth and (
-            sequence.total_time != last_end or not self.harmony.moves_with(sequence)
-        ):
+        if self.control_depth and not (ends_with_notes and self.harmony.moves_with(score)):
             return 0, 0
+        pitched = score.notes[~score.notes["is_drum"]]
+        pitches = pitched["pitch"]
         low, high = -limit, limit
-        programs = None if self.valid_programs is None else frozenset(self.valid_programs)
-        for pitch, program in {(n.pitch, n.program) for n in sequence.notes if not n.is_drum}:
-            if self.pad_to_total_time:  # a note beyond MIDI's range is lost, and its time with it
-                low, high = max(low, -pitch), min(high, limit - pitch)
-            if programs is not None and program not in programs:
-                continue
-            if pitch < self.min_pitch:
-                high = min(high, self.min_pitch - pitch - 1)
-            elif pitch > self.max_pitch:
-                low = max(low, self.max_pitch - pitch + 1)
-            else:
-                low, high = max(low, self.min_pitch - pitch), min(high, self.max_pitch - pitch)
-        return low, high
+        if self.pad_to_total_time and len(pitches):
+            # A note beyond MIDI's range is lost, and its time with it.
+            low, high = max(low, -int(pitches.min())), min(high, limit - int(pitches.max()))
+        read_pitches = pitches[self._is_chosen(pitched["program"])]
+        return transposable(read_pitches, self.min_pitch, self.max_pitch, (low, high))
 
 
 _Window = tuple[np.ndarray, np.ndarray | None]  # tokens and harmony

@@ -23,11 +23,19 @@ from music_vae.converters.controls import (
     NO_CHORD,
     Harmony,
     check_chord_encoding,
-    copy_chord_symbols,
     decode_chords,
 )
-from music_vae.converters.extract import bars, check_grid, quantise, sections
-from music_vae.converters.performance_events import PROGRAMS, Events, Note, Vocabulary
+from music_vae.converters.extract import check_grid, transposable
+from music_vae.converters.grid import Grid, bars, quantise, sections
+from music_vae.converters.performance_events import (
+    PROGRAMS,
+    Events,
+    Note,
+    Played,
+    Vocabulary,
+    played_notes,
+)
+from music_vae.converters.score import Score, as_sequence, cut, read
 from music_vae.errors import UserError
 from music_vae.specs import Compact, OneHot
 
@@ -183,19 +191,18 @@ class MultiInstrumentPerformanceConverter(Converter):
 
     # -- From music ---------------------------------------------------------------------------
 
-    def extract(self, sequence: "NoteSequence") -> Extraction:
+    def extract(self, sequence: "NoteSequence | Score") -> Extraction:
         """All hops as int16 tokens `[chunks * instruments * events]`, in order of time.
 
         Unused places are `PAD`; a missing track is an end token alone. `length` counts the tokens
         of every track, int32 of `length_shape`. Controls have the shape of the tokens: the chord
         at every event, no chord at the program token, the last chord again at the end token.
         """
-        from note_seq import sequences_lib
-
         found = Extraction()
-        for section in sections(sequence, found.skipped, split_on_time_changes=True):
-            sustained = sequences_lib.apply_sustain_control_changes(section)
-            for hop in self._hops(sustained, found.skipped):
+        for section in sections(
+            read(sequence), found.skipped, split_on_time_changes=True, with_pedals=True
+        ):
+            for hop in self._hops(sustained(section), found.skipped):
                 example = self._example(hop, found.skipped)
                 if example is not None:
                     found.examples.append(example)
@@ -203,19 +210,17 @@ class MultiInstrumentPerformanceConverter(Converter):
             found.skipped["no notes"] += 1
         return found
 
-    def _hops(self, section: "NoteSequence", skipped: Counter[str]) -> list["NoteSequence"]:
+    def _hops(self, section: Score, skipped: Counter[str]) -> list[Grid]:
         """The hops with notes, quantised."""
-        from note_seq import sequences_lib
-
-        qpm = section.tempos[0].qpm if section.tempos else DEFAULT_QPM
-        if not qpm > 0:
+        if not section.qpm > 0:
             skipped["a tempo of 0"] += 1
             return []
-        hop_s = 60 * self.quarters_per_bar * self.hop_size_bars / qpm
-        if not section.total_time <= MAX_HOPS * hop_s:
+        hop_s = 60 * self.quarters_per_bar * self.hop_size_bars / section.qpm
+        total_s = section.total_time_s
+        if not total_s <= MAX_HOPS * hop_s:
             skipped[f"longer than {MAX_HOPS} examples"] += 1
             return []
-        if self.first_subsequence_only and section.total_time > hop_s:
+        if self.first_subsequence_only and total_s > hop_s:
             skipped[f"longer than {bars(self.hop_size_bars)}"] += 1
             return []
         if not self.harmony.is_written(section):
@@ -223,10 +228,13 @@ class MultiInstrumentPerformanceConverter(Converter):
             inferred = None if whole is None else self.harmony.complete(whole, skipped)
             if inferred is None:
                 return []
-            section = copy_chord_symbols(inferred, section)
+            section = section._replace(chords=[*section.chords, *inferred.section.chords])
+        times = [0.0, *np.arange(hop_s, total_s, hop_s).tolist()]
+        if total_s > times[-1]:
+            times.append(total_s)
         quantised = []
-        for hop in sequences_lib.split_note_sequence(section, hop_s):
-            if not hop.notes:
+        for hop in cut(section, times):
+            if not len(hop.notes):
                 continue
             quantised_hop = self._quantise(hop, skipped)
             if quantised_hop is None:  # because of the metre, which all hops share
@@ -234,7 +242,7 @@ class MultiInstrumentPerformanceConverter(Converter):
             quantised.append(quantised_hop)
         return quantised
 
-    def _quantise(self, part: "NoteSequence", skipped: Counter[str]) -> "NoteSequence | None":
+    def _quantise(self, part: Score, skipped: Counter[str]) -> Grid | None:
         return quantise(
             part,
             skipped,
@@ -242,7 +250,7 @@ class MultiInstrumentPerformanceConverter(Converter):
             quarters_per_bar=self.quarters_per_bar,
         )
 
-    def _example(self, hop: "NoteSequence", skipped: Counter[str]) -> Example | None:
+    def _example(self, hop: Grid, skipped: Counter[str]) -> Example | None:
         tracks = self._tracks(hop, skipped)
         if tracks is None:
             return None
@@ -295,21 +303,22 @@ class MultiInstrumentPerformanceConverter(Converter):
             return events
         return None
 
-    def _tracks(self, hop: "NoteSequence", skipped: Counter[str]) -> list[Track] | None:
+    def _tracks(self, hop: Grid, skipped: Counter[str]) -> list[Track] | None:
         """The instruments of a quantised hop in their order, or None with a reason."""
-        if not all(self.min_pitch <= note.pitch <= self.max_pitch for note in hop.notes):
+        notes = played_notes(hop)
+        if not all(self.min_pitch <= note.pitch <= self.max_pitch for note in notes):
             skipped[f"a pitch outside {self.min_pitch}-{self.max_pitch}"] += 1
             return None
-        if not all(note.is_drum or 0 <= note.program < PROGRAMS for note in hop.notes):
+        if not all(note.is_drum or 0 <= note.program < PROGRAMS for note in notes):
             skipped[f"a program outside 0-{PROGRAMS - 1}"] += 1
             return None
-        by_instrument: dict[tuple[int, bool, int], list[Any]] = defaultdict(list)
-        for note in hop.notes:
+        by_instrument: dict[tuple[int, bool, int], list[Played]] = defaultdict(list)
+        for note in notes:
             key = note.instrument, note.is_drum, 0 if note.is_drum else note.program
             by_instrument[key].append(note)
         # Instruments of one program stay in the order of a set of their numbers (which is not
         # random), because they do in the data of the published models.
-        order = {number: i for i, number in enumerate({note.instrument for note in hop.notes})}
+        order = {number: i for i, number in enumerate({note.instrument for note in notes})}
         chosen = sorted(by_instrument, key=lambda key: (order[key[0]], key))
         if len(chosen) > self.max_num_instruments and self.drop_tracks_and_truncate:
             most = sorted(chosen, key=lambda key: -len(by_instrument[key]))
@@ -330,7 +339,7 @@ class MultiInstrumentPerformanceConverter(Converter):
         return sorted(tracks, key=lambda track: (track.is_drum, track.program))
 
     def _controls(
-        self, hop: "NoteSequence", events: Sequence[Sequence[Events]], skipped: Counter[str]
+        self, hop: Grid, events: Sequence[Sequence[Events]], skipped: Counter[str]
     ) -> np.ndarray | None:
         """Compact chords `[T]` of a quantised hop, or None with a reason."""
         track = self.harmony.read_written(hop, skipped)
@@ -466,23 +475,35 @@ class MultiInstrumentPerformanceConverter(Converter):
             controls = self.harmony.transpose(controls, by)
         return example._replace(inputs=transposed, outputs=transposed, controls=controls)
 
-    def transposable_range(self, sequence: "NoteSequence") -> tuple[int, int]:
+    def transposable_range(self, sequence: "NoteSequence | Score") -> tuple[int, int]:
         """Semitones down (0 or less) and up for which no note enters or leaves the pitch range."""
-        last_end = max((note.end_time for note in sequence.notes), default=0.0)
-        # note_seq sets total_time to the end of the last note as it transposes.
-        sensitive = self.control_depth or self.first_subsequence_only or sequence.control_changes
-        if sequence.total_time < last_end or (sensitive and sequence.total_time != last_end):
+        score = read(sequence)
+        # Transposition sets the total time to the end of the last note.
+        sensitive = self.control_depth or self.first_subsequence_only or len(score.controls)
+        if score.total_time_s < score.last_end_s or (
+            sensitive and score.total_time_s != score.last_end_s
+        ):
             return 0, 0
-        if not self.harmony.moves_with(sequence):
+        if not self.harmony.moves_with(score):
             return 0, 0
+        pitches = score.notes["pitch"][~score.notes["is_drum"]]
         low, high = -MAX_MIDI_PITCH, MAX_MIDI_PITCH
-        for pitch in {note.pitch for note in sequence.notes if not note.is_drum}:
+        if len(pitches):
             # A note beyond MIDI's range is lost, and then its hop is not skipped any more.
-            low, high = max(low, -pitch), min(high, MAX_MIDI_PITCH - pitch)
-            if pitch < self.min_pitch:
-                high = min(high, self.min_pitch - pitch - 1)
-            elif pitch > self.max_pitch:
-                low = max(low, self.max_pitch - pitch + 1)
-            else:
-                low, high = max(low, self.min_pitch - pitch), min(high, self.max_pitch - pitch)
+            low = max(low, -int(pitches.min()))
+            high = min(high, MAX_MIDI_PITCH - int(pitches.max()))
+        low, high = transposable(pitches, self.min_pitch, self.max_pitch, (low, high))
         return (low, high) if low <= 0 <= high else (0, 0)  # a pitch may be none of MIDI's
+
+
+def sustained(section: Score) -> Score:
+    """The section with its notes as long as the sustain pedal makes them."""
+    notes = section.notes
+    if (
+        not len(section.controls)
+        and (notes["is_drum"] | (notes["start_s"] <= notes["end_s"])).all()
+    ):
+        return section  # without a pedal, note_seq changes notes that end before they start
+    from note_seq import sequences_lib
+
+    return read(sequences_lib.apply_sustain_control_changes(as_sequence(section)))

@@ -7,11 +7,12 @@ loudness changes (Oore et al. 2018, "This Time with Feeling"). Time is a grid of
 import dataclasses
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from music_vae.constants import MAX_MIDI_PITCH, MAX_MIDI_VELOCITY, MIN_MIDI_PITCH
+from music_vae.converters.grid import Grid
 from music_vae.errors import UserError
 
 if TYPE_CHECKING:
@@ -29,6 +30,25 @@ class Note(NamedTuple):
     pitch: int
     end: int
     velocity_bin: int
+
+
+class Played(NamedTuple):
+    """A note as it was played, and the steps at which it starts and ends."""
+
+    start_s: float
+    pitch: int
+    velocity: int
+    instrument: int
+    program: int
+    is_drum: bool
+    start_step: int
+    end_step: int
+
+
+def played_notes(grid: Grid) -> list[Played]:
+    """The notes of a quantised section, in its order."""
+    columns = [grid.notes[name] for name in Played._fields[:-2]]
+    return list(map(Played, *(c.tolist() for c in (*columns, grid.starts, grid.ends))))
 
 
 class Events(NamedTuple):
@@ -169,7 +189,7 @@ class Vocabulary:
             performance.append(self.event(token))
         return performance, places
 
-    def chunks(self, notes: Sequence[Any], chunk_steps: int, number: int) -> list[list[Note]]:
+    def chunks(self, notes: Sequence[Played], chunk_steps: int, number: int) -> list[list[Note]]:
         """Notes by the chunk of time in which they start, cut at its end.
 
         In a performance that is cut in time, a note ends with the first end of its pitch in the
@@ -177,16 +197,16 @@ class Vocabulary:
         the velocity changes: notes before the first have note_seq's default velocity.
 
         Args:
-          notes: Quantised notes (protos) of one instrument.
+          notes: The notes of one instrument.
           chunk_steps: Steps in a chunk.
           number: How many chunks; notes that start later are left out.
         """
-        notes = sorted(notes, key=lambda note: (note.start_time, note.pitch))
+        notes = sorted(notes, key=lambda note: (note.start_s, note.pitch))
         found: list[list[Note]] = [[] for _ in range(number)]
         sounding: list[dict[int, list[Note]]] = [defaultdict(list) for _ in range(number)]
         heard = [self.velocity_bin(DEFAULT_VELOCITY)] * number
         sent = -1
-        spans = [(note.quantized_start_step, note.quantized_end_step) for note in notes]
+        spans = [(note.start_step, note.end_step) for note in notes]
         for step, index, is_end in _in_time(spans):
             chunk = max(0, step - is_end) // chunk_steps
             if chunk >= number:

@@ -23,8 +23,10 @@ from music_vae.constants import (
 )
 from music_vae.converters.base import Converter, Example, Extraction, one_hot
 from music_vae.converters.drums import DrumsConverter
-from music_vae.converters.extract import bars, check_grid, quantise, sections
+from music_vae.converters.extract import check_grid, class_of
+from music_vae.converters.grid import Grid, bars, quantise, sections
 from music_vae.converters.melody import OneHotMelodyConverter
+from music_vae.converters.score import Score, read
 from music_vae.errors import UserError
 from music_vae.specs import Compact, OneHot
 
@@ -139,31 +141,29 @@ class TrioConverter(Converter):
         """One for each part."""
         return self.split_output_depths
 
-    def extract(self, sequence: "NoteSequence") -> Extraction:
+    def extract(self, sequence: "NoteSequence | Score") -> Extraction:
         """All windows of all trios as int16 tokens `[T, 3]`, by section, instruments and time."""
         found = Extraction()
-        for section in sections(sequence, found.skipped, split_on_time_changes=True):
-            quantised = quantise(
+        for section in sections(read(sequence), found.skipped, split_on_time_changes=True):
+            grid = quantise(
                 section,
                 found.skipped,
                 steps_per_quarter=self.steps_per_quarter,
                 quarters_per_bar=self.quarters_per_bar,
             )
-            if quantised is not None:
-                for tokens in self._windows(section, quantised, found.skipped):
+            if grid is not None:
+                for tokens in self._windows(grid, found.skipped):
                     length = np.array(len(tokens), np.int32)
                     found.examples.append(Example(tokens, tokens, None, length))
         return found
 
-    def _windows(
-        self, section: "NoteSequence", quantised: "NoteSequence", skipped: Counter[str]
-    ) -> list[np.ndarray]:
+    def _windows(self, grid: Grid, skipped: Counter[str]) -> list[np.ndarray]:
         """Token arrays `[T, 3]` of one section."""
-        num_bars = math.ceil(quantised.total_quantized_steps / self.steps_per_bar)
+        num_bars = math.ceil(grid.total_steps / self.steps_per_bar)
         if self.max_bars is not None and num_bars > self.max_bars:
             num_bars = self.max_bars
             skipped[f"the rest of a piece after {bars(self.max_bars)}"] += 1
-        tokens = self._tokens(section, quantised, num_bars, skipped)
+        tokens = self._tokens(grid, num_bars, skipped)
         missing = [part for part in PARTS if not tokens[part]]
         for part in missing:
             skipped[f"no {part}"] += 1
@@ -172,7 +172,7 @@ class TrioConverter(Converter):
         if num_bars * math.prod(len(tokens[part]) for part in PARTS) > MAX_TRIO_BARS:
             skipped["too many instruments to combine"] += 1
             return []
-        heard = self._heard(quantised, num_bars)
+        heard = self._heard(grid, num_bars)
         found = []
         for trio in itertools.product(*(tokens[part] for part in PARTS)):
             steps = np.stack([tokens[p][i] for p, i in zip(PARTS, trio, strict=True)], axis=-1)
@@ -185,36 +185,35 @@ class TrioConverter(Converter):
         return found
 
     def _tokens(
-        self,
-        section: "NoteSequence",
-        quantised: "NoteSequence",
-        num_bars: int,
-        skipped: Counter[str],
+        self, grid: Grid, num_bars: int, skipped: Counter[str]
     ) -> dict[str, dict[int, np.ndarray]]:
         """By part and instrument, the int16 tokens `[T]` of the first `num_bars` bars."""
         num_steps = num_bars * self.steps_per_bar
-        seconds_per_step = 60 / quantised.tempos[0].qpm / self.steps_per_quarter
+        seconds_per_step = 60 / grid.qpm / self.steps_per_quarter
         melody, drums = self.melody_converter, self.drums_converter
         converters: Mapping[str, Converter] = {"melody": melody, "bass": melody, "drums": drums}
         tokens: dict[str, dict[int, np.ndarray]] = {part: {} for part in PARTS}
-        for instrument, part in parts_of_instruments(section, skipped).items():
-            alone = _only(section, instrument, num_steps * seconds_per_step)
+        for instrument, part in parts_of_instruments(grid.notes, skipped).items():
+            alone = _only(grid.section, instrument, num_steps * seconds_per_step)
             extraction = converters[part].extract(alone)
             skipped.update(extraction.skipped)
             for example in extraction.examples:  # one, or none where nothing can be played
                 tokens[part][instrument] = example.outputs[:num_steps].astype(np.int16)
         return tokens
 
-    def _heard(self, quantised: "NoteSequence", num_bars: int) -> dict[int, np.ndarray]:
+    def _heard(self, grid: Grid, num_bars: int) -> dict[int, np.ndarray]:
         """By instrument, in which bars `[num_bars]` it counts as heard."""
         size, gap = self.steps_per_bar, self.gap_bars
+        first_bars = grid.starts // size
+        firsts = np.maximum(first_bars - gap, 0)
+        ends = np.minimum(-(-grid.ends // size) + gap, num_bars)
+        counts = (first_bars < num_bars) & (firsts < ends)  # not after the last bar that counts
         heard: dict[int, np.ndarray] = {}
-        for note in quantised.notes:
-            played = heard.setdefault(note.instrument, np.zeros(num_bars, bool))
-            first = note.quantized_start_step // size - gap
-            end = math.ceil(note.quantized_end_step / size) + gap
-            if first + gap < num_bars:  # not after the last bar that counts
-                played[max(first, 0) : end] = True
+        for instrument in set(grid.notes["instrument"].tolist()):
+            own = counts & (grid.notes["instrument"] == instrument)
+            begun = np.bincount(firsts[own], minlength=num_bars + 1)
+            ended = np.bincount(ends[own], minlength=num_bars + 1)
+            heard[instrument] = np.cumsum(begun - ended)[:num_bars] > 0
         return heard
 
     def _covered(self, heard: np.ndarray) -> np.ndarray:
@@ -267,26 +266,24 @@ class TrioConverter(Converter):
         return sequence
 
 
-def parts_of_instruments(sequence: "NoteSequence", skipped: Counter[str]) -> dict[int, str]:
+def parts_of_instruments(notes: np.ndarray, skipped: Counter[str]) -> dict[int, str]:
     """The part, one of `PARTS`, that each instrument plays, by number of the instrument.
 
     Instruments that play none, or several, are left out and counted in `skipped`.
     """
-    part_of_program = dict.fromkeys(MELODY_PROGRAMS, "melody") | dict.fromkeys(
-        BASS_PROGRAMS, "bass"
-    )
-    found: dict[int, set[str]] = {}
-    for note in sequence.notes:
-        part = "drums" if note.is_drum else part_of_program.get(note.program, "none")
-        found.setdefault(note.instrument, set()).add(part)
+    part = class_of((MELODY_PROGRAMS, BASS_PROGRAMS), notes["program"])
+    part[notes["is_drum"]] = PARTS.index("drums")
+    found: dict[int, set[int]] = {}
+    for instrument, candidate in set(zip(notes["instrument"].tolist(), part.tolist(), strict=True)):
+        found.setdefault(instrument, set()).add(candidate)
     parts: dict[int, str] = {}
     for instrument, candidates in sorted(found.items()):
         if len(candidates) > 1:
             skipped["instrument with programs of several parts"] += 1
-        elif candidates == {"none"}:
+        elif candidates == {-1}:
             skipped["instrument that is no melody, bass or drums"] += 1
         else:
-            (parts[instrument],) = candidates
+            parts[instrument] = PARTS[candidates.pop()]
     return parts
 
 
@@ -303,11 +300,7 @@ def stretches(covered: np.ndarray, size: int | None) -> Iterable[tuple[int, int]
             yield from ((start, start + size) for start in range(first, end - size + 1))
 
 
-def _only(section: "NoteSequence", instrument: int, total_time_s: float) -> "NoteSequence":
-    """A copy with the notes of one instrument alone and another total time."""
-    alone = type(section)()
-    alone.tempos.extend(section.tempos)
-    alone.time_signatures.extend(section.time_signatures)
-    alone.notes.extend(note for note in section.notes if note.instrument == instrument)
-    alone.total_time = total_time_s
-    return alone
+def _only(section: Score, instrument: int, total_time_s: float) -> Score:
+    """The notes of one instrument alone, with another total time."""
+    notes = section.notes[section.notes["instrument"] == instrument]
+    return Score(notes, total_time_s, section.tempos, section.metres)

@@ -5,15 +5,18 @@ import numpy as np
 import pytest
 
 from music_vae.converters import extract
+from music_vae.converters.grid import quantise
+from music_vae.converters.score import read
 from music_vae.errors import UserError
 
 NO_EVENT, NOTE_OFF = -2, -1  # as note_seq's Melody has them
 KICK, SNARE = 36, 38
+KICK_BIT, SNARE_BIT = 1, 4
 
 
 def quantised(sequence):
     skipped = Counter()
-    found = extract.quantise(sequence, skipped, steps_per_quarter=4, quarters_per_bar=4)
+    found = quantise(read(sequence), skipped, steps_per_quarter=4, quarters_per_bar=4)
     assert not skipped
     return found
 
@@ -28,120 +31,21 @@ def lines(sequence, *, gap_bars=1, max_bars=None, skip_polyphony=False):
         max_bars=max_bars,
         skip_polyphony=skip_polyphony,
     )
-    return [(line.start_step, list(line)) for line in found], skipped
+    return [(line.start_step, line.events.tolist()) for line in found], skipped
 
 
 def tracks(sequence, *, gap_bars=1, max_bars=None):
-    skipped = Counter()
-    found = extract.drum_tracks(quantised(sequence), skipped, gap_bars=gap_bars, max_bars=max_bars)
-    return [(track.start_step, list(track)) for track in found], skipped
+    """The same of drums, whose events are bit masks: pitch p is bit p - `KICK`."""
+    skipped, grid = Counter(), quantised(sequence)
+    grid = grid.only(grid.notes["is_drum"])
+    masks = np.int64(1) << (grid.notes["pitch"] - KICK)
+    found = extract.drum_tracks(grid, masks, skipped, gap_bars=gap_bars, max_bars=max_bars)
+    return [(track.start_step, track.events.tolist()) for track in found], skipped
 
 
 def starts(events):
     """Steps and pitches of the notes of a melody."""
     return [(step, event) for step, event in enumerate(events) if event >= 0]
-
-
-class TestSections:
-    def split(self, sequence, **kwargs):
-        skipped = Counter()
-        kwargs = {"split_on_time_changes": True, **kwargs}
-        return extract.sections(sequence, skipped, **kwargs), skipped
-
-    def test_a_steady_piece_is_one_section(self, piece):
-        (section,), skipped = self.split(piece([(60, 0, 4)]))
-        assert [n.pitch for n in section.notes] == [60]
-        assert not skipped
-
-    def test_a_tempo_change_begins_a_section_at_time_zero(self, piece):
-        sequence = piece([(60, 0, 4), (62, 16, 4)])
-        sequence.tempos.add(time=2, qpm=90)
-        (first, second), _ = self.split(sequence)
-        assert [n.pitch for n in first.notes] == [60]
-        assert [(n.pitch, n.start_time) for n in second.notes] == [(62, 0)]
-        assert second.tempos[0].qpm == 90
-
-    def test_a_change_of_metre_begins_a_section(self, piece):
-        sequence = piece([(60, 0, 4), (62, 16, 4)])
-        sequence.time_signatures.add(time=2, numerator=3, denominator=4)
-        (_, second), _ = self.split(sequence)
-        assert second.time_signatures[0].numerator == 3
-
-    def test_without_the_split_the_section_is_a_copy_of_the_whole(self, piece):
-        sequence = piece([(60, 0, 4), (62, 16, 4)])
-        sequence.tempos.add(time=2, qpm=90)
-        (whole,), _ = self.split(sequence, split_on_time_changes=False)
-        assert whole == sequence
-        assert whole is not sequence
-
-    def test_the_argument_stays_as_it_is_when_a_section_is_edited(self, piece):
-        sequence = piece([(60, 0, 4)])
-        before = sequence.SerializeToString(deterministic=True)
-        for split in (False, True):
-            (section,), _ = self.split(sequence, split_on_time_changes=split)
-            del section.notes[:]
-        assert sequence.SerializeToString(deterministic=True) == before
-
-    def test_an_empty_piece_has_no_notes(self, piece):
-        assert self.split(piece([])) == ([], {"no notes": 1})
-
-    def test_notes_after_the_total_time_are_counted(self, piece):
-        found, skipped = self.split(piece([(60, 0, 4), (62, 16, 4)], total_steps=8))
-        assert [n.pitch for n in found[0].notes] == [60]
-        assert skipped == {"note before the beginning or after the end of the piece": 1}
-
-    def test_a_piece_without_a_total_time_says_so(self, piece):
-        found, skipped = self.split(piece([(60, 0, 4)], total_steps=0))
-        assert not found
-        assert skipped == {"note before the beginning or after the end of the piece": 1}
-
-    def test_a_quantised_piece_is_skipped(self, piece):
-        sequence = piece([(60, 0, 4)])
-        sequence.quantization_info.steps_per_quarter = 4
-        assert self.split(sequence) == ([], {"already quantised": 1})
-
-
-class TestQuantise:
-    def reasons(self, sequence):
-        skipped = Counter()
-        found = extract.quantise(sequence, skipped, steps_per_quarter=4, quarters_per_bar=4)
-        assert found is None
-        return skipped
-
-    def test_times_go_to_the_nearest_step(self, piece):
-        found = quantised(piece([(60, 0.4, 3.8)]))
-        assert (found.notes[0].quantized_start_step, found.notes[0].quantized_end_step) == (0, 4)
-
-    @pytest.mark.parametrize("metre", [(3, 4), (2, 4), (6, 8), (4, 3), (4, 0), (0, 4)])
-    def test_a_metre_with_other_bars_is_skipped(self, piece, metre):
-        sequence = piece([(60, 0, 4)], metre=metre)
-        assert self.reasons(sequence) == {f"time signature {metre[0]}/{metre[1]}": 1}
-
-    @pytest.mark.parametrize("metre", [(4, 4), (2, 2), (8, 8)])
-    def test_a_metre_with_as_long_bars_is_taken(self, piece, metre):
-        assert quantised(piece([(60, 0, 4)], metre=metre))
-
-    def test_a_piece_without_metre_is_in_four_four(self, piece):
-        sequence = piece([(60, 0, 4)])
-        del sequence.time_signatures[:]
-        assert quantised(sequence)
-
-    def test_a_waltz_is_taken_where_bars_have_three_quarters(self, piece):
-        skipped = Counter()
-        waltz = piece([(60, 0, 4)], metre=(3, 4))
-        assert extract.quantise(waltz, skipped, steps_per_quarter=4, quarters_per_bar=3)
-
-    def test_negative_time_is_skipped(self, piece):
-        assert self.reasons(piece([(60, -8, 4)])) == {"negative time": 1}
-
-    @pytest.mark.parametrize("change", ["tempo", "metre"])
-    def test_a_piece_with_changes_is_skipped(self, piece, change):
-        sequence = piece([(60, 0, 4), (62, 16, 4)])
-        if change == "tempo":
-            sequence.tempos.add(time=2, qpm=90)
-        else:
-            sequence.time_signatures.add(time=2, numerator=3, denominator=4)
-        assert self.reasons(sequence) == {"time signature or tempo changes": 1}
 
 
 class TestMelodies:
@@ -226,10 +130,9 @@ class TestMelodies:
 
 
 class TestDrumTracks:
-    def test_hits_of_a_step_are_one_set_and_have_no_length(self, piece):
+    def test_hits_of_a_step_are_one_mask_and_have_no_length(self, piece):
         found, _ = tracks(piece([(KICK, 0, 1), (SNARE, 0, 8), (KICK, 4, 1)], is_drum=True))
-        nothing = frozenset()
-        hits = [{KICK, SNARE}, *[nothing] * 3, {KICK}, *[nothing] * 11]
+        hits = [KICK_BIT | SNARE_BIT, 0, 0, 0, KICK_BIT, *[0] * 11]
         assert found == [(0, hits)]
 
     def test_all_drum_instruments_are_one_track(self, piece, add):
@@ -237,7 +140,7 @@ class TestDrumTracks:
         add(sequence, [(SNARE, 0, 1)], is_drum=True, instrument=10)
         add(sequence, [(60, 0, 1)])
         ((_, events),), _ = tracks(sequence)
-        assert events[0] == {KICK, SNARE}
+        assert events[0] == KICK_BIT | SNARE_BIT
 
     def test_a_bar_without_hits_begins_a_new_track(self, piece):
         found, _ = tracks(piece([(KICK, 3, 1), (KICK, 20, 1)], is_drum=True))
@@ -256,12 +159,26 @@ class TestDrumTracks:
         assert skipped == {"the rest of a track after 2 bars": 1}
 
 
-def test_pad_to_fills_a_line_up_on_both_sides(piece):
-    sequence = quantised(piece([(60, 20, 4)]))
-    (line,) = extract.melodies(sequence, Counter(), gap_bars=1, max_bars=None, skip_polyphony=False)
-    extract.pad_to(line, 40)
-    assert len(line) == 40
-    assert starts(line) == [(20, 60)]
+def test_padding_fills_a_line_up_on_both_sides(piece):
+    grid = quantised(piece([(60, 20, 4)]))
+    (line,) = extract.melodies(grid, Counter(), gap_bars=1, max_bars=None, skip_polyphony=False)
+    start, events = extract.pad_melody(line, 40)
+    assert (start, len(events)) == (0, 40)
+    assert starts(events) == [(20, 60)]
+
+
+@pytest.mark.parametrize("max_bars", [1, None])
+def test_padding_ends_a_note_that_sounds_to_the_end_of_a_line(piece, max_bars):
+    grid = quantised(piece([(60, 8, 8 if max_bars is None else 20)]))
+    (line,) = extract.melodies(grid, Counter(), gap_bars=1, max_bars=max_bars, skip_polyphony=False)
+    assert len(line.events) == 16
+    assert extract.pad_melody(line, 20).events[16:].tolist() == [NOTE_OFF, *[NO_EVENT] * 3]
+    assert extract.pad_melody(line, 12).events[8:].tolist() == [60, *[NO_EVENT] * 3]
+
+
+def test_numbers_find_their_class():
+    numbers = np.array([3, 7, 1, 4, -125, 131, 2**31 - 1], np.int32)
+    assert extract.class_of(((3, 1), (7,)), numbers).tolist() == [0, 1, 0, -1, -1, -1, -1]
 
 
 def test_windows_slide_by_the_hop():
