@@ -7,7 +7,6 @@
 """
 
 import functools
-import math
 import os
 from collections.abc import Mapping
 
@@ -20,14 +19,8 @@ from music_vae.engine.encoders import Encoder, HierarchicalEncoder, build_encode
 from music_vae.engine.hierarchy import HierarchicalDecoder
 from music_vae.engine.weights import Weights
 from music_vae.errors import UserError
-from music_vae.specs import (
-    DecoderSpec,
-    FlatDecoderSpec,
-    HierarchicalDecoderSpec,
-    HierarchicalEncoderSpec,
-    MultiCategoricalHeadSpec,
-    SplitDecoderSpec,
-)
+from music_vae.part_fit import check_parts
+from music_vae.specs import FlatDecoderSpec, HierarchicalDecoderSpec, SplitDecoderSpec
 
 
 class NumpyEngine:
@@ -109,7 +102,7 @@ def weight_shapes(config: Config) -> dict[str, tuple[int, ...]]:
 
 def _survey(config: Config, survey: Weights, *, with_encoder: bool) -> int:
     """Takes every weight that the model needs; returns its `noise_size`."""
-    _check_parts(config)
+    check_parts(config)
     if with_encoder:
         _Posterior(config, survey)
     return _build_decoder(config, survey).noise_size
@@ -174,50 +167,3 @@ def _build_core(
         depths=spec.depths,
         control_depth=converter.control_depth,
     )
-
-
-def _check_parts(config: Config) -> None:
-    """Raises `UserError` if the parts of the config do not fit each other."""
-    spec, encoder, converter = config.decoder, config.encoder, config.data_converter
-    steps = config.hparams.max_seq_len
-    for part, levels in (("encoder", encoder), ("decoder", spec)):
-        if (
-            isinstance(levels, HierarchicalEncoderSpec | HierarchicalDecoderSpec)
-            and math.prod(levels.level_lengths) != steps
-        ):
-            raise UserError(
-                f"the {part}'s level_lengths {levels.level_lengths} make "
-                f"{math.prod(levels.level_lengths)} steps; max_seq_len is {steps}"
-            )
-    _check_core(spec, converter.output_depth, converter.control_depth)
-    if not isinstance(spec, HierarchicalDecoderSpec) or spec.reencoder is None:
-        return
-    if converter.control_depth:
-        raise UserError("a re-encoder cannot be used with controls")
-    if spec.reencoder.level_lengths != spec.level_lengths[::-1]:
-        raise UserError(
-            f"a re-encoder's level_lengths must be the decoder's {spec.level_lengths} the "
-            f"other way round, not {spec.reencoder.level_lengths}"
-        )
-    same = encoder == spec.reencoder and converter.input_depth == converter.output_depth
-    if isinstance(encoder, HierarchicalEncoderSpec) and not same:
-        raise UserError("a re-encoder beside a hierarchical encoder must be that encoder")
-
-
-def _check_core(spec: DecoderSpec, depth: int, control_depth: int) -> None:
-    if isinstance(spec, HierarchicalDecoderSpec):
-        _check_core(spec.core, depth, control_depth)
-    elif isinstance(spec, SplitDecoderSpec):
-        _check_depths(spec.depths, depth)
-        for core, part in zip(spec.cores, spec.depths, strict=True):
-            _check_core(core, part, control_depth)
-    else:
-        if spec.preprocess_controls and not control_depth:
-            raise UserError("controls can only be preprocessed where there are controls")
-        if isinstance(spec.head, MultiCategoricalHeadSpec):
-            _check_depths(spec.head.depths, depth)
-
-
-def _check_depths(depths: tuple[int, ...], depth: int) -> None:
-    if sum(depths) != depth:
-        raise UserError(f"depths {depths} do not add up to the output's {depth}")

@@ -315,32 +315,3 @@ def test_weights_of_another_shape_or_type_are_named():
     wrong = pair.weights | {name: np.zeros(90, np.int64)}
     with pytest.raises(UserError, match=f"{name} is int64; expected float32 or float16"):
         NumpyEngine(pair.config, wrong)
-
-
-@pytest.mark.parametrize(
-    ("config", "message"),
-    [
-        (hierarchical((4, 5)), "the decoder's level_lengths"),
-        (hierarchical(encoder=HierarchicalEncoderSpec((6, 5))), "the encoder's level_lengths"),
-        (
-            get_config("cat-mel_2bar_small", SMALL).replace(
-                decoder=FlatDecoderSpec(MultiCategoricalHeadSpec((3, 4)))
-            ),
-            "do not add up to the output's 90",
-        ),
-        (
-            get_config("cat-mel_2bar_small", SMALL).replace(
-                decoder=FlatDecoderSpec(preprocess_controls=True)
-            ),
-            "where there are controls",
-        ),
-        (
-            hierarchical(autoregressive_levels=(0,), reencoder=HierarchicalEncoderSpec((4, 6))),
-            "the other way round",
-        ),
-    ],
-)
-def test_parts_that_do_not_fit_are_refused_as_by_tensorflow(config, message):
-    for build in (build_model, lambda config: NumpyEngine(config, {})):
-        with pytest.raises(UserError, match=message):
-            build(config)
