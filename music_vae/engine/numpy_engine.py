@@ -7,6 +7,8 @@
 """
 
 import functools
+import itertools
+import math
 import os
 from collections.abc import Mapping
 
@@ -14,13 +16,18 @@ import numpy as np
 
 from music_vae import weight_names as names
 from music_vae.configs import Config
-from music_vae.engine.decoders import FlatDecoder
+from music_vae.engine import EVEN_CHANCE, Reconstruction
+from music_vae.engine.decoders import Choice, FlatDecoder, Known
 from music_vae.engine.encoders import Encoder, HierarchicalEncoder, build_encoder
 from music_vae.engine.hierarchy import HierarchicalDecoder
+from music_vae.engine.products import Dense
 from music_vae.engine.weights import Weights
 from music_vae.errors import UserError
 from music_vae.part_fit import check_parts
 from music_vae.specs import FlatDecoderSpec, HierarchicalDecoderSpec, SplitDecoderSpec
+
+_MOST_EXAMPLES = 128
+"""At a time: of more, what a step reads and writes does not stay in a processor's cache."""
 
 
 class NumpyEngine:
@@ -79,10 +86,45 @@ class NumpyEngine:
         end_token: int | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Samples `[B, T, D]` and their lengths; see `FlatDecoder.sample`."""
-        made = self._decoder.sample(
-            z, controls, noise, temperature=temperature, end_token=end_token
+        parts = [
+            self._decoder.sample(
+                z[now], controls[now], noise[now], temperature=temperature, end_token=end_token
+            )
+            for now in _parts(len(z))
+        ]
+        return (
+            np.concatenate([part.samples for part in parts]),
+            np.concatenate([part.lengths for part in parts]),
         )
-        return made.samples, made.lengths
+
+    def reconstruct(
+        self,
+        z: np.ndarray,
+        targets: np.ndarray,
+        lengths: np.ndarray,
+        controls: np.ndarray,
+        *,
+        temperature: float = 0.0,
+        noise: np.ndarray | None = None,
+    ) -> Reconstruction:
+        """What is expected of every step, told the steps before; see `engine.Engine`."""
+        steps = self._config.hparams.max_seq_len
+        targets, controls = targets[:, :steps], controls[:, :steps]
+        lengths = np.minimum(lengths, steps)
+        if noise is None:
+            noise = np.full((*targets.shape[:2], self.noise_size), EVEN_CHANCE, np.float32)
+        parts = [
+            self._decoder.reconstruct(
+                z[now],
+                Known(targets[now], controls[now], lengths[now]),
+                Choice(temperature, noise[now, :steps]),
+            )
+            for now in _parts(len(z))
+        ]
+        return Reconstruction(
+            np.concatenate([part.outputs for part in parts]),
+            np.concatenate([part.loss_nats for part in parts]),
+        )
 
     @functools.cached_property
     def _posterior(self) -> "_Posterior":
@@ -91,6 +133,13 @@ class NumpyEngine:
     @functools.cached_property
     def _decoder(self) -> "FlatDecoder | HierarchicalDecoder":
         return _build_decoder(self._config, self._weights)
+
+
+def _parts(count: int) -> list[slice]:
+    """Slices of at most `_MOST_EXAMPLES` of so many examples, all about as long."""
+    number = max(1, math.ceil(count / _MOST_EXAMPLES))
+    ends = [count * n // number for n in range(number + 1)]
+    return [slice(*pair) for pair in itertools.pairwise(ends)]
 
 
 def weight_shapes(config: Config) -> dict[str, tuple[int, ...]]:
@@ -118,15 +167,14 @@ class _Posterior:
             config.encoder, weights, names.ENCODER, input_size, config.hparams
         )
         self._mu, self._sigma = (
-            weights.dense(name, self._encoder.output_size, z_size)
+            Dense(weights, name, self._encoder.output_size, z_size)
             for name in (names.MU, names.SIGMA)
         )
 
     def of(self, inputs: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(mu, sigma) of inputs `[B, T, D]`; sigma by softplus."""
         embedding = self._encoder.encode(inputs, lengths)
-        mu, sigma = (embedding @ kernel + bias for kernel, bias in (self._mu, self._sigma))
-        return mu, np.logaddexp(sigma, np.float32(0))
+        return self._mu(embedding), np.logaddexp(self._sigma(embedding), np.float32(0))
 
 
 def _build_decoder(config: Config, weights: Weights) -> FlatDecoder | HierarchicalDecoder:
