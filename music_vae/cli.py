@@ -9,11 +9,14 @@ import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
 from music_vae.errors import UserError
+
+if TYPE_CHECKING:
+    from music_vae.configs import Config
 
 MAX_SEED = 2**63 - 1
 EXIT_OK = 0
@@ -152,6 +155,31 @@ def require(values: flags.FlagValues, *names: str) -> None:
     for name in names:
         if values[name].value in (None, ""):
             raise UserError(f"--{name} is required: {values[name].help}")
+
+
+def config_of(values: flags.FlagValues) -> "Config":
+    """The config of the run or of the checkpoint, else the one that was named.
+
+    Raises:
+      UserError: If none says which it is, or the one that was named is another.
+    """
+    from music_vae import configs, overrides, run_config
+
+    source = values.run_dir or values.checkpoint_file
+    if values.run_dir and not expand(values.run_dir).is_dir():
+        raise UserError(f"--run_dir={values.run_dir} is not a directory")
+    config = run_config.read(source)
+    if config is None:
+        if not values.config:
+            given = "run_dir" if values.run_dir else "checkpoint_file"
+            raise UserError(f"--{given} needs --config, as no config.json lies beside it")
+        return configs.get_config(values.config, values.hparams)
+    other = None if values.config in (None, "", config.name) else configs.get_config(values.config)
+    if other is not None and other.replace(name=config.name) != config:
+        raise UserError(
+            f"{source} was trained with the config {config.name}, not --config={values.config}"
+        )
+    return config.replace(hparams=overrides.apply_overrides(config.hparams, values.hparams))
 
 
 def show_progress() -> bool:

@@ -39,7 +39,8 @@ flags.DEFINE_string(
 flags.DEFINE_string(
     "checkpoint_file",
     None,
-    "A checkpoint: its prefix, its .index or .data file, a directory, or a .tar.",
+    "A .safetensors file, or a checkpoint: its prefix, its .index or .data file, a directory, "
+    "a .tar, .tar.gz or .zip, or the id of a published one.",
     flag_values=FLAGS,
 )
 flags.DEFINE_string(
@@ -77,6 +78,13 @@ flags.DEFINE_integer(
     "max_batch_size", 64, "How many windows are computed at once.", 1, flag_values=FLAGS
 )
 flags.DEFINE_integer("seed", 0, "Of all that is drawn.", 0, cli.MAX_SEED, flag_values=FLAGS)
+flags.DEFINE_enum(
+    "engine",
+    "numpy",
+    ("numpy", "tensorflow"),
+    "What computes: both give the same figures, up to rounding.",
+    flag_values=FLAGS,
+)
 flags.DEFINE_boolean("json", False, "Prints JSON instead of a table.", flag_values=FLAGS)
 
 
@@ -94,7 +102,7 @@ def _run(values: flags.FlagValues) -> None:
     if bool(values.run_dir) == bool(values.checkpoint_file):
         raise UserError("give --run_dir or --checkpoint_file, one of the two")
     cli.require(values, "examples_path")
-    config = _config(values)
+    config = cli.config_of(values)
     from music_vae import evaluation
 
     evaluation.check_latent(config)
@@ -126,25 +134,6 @@ def _run(values: flags.FlagValues) -> None:
         print("Copies were not looked for: give --train_examples_path.")
 
 
-def _config(values: flags.FlagValues) -> "Config":
-    """The config of the run or of the checkpoint's folder, else the one that was named."""
-    from music_vae import configs, overrides, run_config
-
-    source = values.run_dir or values.checkpoint_file
-    if values.run_dir and not cli.expand(values.run_dir).is_dir():
-        raise UserError(f"--run_dir={values.run_dir} is not a directory")
-    config = run_config.read(source)
-    if config is None:
-        if not values.config:
-            raise UserError(f"{source} holds no config.json; name the config with --config")
-        return configs.get_config(values.config, values.hparams)
-    if values.config and values.config != config.name:
-        raise UserError(
-            f"{source} was trained with the config {config.name}, not --config={values.config}"
-        )
-    return config.replace(hparams=overrides.apply_overrides(config.hparams, values.hparams))
-
-
 def _windows(path: str, config: "Config", counts: dict[str, int]) -> "list[Window]":
     """The windows of all sequences, at least one; how many of both there are goes to `counts`."""
     from tqdm import tqdm
@@ -171,19 +160,14 @@ def _windows(path: str, config: "Config", counts: dict[str, int]) -> "list[Windo
 
 
 def _evaluator(values: flags.FlagValues, config: "Config") -> "Evaluator":
-    imports.import_tensorflow()
+    if values.engine == "tensorflow":
+        imports.import_tensorflow()
     from music_vae.evaluation import Evaluator
-    from music_vae.teacher_forcing import TeacherForcedDecoder
     from music_vae.trained_model import TrainedModel
 
     checkpoint = values.run_dir or values.checkpoint_file
-    return Evaluator(
-        config,
-        model=TrainedModel(config, values.max_batch_size, checkpoint),
-        forced=TeacherForcedDecoder(config, checkpoint),
-        batch_size=values.max_batch_size,
-        seed=values.seed,
-    )
+    model = TrainedModel(config, values.max_batch_size, checkpoint, engine=values.engine)
+    return Evaluator(config, model, batch_size=values.max_batch_size, seed=values.seed)
 
 
 # -- What is printed ------------------------------------------------------------------------------

@@ -108,7 +108,7 @@ def _run(values: flags.FlagValues) -> None:
     # takes small ones. It has to be said before NumPy is imported.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     _check_flags(values)
-    config = _config(values)
+    config = cli.config_of(values)
     output_dir = cli.expand(values.output_dir)
     files.check_writable(output_dir, "output_dir")
     if config.data_converter.control_depth:
@@ -145,27 +145,6 @@ def _check_flags(values: flags.FlagValues) -> None:
         cli.require(values, "input_midi_1", "input_midi_2")
         if values.num_outputs < 2:
             raise UserError("--mode=interpolate needs --num_outputs of at least 2: the two ends")
-
-
-def _config(values: flags.FlagValues) -> "Config":
-    """The config of the run or of the checkpoint, else the one that was named."""
-    from music_vae import configs, overrides, run_config
-
-    source = values.run_dir or values.checkpoint_file
-    if values.run_dir and not cli.expand(values.run_dir).is_dir():
-        raise UserError(f"--run_dir={values.run_dir} is not a directory")
-    config = run_config.read(source)
-    if config is None:
-        if not values.config:
-            given = "run_dir" if values.run_dir else "checkpoint_file"
-            raise UserError(f"--{given} needs --config, as no config.json lies beside it")
-        return configs.get_config(values.config, values.hparams)
-    other = None if values.config in (None, "", config.name) else configs.get_config(values.config)
-    if other is not None and other.replace(name=config.name) != config:
-        raise UserError(
-            f"{source} was trained with the config {config.name}, not --config={values.config}"
-        )
-    return config.replace(hparams=overrides.apply_overrides(config.hparams, values.hparams))
 
 
 def _inputs(
