@@ -64,6 +64,13 @@ flags.DEFINE_integer(
     "max_batch_size", 64, "How many windows are computed at once.", 1, flag_values=FLAGS
 )
 flags.DEFINE_integer("seed", 0, "Of all that is drawn.", 0, cli.MAX_SEED, flag_values=FLAGS)
+flags.DEFINE_enum(
+    "engine",
+    "numpy",
+    ("numpy", "tensorflow"),
+    "What computes: both give the same figures, up to rounding.",
+    flag_values=FLAGS,
+)
 flags.DEFINE_boolean("json", False, "Prints JSON instead of a table.", flag_values=FLAGS)
 flags.DEFINE_boolean(
     "interpolation",
@@ -154,19 +161,14 @@ def _windows(path: str, config: "Config", counts: dict[str, int]) -> "list[Windo
 
 
 def _evaluator(values: flags.FlagValues, config: "Config") -> "Evaluator":
-    imports.import_tensorflow()
+    if values.engine == "tensorflow":
+        imports.import_tensorflow()
     from music_vae.evaluation import Evaluator
-    from music_vae.teacher_forcing import TeacherForcedDecoder
     from music_vae.trained_model import TrainedModel
 
-    checkpoint = model_flags.source(values)
-    return Evaluator(
-        config,
-        model=TrainedModel(config, values.max_batch_size, checkpoint),
-        forced=TeacherForcedDecoder(config, checkpoint),
-        batch_size=values.max_batch_size,
-        seed=values.seed,
-    )
+    source = model_flags.source(values)
+    model = TrainedModel(config, values.max_batch_size, source, engine=values.engine)
+    return Evaluator(config, model, batch_size=values.max_batch_size, seed=values.seed)
 
 
 # -- What is printed ------------------------------------------------------------------------------

@@ -10,8 +10,9 @@ Figures are nested dictionaries of numbers; what was left out is None.
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -27,10 +28,10 @@ from music_vae.errors import UserError
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
 
-    from music_vae.teacher_forcing import TeacherForcedDecoder
     from music_vae.trained_model import TrainedModel
 
 Figures = dict[str, Any]
+_Result = TypeVar("_Result")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,15 +53,13 @@ class Evaluator:
 
     Attributes:
       config: The model's config.
-      model: What encodes and samples.
-      forced: The same model's decoder with teacher forcing.
+      model: What encodes, samples, and expects.
       batch_size: How many windows are computed at once.
       seed: Of all that is drawn.
     """
 
     config: Config
     model: "TrainedModel"
-    forced: "TeacherForcedDecoder"
     batch_size: int = 64
     seed: int = 0
 
@@ -111,47 +110,60 @@ class Evaluator:
 
     def _encode(self, windows: Sequence[Window]) -> tuple[np.ndarray, np.ndarray]:
         """z drawn from the posteriors `[N, Z]`, and their KL in bits `[N]`."""
-        parts = []
-        for chunk, start in self._chunks(windows, "encoding"):
+
+        def encode(chunk: Sequence[Window], start: int) -> tuple[np.ndarray, ...]:
             examples = [window.example for window in chunk]
-            parts.append(
-                self.model.encode_tensors(
-                    [self.converter.dense_inputs(e.inputs) for e in examples],
-                    [e.length for e in examples],
-                    self._controls(chunk),
-                    seed=self.seed + start,
-                )
+            return self.model.encode_tensors(
+                [self.converter.dense_inputs(e.inputs) for e in examples],
+                [e.length for e in examples],
+                self._controls(chunk),
+                seed=self.seed + start,
             )
+
+        parts = self._over_chunks(encode, windows, "encoding")
         z, mu, sigma = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
         return z, measures.kl_bits(mu, sigma)
 
     def _expect(
         self, z: np.ndarray, windows: Sequence[Window], what: str
     ) -> tuple[list[np.ndarray], np.ndarray]:
-        outputs, losses = [], []
-        for chunk, start in self._chunks(windows, what):
-            examples = [window.example for window in chunk]
-            expectation = self.forced.expect(z[start : start + len(chunk)], examples)
-            outputs += expectation.outputs
-            losses.append(expectation.loss_nats)
-        return outputs, np.concatenate(losses)
+        """The likeliest outcomes of every window's steps, and its loss in nats `[N]`."""
 
-    def _sample(self, z: np.ndarray, windows: Sequence[Window], what: str) -> list[np.ndarray]:
-        outputs: list[np.ndarray] = []
-        for chunk, start in self._chunks(windows, what):
-            controls = self._controls(chunk)
-            outputs += self._decode(z[start : start + len(chunk)], controls, 1.0, start)
-        return outputs
+        def expect(
+            chunk: Sequence[Window], start: int
+        ) -> tuple[list[np.ndarray], list[np.ndarray]]:
+            examples = [window.example for window in chunk]
+            return self.model.reconstruct_tensors(
+                z[start : start + len(chunk)],
+                [self.converter.dense_outputs(e.outputs) for e in examples],
+                [e.length for e in examples],
+                self._controls(chunk),
+            )
+
+        parts = self._over_chunks(expect, windows, what)
+        outputs = [array for made, _ in parts for array in made]
+        return outputs, np.array([loss.sum() for _, losses in parts for loss in losses])
+
+    def _sample(
+        self, z: np.ndarray, windows: Sequence[Window], what: str, temperature: float = 1.0
+    ) -> list[np.ndarray]:
+        """Samples of z `[N, Z]`, told the windows' controls."""
+
+        def sample(chunk: Sequence[Window], start: int) -> list[np.ndarray]:
+            vectors = z[start : start + len(chunk)]
+            return self._decode(vectors, self._controls(chunk), temperature, self.seed + start)
+
+        parts = self._over_chunks(sample, windows, what)
+        return [array for part in parts for array in part]
 
     def _decode(
         self,
         z: np.ndarray,
         controls: Sequence[np.ndarray] | None,
         temperature: float,
-        start: int,
+        seed: int,
     ) -> list[np.ndarray]:
         """Samples of z `[B, Z]`; with controls one by one, as each has its own."""
-        seed = self.seed + start
         if controls is None:
             return self.model.decode_to_tensors(z, None, temperature, seed=seed)
         samples = []
@@ -198,15 +210,25 @@ class Evaluator:
         step_ms = [1000 * window.step_s for window in windows]
         return measures.groove_errors(truth, made, step_ms)._asdict()
 
-    def _chunks(
-        self, windows: Sequence[Window], what: str
-    ) -> Iterator[tuple[Sequence[Window], int]]:
-        """Batches of windows with the number of their first, and a progress bar."""
+    def _over_chunks(
+        self,
+        function: Callable[[Sequence[Window], int], _Result],
+        windows: Sequence[Window],
+        what: str,
+    ) -> list[_Result]:
+        """What a function makes of each batch of windows and the number of its first.
+
+        As many threads call it as the model likes. A progress bar says `what` is done.
+        """
         from tqdm import tqdm
 
         starts = range(0, len(windows), self.batch_size)
-        for start in tqdm(starts, desc=what, unit="batch", disable=not cli.show_progress()):
-            yield windows[start : start + self.batch_size], start
+        with ThreadPoolExecutor(self.model.workers) as pool:
+            results = pool.map(
+                lambda start: function(windows[start : start + self.batch_size], start), starts
+            )
+            hidden = not cli.show_progress()
+            return list(tqdm(results, what, len(starts), unit="batch", disable=hidden))
 
     # -- Samples ------------------------------------------------------------------------------
 
@@ -230,10 +252,7 @@ class Evaluator:
         shape = number, self.config.hparams.latent_size
         z = rng.standard_normal(shape, np.float32)
         told = [windows[n % len(windows)] for n in range(number)]
-        outputs: list[np.ndarray] = []
-        for chunk, start in self._chunks(told, "samples from the prior"):
-            controls = self._controls(chunk)
-            outputs += self._decode(z[start : start + len(chunk)], controls, temperature, start)
+        outputs = self._sample(z, told, "samples from the prior", temperature)
         dense = [self.converter.dense_outputs(window.example.outputs) for window in windows]
         made, corpus = self._statistics(outputs), self._statistics(dense)
         figures: Figures = {

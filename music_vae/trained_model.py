@@ -75,6 +75,11 @@ class TrainedModel:
         """The representation of music, as it is used outside training."""
         return self._converter
 
+    @property
+    def workers(self) -> int:
+        """From how many threads it is best asked at once."""
+        return self._engine.workers
+
     # -- Notes in, notes out ------------------------------------------------------------------
 
     def sample(
@@ -361,6 +366,42 @@ class TrainedModel:
         with ThreadPoolExecutor(self._engine.workers) as pool:
             batches = pool.map(decode_batch, range(0, len(z), self._batch_size))
             return [array for batch in batches for array in batch]
+
+    def reconstruct_tensors(
+        self,
+        z: np.ndarray,
+        output_tensors: Sequence[np.ndarray],
+        lengths: Sequence[Any],
+        control_tensors: Sequence[np.ndarray] | None = None,
+    ) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """What the model expects at every step of known music, told the steps before.
+
+        Args:
+          z: `[N, Z]`.
+          output_tensors: The music, arrays `[T, Dout]` as the converter makes them.
+          lengths: The valid steps of each.
+          control_tensors: Arrays `[T, Dc]`, where the config has controls.
+
+        Returns:
+          The likeliest outcome of every step, arrays `[T, Dout]`; and the negative log-likelihood
+          in nats of every step of the music, arrays `[T]`, zeros after the valid ones.
+        """
+        outputs: list[np.ndarray] = []
+        losses: list[np.ndarray] = []
+        for start in range(0, len(output_tensors), self._batch_size):
+            chunk = slice(start, start + self._batch_size)
+            targets = _padded(output_tensors[chunk])
+            controls = np.zeros((*targets.shape[:2], 0), np.float32)
+            if control_tensors is not None:
+                controls = _padded(control_tensors[chunk])
+            sizes = np.asarray(lengths[chunk], np.int32)
+            made = self._engine.reconstruct(
+                np.asarray(z[chunk], np.float32), targets, sizes, controls
+            )
+            steps = [len(array) for array in output_tensors[chunk]]
+            outputs += [array[:n] for array, n in zip(made.outputs, steps, strict=True)]
+            losses += [array[:n] for array, n in zip(made.loss_nats, steps, strict=True)]
+        return outputs, losses
 
     def _check_inputs(self, inputs: Sequence[np.ndarray], lengths: Sequence[Any]) -> None:
         """Raises `UserError` for inputs of the wrong width and lengths that do not fit them."""
