@@ -27,11 +27,11 @@ USAGE = """Evaluates a trained MusicVAE model on NoteSequences that it was not t
   music_vae_evaluate --config=cat-mel_2bar_big --checkpoint_file=cat-mel_2bar_big.tar \\
     --examples_path=test.tfrecord --json
 
-Prints how many steps of the windows are right, teacher-forced (told the steps before) and sampled
-(on the model's own samples, at temperature 1), with z drawn from the window's posterior, and with
-the z of another window, which must be far worse; the KL in bits and the loss; for grooves the
-errors in time and velocity beside those of the quantised groove; and what samples from the prior
-are like beside the windows."""
+Prints of how many steps the likeliest outcome is right, teacher-forced (told the steps before) and
+sampled (having read its own samples, at temperature 1), with z drawn from the window's posterior,
+and with the z of another window, which must be far worse; the KL in bits and the loss; for grooves
+the errors in time and velocity beside those of the quantised groove; and what samples from the
+prior are like beside the windows."""
 
 FLAGS = cli.new_flags()
 model_flags.define(FLAGS)
@@ -203,6 +203,7 @@ def _reconstruction_rows(figures: "Figures") -> list[_Row]:
             part = name.removeprefix(forced)
             label = f"accuracy {part.strip('_')}".strip()
             rows.append((label, [figures[name], figures[sampled + part]]))
+    rows.append(("accuracy of the samples", [None, figures["accuracy_of_samples"]]))
     rows.append(("accuracy, shuffled z", [shuffled.get(forced), shuffled.get(sampled)]))
     rows.append(("loss, nats per step", [figures["loss_nats_per_step"]]))
     rows.append(("KL, bits", [figures["kl_bits"]]))

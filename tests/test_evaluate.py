@@ -157,9 +157,34 @@ def test_a_model_that_is_always_right_is_said_to_be_and_not_with_another_z():
     evaluator = Evaluator(config, parrot, batch_size=2)
     figures = evaluator.reconstruction([Window(example, 0.125) for example in examples])
     assert figures["accuracy_teacher_forced"] == figures["accuracy_sampled"] == 1
+    assert figures["accuracy_of_samples"] == 1
     assert figures["shuffled_z"] == {"accuracy_teacher_forced": 0, "accuracy_sampled": 0}
     assert figures["kl_bits"] == pytest.approx(2 / np.log(2))  # mu 2, sigma 1
     assert figures["loss_nats_per_step"] == pytest.approx(0.25)
+
+
+def test_the_sampled_accuracy_is_of_what_is_expected_after_reading_samples():
+    """As the original counts: its evaluation of a model that is trained on its samples."""
+
+    class Repeater(Parrot):
+        """Samples ones; expects what it has read, one step later and first a two."""
+
+        def decode_to_tensors(self, z, length=None, temperature=1.0, c_input=None, *, seed=None):
+            return [self.converter.dense_outputs(np.ones(32, int)) for _ in z]
+
+        def reconstruct_tensors(self, z, outputs, lengths, controls=None):
+            first = self.converter.dense_outputs(np.array([2]))
+            expected = [np.concatenate([first, array[:-1]]) for array in outputs]
+            return expected, [np.zeros(len(array)) for array in outputs]
+
+    converter = get_config("cat-mel_2bar_small").data_converter
+    tokens = np.array([2] + [1] * 15 + [3] * 16)
+    example = Example(tokens, tokens, None, np.array(32))
+    evaluator = Evaluator(get_config("cat-mel_2bar_small"), Repeater(converter, [example]))
+    figures = evaluator.reconstruction([Window(example, 0.125)])
+    assert figures["accuracy_teacher_forced"] == (1 + 14 + 15) / 32  # after 2, 1s and 3s
+    assert figures["accuracy_sampled"] == 16 / 32
+    assert figures["accuracy_of_samples"] == 15 / 32
 
 
 def test_the_parts_of_a_trio_are_measured_apart():
