@@ -62,16 +62,15 @@ class Entry:
 
     def share_of_ones(self, start: int, positions: np.ndarray) -> np.ndarray:
         """What ones at `positions` `[B, n]` contribute, `[G, B, H]`; -1 stands for none."""
-        if self._rows is None:
-            # The last row is that of no one.
-            depth, units = self._parts[0].shape
-            self._rows = np.zeros((len(self._parts), depth + 1, units), np.float32)
-            for rows, part in zip(self._rows, self._parts, strict=True):
-                rows[:-1] = part
+        rows = self._rows
+        if rows is None:
+            none = np.zeros((1, self._parts[0].shape[1]), np.float32)  # the last row, at -1
+            # Kept when it is whole, as other threads may look.
+            self._rows = rows = np.stack([np.concatenate([p, none]) for p in self._parts])
         at = np.where(positions < 0, -1, positions + start)
-        total = self._rows.take(at[:, 0], axis=1)
+        total = rows.take(at[:, 0], axis=1)
         for column in at[:, 1:].T:
-            total += self._rows.take(column, axis=1)
+            total += rows.take(column, axis=1)
         return total
 
 

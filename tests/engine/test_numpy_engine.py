@@ -294,7 +294,7 @@ def test_the_accuracy_of_the_likeliest_outcomes_is_the_models_own(name):
     metrics = pair.model.decoder.summarize(sums)
     parts = [value for name, value in metrics.items() if name.startswith("metrics/accuracy")]
     assert np.mean(right) == pytest.approx(np.mean(parts), abs=1e-6)
-    assert 0.1 < np.mean(right) < 0.95
+    assert 0.1 < np.mean(right) < 1
 
 
 def test_an_example_does_not_depend_on_those_beside_it(pair):

@@ -1,5 +1,8 @@
 """Products with weights, in blocks and as look-ups, are the products they stand for."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -62,6 +65,22 @@ def test_rows_of_ones_and_zeros_contribute_what_their_product_is(shape, ones, st
     expected = np.stack([inputs @ part for part in rows])
     np.testing.assert_allclose(share, expected, atol=1e-6)
     np.testing.assert_array_equal(inputs, before)
+
+
+def test_several_threads_can_look_up_at_once():
+    rng = np.random.default_rng(1)
+    kernel = rng.normal(size=(4, 500, 400)).astype(np.float32)
+    positions, everyone = np.array([[499]]), threading.Barrier(8)
+    for _ in range(20):
+        entry = Entry(list(kernel), np.zeros((4, 1, 400), np.float32))
+
+        def look_up(_, entry=entry):
+            everyone.wait()
+            return entry.share_of_ones(0, positions)
+
+        with ThreadPoolExecutor(8) as pool:
+            for share in pool.map(look_up, range(8)):
+                np.testing.assert_array_equal(share, kernel[:, 499:])
 
 
 def test_a_few_ones_are_found_and_other_rows_are_not_looked_up():
