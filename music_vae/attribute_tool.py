@@ -4,8 +4,7 @@ import json
 import math
 import os
 import sys
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +14,7 @@ from music_vae import cli, files, imports, model_flags
 from music_vae.errors import UserError
 
 if TYPE_CHECKING:
-    from note_seq.protobuf.music_pb2 import NoteSequence
-
     from music_vae.configs import Config
-    from music_vae.evaluation import Window
     from music_vae.trained_model import TrainedModel
 
 PROGRAM = "music_vae_attributes"
@@ -109,7 +105,7 @@ def _compute(values: flags.FlagValues, config: "Config") -> None:
     if output.is_dir() or output.suffix != ".safetensors":
         raise UserError(f"--output={output}: expected the name of a .safetensors file")
     imports.import_note_seq()
-    found = _windows(values.examples_path, config)
+    found = evaluation.load_windows(values.examples_path, config)
     windows = evaluation.subset(found, values.num_examples, values.seed)
     vectors = attribute_vectors.find(_model(values, config), windows, seed=values.seed)
     attribute_vectors.write(output, vectors, config, num_windows=len(windows))
@@ -141,27 +137,6 @@ def _default_path(values: flags.FlagValues) -> Path:
     from music_vae import attribute_vectors
 
     return attribute_vectors.default_path(model_flags.source(values))
-
-
-def _windows(path: str, config: "Config") -> "list[Window]":
-    """The windows of all sequences, at least one."""
-    from tqdm import tqdm
-
-    from music_vae import data, evaluation
-
-    skipped: Counter[str] = Counter()
-
-    def read() -> "Iterator[NoteSequence]":
-        sequences = data.read_note_sequences(path)
-        yield from tqdm(
-            sequences, unit="sequence", desc="converting", disable=not cli.show_progress()
-        )
-
-    windows = evaluation.read_windows(read(), config, skipped.update)
-    if not windows:
-        reasons = ", ".join(f"{reason}: {n}" for reason, n in skipped.most_common())
-        raise UserError(f"{path} holds no music for {config.name} ({reasons or 'no sequences'})")
-    return windows
 
 
 def _model(

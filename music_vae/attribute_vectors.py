@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from music_vae import attributes, cli, latent_space, weights_file
+from music_vae import attributes, cli, evaluation, latent_space, weights_file
 from music_vae.configs import Config
 from music_vae.errors import UserError
 from music_vae.run_config import TRAIN_DIR
@@ -28,7 +28,6 @@ VECTORS_FILE = f"attributes{SUFFIX}"
 _CONFIG = "config"
 _KIND = "kind"
 _ATTRIBUTE_VECTORS = "attribute vectors"
-_BATCH = 64  # windows that are made dense at once
 
 Figures = dict[str, Any]
 
@@ -48,13 +47,7 @@ def find(
     """
     converter, rng = model.config.data_converter, np.random.default_rng(seed)
     names = attributes.names(converter)
-    means = []
-    for start in _progress(range(0, len(windows), _BATCH), "encoding"):
-        examples = [window.example for window in windows[start : start + _BATCH]]
-        told = [converter.dense_controls(e.controls) for e in examples if e.controls is not None]
-        inputs = [converter.dense_inputs(e.inputs) for e in examples]
-        means.append(model.encode_tensors(inputs, [e.length for e in examples], told or None)[1])
-    mu = np.concatenate(means)
+    mu, _ = evaluation.posteriors(model, windows)
     values = [
         attributes.measure(converter, converter.dense_outputs(window.example.outputs))
         for window in windows

@@ -10,6 +10,7 @@ Figures are nested dictionaries of numbers; what was left out is None.
 
 import dataclasses
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 Figures = dict[str, Any]
 _Result = TypeVar("_Result")
+
+_BATCH = 64  # windows that are made dense at once
 
 
 @dataclasses.dataclass(frozen=True)
@@ -271,7 +274,7 @@ class Evaluator:
         told = [windows[n % len(windows)] for n in range(number)]
         outputs = self._sample(z, told, "samples from the prior", temperature)
         dense = [self.converter.dense_outputs(window.example.outputs) for window in windows]
-        made, corpus = self._statistics(outputs), self._statistics(dense)
+        made, corpus = statistics(self.config, outputs), statistics(self.config, dense)
         figures: Figures = {
             "temperature": temperature,
             "histogram_overlap": measures.histogram_overlap(made.histogram, corpus.histogram),
@@ -292,15 +295,16 @@ class Evaluator:
             }
         return figures
 
-    def _statistics(self, outputs: Sequence[np.ndarray]) -> measures.MusicStatistics:
-        converter: Any = self.converter
-        steps_per_bar = converter.steps_per_quarter * converter.quarters_per_bar
-        return measures.music_statistics(
-            converter.from_tensors(outputs),
-            num_bars=bars_of_window(self.config),
-            bar_s=converter.quarters_per_bar * 60 / DEFAULT_QPM,
-            steps_per_bar=steps_per_bar,
-        )
+
+def statistics(config: Config, outputs: Sequence[np.ndarray]) -> measures.MusicStatistics:
+    """What music is like: of the dense outputs `[T, output_depth]` of windows."""
+    converter: Any = config.data_converter
+    return measures.music_statistics(
+        converter.from_tensors(outputs),
+        num_bars=bars_of_window(config),
+        bar_s=converter.quarters_per_bar * 60 / DEFAULT_QPM,
+        steps_per_bar=converter.steps_per_quarter * converter.quarters_per_bar,
+    )
 
 
 def _fitted(array: np.ndarray, steps: int) -> np.ndarray:
@@ -342,6 +346,45 @@ def read_windows(
         step_s = 60 / qpm / converter.steps_per_quarter
         windows += [Window(_cut(example, most), step_s) for example in extraction.examples]
     return windows
+
+
+def load_windows(path: str, config: Config) -> list[Window]:
+    """All windows of TFRecords of NoteSequences, at least one; shows progress.
+
+    Raises:
+      UserError: If there are none, with the reasons.
+    """
+    from tqdm import tqdm
+
+    from music_vae import data
+
+    skipped: Counter[str] = Counter()
+    sequences = tqdm(
+        data.read_note_sequences(path),
+        unit="sequence",
+        desc="converting",
+        disable=not cli.show_progress(),
+    )
+    windows = read_windows(sequences, config, skipped.update)
+    if not windows:
+        reasons = ", ".join(f"{reason}: {n}" for reason, n in skipped.most_common())
+        raise UserError(f"{path} holds no music for {config.name} ({reasons or 'no sequences'})")
+    return windows
+
+
+def posteriors(model: "TrainedModel", windows: Sequence[Window]) -> tuple[np.ndarray, np.ndarray]:
+    """The means and the standard deviations of the windows' posteriors, both `[N, Z]`."""
+    from tqdm import tqdm
+
+    converter, parts = model.config.data_converter, []
+    starts = range(0, len(windows), _BATCH)
+    for start in tqdm(starts, desc="encoding", disable=not cli.show_progress()):
+        examples = [window.example for window in windows[start : start + _BATCH]]
+        told = [converter.dense_controls(e.controls) for e in examples if e.controls is not None]
+        inputs = [converter.dense_inputs(e.inputs) for e in examples]
+        parts.append(model.encode_tensors(inputs, [e.length for e in examples], told or None)[1:])
+    mu, sigma = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return mu, sigma
 
 
 def _cut(example: Example, most: int) -> Example:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
 
     from music_vae.configs import Config
+    from music_vae.latent_space import Prior
     from music_vae.modes import Request
     from music_vae.piece_files import InputFile
     from music_vae.trained_model import TrainedModel
@@ -32,6 +33,8 @@ USAGE = """Makes music with a trained MusicVAE model and writes it as MIDI files
     --grid=5x5
   music_vae_generate --run_dir=RUN --mode=similar --input_midi=a.mid --similarity=0.8
   music_vae_generate --run_dir=RUN --mode=attribute --attribute=note_density=+1.5
+  music_vae_generate --config=cat-mel_2bar_mini --constraint=own --attribute=note_density=high
+  music_vae_generate --run_dir=RUN --mode=sample --personal=DIR
   music_vae_generate --run_dir=RUN --mode=reconstruct --input_midi=drums.mid --amount=0.7
   music_vae_generate --checkpoint_file=cat-mel_2bar_big --output_dir=music
 
@@ -44,7 +47,9 @@ MODES = ("sample", "interpolate", "reconstruct", "similar", "attribute")
 _MODE_OF_FLAG = {
     "grid": ("interpolate",),
     "similarity": ("similar",),
-    "attribute": ("attribute",),
+    "attribute": ("attribute", "sample"),
+    "constraint": ("sample",),
+    "personal": ("sample",),
     "attribute_vectors": ("attribute",),
     "input_midi": ("interpolate", "reconstruct", "similar", "attribute"),
     **dict.fromkeys(("amount", "timing_amount", "velocity_amount", "hits"), ("reconstruct",)),
@@ -98,7 +103,21 @@ flags.DEFINE_multi_string(
     "attribute",
     [],
     "What to change and by how many times its attribute vector, as in note_density=+1.5; several "
-    "with commas or one flag for each.",
+    "with commas or one flag for each. With --constraint, what samples are to have, as in "
+    "note_density=high or c_diatonic=low.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_string(
+    "constraint",
+    None,
+    "A folder of music_vae_constrain: samples are moved to where music is, and has the "
+    "--attribute that is asked for. 'own' means the one that lies with the model.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_string(
+    "personal",
+    None,
+    "A folder of music_vae_personalize: samples are like the pieces that it was made from.",
     flag_values=FLAGS,
 )
 flags.DEFINE_string(
@@ -226,6 +245,10 @@ def _check_flags(values: flags.FlagValues) -> None:
     for flag, allowed in _MODE_OF_FLAG.items():
         if values[flag].present and values.mode not in allowed:
             raise UserError(f"--{flag} is for --mode={' and --mode='.join(allowed)}")
+    if values.constraint and values.personal:
+        raise UserError("give --constraint or --personal, one of the two")
+    if values.mode == "sample" and values.attribute and not values.constraint:
+        raise UserError("--attribute is for --mode=attribute, or needs --constraint")
     if values.mode == "attribute" and not values.attribute:
         raise UserError("--attribute is required: as in --attribute=note_density=+1.5")
     _check_inputs(values)
@@ -351,6 +374,7 @@ def _request(values: flags.FlagValues, config: "Config") -> "Request":
         grid=grid,
         similarity=values.similarity,
         shift=_shift(values, config),
+        prior=_prior(values, config),
         playing=Playing(
             timing=values.amount if timing is None else timing,
             velocity=values.amount if velocity is None else velocity,
@@ -375,6 +399,27 @@ def _shift(values: flags.FlagValues, config: "Config") -> "np.ndarray | None":
                 "compute, or name a file with --attribute_vectors"
             )
     return latent_space.attribute_shift(attribute_vectors.read(path, config), amounts)
+
+
+def _prior(values: flags.FlagValues, config: "Config") -> "Prior | None":
+    """Where samples come from; None: the model's prior."""
+    if not (values.constraint or values.personal):
+        return None
+    if not config.hparams.latent_size:
+        raise UserError(
+            f"{config.name} has no latent space, which --constraint and --personal need"
+        )
+    from music_vae import constraints, personal
+    from music_vae.small_networks import Owner
+
+    source = model_flags.source(values)
+    owner = Owner.of(config, source)
+    if values.personal:
+        return personal.read(cli.expand(values.personal), owner).prior()
+    own = values.constraint == "own"
+    folder = constraints.own_folder(source) if own else cli.expand(values.constraint)
+    wanted = constraints.parse_sides(values.attribute, "attribute")
+    return constraints.read(folder, owner).prior(wanted, config.hparams.latent_size)
 
 
 def _controls(

@@ -1,7 +1,8 @@
 """Ways through the latent space, on plain arrays: paths, grids, neighbours and directions."""
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,6 +16,18 @@ _PIECES_OF_AN_ARC = 64
 
 GRID_CORNERS = 4
 QUARTILES = 4
+
+
+class Prior(NamedTuple):
+    """Where samples come from instead of the prior itself.
+
+    Attributes:
+      size: How many normal numbers make a point.
+      points: Makes z `[N, Z]` of normal numbers `[N, size]`.
+    """
+
+    size: int
+    points: Callable[[np.ndarray], np.ndarray]
 
 
 def slerp(start: np.ndarray, end: np.ndarray, fraction: float) -> np.ndarray:

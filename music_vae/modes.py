@@ -11,6 +11,7 @@ from music_vae.constants import DEFAULT_QPM
 from music_vae.converters.groove import GrooveConverter
 from music_vae.converters.performance import MultiInstrumentPerformanceConverter
 from music_vae.grooves import Playing
+from music_vae.latent_space import Prior
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
@@ -32,6 +33,7 @@ class Request:
       grid: Rows and columns of an interpolation between four pieces; None for a path.
       similarity: Of neighbours.
       shift: `[Z]`, added to z to change attributes; None where none are.
+      prior: Where samples come from; None: the model's prior.
       playing: How much of a groove is the model's.
     """
 
@@ -42,6 +44,7 @@ class Request:
     grid: tuple[int, int] | None = None
     similarity: float = 1.0
     shift: np.ndarray | None = None
+    prior: Prior | None = None
     playing: Playing = dataclasses.field(default_factory=Playing)
 
 
@@ -82,6 +85,7 @@ def _sample(
         temperature=request.temperature,
         c_input=c_input,
         shift=request.shift,
+        prior=request.prior,
         seed=request.seed,
     )
 

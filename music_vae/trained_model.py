@@ -91,6 +91,7 @@ class TrainedModel:
         c_input: np.ndarray | None = None,
         *,
         shift: np.ndarray | None = None,
+        prior: latent_space.Prior | None = None,
         seed: int | None = None,
     ) -> "list[NoteSequence]":
         """Music from random points of the latent space.
@@ -102,14 +103,17 @@ class TrainedModel:
           same_z: Whether all come from one point.
           c_input: Control, where the config has one.
           shift: `[Z]`, added to every point: see `latent_space.attribute_shift`.
+          prior: Where points come from, as those of a `Constraint` or a `PersonalModel`.
           seed: Makes the result repeatable.
         """
         count = self._batch_size if n is None else n
         if count < 0:
             raise UserError(f"n={count} must not be below 0")
         rng = _generator(seed)
-        shape = (1 if same_z else count, self._config.hparams.latent_size)
-        z = np.broadcast_to(rng.standard_normal(shape, np.float32), (count, shape[1]))
+        size = self._config.hparams.latent_size if prior is None else prior.size
+        z = rng.standard_normal((1 if same_z else count, size), np.float32)
+        z = z if prior is None else prior.points(z)
+        z = np.broadcast_to(z, (count, z.shape[1]))
         z = z if shift is None else z + shift
         return self.decode(
             z, length, temperature, c_input, seed=int(rng.integers(_MAX_SEED, endpoint=True))

@@ -67,7 +67,10 @@ def test_what_the_vectors_do_is_printed_drawn_and_given_as_json(computed, run, t
         (["evaluate", "--vectors=nowhere.safetensors"], "'nowhere.safetensors' cannot be read"),
         (["evaluate", "--picture=figure.pdf"], "expected the name of a .png file"),
         (["evaluate", "--run_dir=nowhere"], "--run_dir=nowhere is not a directory"),
-        (["evaluate", "--run_dir="], "give --config with the name of a model"),
+        (
+            ["evaluate", "--run_dir="],
+            "give --config with the name of a model that comes with music_vae",
+        ),
     ],
 )
 def test_a_mistake_is_one_line(run, capsys, arguments, message):
