@@ -112,7 +112,7 @@ def _run(values: flags.FlagValues) -> None:
 def _paths(values: flags.FlagValues) -> list[Path]:
     """The files that were named, or those in the folder."""
     if values.input_midi:
-        found = []
+        found: list[str] = []
         for text in values.input_midi:
             # A comma may belong to the name of a file.
             whole = not text or cli.expand(text).is_file()
