@@ -5,9 +5,10 @@ import shutil
 import numpy as np
 import pytest
 
-from music_vae import TrainedModel, generate, run_config, shipped
+from music_vae import TrainedModel, attributes, constraints, generate, run_config, shipped
 from music_vae.configs import MINI_CONFIGS, get_config
 from music_vae.errors import UserError
+from music_vae.small_networks import Owner
 from music_vae.weights_file import WEIGHTS_FILE, WeightsFile
 
 MAX_BYTES = 40e6  # of all together
@@ -68,3 +69,23 @@ def test_every_mini_config_ships_a_model_and_all_are_small():
 def test_a_name_that_is_nearly_right_is_suggested():
     with pytest.raises(UserError, match="did you mean cat-mel_2bar_mini"):
         shipped.locate("cat-mel_2bar_small")
+
+
+def test_the_constraint_of_the_melody_model_is_of_its_weights_and_does_what_it_says():
+    config = get_config("cat-mel_2bar_mini")
+    folder = shipped.locate(config.name)
+    constraint = constraints.read(folder / "constraint", Owner.of(config, folder))
+    known = {attribute.name: attribute for attribute in constraint.attributes}
+    model = TrainedModel(config, 32, folder, with_encoder=False)
+    z = np.random.default_rng(0).standard_normal((32, config.hparams.latent_size))
+
+    def share_of_dense(points):
+        made = model.decode_to_tensors(points, None, 0.5, seed=0)
+        values = [attributes.measure(model.converter, one)["note_density"] for one in made]
+        return np.mean(known["note_density"].labels(np.array(values)) == 1)
+
+    high, low = (
+        share_of_dense(constraint.apply(z, constraint.wanted({"note_density": side})))
+        for side in ("high", "low")
+    )
+    assert low < 0.2 < share_of_dense(z) < 0.8 < high
