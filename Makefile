@@ -58,18 +58,15 @@ train-cat-mel_2bar_mini: STEPS := 16000
 train-cat-mel_2bar_mini: FIRST := --hparams=max_beta=0.02 --num_steps=8730
 train-cat-mel_2bar_mini: THEN := --hparams=max_beta=0.08
 
-train-hierdec-mel_16bar_mini: MUSIC := folk leads
-train-hierdec-mel_16bar_mini: STEPS := 4000
-train-hierdec-trio_16bar_mini: MUSIC := leads
-train-hierdec-trio_16bar_mini: STEPS := 2500
 train-cat-drums_2bar_mini_hikl train-cat-drums_2bar_mini_lokl: MUSIC := groove games
 train-cat-drums_2bar_mini_hikl: STEPS := 6400
 train-cat-drums_2bar_mini_lokl: STEPS := 1500
 train-cat-drums_2bar_mini_lokl: THEN := --warm_start=$(RUNS)/cat-drums_2bar_mini_hikl
 train-groovae_4bar_mini train-groovae_2bar_humanize_mini train-groovae_2bar_tap_fixed_velocity_mini \
 train-groovae_2bar_add_closed_hh_mini: MUSIC := groove
-train-groovae_4bar_mini train-groovae_2bar_humanize_mini train-groovae_2bar_tap_fixed_velocity_mini \
-train-groovae_2bar_add_closed_hh_mini: STEPS := 6000
+train-groovae_2bar_humanize_mini: STEPS := 6000
+train-groovae_2bar_tap_fixed_velocity_mini train-groovae_2bar_add_closed_hh_mini: STEPS := 4000
+train-groovae_4bar_mini: STEPS := 2500
 
 # Trains (or goes on), draws the curves, and puts the best weights into the package.
 train-%: $(VENV)/installed-dev

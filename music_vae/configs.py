@@ -347,8 +347,6 @@ def _mini(config: Config, suffix: str = "mini", **changes: Any) -> Config:
     )
 
 
-_LONG: dict[str, Any] = {"batch_size": 32, "decay_rate": 0.9995, "max_beta": 0.05}
-
 MINI_CONFIGS: Mapping[str, Config] = MappingProxyType(
     {
         config.name: config
@@ -371,20 +369,6 @@ MINI_CONFIGS: Mapping[str, Config] = MappingProxyType(
                 decay_rate=0.9995,
                 sampling_schedule="constant",
                 sampling_rate=0.5,
-            ),
-            _mini(
-                _HIERDEC_MEL_16BAR.replace(
-                    note_sequence_augmenter=NoteSequenceAugmenter(transpose_range=(-5, 5))
-                ),
-                dec_rnn_size=(256,),
-                **_LONG,
-            ),
-            _mini(
-                _HIERDEC_TRIO_16BAR.replace(
-                    note_sequence_augmenter=NoteSequenceAugmenter(transpose_range=(-5, 5))
-                ),
-                dec_rnn_size=(256,),
-                **_LONG,
             ),
             *(
                 _mini(
