@@ -283,21 +283,15 @@ def _input_files(values: flags.FlagValues) -> "list[InputFile]":
     """The inputs in their order."""
     from music_vae.piece_files import InputFile
 
-    found = []
-    for number in (1, 2):
-        flag = f"input_midi_{number}"
-        if values[flag].value:
-            found.append((flag, values[flag].value))
-    for text in values.input_midi:
-        # A comma may belong to the name of a file.
-        whole = not text or cli.expand(text).is_file()
-        found += [("input_midi", name) for name in ([text] if whole else text.split(","))]
-    for flag, name in found:
-        if not name.strip():
-            raise UserError(f"--{flag} has an empty name; expected a file")
+    found = [
+        (flag, cli.expand(values[flag].value))
+        for flag in ("input_midi_1", "input_midi_2")
+        if values[flag].value
+    ]
+    found += [("input_midi", path) for path in cli.listed_paths(values.input_midi, "input_midi")]
     return [
-        InputFile(flag, f"input{number}", cli.expand(name.strip()))
-        for number, (flag, name) in enumerate(found, start=1)
+        InputFile(flag, f"input{number}", path)
+        for number, (flag, path) in enumerate(found, start=1)
     ]
 
 

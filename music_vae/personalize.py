@@ -112,14 +112,7 @@ def _run(values: flags.FlagValues) -> None:
 def _paths(values: flags.FlagValues) -> list[Path]:
     """The files that were named, or those in the folder."""
     if values.input_midi:
-        found: list[str] = []
-        for text in values.input_midi:
-            # A comma may belong to the name of a file.
-            whole = not text or cli.expand(text).is_file()
-            found += [text] if whole else text.split(",")
-        if not all(name.strip() for name in found):
-            raise UserError("--input_midi has an empty name; expected a file")
-        return [cli.expand(name.strip()) for name in found]
+        return cli.listed_paths(values.input_midi, "input_midi")
     root = cli.expand(values.input_dir)
     if not root.is_dir():
         raise UserError(f"--input_dir={root} is not a folder")
