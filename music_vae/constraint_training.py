@@ -109,7 +109,8 @@ class _Trainer:
 
     @property
     def _critic_variables(self) -> list[keras.Variable]:
-        return self._realism.trainable_variables + self._attributes.trainable_variables
+        asked = self._attributes.trainable_variables if self._sides.shape[1] else []
+        return self._realism.trainable_variables + asked
 
     @tf.function
     def step(

@@ -74,7 +74,7 @@ class Scale:
             tokens = np.argmax(array, axis=-1)
             notes = tokens[tokens > 1]
             z.append([len(notes) / 32, np.abs(np.diff(notes)).mean() if len(notes) > 1 else 0, 0])
-        return None, np.array(z), None
+        return None, np.array(z), np.zeros((len(z), 3))
 
     def decode_to_tensors(self, z, length, temperature, *, seed):
         return [self.converter.dense_outputs(self.tokens(0.5 + row[0], 6 + row[1])) for row in z]
