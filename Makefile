@@ -16,8 +16,8 @@ help:
 	@echo "make golden GOLDEN=DIR   the whole set of golden values"
 
 demo: $(VENV)/installed
-	$(BIN)/music_vae_generate --config=cat-mel_2bar_mini --mode=sample --num_outputs=5 --seed=0 \
-	  --output_dir=$(DEMO)/music
+	$(BIN)/music_vae_generate --config=cat-mel_2bar_mini --constraint=own --mode=sample --num_outputs=5 \
+	  --seed=0 --output_dir=$(DEMO)/music
 
 test: $(VENV)/installed-test
 	$(BIN)/pytest -n 2 --dist loadscope
