@@ -11,6 +11,7 @@ import pytest
 from music_vae import evaluate, evaluation, tfrecord, train
 from music_vae.configs import get_config
 from music_vae.converters.base import Example
+from music_vae.engine import ENGINES
 from music_vae.evaluation import Evaluator, Window
 from music_vae.imports import import_note_seq
 
@@ -60,6 +61,17 @@ def test_a_seed_repeats_the_figures_and_the_batch_size_does_not_change_the_subse
     other = figures_of(command, *flags, "--max_batch_size=2")
     assert other["prior"]["corpus"] == once["prior"]["corpus"]
     assert figures_of(command, *flags[:2], "--seed=4")["prior"] != once["prior"]
+
+
+def test_both_engines_give_the_same_figures(command):
+    flags = ["--num_examples=5", "--num_samples=4"]
+    ours, theirs = (figures_of(command, *flags, f"--engine={name}") for name in ENGINES)
+    assert ours.keys() == theirs.keys()
+    for name, figure in ours.items():
+        if isinstance(figure, float):
+            assert figure == pytest.approx(theirs[name], rel=1e-5), name
+    assert ours["shuffled_z"] == pytest.approx(theirs["shuffled_z"])
+    assert ours["prior"]["samples"] == theirs["prior"]["samples"]
 
 
 def test_the_table_says_the_same_and_what_is_left_out(command):
