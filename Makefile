@@ -5,26 +5,19 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO := demo
 
-# A model small enough to train in about two minutes on two cores.
-DEMO_HPARAMS := batch_size=32,z_size=32,enc_rnn_size=[128],dec_rnn_size=[128,128],learning_rate=0.002,max_beta=0.05,beta_rate=0
-DEMO_STEPS := 1500
-
-.PHONY: help demo test lint golden clean
+.PHONY: help demo test lint golden corpora clean
 
 help:
 	@echo "make demo   set up, and make music"
 	@echo "make test   set up, and run all tests"
 	@echo "make lint   ruff and mypy"
+	@echo "make corpora   the music that the shipped models are trained on, from packages by name"
+	@echo "make train-CONFIG   train a model as it ships, e.g. make train-cat-mel_2bar_mini"
 	@echo "make golden GOLDEN=DIR   the whole set of golden values"
 
 demo: $(VENV)/installed
-	@echo "No trained model ships yet: training a small one first, for about two minutes, on the"
-	@echo "nine public-domain tunes of examples/tunes. Its melodies will sound like them."
-	$(BIN)/convert_dir_to_note_sequences --input_dir=examples/tunes --output_file=$(DEMO)/tunes.tfrecord
-	$(BIN)/music_vae_train --config=cat-mel_2bar_small --run_dir=$(DEMO)/run \
-	  --examples_path=$(DEMO)/tunes.tfrecord --hparams=$(DEMO_HPARAMS) --num_steps=$(DEMO_STEPS) --seed=0
-	$(BIN)/music_vae_generate --run_dir=$(DEMO)/run --mode=sample --num_outputs=5 --seed=0 \
-	  --output_dir=$(DEMO)/music
+	$(BIN)/music_vae_generate --config=cat-mel_2bar_mini --constraint=own --mode=sample --num_outputs=5 \
+	  --seed=0 --output_dir=$(DEMO)/music
 
 test: $(VENV)/installed-test
 	$(BIN)/pytest -n 2 --dist loadscope
@@ -38,6 +31,49 @@ lint: $(VENV)/installed-dev
 golden: $(VENV)/installed-test
 	@test -n "$(GOLDEN)" || { echo "usage: make golden GOLDEN=DIR" >&2; exit 2; }
 	GOLDEN_DIR=$(GOLDEN) $(BIN)/pytest tests/test_golden_models.py tests/converters/test_golden.py
+
+# -- The models that ship -------------------------------------------------------------------------
+
+CORPORA ?= corpora
+RUNS ?= runs
+VALIDATE_EVERY := 250
+comma := ,
+empty :=
+# The files of one split of all corpora of a recipe, as a list for a flag.
+files = $(subst $(empty) $(empty),$(comma),$(foreach corpus,$(MUSIC),$(CORPORA)/$(corpus)/$(1).tfrecord))
+
+train = $(BIN)/music_vae_train --config=$(1) --run_dir=$(RUNS)/$(1) --seed=1 --validate_every=$(VALIDATE_EVERY) \
+  --examples_path=$(call files,train) --validation_path=$(call files,validation) --checkpoints_to_keep=3
+
+corpora: $(VENV)/installed-corpora
+	$(BIN)/python scripts/corpora/folk.py --output_dir=$(CORPORA)/folk
+	$(BIN)/python scripts/corpora/games.py --output_dir=$(CORPORA)/games
+	$(BIN)/python scripts/corpora/games.py --output_dir=$(CORPORA)/leads --leads_as_piano
+	$(BIN)/python scripts/corpora/groove.py --tfds --output_dir=$(CORPORA)/groove
+
+# What each is trained on, and for how many steps at most.
+train-cat-mel_2bar_mini: MUSIC := folk leads
+train-cat-mel_2bar_mini: STEPS := 16000
+# Reconstruction first: then a larger weight of the KL divergence lets go of what it does not need.
+train-cat-mel_2bar_mini: FIRST := --hparams=max_beta=0.02 --num_steps=8730
+train-cat-mel_2bar_mini: THEN := --hparams=max_beta=0.08
+
+train-cat-drums_2bar_mini_hikl train-cat-drums_2bar_mini_lokl: MUSIC := groove games
+train-cat-drums_2bar_mini_hikl: STEPS := 6400
+train-cat-drums_2bar_mini_lokl: STEPS := 1500
+train-cat-drums_2bar_mini_lokl: THEN := --warm_start=$(RUNS)/cat-drums_2bar_mini_hikl
+train-groovae_4bar_mini train-groovae_2bar_humanize_mini train-groovae_2bar_tap_fixed_velocity_mini \
+train-groovae_2bar_add_closed_hh_mini: MUSIC := groove
+train-groovae_2bar_humanize_mini: STEPS := 6000
+train-groovae_2bar_tap_fixed_velocity_mini train-groovae_2bar_add_closed_hh_mini: STEPS := 4000
+train-groovae_4bar_mini: STEPS := 2500
+
+# Trains (or goes on), draws the curves, and puts the best weights into the package.
+train-%: $(VENV)/installed-dev
+	$(if $(FIRST),$(call train,$*) $(FIRST))
+	$(call train,$*) $(THEN) --num_steps=$(STEPS) --patience=8
+	$(BIN)/python scripts/plot_run.py $(RUNS)/$* docs/training/$*.png
+	$(BIN)/python scripts/ship_model.py --run_dir=$(RUNS)/$*
 
 clean:
 	rm -rf $(VENV) $(DEMO) build dist *.egg-info

@@ -15,7 +15,9 @@ setup(
     long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
+    license_files=["LICENSE", "NOTICE"],
     packages=find_packages(include=["music_vae", "music_vae.*"]),
+    package_data={"music_vae": ["models/*/*", "models/*/*/*"]},
     # note-seq needs pydub, which imports a module that Python 3.13 removed.
     python_requires=">=3.10,<3.13",
     install_requires=[
@@ -39,10 +41,12 @@ setup(
     extras_require={
         "beam": ["apache-beam>=2.60"],
         "tfds": ["tensorflow-datasets>=4.9"],
+        "plots": ["matplotlib>=3.7"],
         # Its corpus has the folk tunes that the shipped models were trained on.
         "corpora": ["music21==10.5.1; python_version >= '3.11'"],
         "test": [
             "apache-beam>=2.60",
+            "matplotlib>=3.7",
             "pytest>=7.4",
             "pytest-xdist>=3.5",
             "tensorflow-datasets>=4.9",
@@ -55,6 +59,9 @@ setup(
             "music_vae_preprocess=music_vae.preprocess:console_entry_point",
             "music_vae_generate=music_vae.generate:console_entry_point",
             "music_vae_evaluate=music_vae.evaluate:console_entry_point",
+            "music_vae_attributes=music_vae.attribute_tool:console_entry_point",
+            "music_vae_constrain=music_vae.constrain:console_entry_point",
+            "music_vae_personalize=music_vae.personalize:console_entry_point",
             "music_vae_checkpoints=music_vae.checkpoint_tool:console_entry_point",
             "convert_dir_to_note_sequences"
             "=music_vae.scripts.convert_dir_to_note_sequences:console_entry_point",

@@ -1,8 +1,8 @@
 """Archives that a checkpoint comes in, tar or zip: looked through as a whole, then copied in part.
 
-An archive may come from anywhere. Only regular members named `*.index`, `*.data-*` or `*.json` are
-read, under their base names. One that holds a link, a device, a sparse file, a path that leads
-outside, or more than a checkpoint can have is refused before anything is written.
+An archive may come from anywhere. Only regular members named `*.index`, `*.data-*`, `*.json` or
+`*.safetensors` are read, under their base names. One that holds a link, a device, a sparse file, a
+path that leads outside, or more than a checkpoint can have is refused before anything is written.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ _MAX_INDEX_BYTES = 2**26
 _MAX_READ = 4 * 2**20  # of a tar at once: a header of its own may claim any length
 _CHUNK = 2**20
 # Names that begin with a dot are left out: macOS adds such a twin to every file.
-_WANTED = re.compile(r"[^.].*(\.index|\.data-\d{5}-of-\d{5}|\.json)")
+_WANTED = re.compile(r"[^.].*(\.index|\.data-\d{5}-of-\d{5}|\.json|\.safetensors)")
 _SHARD = re.compile(r"\.data-(\d{5})-of-(\d{5})$")
 _DRIVE = re.compile(r"[A-Za-z]:")
 _FILE, _FOLDER, _LINK, _DEVICE = "a file", "a folder", "a link", "a device"
@@ -118,6 +118,20 @@ def read_json(archive: Path, name: str, max_bytes: int) -> bytes | None:
         if member.size > max_bytes:
             raise UserError(f"{archive.name}: {_too_long(member, max_bytes)}")
         return b"".join(_content(member))
+
+
+@contextlib.contextmanager
+def open_member(archive: Path, name: str) -> Iterator[Iterator[bytes] | None]:
+    """The content of the member `name` in pieces, for as long as the context is open.
+
+    None without such a member (a base name, of those that are read).
+
+    Raises:
+      UserError: If the archive is damaged or refused.
+    """
+    with _opened(archive) as members:
+        member = _looked_through(members, archive).get(name)
+        yield None if member is None else _content(member)
 
 
 # -- Looking through ------------------------------------------------------------------------------

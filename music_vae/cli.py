@@ -164,6 +164,22 @@ def expand(path: str) -> Path:
     return Path(path).expanduser()
 
 
+def listed_paths(texts: Sequence[str], flag: str) -> list[Path]:
+    """The files of a flag that takes several, each time one or some with commas between.
+
+    Raises:
+      UserError: If one has no name.
+    """
+    found: list[str] = []
+    for text in texts:
+        # A comma may belong to the name of a file.
+        whole = not text or expand(text).is_file()
+        found += [text] if whole else text.split(",")
+    if not all(name.strip() for name in found):
+        raise UserError(f"--{flag} has an empty name; expected a file")
+    return [expand(name.strip()) for name in found]
+
+
 def _set_up_logging(level: str) -> None:
     """Logs of this package to stderr at `level`; those of libraries from warnings up."""
     names = {"WARN": "WARNING", "FATAL": "CRITICAL"}

@@ -286,7 +286,7 @@ def _groovae_2bar(name: str, **options: Any) -> Config:
 
 _TAP: dict[str, Any] = {"tapify": True, "fixed_velocities": True}
 
-CONFIG_MAP: Mapping[str, Config] = MappingProxyType(
+PUBLISHED_CONFIGS: Mapping[str, Config] = MappingProxyType(
     {
         config.name: config
         for config in (
@@ -322,4 +322,77 @@ CONFIG_MAP: Mapping[str, Config] = MappingProxyType(
         )
     }
 )
+"""The configs of the original by name, read-only."""
+
+# Sizes for 10^4 windows of music instead of 10^7: the models that ship.
+_MINI: dict[str, Any] = {
+    "batch_size": 64,
+    "learning_rate": 0.002,
+    "decay_rate": 0.99985,
+    "min_learning_rate": 0.0001,
+    "free_bits": 0,
+    "max_beta": 0.08,
+    "beta_rate": 0.9995,
+    "z_size": 128,
+    "enc_rnn_size": (256,),
+    "dec_rnn_size": (256, 256),
+}
+
+
+def _mini(config: Config, suffix: str = "mini", **changes: Any) -> Config:
+    """A config in a reduced size; `changes` are of its hyper-parameters."""
+    return config.replace(
+        name=f"{config.name.removesuffix('_small')}_{suffix}",
+        hparams=config.hparams.replace(**(_MINI | changes)),
+    )
+
+
+MINI_CONFIGS: Mapping[str, Config] = MappingProxyType(
+    {
+        config.name: config
+        for config in (
+            _mini(_MEL_2BAR_SMALL),
+            # One for reconstruction; one for sampling, which starts from the weights of the first.
+            _mini(
+                _DRUMS_2BAR_SMALL,
+                "mini_hikl",
+                max_beta=0.02,
+                decay_rate=0.9997,
+                sampling_rate=500,
+            ),
+            _mini(
+                _DRUMS_2BAR_SMALL,
+                "mini_lokl",
+                max_beta=0.2,
+                beta_rate=0.99,
+                learning_rate=0.0005,
+                decay_rate=0.9995,
+                sampling_schedule="constant",
+                sampling_rate=0.5,
+            ),
+            *(
+                _mini(
+                    PUBLISHED_CONFIGS[name],
+                    z_size=64,
+                    enc_rnn_size=(128,),
+                    dec_rnn_size=(128, 128),
+                    dropout_keep_prob=0.7,
+                    free_bits=48,
+                    max_beta=0.2,
+                    beta_rate=0.0,
+                    decay_rate=0.9997,
+                )
+                for name in (
+                    "groovae_4bar",
+                    "groovae_2bar_humanize",
+                    "groovae_2bar_tap_fixed_velocity",
+                    "groovae_2bar_add_closed_hh",
+                )
+            ),
+        )
+    }
+)
+"""The reduced configs, whose trained models come with the package, by name, read-only."""
+
+CONFIG_MAP: Mapping[str, Config] = MappingProxyType({**PUBLISHED_CONFIGS, **MINI_CONFIGS})
 """All configs by name, read-only."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from music_vae import cli, imports
+from music_vae import cli, imports, model_flags
 from music_vae.errors import UserError
 
 if TYPE_CHECKING:
@@ -21,33 +21,20 @@ if TYPE_CHECKING:
 PROGRAM = "music_vae_evaluate"
 USAGE = """Evaluates a trained MusicVAE model on NoteSequences that it was not trained on.
 
+  music_vae_evaluate --config=cat-mel_2bar_mini --examples_path=test.tfrecord
   music_vae_evaluate --run_dir=RUN --examples_path=test.tfrecord \\
     --train_examples_path=train.tfrecord
   music_vae_evaluate --config=cat-mel_2bar_big --checkpoint_file=cat-mel_2bar_big.tar \\
     --examples_path=test.tfrecord --json
 
-Prints how many steps of the windows are right, teacher-forced (told the steps before) and sampled
-(on the model's own samples, at temperature 1), with z drawn from the window's posterior, and with
-the z of another window, which must be far worse; the KL in bits and the loss; for grooves the
-errors in time and velocity beside those of the quantised groove; and what samples from the prior
-are like beside the windows."""
+Prints of how many steps the likeliest outcome is right, teacher-forced (told the steps before) and
+sampled (having read its own samples, at temperature 1), with z drawn from the window's posterior,
+and with the z of another window, which must be far worse; the KL in bits and the loss; for grooves
+the errors in time and velocity beside those of the quantised groove; and what samples from the
+prior are like beside the windows."""
 
 FLAGS = cli.new_flags()
-flags.DEFINE_string(
-    "config", None, "The name of the config; read from the run with --run_dir.", flag_values=FLAGS
-)
-flags.DEFINE_string(
-    "checkpoint_file",
-    None,
-    "A checkpoint: its prefix, its .index or .data file, a directory, or a .tar.",
-    flag_values=FLAGS,
-)
-flags.DEFINE_string(
-    "run_dir", None, "A run of music_vae_train; its newest checkpoint is used.", flag_values=FLAGS
-)
-flags.DEFINE_string(
-    "hparams", "", "Overrides of a config's sizes, as in z_size=128.", flag_values=FLAGS
-)
+model_flags.define(FLAGS)
 flags.DEFINE_string(
     "examples_path",
     None,
@@ -77,7 +64,25 @@ flags.DEFINE_integer(
     "max_batch_size", 64, "How many windows are computed at once.", 1, flag_values=FLAGS
 )
 flags.DEFINE_integer("seed", 0, "Of all that is drawn.", 0, cli.MAX_SEED, flag_values=FLAGS)
+flags.DEFINE_enum(
+    "engine",
+    "numpy",
+    ("numpy", "tensorflow"),
+    "What computes: both give the same figures, up to rounding.",
+    flag_values=FLAGS,
+)
 flags.DEFINE_boolean("json", False, "Prints JSON instead of a table.", flag_values=FLAGS)
+flags.DEFINE_boolean(
+    "interpolation",
+    False,
+    "Measures interpolation instead: distance to the first piece and language-model cost on the "
+    "way between pairs of windows, at temperature 0.5 by default. Needs --train_examples_path.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_integer(
+    "interpolation_pairs", 256, "Between how many pairs of windows.", 1, flag_values=FLAGS
+)
+flags.DEFINE_string("picture", None, "A .png file that --interpolation draws.", flag_values=FLAGS)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -91,14 +96,18 @@ def console_entry_point() -> None:
 
 
 def _run(values: flags.FlagValues) -> None:
-    if bool(values.run_dir) == bool(values.checkpoint_file):
-        raise UserError("give --run_dir or --checkpoint_file, one of the two")
+    model_flags.check(values)
     cli.require(values, "examples_path")
-    config = _config(values)
+    config = model_flags.config(values)
     from music_vae import evaluation
 
     evaluation.check_latent(config)
     imports.import_note_seq()
+    if values.interpolation:
+        from music_vae import interpolation_figures
+
+        interpolation_figures.run(values, config, _windows)
+        return
     counts: dict[str, int] = {}
     found = _windows(values.examples_path, config, counts)
     windows = evaluation.subset(found, values.num_examples, values.seed)
@@ -109,7 +118,7 @@ def _run(values: flags.FlagValues) -> None:
     evaluator = _evaluator(values, config)
     figures: Figures = {
         "config": config.name,
-        "checkpoint": values.run_dir or values.checkpoint_file,
+        "checkpoint": str(values.run_dir or values.checkpoint_file or config.name),
         "examples": {**counts, "windows_evaluated": len(windows)},
         **evaluator.reconstruction(windows),
         "prior": None,
@@ -124,25 +133,6 @@ def _run(values: flags.FlagValues) -> None:
     print(table(figures))
     if values.num_samples and train_keys is None:
         print("Copies were not looked for: give --train_examples_path.")
-
-
-def _config(values: flags.FlagValues) -> "Config":
-    """The config of the run or of the checkpoint's folder, else the one that was named."""
-    from music_vae import configs, overrides, run_config
-
-    source = values.run_dir or values.checkpoint_file
-    if values.run_dir and not cli.expand(values.run_dir).is_dir():
-        raise UserError(f"--run_dir={values.run_dir} is not a directory")
-    config = run_config.read(source)
-    if config is None:
-        if not values.config:
-            raise UserError(f"{source} holds no config.json; name the config with --config")
-        return configs.get_config(values.config, values.hparams)
-    if values.config and values.config != config.name:
-        raise UserError(
-            f"{source} was trained with the config {config.name}, not --config={values.config}"
-        )
-    return config.replace(hparams=overrides.apply_overrides(config.hparams, values.hparams))
 
 
 def _windows(path: str, config: "Config", counts: dict[str, int]) -> "list[Window]":
@@ -171,19 +161,14 @@ def _windows(path: str, config: "Config", counts: dict[str, int]) -> "list[Windo
 
 
 def _evaluator(values: flags.FlagValues, config: "Config") -> "Evaluator":
-    imports.import_tensorflow()
+    if values.engine == "tensorflow":
+        imports.import_tensorflow()
     from music_vae.evaluation import Evaluator
-    from music_vae.teacher_forcing import TeacherForcedDecoder
     from music_vae.trained_model import TrainedModel
 
-    checkpoint = values.run_dir or values.checkpoint_file
-    return Evaluator(
-        config,
-        model=TrainedModel(config, values.max_batch_size, checkpoint),
-        forced=TeacherForcedDecoder(config, checkpoint),
-        batch_size=values.max_batch_size,
-        seed=values.seed,
-    )
+    source = model_flags.source(values)
+    model = TrainedModel(config, values.max_batch_size, source, engine=values.engine)
+    return Evaluator(config, model, batch_size=values.max_batch_size, seed=values.seed)
 
 
 # -- What is printed ------------------------------------------------------------------------------
@@ -218,6 +203,7 @@ def _reconstruction_rows(figures: "Figures") -> list[_Row]:
             part = name.removeprefix(forced)
             label = f"accuracy {part.strip('_')}".strip()
             rows.append((label, [figures[name], figures[sampled + part]]))
+    rows.append(("accuracy of the samples", [None, figures["accuracy_of_samples"]]))
     rows.append(("accuracy, shuffled z", [shuffled.get(forced), shuffled.get(sampled)]))
     rows.append(("loss, nats per step", [figures["loss_nats_per_step"]]))
     rows.append(("KL, bits", [figures["kl_bits"]]))

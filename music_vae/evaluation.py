@@ -10,8 +10,10 @@ Figures are nested dictionaries of numbers; what was left out is None.
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -27,10 +29,12 @@ from music_vae.errors import UserError
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
 
-    from music_vae.teacher_forcing import TeacherForcedDecoder
     from music_vae.trained_model import TrainedModel
 
 Figures = dict[str, Any]
+_Result = TypeVar("_Result")
+
+_BATCH = 64  # windows that are made dense at once
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,15 +56,13 @@ class Evaluator:
 
     Attributes:
       config: The model's config.
-      model: What encodes and samples.
-      forced: The same model's decoder with teacher forcing.
+      model: What encodes, samples, and expects.
       batch_size: How many windows are computed at once.
       seed: Of all that is drawn.
     """
 
     config: Config
     model: "TrainedModel"
-    forced: "TeacherForcedDecoder"
     batch_size: int = 64
     seed: int = 0
 
@@ -72,15 +74,22 @@ class Evaluator:
     # -- Reconstruction -----------------------------------------------------------------------
 
     def reconstruction(self, windows: Sequence[Window]) -> Figures:
-        """Accuracies, losses and KL of the windows, and the accuracies with shuffled z."""
+        """Accuracies, losses and KL of the windows, and the accuracies with shuffled z.
+
+        Right is a step whose likeliest outcome is the window's. Before it the model was told the
+        window (teacher-forced), or read its own samples at temperature 1 (sampled), as Roberts et
+        al. (section 5.2) count. `accuracy_of_samples` counts the samples themselves.
+        """
         z, kl_bits = self._encode(windows)
         truth = [self._truth(window) for window in windows]
         expected, loss_nats = self._expect(z, windows, "teacher forcing")
-        sampled = self._sample(z, windows, "sampling")
+        samples = self._sample(z, windows, "sampling")
+        sampled, _ = self._expect(z, windows, "reading samples", samples)
         steps = sum(int(valid.sum()) for _, valid in truth)
         figures: Figures = {
             "accuracy_teacher_forced": self._accuracy(truth, expected),
             "accuracy_sampled": self._accuracy(truth, sampled),
+            "accuracy_of_samples": self._accuracy(truth, samples),
         }
         if isinstance(self.converter, TrioConverter):
             for number, part in enumerate(PARTS):
@@ -94,64 +103,87 @@ class Evaluator:
         }
         if len(windows) > 1:
             other = z[measures.partners(len(windows), np.random.default_rng([self.seed, 1]))]
+            expected_others, _ = self._expect(other, windows, "teacher forcing, shuffled z")
+            made_others = self._sample(other, windows, "sampling, shuffled z")
+            sampled_others, _ = self._expect(other, windows, "reading those samples", made_others)
             figures["shuffled_z"] = {
-                "accuracy_teacher_forced": self._accuracy(
-                    truth, self._expect(other, windows, "teacher forcing, shuffled z")[0]
-                ),
-                "accuracy_sampled": self._accuracy(
-                    truth, self._sample(other, windows, "sampling, shuffled z")
-                ),
+                "accuracy_teacher_forced": self._accuracy(truth, expected_others),
+                "accuracy_sampled": self._accuracy(truth, sampled_others),
             }
         if has_plain_grooves(self.converter):
             figures["groove"] = {
                 "teacher_forced": self._groove_errors(windows, expected),
-                "sampled": self._groove_errors(windows, sampled),
+                "sampled": self._groove_errors(windows, samples),
             }
         return figures
 
     def _encode(self, windows: Sequence[Window]) -> tuple[np.ndarray, np.ndarray]:
         """z drawn from the posteriors `[N, Z]`, and their KL in bits `[N]`."""
-        parts = []
-        for chunk, start in self._chunks(windows, "encoding"):
+
+        def encode(chunk: Sequence[Window], start: int) -> tuple[np.ndarray, ...]:
             examples = [window.example for window in chunk]
-            parts.append(
-                self.model.encode_tensors(
-                    [self.converter.dense_inputs(e.inputs) for e in examples],
-                    [e.length for e in examples],
-                    self._controls(chunk),
-                    seed=self.seed + start,
-                )
+            return self.model.encode_tensors(
+                [self.converter.dense_inputs(e.inputs) for e in examples],
+                [e.length for e in examples],
+                self._controls(chunk),
+                seed=self.seed + start,
             )
+
+        parts = self._over_chunks(encode, windows, "encoding")
         z, mu, sigma = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
         return z, measures.kl_bits(mu, sigma)
 
     def _expect(
-        self, z: np.ndarray, windows: Sequence[Window], what: str
+        self,
+        z: np.ndarray,
+        windows: Sequence[Window],
+        what: str,
+        told: Sequence[np.ndarray] | None = None,
     ) -> tuple[list[np.ndarray], np.ndarray]:
-        outputs, losses = [], []
-        for chunk, start in self._chunks(windows, what):
-            examples = [window.example for window in chunk]
-            expectation = self.forced.expect(z[start : start + len(chunk)], examples)
-            outputs += expectation.outputs
-            losses.append(expectation.loss_nats)
-        return outputs, np.concatenate(losses)
+        """The likeliest outcomes of every window's steps, and its loss in nats `[N]`.
 
-    def _sample(self, z: np.ndarray, windows: Sequence[Window], what: str) -> list[np.ndarray]:
-        outputs: list[np.ndarray] = []
-        for chunk, start in self._chunks(windows, what):
-            controls = self._controls(chunk)
-            outputs += self._decode(z[start : start + len(chunk)], controls, 1.0, start)
-        return outputs
+        The steps before are those of the window, or of `told`, arrays `[T, Dout]`.
+        """
+
+        def expect(
+            chunk: Sequence[Window], start: int
+        ) -> tuple[list[np.ndarray], list[np.ndarray]]:
+            examples = [window.example for window in chunk]
+            before = [self.converter.dense_outputs(e.outputs) for e in examples]
+            if told is not None:
+                made = told[start : start + len(chunk)]
+                before = [_fitted(m, len(b)) for m, b in zip(made, before, strict=True)]
+            return self.model.reconstruct_tensors(
+                z[start : start + len(chunk)],
+                before,
+                [e.length for e in examples],
+                self._controls(chunk),
+            )
+
+        parts = self._over_chunks(expect, windows, what)
+        outputs = [array for made, _ in parts for array in made]
+        return outputs, np.array([loss.sum() for _, losses in parts for loss in losses])
+
+    def _sample(
+        self, z: np.ndarray, windows: Sequence[Window], what: str, temperature: float = 1.0
+    ) -> list[np.ndarray]:
+        """Samples of z `[N, Z]`, told the windows' controls."""
+
+        def sample(chunk: Sequence[Window], start: int) -> list[np.ndarray]:
+            vectors = z[start : start + len(chunk)]
+            return self._decode(vectors, self._controls(chunk), temperature, self.seed + start)
+
+        parts = self._over_chunks(sample, windows, what)
+        return [array for part in parts for array in part]
 
     def _decode(
         self,
         z: np.ndarray,
         controls: Sequence[np.ndarray] | None,
         temperature: float,
-        start: int,
+        seed: int,
     ) -> list[np.ndarray]:
         """Samples of z `[B, Z]`; with controls one by one, as each has its own."""
-        seed = self.seed + start
         if controls is None:
             return self.model.decode_to_tensors(z, None, temperature, seed=seed)
         samples = []
@@ -198,15 +230,25 @@ class Evaluator:
         step_ms = [1000 * window.step_s for window in windows]
         return measures.groove_errors(truth, made, step_ms)._asdict()
 
-    def _chunks(
-        self, windows: Sequence[Window], what: str
-    ) -> Iterator[tuple[Sequence[Window], int]]:
-        """Batches of windows with the number of their first, and a progress bar."""
+    def _over_chunks(
+        self,
+        function: Callable[[Sequence[Window], int], _Result],
+        windows: Sequence[Window],
+        what: str,
+    ) -> list[_Result]:
+        """What a function makes of each batch of windows and the number of its first.
+
+        As many threads call it as the model likes. A progress bar says `what` is done.
+        """
         from tqdm import tqdm
 
         starts = range(0, len(windows), self.batch_size)
-        for start in tqdm(starts, desc=what, unit="batch", disable=not cli.show_progress()):
-            yield windows[start : start + self.batch_size], start
+        with ThreadPoolExecutor(self.model.workers) as pool:
+            results = pool.map(
+                lambda start: function(windows[start : start + self.batch_size], start), starts
+            )
+            hidden = not cli.show_progress()
+            return list(tqdm(results, what, len(starts), unit="batch", disable=hidden))
 
     # -- Samples ------------------------------------------------------------------------------
 
@@ -230,12 +272,9 @@ class Evaluator:
         shape = number, self.config.hparams.latent_size
         z = rng.standard_normal(shape, np.float32)
         told = [windows[n % len(windows)] for n in range(number)]
-        outputs: list[np.ndarray] = []
-        for chunk, start in self._chunks(told, "samples from the prior"):
-            controls = self._controls(chunk)
-            outputs += self._decode(z[start : start + len(chunk)], controls, temperature, start)
+        outputs = self._sample(z, told, "samples from the prior", temperature)
         dense = [self.converter.dense_outputs(window.example.outputs) for window in windows]
-        made, corpus = self._statistics(outputs), self._statistics(dense)
+        made, corpus = statistics(self.config, outputs), statistics(self.config, dense)
         figures: Figures = {
             "temperature": temperature,
             "histogram_overlap": measures.histogram_overlap(made.histogram, corpus.histogram),
@@ -256,15 +295,21 @@ class Evaluator:
             }
         return figures
 
-    def _statistics(self, outputs: Sequence[np.ndarray]) -> measures.MusicStatistics:
-        converter: Any = self.converter
-        steps_per_bar = converter.steps_per_quarter * converter.quarters_per_bar
-        return measures.music_statistics(
-            converter.from_tensors(outputs),
-            num_bars=bars_of_window(self.config),
-            bar_s=converter.quarters_per_bar * 60 / DEFAULT_QPM,
-            steps_per_bar=steps_per_bar,
-        )
+
+def statistics(config: Config, outputs: Sequence[np.ndarray]) -> measures.MusicStatistics:
+    """What music is like: of the dense outputs `[T, output_depth]` of windows."""
+    converter: Any = config.data_converter
+    return measures.music_statistics(
+        converter.from_tensors(outputs),
+        num_bars=bars_of_window(config),
+        bar_s=converter.quarters_per_bar * 60 / DEFAULT_QPM,
+        steps_per_bar=converter.steps_per_quarter * converter.quarters_per_bar,
+    )
+
+
+def _fitted(array: np.ndarray, steps: int) -> np.ndarray:
+    """`[T, D]` cut or filled up with zeros to so many steps."""
+    return np.pad(array[:steps], ((0, max(steps - len(array), 0)), (0, 0)))
 
 
 def has_plain_grooves(converter: Converter) -> bool:
@@ -301,6 +346,45 @@ def read_windows(
         step_s = 60 / qpm / converter.steps_per_quarter
         windows += [Window(_cut(example, most), step_s) for example in extraction.examples]
     return windows
+
+
+def load_windows(path: str, config: Config) -> list[Window]:
+    """All windows of TFRecords of NoteSequences, at least one; shows progress.
+
+    Raises:
+      UserError: If there are none, with the reasons.
+    """
+    from tqdm import tqdm
+
+    from music_vae import data
+
+    skipped: Counter[str] = Counter()
+    sequences = tqdm(
+        data.read_note_sequences(path),
+        unit="sequence",
+        desc="converting",
+        disable=not cli.show_progress(),
+    )
+    windows = read_windows(sequences, config, skipped.update)
+    if not windows:
+        reasons = ", ".join(f"{reason}: {n}" for reason, n in skipped.most_common())
+        raise UserError(f"{path} holds no music for {config.name} ({reasons or 'no sequences'})")
+    return windows
+
+
+def posteriors(model: "TrainedModel", windows: Sequence[Window]) -> tuple[np.ndarray, np.ndarray]:
+    """The means and the standard deviations of the windows' posteriors, both `[N, Z]`."""
+    from tqdm import tqdm
+
+    converter, parts = model.config.data_converter, []
+    starts = range(0, len(windows), _BATCH)
+    for start in tqdm(starts, desc="encoding", disable=not cli.show_progress()):
+        examples = [window.example for window in windows[start : start + _BATCH]]
+        told = [converter.dense_controls(e.controls) for e in examples if e.controls is not None]
+        inputs = [converter.dense_inputs(e.inputs) for e in examples]
+        parts.append(model.encode_tensors(inputs, [e.length for e in examples], told or None)[1:])
+    mu, sigma = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return mu, sigma
 
 
 def _cut(example: Example, most: int) -> Example:

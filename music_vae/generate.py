@@ -1,6 +1,7 @@
 """`music_vae_generate`: makes music with a trained model and writes it as MIDI files."""
 
 import os
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -9,57 +10,152 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from music_vae import cli, files, imports
+from music_vae import cli, files, imports, model_flags
 from music_vae.errors import UserError
 
 if TYPE_CHECKING:
+    import numpy as np
     from note_seq.protobuf.music_pb2 import NoteSequence
 
     from music_vae.configs import Config
+    from music_vae.latent_space import Prior
+    from music_vae.modes import Request
+    from music_vae.piece_files import InputFile
     from music_vae.trained_model import TrainedModel
 
 PROGRAM = "music_vae_generate"
 USAGE = """Makes music with a trained MusicVAE model and writes it as MIDI files.
 
+  music_vae_generate --config=cat-mel_2bar_mini --mode=sample --num_outputs=5 --output_dir=music
   music_vae_generate --run_dir=RUN --mode=sample --num_outputs=5 --output_dir=music
-  music_vae_generate --run_dir=RUN --mode=interpolate --input_midi_1=a.mid --input_midi_2=b.mid
+  music_vae_generate --run_dir=RUN --mode=interpolate --input_midi=a.mid,b.mid,c.mid
+  music_vae_generate --run_dir=RUN --mode=interpolate --input_midi=a.mid,b.mid,c.mid,d.mid \\
+    --grid=5x5
+  music_vae_generate --run_dir=RUN --mode=similar --input_midi=a.mid --similarity=0.8
+  music_vae_generate --run_dir=RUN --mode=attribute --attribute=note_density=+1.5
+  music_vae_generate --config=cat-mel_2bar_mini --constraint=own --attribute=note_density=high
+  music_vae_generate --run_dir=RUN --mode=sample --personal=DIR
+  music_vae_generate --run_dir=RUN --mode=reconstruct --input_midi=drums.mid --amount=0.7
   music_vae_generate --checkpoint_file=cat-mel_2bar_big --output_dir=music
 
-The last takes the id of a published checkpoint, which is downloaded when it is first used;
-music_vae_checkpoints lists them."""
+The first uses a model that comes with music_vae; --config with another name says which do. The last
+takes the id of a published checkpoint, which is downloaded when it is first used;
+music_vae_checkpoints lists them. Models that are told chords, a key or hits take --chords, --key or
+--control_midi."""
+
+MODES = ("sample", "interpolate", "reconstruct", "similar", "attribute")
+_MODE_OF_FLAG = {
+    "grid": ("interpolate",),
+    "similarity": ("similar",),
+    "attribute": ("attribute", "sample"),
+    "constraint": ("sample",),
+    "personal": ("sample",),
+    "attribute_vectors": ("attribute",),
+    "input_midi": ("interpolate", "reconstruct", "similar", "attribute"),
+    **dict.fromkeys(("amount", "timing_amount", "velocity_amount", "hits"), ("reconstruct",)),
+}
+_GRID = re.compile(r"([1-9]\d{0,2})x([1-9]\d{0,2})")
+_GRID_INPUTS = 4
 
 FLAGS = cli.new_flags()
-flags.DEFINE_string(
-    "config",
-    None,
-    "The name of the config; not needed with --run_dir or the id of a published checkpoint.",
-    flag_values=FLAGS,
-)
-flags.DEFINE_string(
-    "checkpoint_file",
-    None,
-    "A .safetensors file, or a checkpoint: its prefix, its .index or .data file, a directory, "
-    "a .tar, .tar.gz or .zip, or the id of a published one. A checkpoint of that name goes "
-    "before an id.",
-    flag_values=FLAGS,
-)
-cli.define_checkpoint_base_url(FLAGS)
-flags.DEFINE_string(
-    "run_dir", None, "A run of music_vae_train; its newest checkpoint is used.", flag_values=FLAGS
-)
+model_flags.define(FLAGS)
 flags.DEFINE_enum(
     "mode",
     "sample",
-    ("sample", "interpolate"),
-    "'sample' from the prior, or 'interpolate' between two pieces, both ends included.",
+    MODES,
+    "'sample' from the prior; 'interpolate' from piece to piece, both ends included, or in a "
+    "--grid between four; 'reconstruct' a piece, or a groove of any length; 'similar' pieces to "
+    "one; or change an 'attribute' of a piece, or of samples from the prior.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_integer(
+    "num_outputs",
+    5,
+    "How many pieces to make, or steps of an interpolation. Of a piece that is reconstructed or "
+    "whose attributes change, one is made unless this is given.",
+    1,
+    flag_values=FLAGS,
+)
+flags.DEFINE_multi_string(
+    "input_midi",
+    [],
+    "The pieces to start from: MIDI, MusicXML or ABC files, with commas or one flag for each.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_string("input_midi_1", None, "Where an interpolation starts.", flag_values=FLAGS)
+flags.DEFINE_string("input_midi_2", None, "Where an interpolation ends.", flag_values=FLAGS)
+flags.DEFINE_string(
+    "grid",
+    None,
+    "Rows and columns between four pieces, as in 5x5: the ends of the first row, then those of the "
+    "last.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_float(
+    "similarity",
+    0.8,
+    "How near similar pieces are: 1 is the piece itself, 0 any.",
+    0.0,
+    1.0,
+    flag_values=FLAGS,
+)
+flags.DEFINE_multi_string(
+    "attribute",
+    [],
+    "What to change and by how many times its attribute vector, as in note_density=+1.5; several "
+    "with commas or one flag for each. With --constraint, what samples are to have, as in "
+    "note_density=high or c_diatonic=low.",
     flag_values=FLAGS,
 )
 flags.DEFINE_string(
-    "hparams", "", "Overrides of a config's sizes, as in z_size=128.", flag_values=FLAGS
+    "constraint",
+    None,
+    "A folder of music_vae_constrain: samples are moved to where music is, and has the "
+    "--attribute that is asked for. 'own' means the one that lies with the model.",
+    flag_values=FLAGS,
 )
-flags.DEFINE_integer("num_outputs", 5, "How many pieces to make.", 1, flag_values=FLAGS)
-flags.DEFINE_string("input_midi_1", None, "Where an interpolation starts.", flag_values=FLAGS)
-flags.DEFINE_string("input_midi_2", None, "Where an interpolation ends.", flag_values=FLAGS)
+flags.DEFINE_string(
+    "personal",
+    None,
+    "A folder of music_vae_personalize: samples are like the pieces that it was made from.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_string(
+    "attribute_vectors",
+    None,
+    "The file of music_vae_attributes; by default the one in --run_dir or beside "
+    "--checkpoint_file.",
+    flag_values=FLAGS,
+)
+for _name, _default, _help in (
+    ("amount", 1.0, "How much of a reconstructed groove's playing is the model's; 0: the input's."),
+    ("timing_amount", None, "The same of its timing alone; --amount by default."),
+    ("velocity_amount", None, "The same of its velocities alone; --amount by default."),
+):
+    flags.DEFINE_float(_name, _default, _help, 0.0, 1.0, flag_values=FLAGS)
+flags.DEFINE_enum(
+    "hits",
+    "model",
+    ("model", "input", "both"),
+    "Whose hits a reconstructed groove has.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_string(
+    "chords",
+    None,
+    "For a model that is told chords: symbols spread evenly over the music, as in 'C G Am F'; a "
+    "model of bars of several instruments makes a bar for each.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_string(
+    "key", None, "For a model that is told the key: as in C, F#, Bb or Am.", flag_values=FLAGS
+)
+flags.DEFINE_string(
+    "control_midi",
+    None,
+    "For a model that is told the hits: a drum pattern of one window whose hits count.",
+    flag_values=FLAGS,
+)
 flags.DEFINE_float(
     "temperature",
     0.5,
@@ -89,7 +185,10 @@ flags.DEFINE_enum(
     flag_values=FLAGS,
 )
 flags.DEFINE_float(
-    "qpm", None, "Tempo of the result in quarter notes a minute; 120 by default.", flag_values=FLAGS
+    "qpm",
+    None,
+    "Tempo of the result in quarter notes a minute; by default that of the first input, or 120.",
+    flag_values=FLAGS,
 )
 
 
@@ -108,163 +207,263 @@ def _run(values: flags.FlagValues) -> None:
     # takes small ones. It has to be said before NumPy is imported.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     _check_flags(values)
-    config = _config(values)
+    config = model_flags.config(values)
     output_dir = cli.expand(values.output_dir)
     files.check_writable(output_dir, "output_dir")
-    if config.data_converter.control_depth:
-        raise UserError(
-            f"{config.name} is told the chords or the hits of every step, which this command "
-            "cannot give it yet; use TrainedModel.sample(c_input=...) from Python"
-        )
+    _check_for_model(values, config)
+    request = _request(values, config)
     imports.import_note_seq()
     stamp = time.strftime("%Y-%m-%d_%H%M%S")
-    inputs = []
-    if values.mode == "interpolate":
-        inputs = _inputs(values, config, output_dir, stamp)
-    pieces = _generate(values, _model(values, config), inputs)
-    if values.qpm is not None:
-        from music_vae import notes_io
+    controls = _controls(values, config, output_dir, stamp)
+    inputs = _inputs(values, config, output_dir, stamp)
+    from music_vae import modes, notes_io, piece_files
 
-        pieces = [notes_io.with_tempo(piece, values.qpm) for piece in pieces]
+    pieces = modes.make(_model(values, config, request.count), request, inputs, controls)
+    qpm = values.qpm
+    if qpm is None and inputs:
+        qpm = notes_io.tempo_of(inputs[0])
+    if qpm is not None:
+        pieces = [notes_io.with_tempo(piece, qpm) for piece in pieces]
     name = f"{config.name}_{values.mode}_{stamp}"
-    for path in _write(pieces, output_dir, name):
+    if request.grid is None:
+        paths = piece_files.numbered(output_dir, name, len(pieces))
+    else:
+        paths = piece_files.by_rows_and_columns(output_dir, name, *request.grid)
+    piece_files.write(pieces, paths)
+    for path in paths:
         print(path)
+
+
+# -- Flags ----------------------------------------------------------------------------------------
 
 
 def _check_flags(values: flags.FlagValues) -> None:
     """Raises `UserError` for flags that do not go together; imports nothing heavy."""
-    if bool(values.run_dir) == bool(values.checkpoint_file):
-        raise UserError("give --run_dir or --checkpoint_file, one of the two")
-    if values.checkpoint_file:
-        from music_vae import checkpoint_files
-
-        checkpoint_files.check_there(values.checkpoint_file)
+    model_flags.check(values)
     if values.qpm is not None and not 1 <= values.qpm <= 1000:
         raise UserError(f"--qpm={values.qpm} is no tempo; expected 1 to 1000")
-    if values.mode == "interpolate":
+    for flag, allowed in _MODE_OF_FLAG.items():
+        if values[flag].present and values.mode not in allowed:
+            raise UserError(f"--{flag} is for --mode={' and --mode='.join(allowed)}")
+    if values.constraint and values.personal:
+        raise UserError("give --constraint or --personal, one of the two")
+    if values.mode == "sample" and values.attribute and not values.constraint:
+        raise UserError("--attribute is for --mode=attribute, or needs --constraint")
+    if values.mode == "attribute" and not values.attribute:
+        raise UserError("--attribute is required: as in --attribute=note_density=+1.5")
+    _check_inputs(values)
+
+
+def _check_inputs(values: flags.FlagValues) -> None:
+    """Raises `UserError` for another number of inputs than the mode needs."""
+    if values.mode == "sample":
+        return
+    old = values.input_midi_1 or values.input_midi_2
+    if old and values.input_midi:
+        raise UserError("give --input_midi, or --input_midi_1 and --input_midi_2")
+    if values.mode == "interpolate" and not values.input_midi:
         cli.require(values, "input_midi_1", "input_midi_2")
-        if values.num_outputs < 2:
+    count = len(_input_files(values))
+    if values.mode == "interpolate":
+        if values.grid is not None:
+            _grid(values)
+            if count != _GRID_INPUTS:
+                raise UserError(f"--grid needs {_GRID_INPUTS} pieces as --input_midi, not {count}")
+            if values["num_outputs"].present:
+                raise UserError("--grid says how many pieces to make; leave out --num_outputs")
+        elif count < 2:
+            raise UserError("--mode=interpolate needs two or more pieces as --input_midi")
+        elif values.num_outputs < 2:
             raise UserError("--mode=interpolate needs --num_outputs of at least 2: the two ends")
+    elif count > 1 or (count == 0 and values.mode != "attribute"):
+        raise UserError(f"--mode={values.mode} needs one piece as --input_midi, not {count}")
 
 
-def _config(values: flags.FlagValues) -> "Config":
-    """The config of the run or of the checkpoint, else the one that was named."""
-    from music_vae import configs, overrides, run_config
+def _input_files(values: flags.FlagValues) -> "list[InputFile]":
+    """The inputs in their order."""
+    from music_vae.piece_files import InputFile
 
-    source = values.run_dir or values.checkpoint_file
-    if values.run_dir and not cli.expand(values.run_dir).is_dir():
-        raise UserError(f"--run_dir={values.run_dir} is not a directory")
-    config = run_config.read(source)
-    if config is None:
-        if not values.config:
-            given = "run_dir" if values.run_dir else "checkpoint_file"
-            raise UserError(f"--{given} needs --config, as no config.json lies beside it")
-        return configs.get_config(values.config, values.hparams)
-    other = None if values.config in (None, "", config.name) else configs.get_config(values.config)
-    if other is not None and other.replace(name=config.name) != config:
+    found = [
+        (flag, cli.expand(values[flag].value))
+        for flag in ("input_midi_1", "input_midi_2")
+        if values[flag].value
+    ]
+    found += [("input_midi", path) for path in cli.listed_paths(values.input_midi, "input_midi")]
+    return [
+        InputFile(flag, f"input{number}", path)
+        for number, (flag, path) in enumerate(found, start=1)
+    ]
+
+
+def _grid(values: flags.FlagValues) -> tuple[int, int] | None:
+    """Rows and columns, or None without a grid."""
+    if values.grid is None:
+        return None
+    found = _GRID.fullmatch(values.grid)
+    if found is None or min(map(int, found.groups())) < 2:
+        raise UserError(f"--grid={values.grid} is no grid; expected ROWSxCOLUMNS, as in 5x5")
+    return int(found[1]), int(found[2])
+
+
+def _amounts(values: flags.FlagValues) -> dict[str, float]:
+    """The attributes to change, each with how much."""
+    amounts: dict[str, float] = {}
+    for text in ",".join(values.attribute).split(","):
+        name, _, amount = text.partition("=")
+        try:
+            number = float(amount)
+        except ValueError:
+            number = float("nan")
+        if not name.strip() or not abs(number) < float("inf"):
+            raise UserError(
+                f"--attribute={text} is no change; expected NAME=AMOUNT, as in note_density=+1.5"
+            )
+        if name.strip() in amounts:
+            raise UserError(f"--attribute changes {name.strip()} twice")
+        amounts[name.strip()] = number
+    return amounts
+
+
+def _check_for_model(values: flags.FlagValues, config: "Config") -> None:
+    """Raises `UserError` for flags that the model needs, or that mean nothing to it."""
+    from music_vae import controls_input, grooves
+    from music_vae.converters.groove import GrooveConverter
+
+    needed = controls_input.flags_needed(config.data_converter)
+    for flag in ("chords", "key", "control_midi"):
+        if values[flag].value is not None and flag not in needed:
+            raise UserError(f"--{flag}: {config.name} is not told that")
+    missing = [text for flag, text in needed.items() if values[flag].value is None]
+    starts_from_one = values.mode not in ("sample", "interpolate") and _input_files(values)
+    if missing and not (starts_from_one and len(missing) == len(needed)):  # else it has its own
+        raise UserError(f"{config.name} has to be told {' and '.join(missing)}")
+    mixing = [
+        f for f in ("amount", "timing_amount", "velocity_amount", "hits") if values[f].present
+    ]
+    if mixing and not isinstance(config.data_converter, GrooveConverter):
+        raise UserError(f"--{mixing[0]} is for models of grooves; {config.name} is none")
+    if mixing and not grooves.has_numbers(config.data_converter):
+        raise UserError(f"--{mixing[0]}: {config.name} has velocities and timing in bins")
+    if values.mode != "sample" and not config.hparams.latent_size:
+        raise UserError(f"{config.name} has no latent space; --mode=sample is all it can do")
+
+
+# -- What is made of them -------------------------------------------------------------------------
+
+
+def _request(values: flags.FlagValues, config: "Config") -> "Request":
+    """What to make; reads the attribute vectors, if they are needed."""
+    from music_vae.grooves import Playing
+    from music_vae.modes import Request
+
+    grid = _grid(values)
+    one = values.mode in ("reconstruct", "attribute") and bool(_input_files(values))
+    count = 1 if one and not values["num_outputs"].present else values.num_outputs
+    timing, velocity = values.timing_amount, values.velocity_amount
+    return Request(
+        values.mode,
+        grid[0] * grid[1] if grid else count,
+        values.temperature,
+        values.seed,
+        grid=grid,
+        similarity=values.similarity,
+        shift=_shift(values, config),
+        prior=_prior(values, config),
+        playing=Playing(
+            timing=values.amount if timing is None else timing,
+            velocity=values.amount if velocity is None else velocity,
+            hits=values.hits,
+        ),
+    )
+
+
+def _shift(values: flags.FlagValues, config: "Config") -> "np.ndarray | None":
+    """What the changes of attributes add to z, None without any."""
+    if values.mode != "attribute":
+        return None
+    from music_vae import attribute_vectors, latent_space
+
+    amounts = _amounts(values)
+    path = values.attribute_vectors
+    if path is None:
+        path = attribute_vectors.default_path(model_flags.source(values))
+        if not path.is_file():
+            raise UserError(
+                f"there are no attribute vectors in {path}; make them with music_vae_attributes "
+                "compute, or name a file with --attribute_vectors"
+            )
+    return latent_space.attribute_shift(attribute_vectors.read(path, config), amounts)
+
+
+def _prior(values: flags.FlagValues, config: "Config") -> "Prior | None":
+    """Where samples come from; None: the model's prior."""
+    if not (values.constraint or values.personal):
+        return None
+    if not config.hparams.latent_size:
         raise UserError(
-            f"{source} was trained with the config {config.name}, not --config={values.config}"
+            f"{config.name} has no latent space, which --constraint and --personal need"
         )
-    return config.replace(hparams=overrides.apply_overrides(config.hparams, values.hparams))
+    from music_vae import constraints, personal
+    from music_vae.small_networks import Owner
+
+    source = model_flags.source(values)
+    owner = Owner.of(config, source)
+    if values.personal:
+        return personal.read(cli.expand(values.personal), owner).prior()
+    own = values.constraint == "own"
+    folder = constraints.own_folder(source) if own else cli.expand(values.constraint)
+    wanted = constraints.parse_sides(values.attribute, "attribute")
+    return constraints.read(folder, owner).prior(wanted, config.hparams.latent_size)
+
+
+def _controls(
+    values: flags.FlagValues, config: "Config", output_dir: Path, stamp: str
+) -> "list[np.ndarray]":
+    """What the model is told by flags; nothing where none are given."""
+    from music_vae import controls_input, piece_files
+
+    converter = config.data_converter
+    needed = controls_input.flags_needed(converter)
+    told = any(values[flag].value is not None for flag in needed)
+    if not converter.control_depth or (needed and not told):
+        return []
+    hits = None
+    if values.control_midi is not None:
+        given = piece_files.InputFile("control_midi", "control", cli.expand(values.control_midi))
+        (hits,) = piece_files.read_windows(config, [given], output_dir, stamp)
+    return controls_input.c_inputs(
+        config, controls_input.Told(chords=values.chords, key=values.key, hits=hits)
+    )
 
 
 def _inputs(
     values: flags.FlagValues, config: "Config", output_dir: Path, stamp: str
 ) -> "list[NoteSequence]":
-    """Both ends of an interpolation; what is wrong with either is said of both at once."""
-    pieces, errors = [], []
-    for number in (1, 2):
-        path = cli.expand(values[f"input_midi_{number}"].value)
-        try:
-            pieces.append(_single_input(config, path, number, output_dir, stamp))
-        except UserError as error:
-            errors.append(str(error))
-    if errors:
-        raise UserError("; ".join(errors))
-    return pieces
+    """The pieces to start from; grooves that are reconstructed or changed are of any length."""
+    from music_vae import piece_files
+    from music_vae.converters.groove import GrooveConverter
+
+    given = [] if values.mode == "sample" else _input_files(values)
+    whole = values.mode in ("reconstruct", "attribute")
+    if whole and isinstance(config.data_converter, GrooveConverter):
+        return [piece_files.read_one(file.path) for file in given]
+    return piece_files.read_windows(config, given, output_dir, stamp)
 
 
-def _single_input(
-    config: "Config", path: Path, number: int, output_dir: Path, stamp: str
-) -> "NoteSequence":
-    """The piece in `path`, which must give exactly one example.
-
-    Raises:
-      UserError: If it gives none, with the reasons; or several: then each is written to
-        `output_dir` first, and the message says where.
-    """
-    from music_vae import notes_io
-
-    sequences = notes_io.read_music_file(path)
-    if len(sequences) > 1:
-        raise UserError(f"{path} holds {len(sequences)} tunes; expected a file with one")
-    converter = config.data_converter.for_inference()
-    tensors = converter.to_tensors(sequences[0])
-    count = len(tensors.outputs)
-    if count == 1:
-        return sequences[0]
-    if count == 0:
-        reasons = ", ".join(f"{why} ({n})" for why, n in tensors.skipped.most_common())
-        raise UserError(f"{path} holds nothing that {config.name} can encode: {reasons}")
-    controls = tensors.controls if converter.control_depth else None
-    extracts = converter.from_tensors(tensors.outputs, controls)
-    name = f"{config.name}_input{number}-extractions_{stamp}"
-    paths = _write(extracts, output_dir, name)
-    # A piece that ends in silence is shorter as MIDI and may not fit any more.
-    fitting = [p for p in paths if len(converter.extract(_read_back(p)).examples) == 1]
-    advice = f": choose one, as in --input_midi_{number}={fitting[0]}" if fitting else ""
-    raise UserError(
-        f"{path} holds {count} pieces that {config.name} can encode, and one is needed; they are "
-        f"now in {output_dir} as {name}-*.mid ({len(fitting)} of them fit as they are){advice}"
-    )
-
-
-def _read_back(path: Path) -> "NoteSequence":
-    """A file that was just written; a sequence without notes if there are none in it."""
-    from note_seq import NoteSequence
-
-    from music_vae import notes_io
-
-    try:
-        return notes_io.read_music_file(path)[0]
-    except notes_io.UnreadableMusicError:
-        return NoteSequence()
-
-
-def _model(values: flags.FlagValues, config: "Config") -> "TrainedModel":
-    from music_vae import published
-
-    weights = values.run_dir or published.locate(values.checkpoint_file, values.checkpoint_base_url)
+def _model(values: flags.FlagValues, config: "Config", count: int) -> "TrainedModel":
+    source = model_flags.source(values)
     if values.engine == "tensorflow":
         imports.import_tensorflow()
     from music_vae.trained_model import TrainedModel
 
     return TrainedModel(
         config,
-        min(values.max_batch_size, values.num_outputs),
-        weights,
+        min(values.max_batch_size, count),
+        source,
         with_encoder=values.mode != "sample",
         engine=values.engine,
     )
 
 
-def _generate(
-    values: flags.FlagValues, model: "TrainedModel", inputs: "Sequence[NoteSequence]"
-) -> "list[NoteSequence]":
-    count, temperature, seed = values.num_outputs, values.temperature, values.seed
-    if values.mode == "interpolate":
-        start, end = inputs
-        return model.interpolate(start, end, count, temperature=temperature, seed=seed)
-    return model.sample(count, temperature=temperature, seed=seed)
-
-
-def _write(pieces: "Sequence[NoteSequence]", output_dir: Path, name: str) -> list[Path]:
-    """Writes `NAME-000-of-005.mid` and so on; returns the paths."""
-    from music_vae import notes_io
-
-    paths = [
-        output_dir / f"{name}-{index:03d}-of-{len(pieces):03d}.mid" for index in range(len(pieces))
-    ]
-    for piece, path in zip(pieces, paths, strict=True):
-        notes_io.write_midi(piece, path)
-    return paths
+if __name__ == "__main__":
+    console_entry_point()

@@ -34,6 +34,7 @@ from music_vae.nn.encoders import (
 )
 from music_vae.nn.hierarchy import HierarchicalDecoder
 from music_vae.nn.rnn import Dropout
+from music_vae.part_fit import check_parts
 from music_vae.specs import (
     Batch,
     BooleanHeadSpec,
@@ -198,6 +199,7 @@ def build_model(config: Config, *, with_encoder: bool = True) -> MusicVAE:
     Raises:
       UserError: If the parts of the config do not fit each other.
     """
+    check_parts(config)
     converter, hparams = config.data_converter, config.hparams
     encoder = None
     if hparams.latent_size and with_encoder:
@@ -230,14 +232,10 @@ def _build_reencoder(config: Config, encoder: Encoder | None) -> HierarchicalLst
     spec, converter = config.decoder, config.data_converter
     if not isinstance(spec, HierarchicalDecoderSpec) or spec.reencoder is None:
         return None
-    if converter.control_depth:
-        raise UserError("a re-encoder cannot be used with controls")
     if not isinstance(encoder, HierarchicalLstmEncoder):
         return HierarchicalLstmEncoder(
             spec.reencoder, converter.output_depth, config.hparams, top=False, name="reencoder"
         )
-    if config.encoder != spec.reencoder or converter.input_depth != converter.output_depth:
-        raise UserError("a re-encoder beside a hierarchical encoder must be that encoder")
     return encoder
 
 
@@ -260,8 +258,6 @@ def _build_core(
             preprocess_controls=spec.preprocess_controls,
             name=name,
         )
-    if sum(spec.depths) != output_depth:
-        raise UserError(f"depths {spec.depths} do not add up to the output's {output_depth}")
     cores = []
     for number, (core, depth) in enumerate(zip(spec.cores, spec.depths, strict=True)):
         built = _build_core(
@@ -279,8 +275,6 @@ def _build_core(
 
 def _build_head(spec: HeadSpec, depth: int, hparams: HParams) -> heads.Head:
     if isinstance(spec, MultiCategoricalHeadSpec):
-        if sum(spec.depths) != depth:
-            raise UserError(f"depths {spec.depths} do not add up to the output's {depth}")
         return heads.MultiCategoricalHead(spec.depths, name="head")
     if isinstance(spec, NadeHeadSpec):
         return heads.NadeHead(depth, hparams.nade_num_hidden, name="head")

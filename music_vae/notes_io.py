@@ -129,6 +129,12 @@ def with_tempo(sequence: NoteSequence, qpm: float) -> NoteSequence:
     return copy
 
 
+def tempo_of(sequence: NoteSequence) -> float:
+    """The tempo at the beginning, in quarter notes a minute; MIDI's default if none is written."""
+    first = min(sequence.tempos, key=lambda tempo: tempo.time, default=None)
+    return first.qpm if first is not None and first.qpm > 0 else DEFAULT_QPM
+
+
 def source_type(path: str | os.PathLike) -> str:
     """`midi`, `musicxml` or `abc`, by the suffix; raises `KeyError` for any other."""
     suffix = Path(path).suffix.lower()

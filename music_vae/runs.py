@@ -3,6 +3,7 @@
 RUN_DIR/train/   model.ckpt-STEP.*, weights.safetensors (the newest), config.json, progress.json,
                  TensorBoard events
 RUN_DIR/eval/    TensorBoard events
+RUN_DIR/best/    with validation: the weights of the least loss (see `validation`)
 """
 
 import dataclasses
@@ -48,6 +49,7 @@ from music_vae.nn.numerics import PLAIN, Numerics
 from music_vae.nn.rnn import set_numerics
 from music_vae.specs import Batch
 from music_vae.trainer import Trainer
+from music_vae.validation import LOSS, Validation
 
 CHECKPOINT_EVERY_S = 60.0
 SUMMARY_EVERY_STEPS = 10
@@ -188,10 +190,17 @@ class Run:
         files.write_text(self.directory / PROGRESS_FILE, json.dumps(progress) + "\n")
 
 
-def train(run: Run, music: Music | StreamedMusic, *, num_steps: int | None) -> None:
+def train(
+    run: Run,
+    music: Music | StreamedMusic,
+    *,
+    num_steps: int | None,
+    validation: Validation | None = None,
+) -> None:
     """Trains until `num_steps` steps have been taken in all (None: until interrupted).
 
-    Saves every minute, at the end, and when it is interrupted from the keyboard.
+    Saves every minute, at the end, and when it is interrupted from the keyboard. With `validation`
+    it ends when that is exhausted, too.
 
     Raises:
       UserError: If a loss is not finite (the newest checkpoint is then from before), or the music
@@ -203,6 +212,10 @@ def train(run: Run, music: Music | StreamedMusic, *, num_steps: int | None) -> N
     run.devices.check_agreement(step=run.step, seed=run.seed, examples=examples)
     if num_steps is not None and run.step >= num_steps:
         _log.info("already trained for %d steps, %d were asked for", run.step, num_steps)
+        run.write_progress(num_steps, finished=True)
+        return
+    if validation is not None and validation.exhausted:
+        _log.info("training has stopped early; its weights are %s", validation.describe_best())
         run.write_progress(num_steps, finished=True)
         return
     share = run.devices.process, run.devices.num_processes
@@ -217,6 +230,11 @@ def train(run: Run, music: Music | StreamedMusic, *, num_steps: int | None) -> N
                     _take_step(run, batch, bar)
                 run.move_to(position)
                 done = run.step
+                if validation is not None and validation.is_due(run.step):
+                    _validate(run, validation)
+                    if validation.exhausted:
+                        _log.info("no better since; stopping at step %d", run.step)
+                        break
                 if num_steps is not None and run.step >= num_steps:
                     break
                 if time.monotonic() - last_save >= CHECKPOINT_EVERY_S:
@@ -266,6 +284,14 @@ def _take_step(run: Run, batch: Batch, bar: tqdm) -> None:
         if run.step % (10 * SUMMARY_EVERY_STEPS) == 0 and bar.disable:
             _log.info("step %d: %s", run.step, " ".join(f"{k} {v}" for k, v in shown.items()))
     bar.update()
+
+
+def _validate(run: Run, validation: Validation) -> None:
+    figures = validation.validate(run.trainer)
+    shown = f"loss {figures[LOSS]:.3f}"
+    if "metrics/accuracy" in figures:
+        shown += f" accuracy {figures['metrics/accuracy']:.3f}"
+    _log.info("step %d: validation %s; %s", run.step, shown, validation.describe_best())
 
 
 def _progress_bar(run: Run, num_steps: int | None) -> tqdm:

@@ -62,6 +62,9 @@ class TFRecords:
 
     examples_path: str
 
+    def __str__(self) -> str:
+        return self.examples_path
+
     def records(self) -> Iterator[Record]:
         """All records; raises `UserError` if there is no such file, or it is damaged."""
         for path in tfrecord.expand_patterns(self.examples_path):
@@ -91,6 +94,9 @@ class TensorFlowDataset:
 
     name: str
     split: str
+
+    def __str__(self) -> str:
+        return self.name
 
     def records(self) -> Iterator[Record]:
         """All records; raises `UserError` if the data set cannot be loaded."""

@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from music_vae.errors import UserError, WorkerLostError
 
 if TYPE_CHECKING:
     from music_vae.configs import Config
-    from music_vae.data import Music, StreamedMusic
+    from music_vae.data import Music, StreamedMusic, TensorFlowDataset, TFRecords
 
 PROGRAM = "music_vae_train"
 USAGE = """Trains a MusicVAE model on TFRecords of NoteSequences, or evaluates its checkpoints.
@@ -94,6 +94,21 @@ flags.DEFINE_integer(
 )
 flags.DEFINE_alias("num_data_threads", "num_data_processes", flag_values=FLAGS)
 flags.DEFINE_string(
+    "validation_path",
+    None,
+    "TFRecords of NoteSequences to validate on while training; the weights with the smallest "
+    "validation loss stay in RUN_DIR/best.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_integer("validate_every", 500, "Steps between two validations.", 1, flag_values=FLAGS)
+flags.DEFINE_integer(
+    "patience",
+    None,
+    "Stop after so many validations in a row without a smaller loss; never by default.",
+    lower_bound=1,
+    flag_values=FLAGS,
+)
+flags.DEFINE_string(
     "eval_dir_suffix", "", "Added to the name of the folder 'eval'.", flag_values=FLAGS
 )
 flags.DEFINE_boolean(
@@ -165,6 +180,13 @@ def _run(values: flags.FlagValues) -> None:
     workers = _cluster(values) if values.mode == "train" else None
     warm_start = _warm_start(values, run_dir)
     config = _config(values, run_dir, warm_start)
+    if values.patience is not None and not values.validation_path:
+        raise UserError("--patience needs --validation_path: the music to validate on")
+    if values.validation_path and workers is not None and workers.num_processes > 1:
+        raise UserError(
+            "--validation_path is for training in one process; in a cluster, evaluate beside it "
+            "with --mode=eval"
+        )
     if values.examples_path and values.tfds_name:
         raise UserError("give --examples_path or --tfds_name, not both")
     tfds_name = values.tfds_name or (None if values.examples_path else config.tfds_name)
@@ -250,6 +272,7 @@ def _train(
 ) -> None:
     from music_vae import devices, runs
     from music_vae.nn import numerics
+    from music_vae.validation import Schedule, Validation
 
     policy = runs.CheckpointPolicy(
         max_to_keep=values.checkpoints_to_keep or None,
@@ -271,17 +294,25 @@ def _train(
     else:
         _log.info("starting a new run%s", f" from {values.warm_start}" if warm_start else "")
     _log.info("seed %d", run.seed)
-    with contextlib.closing(_music(values, config, tfds_name, augment=True)) as music:
-        runs.train(run, music, num_steps=values.num_steps)
+    source = _source(values.examples_path, tfds_name, "train")
+    with contextlib.ExitStack() as stack:
+        music = stack.enter_context(_music(values, config, source, augment=True))
+        validation = None
+        if values.validation_path:
+            held_out = _source(values.validation_path, None, "validation")
+            held_out_music = stack.enter_context(_music(values, config, held_out, augment=False))
+            schedule = Schedule(values.validate_every, values.patience)
+            validation = Validation(run_dir, config, held_out_music, schedule, step=run.step)
+        runs.train(run, music, num_steps=values.num_steps, validation=validation)
 
 
 def _evaluate(
     values: flags.FlagValues, config: "Config", run_dir: Path, tfds_name: str | None
 ) -> None:
-    music = _music(values, config, tfds_name, augment=False)
     from music_vae import runs
 
-    with contextlib.closing(music):
+    source = _source(values.examples_path, tfds_name, "validation")
+    with _music(values, config, source, augment=False) as music:
         runs.evaluate(
             config,
             run_dir,
@@ -293,18 +324,27 @@ def _evaluate(
         )
 
 
+def _source(
+    examples_path: str, tfds_name: str | None, split: str
+) -> "TFRecords | TensorFlowDataset":
+    from music_vae import data
+
+    if tfds_name:
+        return data.TensorFlowDataset(tfds_name, split)
+    return data.TFRecords(examples_path)
+
+
+@contextlib.contextmanager
 def _music(
-    values: flags.FlagValues, config: "Config", tfds_name: str | None, *, augment: bool
-) -> "Music | StreamedMusic":
+    values: flags.FlagValues,
+    config: "Config",
+    source: "TFRecords | TensorFlowDataset",
+    *,
+    augment: bool,
+) -> "Iterator[Music | StreamedMusic]":
     """The converted examples, with a progress bar; at least one if they are kept."""
     from music_vae import data
 
-    source: data.TFRecords | data.TensorFlowDataset
-    if tfds_name:
-        split = "train" if values.mode == "train" else "validation"
-        source = data.TensorFlowDataset(tfds_name, split)
-    else:
-        source = data.TFRecords(values.examples_path)
     processes = values.num_data_processes
     music = data.load(
         source,
@@ -314,12 +354,12 @@ def _music(
         num_processes=0 if processes == 1 else processes,
         progress=cli.show_progress(),
     )
-    if isinstance(music, data.Music):
-        if not music.num_examples:
-            name = tfds_name or values.examples_path
-            raise UserError(f"{name} holds no music for {config.name}: {music}")
-        _log.info("%s", music)
-    return music
+    with contextlib.closing(music):
+        if isinstance(music, data.Music):
+            if not music.num_examples:
+                raise UserError(f"{source} holds no music for {config.name}: {music}")
+            _log.info("%s", music)
+        yield music
 
 
 def _print_figures(step: int, figures: dict[str, float]) -> None:

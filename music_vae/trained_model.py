@@ -1,4 +1,4 @@
-"""`TrainedModel`: sample, encode, decode and interpolate music with trained weights."""
+"""`TrainedModel`: sample, encode, decode and move through a latent space with trained weights."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +9,8 @@ import numpy as np
 
 from music_vae import latent_space, weights_source
 from music_vae.configs import Config
+from music_vae.controls_input import extended
+from music_vae.converters.base import Converter
 from music_vae.engine import ENGINES, Engine
 from music_vae.engine.numpy_engine import NumpyEngine
 from music_vae.errors import (
@@ -26,6 +28,8 @@ _MAX_SEED = 2**31 - 1
 
 class TrainedModel:
     """A model that makes music; `[N, Z]` are N latent vectors.
+
+    A control, `c_input`, is `[T, Dc]`, the same for all that is made, or `[N, T, Dc]`.
 
     Sampling is repeatable: the same `seed` gives the same music, whatever the batch size. Without a
     seed every call differs.
@@ -61,6 +65,21 @@ class TrainedModel:
         self._fixed_length = isinstance(config.decoder, HierarchicalDecoderSpec)
         self._engine = _engine(engine, config, checkpoint_dir_or_path, with_encoder=with_encoder)
 
+    @property
+    def config(self) -> Config:
+        """What was built."""
+        return self._config
+
+    @property
+    def converter(self) -> Converter:
+        """The representation of music, as it is used outside training."""
+        return self._converter
+
+    @property
+    def workers(self) -> int:
+        """From how many threads it is best asked at once."""
+        return self._engine.workers
+
     # -- Notes in, notes out ------------------------------------------------------------------
 
     def sample(
@@ -71,6 +90,8 @@ class TrainedModel:
         same_z: bool = False,
         c_input: np.ndarray | None = None,
         *,
+        shift: np.ndarray | None = None,
+        prior: latent_space.Prior | None = None,
         seed: int | None = None,
     ) -> "list[NoteSequence]":
         """Music from random points of the latent space.
@@ -80,15 +101,20 @@ class TrainedModel:
           length: Steps of each; None: the config's `max_seq_len`.
           temperature: How bold; near 0 gives the likeliest music of a point.
           same_z: Whether all come from one point.
-          c_input: Control `[T, Dc]`, the same for all, where the config has one.
+          c_input: Control, where the config has one.
+          shift: `[Z]`, added to every point: see `latent_space.attribute_shift`.
+          prior: Where points come from, as those of a `Constraint` or a `PersonalModel`.
           seed: Makes the result repeatable.
         """
         count = self._batch_size if n is None else n
         if count < 0:
             raise UserError(f"n={count} must not be below 0")
         rng = _generator(seed)
-        shape = (1 if same_z else count, self._config.hparams.latent_size)
-        z = np.broadcast_to(rng.standard_normal(shape, np.float32), (count, shape[1]))
+        size = self._config.hparams.latent_size if prior is None else prior.size
+        z = rng.standard_normal((1 if same_z else count, size), np.float32)
+        z = z if prior is None else prior.points(z)
+        z = np.broadcast_to(z, (count, z.shape[1]))
+        z = z if shift is None else z + shift
         return self.decode(
             z, length, temperature, c_input, seed=int(rng.integers(_MAX_SEED, endpoint=True))
         )
@@ -109,20 +135,7 @@ class TrainedModel:
           MultipleExtractedExamplesError: If a piece gives several.
           UserError: If `assert_same_length` and lengths differ.
         """
-        inputs, controls, lengths = [], [], []
-        for number, sequence in enumerate(note_sequences, start=1):
-            tensors = self._converter.to_tensors(sequence)
-            if not tensors.inputs:
-                reasons = ", ".join(tensors.skipped) or "it holds no music for this config"
-                raise NoExtractedExamplesError(f"sequence {number} gives no example: {reasons}")
-            if len(tensors.inputs) > 1:
-                raise MultipleExtractedExamplesError(
-                    f"sequence {number} gives {len(tensors.inputs)} examples; expected one: cut it "
-                    "to the length that the config encodes"
-                )
-            inputs.append(tensors.inputs[0])
-            controls.append(tensors.controls[0])
-            lengths.append(tensors.lengths[0])
+        inputs, controls, lengths = self._tensors(note_sequences)
         steps = [len(array) for array in inputs]
         if assert_same_length and len(set(steps)) > 1:
             raise UserError(f"the sequences differ in length: {steps} steps")
@@ -139,10 +152,11 @@ class TrainedModel:
     ) -> "list[NoteSequence]":
         """Music from latent vectors `[N, Z]`; see `sample` for the other arguments."""
         tensors = self.decode_to_tensors(z, length, temperature, c_input, seed=seed)
-        if self._converter.control_depth and c_input is not None:
-            controls = [np.asarray(c_input)[: len(samples)] for samples in tensors]
-            return self._converter.from_tensors(tensors, controls)
-        return self._converter.from_tensors(tensors)
+        if not self._converter.control_depth or c_input is None:
+            return self._converter.from_tensors(tensors)
+        told = np.broadcast_to(c_input, (len(tensors), *np.shape(c_input)[-2:]))
+        controls = [rows[: len(samples)] for rows, samples in zip(told, tensors, strict=True)]
+        return self._converter.from_tensors(tensors, controls)
 
     def interpolate(
         self,
@@ -164,6 +178,110 @@ class TrainedModel:
         _, mu, _ = self.encode([start_sequence, end_sequence], assert_same_length)
         z = latent_space.interpolate(mu[0], mu[1], num_steps).astype(np.float32)
         return self.decode(z, length, temperature, c_input, seed=seed)
+
+    def interpolate_path(
+        self,
+        note_sequences: "Sequence[NoteSequence]",
+        num_steps: int = 5,
+        length: int | None = None,
+        temperature: float = 1.0,
+        c_input: np.ndarray | None = None,
+        *,
+        seed: int | None = None,
+    ) -> "list[NoteSequence]":
+        """Music on a way through two or more pieces, in equal steps: see `latent_space.path`."""
+        _, mu, _ = self.encode(note_sequences)
+        z = latent_space.path(mu, num_steps)
+        return self.decode(z, length, temperature, c_input, seed=seed)
+
+    def interpolate_grid(
+        self,
+        note_sequences: "Sequence[NoteSequence]",
+        rows: int = 5,
+        columns: int = 5,
+        *,
+        length: int | None = None,
+        temperature: float = 1.0,
+        c_input: np.ndarray | None = None,
+        seed: int | None = None,
+    ) -> "list[list[NoteSequence]]":
+        """Rows of music between four pieces, its corners: see `latent_space.grid`."""
+        _, mu, _ = self.encode(note_sequences)
+        z = latent_space.grid(mu, rows, columns).reshape(rows * columns, -1)
+        pieces = self.decode(z, length, temperature, c_input, seed=seed)
+        return [pieces[row * columns : (row + 1) * columns] for row in range(rows)]
+
+    def reconstruct(
+        self,
+        note_sequences: "Sequence[NoteSequence]",
+        length: int | None = None,
+        temperature: float = 1.0,
+        c_input: np.ndarray | None = None,
+        *,
+        shift: np.ndarray | None = None,
+        seed: int | None = None,
+    ) -> "list[NoteSequence]":
+        """Pieces encoded, to the means of their posteriors, and decoded.
+
+        Where the config has a control and `c_input` is None, each piece is told its own. `shift`
+        is added to every z; see `sample` for it and for the other arguments, and
+        `grooves.reconstruct` for grooves of any length.
+        """
+        mu, own = self._means(note_sequences, length)
+        z = mu if shift is None else mu + shift
+        return self.decode(z, length, temperature, own if c_input is None else c_input, seed=seed)
+
+    def similar(
+        self,
+        note_sequence: "NoteSequence",
+        n: int | None = None,
+        similarity: float = 0.8,
+        length: int | None = None,
+        temperature: float = 1.0,
+        c_input: np.ndarray | None = None,
+        *,
+        seed: int | None = None,
+    ) -> "list[NoteSequence]":
+        """`n` neighbours of a piece: see `latent_space.similar`; and `reconstruct` for the rest."""
+        rng = _generator(seed)
+        mu, own = self._means([note_sequence], length)
+        count = self._batch_size if n is None else n
+        z = latent_space.similar(np.repeat(mu, count, axis=0), similarity, rng)
+        told = own[0] if c_input is None and own is not None else c_input
+        return self.decode(
+            z, length, temperature, told, seed=int(rng.integers(_MAX_SEED, endpoint=True))
+        )
+
+    def _tensors(
+        self, note_sequences: "Sequence[NoteSequence]"
+    ) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
+        """Inputs, controls and lengths of pieces that each give exactly one example."""
+        inputs, controls, lengths = [], [], []
+        for number, sequence in enumerate(note_sequences, start=1):
+            tensors = self._converter.to_tensors(sequence)
+            if not tensors.inputs:
+                reasons = ", ".join(tensors.skipped) or "it holds no music for this config"
+                raise NoExtractedExamplesError(f"sequence {number} gives no example: {reasons}")
+            if len(tensors.inputs) > 1:
+                raise MultipleExtractedExamplesError(
+                    f"sequence {number} gives {len(tensors.inputs)} examples; expected one: cut it "
+                    "to the length that the config encodes"
+                )
+            inputs.append(tensors.inputs[0])
+            controls.append(tensors.controls[0])
+            lengths.append(tensors.lengths[0])
+        return inputs, controls, lengths
+
+    def _means(
+        self, note_sequences: "Sequence[NoteSequence]", length: int | None
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """The means of the pieces' posteriors `[N, Z]`, and their own controls `[N, T, Dc]`."""
+        inputs, controls, lengths = self._tensors(note_sequences)
+        _, mu, _ = self.encode_tensors(inputs, lengths, controls)
+        if not self._converter.control_depth:
+            return mu, None
+        steps = self._config.hparams.max_seq_len if length is None else length
+        return mu, np.stack([extended(self._converter, rows, steps) for rows in controls])
 
     # -- Arrays in, arrays out ----------------------------------------------------------------
 
@@ -231,12 +349,12 @@ class TrainedModel:
                 f"length={steps}: {self._config.name} always makes "
                 f"{self._config.hparams.max_seq_len} steps"
             )
-        control = self._control(c_input, steps)
+        control = self._control(c_input, steps, len(z))
         root = int(_generator(seed).integers(_MAX_SEED)) if seed is None else seed
 
         def decode_batch(start: int) -> list[np.ndarray]:
             chunk = z[start : start + self._batch_size]
-            controls = np.broadcast_to(control, (len(chunk), *control.shape))
+            controls = control[start : start + self._batch_size]
             noise = self._noise(root, range(start, start + len(chunk)), steps)
             made, lengths = self._engine.sample(
                 chunk,
@@ -253,6 +371,42 @@ class TrainedModel:
             batches = pool.map(decode_batch, range(0, len(z), self._batch_size))
             return [array for batch in batches for array in batch]
 
+    def reconstruct_tensors(
+        self,
+        z: np.ndarray,
+        output_tensors: Sequence[np.ndarray],
+        lengths: Sequence[Any],
+        control_tensors: Sequence[np.ndarray] | None = None,
+    ) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """What the model expects at every step of known music, told the steps before.
+
+        Args:
+          z: `[N, Z]`.
+          output_tensors: The music, arrays `[T, Dout]` as the converter makes them.
+          lengths: The valid steps of each.
+          control_tensors: Arrays `[T, Dc]`, where the config has controls.
+
+        Returns:
+          The likeliest outcome of every step, arrays `[T, Dout]`; and the negative log-likelihood
+          in nats of every step of the music, arrays `[T]`, zeros after the valid ones.
+        """
+        outputs: list[np.ndarray] = []
+        losses: list[np.ndarray] = []
+        for start in range(0, len(output_tensors), self._batch_size):
+            chunk = slice(start, start + self._batch_size)
+            targets = _padded(output_tensors[chunk])
+            controls = np.zeros((*targets.shape[:2], 0), np.float32)
+            if control_tensors is not None:
+                controls = _padded(control_tensors[chunk])
+            sizes = np.asarray(lengths[chunk], np.int32)
+            made = self._engine.reconstruct(
+                np.asarray(z[chunk], np.float32), targets, sizes, controls
+            )
+            steps = [len(array) for array in output_tensors[chunk]]
+            outputs += [array[:n] for array, n in zip(made.outputs, steps, strict=True)]
+            losses += [array[:n] for array, n in zip(made.loss_nats, steps, strict=True)]
+        return outputs, losses
+
     def _check_inputs(self, inputs: Sequence[np.ndarray], lengths: Sequence[Any]) -> None:
         """Raises `UserError` for inputs of the wrong width and lengths that do not fit them."""
         if len(inputs) != len(lengths):
@@ -266,21 +420,23 @@ class TrainedModel:
             if np.min(length) < 0 or np.max(length) > len(array):
                 raise UserError(f"length {length} does not lie within the {len(array)} steps")
 
-    def _control(self, c_input: np.ndarray | None, steps: int) -> np.ndarray:
-        """The control for `steps` steps, `[steps, Dc]`."""
+    def _control(self, c_input: np.ndarray | None, steps: int, number: int) -> np.ndarray:
+        """The control for `steps` steps of `number` examples, `[number, steps, Dc]`."""
         depth = self._converter.control_depth
         if not depth:
             if c_input is not None:
                 raise UserError(f"{self._config.name} has no control; c_input must be None")
-            return np.zeros((steps, 0), np.float32)
+            return np.zeros((number, steps, 0), np.float32)
         if c_input is None:
             raise UserError(f"{self._config.name} needs a control: c_input [T, {depth}]")
         control = np.asarray(c_input, np.float32)
-        if control.ndim != 2 or control.shape[1] != depth or len(control) < steps:
+        if control.ndim == 2:
+            control = np.broadcast_to(control, (number, *control.shape))
+        if control.ndim != 3 or control.shape[::2] != (number, depth) or control.shape[1] < steps:
             raise UserError(
-                f"c_input has shape {list(control.shape)}; expected [{steps} or more, {depth}]"
+                f"c_input has shape {list(np.shape(c_input))}; expected [{steps} or more, {depth}]"
             )
-        return control[:steps]
+        return control[:, :steps]
 
     def _noise(self, root: Any, indices: range, steps: int) -> np.ndarray:
         """Uniform numbers `[B, steps, K]`; those of an example depend on its index alone."""

@@ -5,6 +5,7 @@ file. The format is that of huggingface/safetensors: the length of a JSON header
 the arrays end to end.
 """
 
+import hashlib
 import json
 import mmap
 import struct
@@ -28,6 +29,7 @@ _DTYPES: dict[str, Any] = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2")}
 _METADATA = "__metadata__"
 _LENGTH = struct.Struct("<Q")
 _MAX_HEADER_BYTES = 2**24  # a model has some hundred weights
+_KEY_NUMBERS = 64  # of each array
 
 
 class WeightsFile(Mapping[str, np.ndarray]):
@@ -90,6 +92,21 @@ def write(
     arrays = {name: np.ascontiguousarray(array, dtype) for name, array in weights.items()}
     with files.atomic_path(path) as temporary:
         save_file(arrays, temporary, {**versions, **(metadata or {})})
+
+
+def weights_key(weights: Mapping[str, np.ndarray]) -> str:
+    """What tells one training of a model from another, the same for float32 and float16.
+
+    It is made of the names, the shapes, and the first numbers of every array, so that little of a
+    large file is read.
+    """
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        array = weights[name]
+        digest.update(f"{name} {list(array.shape)} ".encode())
+        with np.errstate(over="ignore"):
+            digest.update(array.reshape(-1)[:_KEY_NUMBERS].astype("<f2").tobytes())
+    return digest.hexdigest()
 
 
 def _read_header(data: mmap.mmap) -> tuple[dict[str, Any], int]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from music_vae import archives, checkpoint_files, published, weights_file
+from music_vae import archives, checkpoint_files, files, published, weights_file
 from music_vae.cache import cache_dir
 from music_vae.cli import EXIT_USER_ERROR
 from music_vae.errors import UserError
@@ -39,7 +39,7 @@ def open_weights(path: str | Path) -> WeightsFile:
     if found is not None:
         return found
     if archives.is_archive(path):
-        return _converted(path, hashlib.sha256(archives.read_index(path)).hexdigest())
+        return _converted(path, _key_in_archive(path))
     with checkpoint_files.open_prefix(path) as prefix:
         return _converted(prefix, checkpoint_key(prefix))
 
@@ -48,8 +48,10 @@ def find_file(path: str | Path) -> WeightsFile | None:
     """The weights at `path` that need no conversion, None if there are none.
 
     Args:
-      path: A `.safetensors` file, or a directory: the `weights.safetensors` in it or in its folder
-        `train`, if these are the weights of the newest checkpoint there, or there is none.
+      path: A `.safetensors` file; a directory: the `weights.safetensors` in it or in its folder
+        `train`, if these are the weights of the newest checkpoint there, or there is none; or an
+        archive: the `weights.safetensors` in it, if these are the weights of the checkpoint in it,
+        or there is none.
 
     Raises:
       UserError: If there is such a file and it cannot be read.
@@ -57,6 +59,8 @@ def find_file(path: str | Path) -> WeightsFile | None:
     path = Path(path).expanduser()
     if path.name.endswith(SUFFIX):
         return WeightsFile(path)
+    if archives.is_archive(path):
+        return _find_in_archive(path)
     for folder in (path, path / TRAIN_DIR) if path.is_dir() else ():
         newest, file = checkpoint_files.find_newest(folder), folder / WEIGHTS_FILE
         if file.is_file():
@@ -76,9 +80,55 @@ def checkpoint_key(prefix: Path) -> str:
     return hashlib.sha256(checkpoint_files.index_of(prefix).read_bytes()).hexdigest()
 
 
+def _find_in_archive(archive: Path) -> WeightsFile | None:
+    """The weights in an archive that need no conversion, None if there are none."""
+    with archives.open_member(archive, WEIGHTS_FILE) as content:
+        if content is None:
+            return None
+        digest = hashlib.sha256()
+        for piece in content:
+            digest.update(piece)
+    weights = _unpacked(archive, _in_cache(digest.hexdigest()))
+    try:
+        key = _key_in_archive(archive)
+    except UserError:
+        return weights  # there is no checkpoint beside them
+    return weights if weights.metadata.get(KEY) == key else None
+
+
+def _unpacked(archive: Path, target: Path) -> WeightsFile:
+    """The `weights.safetensors` in an archive, copied to where it can be mapped."""
+    if target.is_file():
+        try:
+            return WeightsFile(target)
+        except UserError as error:
+            _log.warning("%s; it is copied again", error)
+    with files.atomic_path(target) as temporary:
+        with (
+            archives.open_member(archive, WEIGHTS_FILE) as content,
+            temporary.open("wb") as output,
+        ):
+            output.writelines(content or ())
+        try:
+            WeightsFile(temporary)
+        except UserError as error:
+            reason = str(error).replace(str(temporary), f"{archive}/{WEIGHTS_FILE}")
+            raise UserError(reason) from error
+    return WeightsFile(target)
+
+
+def _key_in_archive(archive: Path) -> str:
+    """What identifies the checkpoint in an archive; see `checkpoint_key`."""
+    return hashlib.sha256(archives.read_index(archive)).hexdigest()
+
+
+def _in_cache(key: str) -> Path:
+    return cache_dir() / "weights" / f"{key}{SUFFIX}"
+
+
 def _converted(checkpoint: Path, key: str) -> WeightsFile:
     """The weights of a checkpoint from the cache, where they are put if they are not there."""
-    target = cache_dir() / "weights" / f"{key}{SUFFIX}"
+    target = _in_cache(key)
     if target.is_file():
         try:
             return WeightsFile(target)

@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from http_server import FileServer
-from sizes import TINY
+from sizes import SMALL, TINY
 
-from music_vae import tfrecord
+from music_vae import run_config, tfrecord, weights_file
 from music_vae.configs import get_config
+from music_vae.engine.numpy_engine import weight_shapes
 
 TUNES = Path(__file__).parent.parent / "examples" / "tunes"
 
@@ -63,3 +65,20 @@ def tiny_run(tmp_path_factory, tunes):
     ]
     assert train.main(arguments) == 0
     return run_dir
+
+
+@pytest.fixture(scope="session")
+def random_run(tmp_path_factory):
+    """A function that makes the directory of a model of a config, small, with random weights."""
+
+    def make(name, hparams=SMALL):
+        config = get_config(name, hparams)
+        folder = tmp_path_factory.mktemp("random") / name
+        folder.mkdir()
+        run_config.write(config, folder)
+        rng = np.random.default_rng(0)
+        weights = {name: rng.normal(0, 0.5, shape) for name, shape in weight_shapes(config).items()}
+        weights_file.write(folder / weights_file.WEIGHTS_FILE, weights)
+        return folder
+
+    return make

@@ -95,6 +95,10 @@ def test_the_checkpoint_comes_out_wherever_it_lies_and_nothing_else(name, tmp_pa
     archives.check(path)
     assert archives.read_json(path, "config.json", 10) == b"{}"
     assert archives.read_json(path, "other.json", 10) is None
+    with archives.open_member(path, DATA) as content:
+        assert b"".join(content) == CONTENT[DATA]
+    with archives.open_member(path, "readme.txt") as content:
+        assert content is None
 
 
 def test_the_content_decides_what_an_archive_is_and_not_its_name(tmp_path, unpacked):

@@ -10,7 +10,7 @@ import time
 
 import numpy as np
 import pytest
-from conftest import TINY
+from sizes import TINY
 
 from music_vae import checkpoint_files, checkpoints, cluster
 from music_vae.cluster import Cluster, read_tf_config

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from music_vae import data, dense
-from music_vae.configs import CONFIG_MAP
+from music_vae.configs import PUBLISHED_CONFIGS
 from music_vae.converters.base import Example, pad_value
 from music_vae.converters.drums import DrumsConverter
 from music_vae.converters.groove import GrooveConverter
@@ -14,7 +14,7 @@ from music_vae.example_store import stack
 
 STEPS = 24
 
-CONVERTERS = {name: config.data_converter for name, config in CONFIG_MAP.items()} | {
+CONVERTERS = {name: config.data_converter for name, config in PUBLISHED_CONFIGS.items()} | {
     "end tokens": OneHotMelodyConverter(add_end_token=True),
     "chords and keys": OneHotMelodyConverter(chord_encoding="triad", condition_on_key=True),
     "keys": OneHotMelodyConverter(condition_on_key=True),

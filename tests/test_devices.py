@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import TINY
+from sizes import TINY
 
 from music_vae import devices
 from music_vae.cluster import Cluster

@@ -125,7 +125,7 @@ def test_an_input_that_cannot_be_encoded_says_why(command, tmp_path, capsys, win
     ("flags", "message"),
     [
         (["--checkpoint_file=x"], "give --run_dir or --checkpoint_file, one of the two"),
-        (["--run_dir="], "give --run_dir or --checkpoint_file, one of the two"),
+        (["--run_dir="], "give --config with the name of a model that comes with music_vae"),
         (["--run_dir=nowhere"], "--run_dir=nowhere is not a directory"),
         (["--run_dir=", "--checkpoint_file=x"], "there is no checkpoint 'x'"),
         (["--run_dir=", f"--checkpoint_file={GOLDEN}"], "--checkpoint_file needs --config"),
@@ -169,7 +169,14 @@ def test_a_checkpoint_file_of_another_config_is_refused(tiny_run, tmp_path, caps
 
 @pytest.mark.parametrize("flags", [["--help"], ["--no_such_flag"], ["--run_dir=nowhere"]])
 @pytest.mark.parametrize(
-    "module", ["generate", "train", "checkpoint_tool", "scripts.convert_dir_to_note_sequences"]
+    "module",
+    [
+        "generate",
+        "train",
+        "attribute_tool",
+        "checkpoint_tool",
+        "scripts.convert_dir_to_note_sequences",
+    ],
 )
 def test_help_and_wrong_flags_are_answered_before_anything_heavy_is_imported(module, flags):
     code = (

@@ -35,6 +35,19 @@ def test_everything_else_of_note_seq_is_there_when_it_is_asked_for():
     assert errors == ""
 
 
+def test_evaluation_needs_no_tensorflow(tiny_run, tunes):
+    flags = [f"--run_dir={tiny_run}", f"--examples_path={tunes}", "--num_samples=3", "--json"]
+    output, errors = run(
+        "import sys; from music_vae import evaluate\n"
+        f"code = evaluate.main({flags})\n"
+        "print(code, [m for m in ('tensorflow', 'keras', 'tensorflow_probability', 'bokeh', "
+        "'librosa', 'IPython') if m in sys.modules])"
+    )
+    assert output.splitlines()[-1] == "0 []"
+    assert '"accuracy_teacher_forced"' in output
+    assert errors == ""
+
+
 def test_a_note_seq_that_is_imported_already_is_used():
     output, _ = run(
         "import note_seq; from music_vae.imports import import_note_seq; import pretty_midi; "

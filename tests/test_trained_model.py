@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from music_vae import TrainedModel, notes_io
+from music_vae import TrainedModel, notes_io, run_config
 from music_vae.configs import CONFIG_MAP
 from music_vae.errors import (
     MultipleExtractedExamplesError,
@@ -189,3 +189,83 @@ def test_a_model_without_its_encoder_samples_the_same_and_cannot_encode(
     assert first == second
     with pytest.raises(UserError, match="this model has no encoder"):
         decoder.encode(windows)
+
+
+def test_a_way_through_pieces_begins_and_ends_as_they_are_reconstructed(model, windows):
+    way = model.interpolate_path(windows, 7, temperature=0.0)
+    ends = model.reconstruct([windows[0], windows[2]], temperature=0.0)
+    assert len(way) == 7
+    assert [notes(piece) for piece in (way[0], way[-1])] == [notes(piece) for piece in ends]
+
+
+def test_a_way_between_two_pieces_is_the_interpolation(model, windows):
+    way = model.interpolate_path(windows[:2], 4, seed=2)
+    expected = model.interpolate(*windows[:2], num_steps=4, seed=2)
+    assert [notes(piece) for piece in way] == [notes(piece) for piece in expected]
+
+
+def test_a_grid_has_the_pieces_at_its_corners(model, windows):
+    corners = [*windows, windows[0]]
+    rows = model.interpolate_grid(corners, 2, 3, temperature=0.0)
+    assert [len(row) for row in rows] == [3, 3]
+    found = [rows[0][0], rows[0][2], rows[1][0], rows[1][2]]
+    expected = model.reconstruct(corners, temperature=0.0)
+    assert [notes(piece) for piece in found] == [notes(piece) for piece in expected]
+
+
+def test_the_most_similar_pieces_are_the_reconstruction_and_the_others_are_not(model, windows):
+    (expected,) = model.reconstruct(windows[:1], temperature=0.0)
+    same = model.similar(windows[0], 2, 1.0, temperature=0.0, seed=1)
+    assert [notes(piece) for piece in same] == [notes(expected)] * 2
+    others = [notes(piece) for piece in model.similar(windows[0], 6, 0.0, seed=1)]
+    assert len({str(piece) for piece in others}) > 1
+    assert others == [notes(piece) for piece in model.similar(windows[0], 6, 0.0, seed=1)]
+
+
+def test_a_shift_moves_samples_and_reconstructions(model, windows):
+    shift = np.full(4, 3.0)
+    _, mu, _ = model.encode(windows[:1])
+    (moved,) = model.reconstruct(windows[:1], temperature=0.0, shift=shift)
+    assert notes(moved) == notes(model.decode(mu + shift, temperature=0.0)[0])
+    nothing, much = (model.sample(4, shift=by, seed=1) for by in (0 * shift, shift))
+    assert [notes(p) for p in nothing] == [notes(p) for p in model.sample(4, seed=1)]
+    assert [notes(p) for p in much] != [notes(p) for p in nothing]
+
+
+@pytest.fixture(scope="module")
+def harmonist(random_run):
+    """A model that is told chords, with random weights, and a piece over two of them."""
+    folder = random_run("cat-mel_2bar_med_chords")
+    config = run_config.read(folder)
+    (tune,) = notes_io.read_music_file(TUNES / "soldiers_joy.mid")
+    converter = config.data_converter
+    chords = np.eye(49, dtype=bool)[[1] * 16 + [8] * 16]
+    (piece,) = converter.from_tensors(converter.to_tensors(tune).outputs[:1], [chords])
+    return TrainedModel(config, 2, folder), piece, chords
+
+
+def chords_of(sequence):
+    return [(note.time, note.text) for note in sequence.text_annotations]
+
+
+def test_a_piece_is_told_its_own_chords_unless_others_are_given(harmonist):
+    model, piece, chords = harmonist
+    own = model.reconstruct([piece], temperature=0.0)[0]
+    assert chords_of(own) == [(0.0, "C"), (2.0, "G")]
+    told = model.reconstruct([piece], temperature=0.0, c_input=chords)[0]
+    assert notes(told) == notes(own)
+    other = np.eye(49)[[22] * 32]
+    assert chords_of(model.reconstruct([piece], c_input=other)[0]) == [(0.0, "Am")]
+    assert chords_of(model.similar(piece, 2)[1]) == [(0.0, "C"), (2.0, "G")]
+
+
+def test_every_example_can_have_a_control_of_its_own(harmonist):
+    model, _, chords = harmonist
+    z = np.random.default_rng(0).standard_normal((3, 4))
+    others = np.eye(49)[[22] * 32]
+    made = model.decode_to_tensors(z, c_input=np.stack([chords, others, chords]), seed=1)
+    for number, told in ((0, chords), (1, others), (2, chords)):
+        expected = model.decode_to_tensors(z, c_input=told, seed=1)[number]
+        np.testing.assert_array_equal(made[number], expected)
+    with pytest.raises(UserError, match=r"c_input has shape \[2, 32, 49\]; expected"):
+        model.decode_to_tensors(z, c_input=np.stack([chords, others]))

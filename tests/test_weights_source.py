@@ -4,14 +4,17 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from music_vae import checkpoints, convert_weights, weights_file, weights_source
+from music_vae import checkpoints, convert_weights, run_config, weights_file, weights_source
 from music_vae.cache import cache_dir
+from music_vae.engine import ENGINES
 from music_vae.errors import UserError
+from music_vae.trained_model import TrainedModel
 
 GOLDEN = Path(__file__).parent / "golden" / "models" / "cat-mel_2bar_small"
 NAME = "decoder/output_projection/bias"
@@ -134,6 +137,72 @@ def test_an_archive_without_a_checkpoint_is_refused(tmp_path):
         weights_source.open_weights(path)
 
 
+def pack(path, *files):
+    """An archive of files, in a folder; its name says of which kind."""
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            for file in files:
+                archive.write(file, f"folder/{file.name}")
+        return path
+    with tarfile.open(path, "w:gz" if path.suffix == ".gz" else "w") as archive:
+        for file in files:
+            archive.add(file, f"folder/{file.name}")
+    return path
+
+
+@pytest.mark.parametrize("name", ["model.tar", "model.tar.gz", "model.zip"])
+def test_weights_in_an_archive_need_no_conversion(name, tiny_run, tmp_path, conversions, cache):
+    folder = tiny_run / "train"
+    path = pack(tmp_path / name, folder / "weights.safetensors", folder / "config.json")
+    for _ in range(2):
+        found = weights_source.open_weights(path)
+        for key, array in checkpoints.read_weights(tiny_run).items():
+            np.testing.assert_array_equal(found[key], array)
+    assert not conversions
+    (kept,) = (cache / "weights").iterdir()
+    assert kept.read_bytes() == (folder / "weights.safetensors").read_bytes()
+    assert run_config.read(path) == run_config.read(tiny_run)
+
+
+def test_both_engines_read_weights_in_an_archive(tiny_run, tiny_config, tmp_path):
+    path = pack(tmp_path / "model.zip", tiny_run / "train" / "weights.safetensors")
+    z = np.zeros((1, tiny_config.hparams.z_size), np.float32)
+    made = [
+        TrainedModel(tiny_config, 1, path, engine=engine).decode_to_tensors(z, seed=1)[0]
+        for engine in ENGINES
+    ]
+    np.testing.assert_array_equal(*made)
+
+
+@pytest.mark.parametrize("matches", [True, False])
+def test_weights_beside_a_checkpoint_in_an_archive_must_be_its_own(
+    matches, tiny_run, tmp_path, conversions
+):
+    folder, weights = tiny_run / "train", tmp_path / "weights.safetensors"
+    key = weights_source.checkpoint_key(folder / "model.ckpt-3") if matches else "of another"
+    weights_file.write(weights, {NAME: np.zeros(90)}, {weights_source.KEY: key})
+    path = pack(tmp_path / "model.tar", weights, *folder.glob("model.ckpt-3.*"))
+    assert weights_source.open_weights(path)[NAME].any() == (not matches)
+    assert conversions == [path] * (not matches)
+
+
+def test_a_damaged_copy_is_made_again_and_damage_in_an_archive_is_said(tiny_run, tmp_path, cache):
+    weights = tiny_run / "train" / "weights.safetensors"
+    path = pack(tmp_path / "model.tar", weights)
+    weights_source.open_weights(path)
+    (kept,) = (cache / "weights").iterdir()
+    kept.write_bytes(b"x" * 100)
+    assert NAME in weights_source.open_weights(path)
+    broken = tmp_path / "weights.safetensors"
+    broken.write_bytes(weights.read_bytes()[:-1])
+    path = pack(tmp_path / "broken.tar", broken)
+    with pytest.raises(
+        UserError, match=r"broken.tar/weights.safetensors' is not a file of weights"
+    ):
+        weights_source.open_weights(path)
+    assert list((cache / "weights").iterdir()) == [kept]
+
+
 CODE = """
 import logging, sys
 from music_vae import weights_source
@@ -144,6 +213,14 @@ try:
 except UserError as error:
     print(error)
 """
+
+
+def test_an_archive_of_weights_needs_no_tensorflow_and_no_other_process(tiny_run, tmp_path):
+    path = pack(tmp_path / "model.tar", tiny_run / "train" / "weights.safetensors")
+    done = subprocess.run(
+        [sys.executable, "-c", CODE, str(path)], capture_output=True, text=True, check=True
+    )
+    assert (done.stdout, done.stderr) == ("16 False\n", "")
 
 
 def test_without_tensorflow_another_process_converts_and_this_one_says_so(tmp_path, cache):

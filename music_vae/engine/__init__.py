@@ -4,12 +4,28 @@
 trained. With equal weights and noise, both give equal samples, except where float rounding decides.
 """
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 ENGINES = ("numpy", "tensorflow")
 """Names of the engines, the default first."""
+
+
+EVEN_CHANCE = 0.5
+"""Noise for which the likelier of yes and no is taken."""
+
+
+class Reconstruction(NamedTuple):
+    """What a model made of known sequences, told at every step the steps before.
+
+    Attributes:
+      outputs: float32 `[B, T, D]`, the outcomes that were chosen.
+      loss_nats: float32 `[B, T]`, negative log-likelihood of each step; zeros after the valid ones.
+    """
+
+    outputs: np.ndarray
+    loss_nats: np.ndarray
 
 
 class Engine(Protocol):
@@ -49,4 +65,25 @@ class Engine(Protocol):
           noise: `[B, T, K]`, uniform in [0, 1): all the chance there is.
           temperature: Divides the logits; near 0 the likeliest outcome is taken.
           end_token: Class that ends an example.
+        """
+
+    def reconstruct(
+        self,
+        z: np.ndarray,
+        targets: np.ndarray,
+        lengths: np.ndarray,
+        controls: np.ndarray,
+        *,
+        temperature: float = 0.0,
+        noise: np.ndarray | None = None,
+    ) -> Reconstruction:
+        """What is expected at every step, told the steps before: teacher forcing.
+
+        Args:
+          z: `[B, Z]`.
+          targets: `[B, T, D]`; of more than `max_seq_len` steps the first are taken.
+          lengths: `[B]` valid steps or, of a hierarchy's segments, `[B, S]`.
+          controls: `[B, T, Dc]`; Dc is 0 without controls.
+          temperature: Divides the logits; by default the likeliest outcomes are taken.
+          noise: `[B, T, K]`, uniform in [0, 1), by which outcomes are chosen.
         """

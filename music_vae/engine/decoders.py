@@ -1,9 +1,13 @@
-"""Decoders: a latent vector to samples, each step reading the one before; see `nn.decoders`.
+"""Decoders: a latent vector to samples, or to what is expected of known steps; see `nn.decoders`.
 
 A step reads [x(t-1), z, control(t)]. z does not change over time, so its product with the weights
-is taken once; a sample that is one-hot looks up its row of the weights.
+is taken once; a step that is one-hot looks up its row of the weights. A decoder that samples reads
+its own samples and goes step by step; what it expects of a known sequence (teacher forcing) is
+computed layer by layer.
 """
 
+import itertools
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -12,9 +16,12 @@ import numpy as np
 from music_vae import weight_names as names
 from music_vae.engine import heads
 from music_vae.engine.lstm import BidirectionalLstm, Entry, LstmStack
-from music_vae.engine.products import Matrices, project
+from music_vae.engine.products import Dense
 from music_vae.engine.weights import Weights
 from music_vae.specs import FlatDecoderSpec, HParams
+
+_ENOUGH_ROWS = 256
+"""Of a product of known inputs: more make it no quicker, and take more memory than caches have."""
 
 
 class Samples(NamedTuple):
@@ -31,14 +38,54 @@ class Samples(NamedTuple):
     final_state: np.ndarray
 
 
+class Choice(NamedTuple):
+    """How an outcome of every step is chosen.
+
+    Attributes:
+      temperature: Divides the logits; near 0 the likeliest outcome is taken.
+      noise: `[B, T, K]`, uniform in [0, 1): all the chance there is.
+    """
+
+    temperature: float
+    noise: np.ndarray
+
+
+class Known(NamedTuple):
+    """A sequence that was played.
+
+    Attributes:
+      targets: `[B, T, D]`.
+      controls: `[B, T, Dc]`; Dc is 0 without controls.
+      lengths: `[B]` valid steps; for a hierarchy also `[B, S]`, those of each segment.
+    """
+
+    targets: np.ndarray
+    controls: np.ndarray
+    lengths: np.ndarray
+
+
+class Expected(NamedTuple):
+    """What a decoder made of a known sequence, told at every step the steps before.
+
+    Attributes:
+      outputs: float32 `[B, T, D]`, the outcomes that were chosen.
+      loss_nats: `[B, T]`, negative log-likelihood of the targets; zeros after the valid steps.
+      final_state: `[B, state_size]` after each example's last valid step; zeros without one.
+    """
+
+    outputs: np.ndarray
+    loss_nats: np.ndarray
+    final_state: np.ndarray
+
+
 class InitialState:
     """Initial states `[B, state_size]` of z `[B, z_size]`: tanh(z . kernel + bias)."""
 
     def __init__(self, weights: Weights, scope: str, z_size: int, state_size: int) -> None:
-        self._kernel, self._bias = weights.dense(scope, z_size, state_size)
+        self._dense = Dense(weights, scope, z_size, state_size)
 
     def of(self, z: np.ndarray) -> np.ndarray:
-        return np.tanh(z @ self._kernel + self._bias)
+        return np.tanh(self._dense(z))
 
 
 class _Voice:
@@ -72,33 +119,38 @@ class _Voice:
         self.initial_state = InitialState(
             weights, names.decoder_state(self.decoder), z_size, 2 * sum(hparams.dec_rnn_size)
         )
-        kernel, self._bias = weights.dense(
+        # What the head makes a step of, `[B, P]`, from the LSTM's output `[B, H]`.
+        self.parameters = Dense(
+            weights,
             names.output_projection(self.decoder),
             hparams.dec_rnn_size[-1],
             self.head.parameter_size,
         )
-        self._kernel = Matrices([kernel])
-
-    def parameters(self, hidden: np.ndarray) -> np.ndarray:
-        """What the head makes a step of, `[B, P]`, from the LSTM's output `[B, H]`."""
-        out = np.empty((1, len(hidden), len(self._bias)), np.float32)
-        self._kernel.multiply(hidden[None], out)
-        return out[0] + self._bias
 
     def constant(self, entry: Entry, z: np.ndarray) -> np.ndarray:
-        """What enters every step alike, `[B, W]`."""
+        """What enters every step alike, `[G, B, H]`."""
         return entry.bias + entry.share(self.head.depth, z)
 
-    def control_share(self, entry: Entry, controls: np.ndarray) -> np.ndarray | None:
-        """What the controls `[B, T, Dc]` contribute to each step, `[T, B, W]`; None without any."""
+    def control_share(
+        self, entry: Entry, controls: np.ndarray, lengths: np.ndarray | None = None
+    ) -> np.ndarray | None:
+        """What the controls contribute to each step, `[G, T, B, H]`; None without any.
+
+        Args:
+          entry: How they enter.
+          controls: `[B, T, Dc]`.
+          lengths: `[B]`, valid steps; all by default.
+        """
         steps, depth = controls.shape[1:]
         if not depth:
             return None
-        if controls.strides[0] == 0:  # the same for all examples
-            controls = controls[:1]
+        if lengths is None:
+            if controls.strides[0] == 0:  # the same for all examples
+                controls = controls[:1]
+            lengths = np.full(len(controls), steps)
         told = controls.transpose(1, 0, 2)
         if self.control_lstm is not None:
-            told = self.control_lstm.outputs(told, np.full(told.shape[1], steps))
+            told = self.control_lstm.outputs(told, lengths)
         return entry.share(self.head.depth + self.z_size, told)
 
 
@@ -146,6 +198,8 @@ class FlatDecoder:
             residual=hparams.residual_decoder,
         )
         self.output_depth = sum(depths)
+        self._parts = _slices(depths)
+        self._chances = _slices([voice.head.noise_size for voice in self._voices])
         self.noise_size = sum(voice.head.noise_size for voice in self._voices)
         self.state_size = len(self._voices) * self._lstm.state_size
 
@@ -172,7 +226,7 @@ class FlatDecoder:
         batch, steps = noise.shape[:2]
         entries = self._lstm.entries
         pairs = list(zip(self._voices, entries, strict=True))
-        constant = np.stack([voice.constant(entry, z) for voice, entry in pairs])
+        constant = np.stack([voice.constant(entry, z) for voice, entry in pairs], axis=1)
         told = [voice.control_share(entry, controls) for voice, entry in pairs]
         run = self._lstm.start(np.stack([voice.initial_state.of(z) for voice in self._voices]))
         samples = np.zeros((batch, steps, self.output_depth), np.float32)
@@ -182,10 +236,10 @@ class FlatDecoder:
 
         def add_inputs(target: np.ndarray) -> None:
             target += constant
-            for part, own, control in zip(target, heard, told, strict=True):
-                part += own
+            for d, (own, control) in enumerate(zip(heard, told, strict=True)):
+                target[:, d] += own
                 if control is not None:
-                    part += control[t]
+                    target[:, d] += control[:, t]
 
         for t in range(steps):
             hidden = run.step(add_inputs)
@@ -204,36 +258,99 @@ class FlatDecoder:
         return Samples(samples, lengths, final_state)
 
     def _heard(self, first: np.ndarray) -> list[np.ndarray]:
-        """What a step `[B, D]` contributes to the next, `[B, W]` for each output."""
-        shares, start = [], 0
-        for voice, entry in zip(self._voices, self._lstm.entries, strict=True):
-            end = start + voice.head.depth
-            shares.append(entry.share(0, first[:, start:end]))
-            start = end
-        return shares
+        """What steps `[..., D]` contribute to the next, `[G, ..., H]` for each output."""
+        pairs = zip(self._lstm.entries, self._parts, strict=True)
+        return [entry.share(0, first[..., part]) for entry, part in pairs]
 
     def _sample_step(
         self, hidden: np.ndarray, temperature: float, noise: np.ndarray, out: np.ndarray
     ) -> list[np.ndarray]:
         """Writes a step to `out` `[B, D]`; returns what it contributes to the next."""
-        shares, start, used = [], 0, 0
-        for voice, entry, h in zip(self._voices, self._lstm.entries, hidden, strict=True):
-            head = voice.head
-            own = out[:, start : start + head.depth]
-            chance = noise[:, used : used + head.noise_size]
-            ones = head.sample(voice.parameters(h), temperature, chance, own)
-            rows = entry.rows(0, head.depth)
-            shares.append(project(own, rows) if ones is None else _sum_of_rows(rows, ones))
-            start, used = start + head.depth, used + head.noise_size
+        shares = []
+        entries = self._lstm.entries
+        for n, (voice, entry, h) in enumerate(zip(self._voices, entries, hidden, strict=True)):
+            own, chance = out[:, self._parts[n]], noise[:, self._chances[n]]
+            ones = voice.head.sample(voice.parameters(h), temperature, chance, own)
+            shares.append(entry.share(0, own) if ones is None else entry.share_of_ones(0, ones))
         return shares
 
+    # -- Towards known targets ----------------------------------------------------------------
 
-def _sum_of_rows(rows: np.ndarray, positions: np.ndarray) -> np.ndarray:
-    """The sum of the rows at positions `[B, n]`, `[B, W]`."""
-    total = rows[positions[:, 0]]
-    for n in range(1, positions.shape[1]):
-        total += rows[positions[:, n]]
-    return total
+    def reconstruct(
+        self,
+        z: np.ndarray,
+        known: Known,
+        choice: Choice,
+        first: np.ndarray | None = None,
+    ) -> Expected:
+        """What is expected at every step of known targets, each step reading the target before.
+
+        Args:
+          z: `[B, Z]`; Z is 0 for an unconditional model.
+          known: What was played.
+          choice: How outcomes are chosen.
+          first: `[B, D]`, what the first step reads; zeros by default.
+        """
+        targets, noise = (x.transpose(1, 0, 2) for x in (known.targets, choice.noise))
+        steps, batch = targets.shape[:2]
+        read = np.zeros_like(targets, np.float32)
+        read[1:] = targets[:-1]
+        if first is not None:
+            read[0] = first
+        entries = self._lstm.entries
+        pairs = list(zip(self._voices, entries, strict=True))
+        constant = [voice.constant(entry, z)[:, None] for voice, entry in pairs]
+        told = [voice.control_share(entry, known.controls, known.lengths) for voice, entry in pairs]
+        run = self._lstm.start(np.stack([voice.initial_state.of(z) for voice in self._voices]))
+        outputs = np.zeros((steps, batch, self.output_depth), np.float32)
+        losses = np.zeros((steps, batch), np.float32)
+        final_state = np.zeros((batch, self.state_size), np.float32)
+        for now in _stretches(steps, batch, known.lengths):
+            shares = self._heard(read[now])
+            for share, same, control in zip(shares, constant, told, strict=True):
+                share += same
+                if control is not None:
+                    share += control[:, now]
+            hidden, _ = run.steps(shares)
+            losses[now] = self._expect(
+                hidden, targets[now], outputs[now], choice.temperature, noise[now]
+            )
+            ending = known.lengths == now.stop
+            if ending.any():
+                final_state[ending] = _flat(run.state)[ending]
+        losses[np.arange(steps)[:, None] >= known.lengths] = 0
+        return Expected(outputs.transpose(1, 0, 2), losses.T, final_state)
+
+    def _expect(
+        self,
+        hidden: np.ndarray,
+        targets: np.ndarray,
+        out: np.ndarray,
+        temperature: float,
+        noise: np.ndarray,
+    ) -> np.ndarray:
+        """Writes outcomes of some steps to `out` `[T, B, D]`; returns losses `[T, B]`."""
+        losses = np.zeros(len(targets) * targets.shape[1], np.float32)
+        targets, out, noise = (x.reshape(len(losses), -1) for x in (targets, out, noise))
+        for n, (voice, h) in enumerate(zip(self._voices, hidden, strict=True)):
+            part = self._parts[n]
+            parameters = voice.parameters(h.reshape(len(losses), -1))
+            losses += voice.head.loss(parameters, targets[:, part])
+            voice.head.sample(parameters, temperature, noise[:, self._chances[n]], out[:, part])
+        return losses.reshape(hidden.shape[1:3])
+
+
+def _stretches(steps: int, batch: int, lengths: np.ndarray) -> list[slice]:
+    """All steps in stretches that make efficient products; each length is the end of one."""
+    ends = set(range(0, steps, math.ceil(_ENOUGH_ROWS / batch)))
+    ends |= {int(length) for length in lengths} | {0, steps}
+    return [slice(*pair) for pair in itertools.pairwise(sorted(ends))]
+
+
+def _slices(sizes: Sequence[int]) -> list[slice]:
+    """The places of parts of these sizes that stand side by side."""
+    ends = list(itertools.accumulate(sizes, initial=0))
+    return [slice(*pair) for pair in itertools.pairwise(ends)]
 
 
 def _flat(state: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ from typing import Protocol
 import numpy as np
 
 from music_vae import weight_names as names
-from music_vae.engine.lstm import BidirectionalLstm, LstmStack
+from music_vae.engine.lstm import BidirectionalLstm, LstmStack, last_valid
 from music_vae.engine.weights import Weights
 from music_vae.specs import (
     BidirectionalEncoderSpec,
@@ -45,18 +45,9 @@ class ForwardEncoder:
 
     def encode(self, inputs: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         (entry,) = self._lstm.entries
-        share = entry.share(0, inputs.transpose(1, 0, 2)) + entry.bias
-        run = self._lstm.start_from_zeros(len(inputs))
-        embedding = np.zeros((len(inputs), self.output_size), np.float32)
-
-        def add_inputs(target: np.ndarray) -> None:
-            target[0] += share[t]
-
-        for t in range(int(lengths.max(initial=0))):
-            (output,) = run.step(add_inputs)
-            ends = lengths == t + 1
-            embedding[ends] = output[ends]
-        return embedding
+        share = entry.share(0, inputs.transpose(1, 0, 2)) + entry.bias[:, None]
+        (outputs,), _ = self._lstm.start_from_zeros(len(inputs)).steps([share])
+        return last_valid(outputs, lengths)
 
 
 class BidirectionalEncoder:

@@ -1,7 +1,7 @@
-"""Output distributions: samples from a decoder's numbers and from noise; see `nn.heads`."""
+"""Output distributions: losses, and samples from noise, of a decoder's numbers; see `nn.heads`."""
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -19,6 +19,10 @@ from music_vae.specs import (
 
 _MIN_TEMPERATURE = 1e-6
 """Below this a temperature of zero is meant: float32 still holds logits divided by it."""
+
+# Added to a probability before its logarithm, as the published models were trained.
+_NADE_LOG_FLOOR = 1e-6
+_HIT_LOG_FLOOR = 1e-7  # of grooves
 
 
 class Head(abc.ABC):
@@ -44,6 +48,10 @@ class Head(abc.ABC):
         Returns the positions of its ones `[B, n]` if it is made of n ones and of zeros, else None.
         """
 
+    @abc.abstractmethod
+    def loss(self, parameters: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """Negative log-likelihood in nats `[B]` of targets `[B, depth]`."""
+
 
 class CategoricalHead(Head):
     """One class per step, or several side by side: a softmax for each of `depths`."""
@@ -61,8 +69,19 @@ class CategoricalHead(Head):
         for part, end in enumerate(self._ends):
             positions[:, part] = start + _choose(logits[:, start:end], noise[:, part])
             start = end
-        np.put_along_axis(out, positions, 1, axis=1)
+        out[np.arange(len(out))[:, None], positions] = 1
         return positions
+
+    def loss(self, parameters: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        # -sum(x * log softmax(logits)), where log softmax(l) = l - log(sum(exp(l))).
+        loss, start = np.zeros(len(parameters), np.float32), 0
+        for end in self._ends:
+            logits, true = parameters[:, start:end], targets[:, start:end]
+            logits = logits - logits.max(axis=1, keepdims=True)
+            loss -= np.einsum("bd,bd->b", true, logits)
+            loss += true.sum(axis=1) * np.log(np.exp(logits, out=logits).sum(axis=1))
+            start = end
+        return loss
 
 
 def _choose(logits: np.ndarray, noise: np.ndarray) -> np.ndarray:
@@ -86,6 +105,10 @@ class BooleanHead(Head):
         out[...] = _bernoulli(parameters, temperature, noise)
         return None
 
+    def loss(self, parameters: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        # -log(sigmoid(l)) = log(1 + exp(-l)) = log(1 + exp(l)) - l
+        return np.sum(np.logaddexp(parameters, 0) - parameters * targets, axis=1)
+
 
 class NadeHead(Head):
     """A joint distribution over yes-or-no numbers (Larochelle & Murray 2011); see `nn.nade`.
@@ -104,12 +127,32 @@ class NadeHead(Head):
     def sample(
         self, parameters: np.ndarray, temperature: float, noise: np.ndarray, out: np.ndarray
     ) -> np.ndarray | None:
+        def choose(n: int, logits: np.ndarray) -> np.ndarray:
+            out[:, n] = _bernoulli(logits, temperature, noise[:, n])
+            return out[:, n]
+
+        self._go_through(parameters, choose)
+        return None
+
+    def loss(self, parameters: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        loss = np.zeros(len(parameters), np.float32)
+
+        def add(n: int, logits: np.ndarray) -> np.ndarray:
+            nonlocal loss
+            loss += _surprise(targets[:, n], sigmoid(logits), _NADE_LOG_FLOOR)
+            return targets[:, n]
+
+        self._go_through(parameters, add)
+        return loss
+
+    def _go_through(
+        self, parameters: np.ndarray, value: Callable[[int, np.ndarray], np.ndarray]
+    ) -> None:
+        """Calls `value` with every number and its logits `[B]`; it returns the v_i `[B]`."""
         a, b_dec = parameters[:, : self._num_hidden].copy(), parameters[:, self._num_hidden :]
         for n in range(self.depth):
-            logits = sigmoid(a) @ self._w_dec[n, :, 0] + b_dec[:, n]
-            out[:, n] = _bernoulli(logits, temperature, noise[:, n])
-            a += out[:, n : n + 1] * self._w_enc[n]
-        return None
+            v = value(n, sigmoid(a) @ self._w_dec[n, :, 0] + b_dec[:, n])
+            a += v[:, None] * self._w_enc[n]
 
 
 class GrooveHead(Head):
@@ -126,6 +169,13 @@ class GrooveHead(Head):
         np.concatenate(parts, axis=1, out=out)
         return None
 
+    def loss(self, parameters: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        hits, velocities, offsets = np.split(parameters, 3, axis=1)
+        was_hit, velocity, offset = np.split(targets, 3, axis=1)
+        terms = _surprise(was_hit, sigmoid(hits), _HIT_LOG_FLOOR)
+        terms += (velocity - sigmoid(velocities)) ** 2 + (offset - np.tanh(offsets)) ** 2
+        return terms.sum(axis=1)
+
 
 def build_head(
     spec: HeadSpec, depth: int, hparams: HParams, weights: Weights, decoder: str
@@ -140,6 +190,11 @@ def build_head(
     if isinstance(spec, GrooveHeadSpec):
         return GrooveHead(depth)
     return NadeHead(depth, hparams.nade_num_hidden, weights, decoder)
+
+
+def _surprise(values: np.ndarray, p: np.ndarray, floor: float) -> np.ndarray:
+    """-log of the probability of zeros and ones, of which p is that of a one."""
+    return -(values * np.log(p + floor) + (1 - values) * np.log(1 - p + floor))
 
 
 def _cooled(logits: np.ndarray, temperature: float) -> np.ndarray:

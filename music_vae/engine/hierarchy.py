@@ -1,24 +1,34 @@
 """The hierarchical decoder: conductors give each segment a vector, from which it is decoded.
 
 See `nn.hierarchy`. Conductors and decoder take turns here, segment by segment, so that those which
-read their segments back and those which do not are computed alike.
+read their segments back and those which do not are computed alike; but where nothing is read back,
+the segments of a known sequence are decoded as one batch.
 """
 
+import math
 from collections.abc import Callable
 
 import numpy as np
 
 from music_vae import weight_names as names
-from music_vae.engine.decoders import FlatDecoder, InitialState, Samples
-from music_vae.engine.encoders import HierarchicalEncoder
+from music_vae.engine.decoders import (
+    Choice,
+    Expected,
+    FlatDecoder,
+    InitialState,
+    Known,
+    Samples,
+)
+from music_vae.engine.encoders import HierarchicalEncoder, segment_lengths
 from music_vae.engine.lstm import LstmStack, last_valid
 from music_vae.engine.weights import Weights
 from music_vae.specs import HierarchicalDecoderSpec, HParams
 
 _NO_INPUT_SIZE = 1  # of the zeros that a conductor reads when it reads nothing back
 
-Visit = Callable[[np.ndarray], np.ndarray]
-"""Decodes a segment from its embedding `[B, E]`; returns what the conductor reads back of it."""
+Visit = Callable[[np.ndarray], np.ndarray | None]
+"""Decodes a segment from its embedding `[B, E]`, good until the next; returns what the conductor
+reads back of it, if it reads anything back."""
 
 
 class _Conductor:
@@ -70,6 +80,8 @@ class HierarchicalDecoder:
         reencoder: What encodes segments to be read back; their final state is by default.
         """
         *level_lengths, self._core_steps = spec.level_lengths
+        self._num_segments = math.prod(level_lengths)
+        self._reads_back = bool(spec.autoregressive_levels)
         self._core = core
         self._reencoder = reencoder
         self.noise_size = core.noise_size
@@ -132,7 +144,82 @@ class HierarchicalDecoder:
             results[-1].final_state,
         )
 
-    def _walk(self, z: np.ndarray, visit: Visit, level: int = 0) -> np.ndarray:
+    def reconstruct(self, z: np.ndarray, known: Known, choice: Choice) -> Expected:
+        """What is expected of all segments, each beginning with the end of the one before.
+
+        See `FlatDecoder.reconstruct`.
+        """
+        steps = known.targets.shape[1]
+        targets, controls, noise = (
+            self._segments(x) for x in (known.targets, known.controls, choice.noise)
+        )
+        lengths = segment_lengths(known.lengths, self._num_segments, self._core_steps)
+        before = np.zeros_like(targets[:, :, 0])
+        before[:, 1:] = targets[:, :-1, -1]
+        if self._reads_back:
+            result = self._reconstruct_in_order(
+                z, Known(targets, controls, lengths), choice._replace(noise=noise), before
+            )
+        else:
+            merged = Known(*(_merged(x) for x in (targets, controls, lengths)))
+            result = self._core.reconstruct(
+                _merged(self._embeddings(z)),
+                merged,
+                choice._replace(noise=_merged(noise)),
+                _merged(before),
+            )
+        batch = len(targets)
+        return Expected(
+            result.outputs.reshape(batch, -1, self._core.output_depth)[:, :steps],
+            result.loss_nats.reshape(batch, -1)[:, :steps],
+            result.final_state.reshape(batch, self._num_segments, -1)[:, -1],
+        )
+
+    def _segments(self, array: np.ndarray) -> np.ndarray:
+        """`[B, T, D]` as `[B, S, steps of a segment, D]`, zeros where T ends early."""
+        batch, steps, depth = array.shape
+        padded = np.zeros((batch, self._num_segments * self._core_steps, depth), array.dtype)
+        padded[:, :steps] = array
+        return padded.reshape(batch, self._num_segments, self._core_steps, depth)
+
+    def _embeddings(self, z: np.ndarray) -> np.ndarray:
+        """Those of all segments, `[B, S, E]`, of conductors that read nothing back."""
+        embeddings: list[np.ndarray] = []
+        self._walk(z, lambda embedding: embeddings.append(embedding.copy()))
+        return np.stack(embeddings, axis=1)
+
+    def _reconstruct_in_order(
+        self, z: np.ndarray, known: Known, choice: Choice, before: np.ndarray
+    ) -> Expected:
+        """What is expected `[B, S, ...]`, segment by segment, which conductors read back.
+
+        Args:
+          z: `[B, Z]`.
+          known: Targets `[B, S, T, D]`, controls and lengths by segment.
+          choice: Its noise by segment.
+          before: `[B, S, D]`, what each segment reads first.
+        """
+        results: list[Expected] = []
+
+        def visit(embedding: np.ndarray) -> np.ndarray:
+            n = len(results)
+            segment = Known(*(array[:, n] for array in known))
+            noise = choice.noise[:, n]
+            results.append(
+                self._core.reconstruct(
+                    embedding, segment, choice._replace(noise=noise), before[:, n]
+                )
+            )
+            if self._reencoder is None:
+                return results[-1].final_state
+            return self._reencoder.levels[0].encode(segment.targets, segment.lengths)
+
+        self._walk(z, visit)
+        return Expected(*(np.stack(arrays, axis=1) for arrays in zip(*results, strict=True)))
+
+    # -- Both ---------------------------------------------------------------------------------
+
+    def _walk(self, z: np.ndarray, visit: Visit, level: int = 0) -> np.ndarray | None:
         """Calls `visit` with the embedding of every segment in order.
 
         Returns what the level above reads back of this one.
@@ -148,23 +235,29 @@ class HierarchicalDecoder:
         heard: np.ndarray | None = None
 
         def add_inputs(target: np.ndarray) -> None:
-            target += constant
+            target[:, 0] += constant
             if heard is not None:
-                target[0] += entry.share(0, heard)
+                target[:, 0] += entry.share(0, heard)
 
         run = conductor.lstm.start(conductor.initial_state.of(z)[None])
         kept = []
         for _ in range(conductor.steps):
             (output,) = run.step(add_inputs)
-            kept.append(self._walk(output, visit, level + 1))
-            if feedback_size is not None:
-                heard = kept[-1]
+            following = self._walk(output, visit, level + 1)
+            if following is not None:
+                kept.append(following)
+                heard = None if feedback_size is None else following
         if level == 0:
-            return z  # there is no level above that could read anything
+            return None  # there is no level above that could read anything
         if self._reencoder is not None:
             encoder = self._reencoder.levels[len(self._conductors) - level]
             return encoder.encode(np.stack(kept, axis=1), np.full(len(z), conductor.steps))
         return run.state[0]
+
+
+def _merged(array: np.ndarray) -> np.ndarray:
+    """`[B, S, ...]` as `[B * S, ...]`."""
+    return array.reshape(math.prod(array.shape[:2]), *array.shape[2:])
 
 
 def _last_sample(result: Samples) -> np.ndarray:

@@ -1,52 +1,89 @@
-"""LSTM layers, one step at a time: of a stack, of several stacks at once, and in both directions.
+"""LSTM layers: of a stack, of several stacks at once, and in both directions.
 
     i, j, f, o = split([x, h] . kernel + bias)
     c' = c * sigmoid(f + 1) + sigmoid(i) * tanh(j)
     h' = sigmoid(o) * tanh(c')
 
 (Hochreiter & Schmidhuber 1997, with a forget gate.) D stacks of the same sizes run side by side:
-the decoders of a trio, the two directions of an encoder. Arrays of a step are `[D, B, ...]`.
+the decoders of a trio, the two directions of an encoder. Arrays of a step are `[D, B, ...]`; gates
+are `[4, D, B, H]`, each in one piece of memory, in the order i, f, o, j.
 """
 
+import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
 from music_vae import weight_names as names
-from music_vae.engine.products import Matrices, project
+from music_vae.engine.products import Matrices, positions_of_ones
 from music_vae.engine.weights import Weights
 
 FORGET_BIAS = 1.0
 
+_GATE_ORDER = (0, 2, 3, 1)  # the three sigmoids first: of i, j, f, o as they are in a kernel
+_FORGET = 1  # where f is in that order
+
 Addition = Callable[[np.ndarray], None]
-"""Adds to what it is given, `[D, B, W]`, what the inputs of a step contribute."""
+"""Adds to what it is given, `[G, D, B, H]`, what the inputs of a step contribute."""
 
 
 class Entry:
-    """How inputs enter the bottom layer of one stack: a kernel `[input size, W]` and a bias.
+    """How inputs enter the bottom layer of one stack: a kernel `[input size, G * H]` and a bias.
 
-    They enter its gates; in a residual stack, the projection of its input.
+    They enter its four gates; in a residual stack, the one projection of its input.
+
+    Attributes:
+      bias: `[G, 1, H]`.
     """
 
-    def __init__(self, kernel: np.ndarray, bias: np.ndarray) -> None:
-        self.kernel = kernel
+    def __init__(self, parts: Sequence[np.ndarray], bias: np.ndarray) -> None:
+        """`parts` are the G parts of the kernel, `[input size, H]`."""
+        self._parts = parts
+        self._matrices = Matrices([parts])
+        self._rows: np.ndarray | None = None
         self.bias = bias
 
     def share(self, start: int, part: np.ndarray) -> np.ndarray:
-        """What `part` `[..., N]` contributes, standing at column `start` of the input."""
-        return project(part, self.rows(start, part.shape[-1]))
+        """What `part` `[..., N]` contributes, standing at column `start` of the input.
 
-    def rows(self, start: int, size: int) -> np.ndarray:
-        """The rows of the kernel that belong to these columns of the input."""
-        return self.kernel[start : start + size]
+        Returns `[G, ..., H]`.
+        """
+        before, units = part.shape[:-1], self.bias.shape[-1]
+        rows = part.reshape(math.prod(before), part.shape[-1])
+        rows = rows.astype(np.float32, copy=False)
+        positions = positions_of_ones(rows)
+        if positions is None:
+            share = np.empty((len(self._parts), 1, len(rows), units), np.float32)
+            self._matrices.multiply(rows[None], share, start)
+        else:
+            share = self.share_of_ones(start, positions)
+        return share.reshape(len(self._parts), *before, units)
+
+    def share_of_ones(self, start: int, positions: np.ndarray) -> np.ndarray:
+        """What ones at `positions` `[B, n]` contribute, `[G, B, H]`; -1 stands for none."""
+        rows = self._rows
+        if rows is None:
+            none = np.zeros((1, self._parts[0].shape[1]), np.float32)  # the last row, at -1
+            # Kept when it is whole, as other threads may look.
+            self._rows = rows = np.stack([np.concatenate([p, none]) for p in self._parts])
+        at = np.where(positions < 0, -1, positions + start)
+        total = rows.take(at[:, 0], axis=1)
+        for column in at[:, 1:].T:
+            total += rows.take(column, axis=1)
+        return total
 
 
 class _Layer:
     """One layer of D stacks.
 
     Attributes:
-      entries: How inputs that are given from outside enter, in the bottom layer.
-      projections: How outputs of the layer below are projected, in a residual layer.
+      entries: How inputs that are given from outside enter, in the bottom layer; how outputs of
+        the layer below are projected, in a residual layer.
+      input_size: Width of what stands beside h in a step; inputs from outside enter the gates of a
+        plain bottom layer (`adds_to_gates`) without it.
+      gates: The weights of [x, h] for the gates.
+      bias: `[4, D, 1, H]`.
     """
 
     def __init__(
@@ -62,25 +99,39 @@ class _Layer:
     ) -> None:
         self.units = units
         self.residual = residual
-        kernels, biases, entries = [], [], []
+        self.adds_to_gates = bottom and not residual
+        self.projects = project and not bottom
+        self.entries, biases, matrices = [], [], []
         for scope, size in zip(scopes, input_sizes, strict=True):
             if project:
                 scope = names.input_projection(scope)
-                entries.append(Entry(*weights.dense(scope, size, units)))
+                kernel, bias = weights.dense(scope, size, units)
+                self.entries.append(Entry([kernel], bias[None, None]))
                 size = units
             kernel, bias = weights.dense(names.lstm_cell(scope), size + units, 4 * units)
-            kernels.append(kernel)
-            biases.append(_with_forget_bias(bias))
-        # Inputs from outside enter the gates of a plain bottom layer without passing through here.
-        self.adds_to_gates = bottom and not residual
-        if self.adds_to_gates:
-            entries = [Entry(k[:-units], b) for k, b in zip(kernels, biases, strict=True)]
-            kernels = [kernel[-units:] for kernel in kernels]
-        self.entries = entries
-        self.input_size = len(kernels[0]) - units
-        self.projects = project and not bottom
-        self.kernel = Matrices(kernels)
-        self.bias = np.stack(biases)[:, None]
+            parts = _gates_of(kernel)
+            biases.append(np.stack(_gates_of(bias))[:, None])
+            biases[-1][_FORGET] += FORGET_BIAS
+            if self.adds_to_gates:
+                self.entries.append(Entry([part[:-units] for part in parts], biases[-1]))
+                parts = [part[-units:] for part in parts]
+            matrices.append(parts)
+        self.input_size = len(matrices[0][0]) - units
+        self.gates = Matrices(matrices)
+        self.bias = np.stack(biases, axis=1)
+
+    def projected(self, below: np.ndarray) -> np.ndarray:
+        """What the layer reads, `[D, ..., H]`, of the outputs of the one below."""
+        if not self.projects:
+            return below
+        pairs = zip(self.entries, below, strict=True)
+        return np.stack([entry.share(0, h)[0] + entry.bias[0] for entry, h in pairs])
+
+
+def _gates_of(array: np.ndarray) -> list[np.ndarray]:
+    """`[..., 4 * units]` as the four gates in our order, `[..., units]` each."""
+    parts = np.split(array, 4, axis=-1)
+    return [parts[n] for n in _GATE_ORDER]
 
 
 class LstmStack:
@@ -103,7 +154,6 @@ class LstmStack:
         residual: Whether a layer's output is h + x.
         """
         self.sizes = tuple(sizes)
-        self.residual = residual
         self.layers = []
         widths = list(input_sizes)
         for index, units in enumerate(sizes):
@@ -155,7 +205,7 @@ class Run:
             self._cells.append(state[..., c:h].astype(np.float32))
             joined[..., layer.input_size :] = state[..., h:start]
             self._inputs.append(joined)
-            self._gates.append(np.zeros((stacks, batch, 4 * layer.units), np.float32))
+            self._gates.append(np.zeros((4, stacks, batch, layer.units), np.float32))
 
     @property
     def state(self) -> np.ndarray:
@@ -165,11 +215,6 @@ class Run:
             parts += [c, joined[..., layer.input_size :]]
         return np.concatenate(parts, axis=-1)
 
-    @property
-    def hidden(self) -> np.ndarray:
-        """The top layer's h, `[D, B, units]`, good until the next step."""
-        return self._inputs[-1][..., self._layers[-1].input_size :]
-
     def step(self, add_inputs: Addition) -> np.ndarray:
         """Takes one step; returns the top layer's output `[D, B, units]`, good until the next."""
         output: np.ndarray | None = None
@@ -178,11 +223,11 @@ class Run:
         ):
             inputs, h = joined[..., : layer.input_size], joined[..., layer.input_size :]
             if output is not None:
-                inputs[...] = _projected(output, layer) if layer.projects else output
+                inputs[...] = layer.projected(output)
             elif not layer.adds_to_gates:
                 inputs[...] = 0
-                add_inputs(inputs)
-            layer.kernel.multiply(joined, gates)
+                add_inputs(inputs[None])
+            layer.gates.multiply(joined, gates)
             if layer.adds_to_gates:
                 add_inputs(gates)
             else:
@@ -192,37 +237,67 @@ class Run:
         assert output is not None
         return output
 
+    def steps(self, shares: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Takes T steps whose inputs are all known, layer by layer.
 
-def _projected(output: np.ndarray, layer: _Layer) -> np.ndarray:
-    return np.stack(
-        [h @ entry.kernel + entry.bias for h, entry in zip(output, layer.entries, strict=True)]
-    )
+        What a layer reads is multiplied in one product for all steps; only h goes step by step.
+
+        Args:
+          shares: What the inputs contribute to each of the D stacks, `[G, T, B, H]`.
+
+        Returns:
+          The top layer's outputs and its h, both `[D, T, B, units]`; the same if not residual.
+        """
+        known = shares
+        outputs: Any = None
+        hidden: Any = None
+        for layer, c, joined, gates in zip(
+            self._layers, self._cells, self._inputs, self._gates, strict=True
+        ):
+            inputs, h = outputs, joined[..., layer.input_size :]
+            if not layer.adds_to_gates:
+                if layer is self._layers[0]:
+                    inputs = np.stack([share[0] for share in shares])
+                else:
+                    inputs = layer.projected(outputs)
+                known = _products(inputs, layer)
+            hidden = np.empty((len(known), *known[0].shape[1:]), np.float32)
+            before = np.ascontiguousarray(h)
+            for t in range(hidden.shape[1]):
+                layer.gates.multiply(before, gates, layer.input_size)
+                for d, share in enumerate(known):
+                    gates[:, d] += share[:, t]
+                before = hidden[:, t]
+                _update(gates, c, before)
+            h[...] = before
+            outputs = hidden + inputs if layer.residual else hidden
+        return outputs, hidden
+
+
+def _products(inputs: np.ndarray, layer: _Layer) -> list[np.ndarray]:
+    """What inputs `[D, T, B, N]` contribute to the gates, bias included, D of `[4, T, B, H]`."""
+    stacks, steps, batch, size = inputs.shape
+    products = np.empty((4, stacks, steps * batch, layer.units), np.float32)
+    layer.gates.multiply(inputs.reshape(stacks, steps * batch, size), products)
+    products += layer.bias
+    return list(products.reshape(4, stacks, steps, batch, layer.units).swapaxes(0, 1))
 
 
 def _update(gates: np.ndarray, c: np.ndarray, h: np.ndarray) -> None:
     """Sets c and h to those after a step; overwrites the gates, whose forget bias is added."""
-    units = c.shape[-1]
-    i, f_and_o = gates[..., :units], gates[..., 2 * units :]
     # sigmoid(x) = (tanh(x / 2) + 1) / 2: one tanh serves all four gates.
-    for part in (i, f_and_o):
-        part *= 0.5
+    sigmoids = gates[:3]
+    sigmoids *= 0.5
     np.tanh(gates, out=gates)
-    for part in (i, f_and_o):
-        part *= 0.5
-        part += 0.5
-    i, j, f, o = (gates[..., n * units : (n + 1) * units] for n in range(4))
+    sigmoids += 1
+    i, f, o, j = gates
     i *= j
     c *= f
     c += i
-    np.tanh(c, out=h)
-    h *= o
-
-
-def _with_forget_bias(bias: np.ndarray) -> np.ndarray:
-    units = len(bias) // 4
-    bias = bias.copy()
-    bias[2 * units : 3 * units] += FORGET_BIAS
-    return bias
+    c *= 0.5
+    np.tanh(c, out=j)
+    o *= 0.5
+    np.multiply(o, j, out=h)
 
 
 class BidirectionalLstm:
@@ -258,45 +333,22 @@ class BidirectionalLstm:
           lengths: `[B]` valid steps; the backward direction reads these alone. A sequence of length
             0 gives zeros.
         """
-        return self._run(inputs, lengths)[1]
+        longest = max(int(lengths.max(initial=0)), 1)
+        return self._run(inputs[:longest], lengths)[1]
 
     def _run(self, inputs: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         outputs, ends = inputs, []
         for layer in self._layers:
             reads = (outputs, reversed_to(outputs, lengths))
             shares = [
-                entry.share(0, read) + entry.bias
+                entry.share(0, read) + entry.bias[:, None]
                 for entry, read in zip(layer.entries, reads, strict=True)
             ]
-            (ahead, behind), states = _over_time(layer, shares, int(lengths.max(initial=0)))
+            run = layer.start_from_zeros(inputs.shape[1])
+            (ahead, behind), hidden = run.steps(shares)
             outputs = np.concatenate([ahead, reversed_to(behind, lengths)], axis=-1)
-            ends = [last_valid(h, lengths) for h in states]
+            ends = [last_valid(h, lengths) for h in hidden]
         return outputs, np.concatenate(ends, axis=-1)
-
-
-def _over_time(
-    stack: LstmStack, shares: Sequence[np.ndarray], steps: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Outputs and h of the first `steps` steps, zeros after, both `[D, T, B, units]`.
-
-    Args:
-      stack: D stacks of one layer.
-      shares: What the inputs contribute to each, `[T, B, W]`.
-      steps: How many steps matter.
-    """
-    length, batch = shares[0].shape[:2]
-    run = stack.start_from_zeros(batch)
-    outputs = np.zeros((len(shares), length, batch, stack.sizes[-1]), np.float32)
-    hidden = np.zeros_like(outputs) if stack.residual else outputs
-
-    def add_inputs(target: np.ndarray) -> None:
-        for part, share in zip(target, shares, strict=True):
-            part += share[t]
-
-    for t in range(steps):
-        outputs[:, t] = run.step(add_inputs)
-        hidden[:, t] = run.hidden
-    return outputs, hidden
 
 
 def last_valid(sequence: np.ndarray, lengths: np.ndarray) -> np.ndarray:

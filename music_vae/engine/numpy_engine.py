@@ -7,6 +7,7 @@
 """
 
 import functools
+import itertools
 import math
 import os
 from collections.abc import Mapping
@@ -15,19 +16,18 @@ import numpy as np
 
 from music_vae import weight_names as names
 from music_vae.configs import Config
-from music_vae.engine.decoders import FlatDecoder
+from music_vae.engine import EVEN_CHANCE, Reconstruction
+from music_vae.engine.decoders import Choice, FlatDecoder, Known
 from music_vae.engine.encoders import Encoder, HierarchicalEncoder, build_encoder
 from music_vae.engine.hierarchy import HierarchicalDecoder
+from music_vae.engine.products import Dense
 from music_vae.engine.weights import Weights
 from music_vae.errors import UserError
-from music_vae.specs import (
-    DecoderSpec,
-    FlatDecoderSpec,
-    HierarchicalDecoderSpec,
-    HierarchicalEncoderSpec,
-    MultiCategoricalHeadSpec,
-    SplitDecoderSpec,
-)
+from music_vae.part_fit import check_parts
+from music_vae.specs import FlatDecoderSpec, HierarchicalDecoderSpec, SplitDecoderSpec
+
+_MOST_EXAMPLES = 128
+"""At a time: of more, what a step reads and writes does not stay in a processor's cache."""
 
 
 class NumpyEngine:
@@ -86,10 +86,45 @@ class NumpyEngine:
         end_token: int | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Samples `[B, T, D]` and their lengths; see `FlatDecoder.sample`."""
-        made = self._decoder.sample(
-            z, controls, noise, temperature=temperature, end_token=end_token
+        parts = [
+            self._decoder.sample(
+                z[now], controls[now], noise[now], temperature=temperature, end_token=end_token
+            )
+            for now in _parts(len(z))
+        ]
+        return (
+            np.concatenate([part.samples for part in parts]),
+            np.concatenate([part.lengths for part in parts]),
         )
-        return made.samples, made.lengths
+
+    def reconstruct(
+        self,
+        z: np.ndarray,
+        targets: np.ndarray,
+        lengths: np.ndarray,
+        controls: np.ndarray,
+        *,
+        temperature: float = 0.0,
+        noise: np.ndarray | None = None,
+    ) -> Reconstruction:
+        """What is expected of every step, told the steps before; see `engine.Engine`."""
+        steps = self._config.hparams.max_seq_len
+        targets, controls = targets[:, :steps], controls[:, :steps]
+        lengths = np.minimum(lengths, steps)
+        if noise is None:
+            noise = np.full((*targets.shape[:2], self.noise_size), EVEN_CHANCE, np.float32)
+        parts = [
+            self._decoder.reconstruct(
+                z[now],
+                Known(targets[now], controls[now], lengths[now]),
+                Choice(temperature, noise[now, :steps]),
+            )
+            for now in _parts(len(z))
+        ]
+        return Reconstruction(
+            np.concatenate([part.outputs for part in parts]),
+            np.concatenate([part.loss_nats for part in parts]),
+        )
 
     @functools.cached_property
     def _posterior(self) -> "_Posterior":
@@ -98,6 +133,13 @@ class NumpyEngine:
     @functools.cached_property
     def _decoder(self) -> "FlatDecoder | HierarchicalDecoder":
         return _build_decoder(self._config, self._weights)
+
+
+def _parts(count: int) -> list[slice]:
+    """Slices of at most `_MOST_EXAMPLES` of so many examples, all about as long."""
+    number = max(1, math.ceil(count / _MOST_EXAMPLES))
+    ends = [count * n // number for n in range(number + 1)]
+    return [slice(*pair) for pair in itertools.pairwise(ends)]
 
 
 def weight_shapes(config: Config) -> dict[str, tuple[int, ...]]:
@@ -109,7 +151,7 @@ def weight_shapes(config: Config) -> dict[str, tuple[int, ...]]:
 
 def _survey(config: Config, survey: Weights, *, with_encoder: bool) -> int:
     """Takes every weight that the model needs; returns its `noise_size`."""
-    _check_parts(config)
+    check_parts(config)
     if with_encoder:
         _Posterior(config, survey)
     return _build_decoder(config, survey).noise_size
@@ -125,15 +167,14 @@ class _Posterior:
             config.encoder, weights, names.ENCODER, input_size, config.hparams
         )
         self._mu, self._sigma = (
-            weights.dense(name, self._encoder.output_size, z_size)
+            Dense(weights, name, self._encoder.output_size, z_size)
             for name in (names.MU, names.SIGMA)
         )
 
     def of(self, inputs: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(mu, sigma) of inputs `[B, T, D]`; sigma by softplus."""
         embedding = self._encoder.encode(inputs, lengths)
-        mu, sigma = (embedding @ kernel + bias for kernel, bias in (self._mu, self._sigma))
-        return mu, np.logaddexp(sigma, np.float32(0))
+        return self._mu(embedding), np.logaddexp(self._sigma(embedding), np.float32(0))
 
 
 def _build_decoder(config: Config, weights: Weights) -> FlatDecoder | HierarchicalDecoder:
@@ -174,50 +215,3 @@ def _build_core(
         depths=spec.depths,
         control_depth=converter.control_depth,
     )
-
-
-def _check_parts(config: Config) -> None:
-    """Raises `UserError` if the parts of the config do not fit each other."""
-    spec, encoder, converter = config.decoder, config.encoder, config.data_converter
-    steps = config.hparams.max_seq_len
-    for part, levels in (("encoder", encoder), ("decoder", spec)):
-        if (
-            isinstance(levels, HierarchicalEncoderSpec | HierarchicalDecoderSpec)
-            and math.prod(levels.level_lengths) != steps
-        ):
-            raise UserError(
-                f"the {part}'s level_lengths {levels.level_lengths} make "
-                f"{math.prod(levels.level_lengths)} steps; max_seq_len is {steps}"
-            )
-    _check_core(spec, converter.output_depth, converter.control_depth)
-    if not isinstance(spec, HierarchicalDecoderSpec) or spec.reencoder is None:
-        return
-    if converter.control_depth:
-        raise UserError("a re-encoder cannot be used with controls")
-    if spec.reencoder.level_lengths != spec.level_lengths[::-1]:
-        raise UserError(
-            f"a re-encoder's level_lengths must be the decoder's {spec.level_lengths} the "
-            f"other way round, not {spec.reencoder.level_lengths}"
-        )
-    same = encoder == spec.reencoder and converter.input_depth == converter.output_depth
-    if isinstance(encoder, HierarchicalEncoderSpec) and not same:
-        raise UserError("a re-encoder beside a hierarchical encoder must be that encoder")
-
-
-def _check_core(spec: DecoderSpec, depth: int, control_depth: int) -> None:
-    if isinstance(spec, HierarchicalDecoderSpec):
-        _check_core(spec.core, depth, control_depth)
-    elif isinstance(spec, SplitDecoderSpec):
-        _check_depths(spec.depths, depth)
-        for core, part in zip(spec.cores, spec.depths, strict=True):
-            _check_core(core, part, control_depth)
-    else:
-        if spec.preprocess_controls and not control_depth:
-            raise UserError("controls can only be preprocessed where there are controls")
-        if isinstance(spec.head, MultiCategoricalHeadSpec):
-            _check_depths(spec.head.depths, depth)
-
-
-def _check_depths(depths: tuple[int, ...], depth: int) -> None:
-    if sum(depths) != depth:
-        raise UserError(f"depths {depths} do not add up to the output's {depth}")

@@ -9,7 +9,16 @@ import tensorflow as tf
 
 from music_vae import checkpoints, weights_source
 from music_vae.configs import Config
-from music_vae.lstm_models import build_model
+from music_vae.engine import EVEN_CHANCE, Reconstruction
+from music_vae.lstm_models import (
+    FlatDecoder,
+    HierarchicalDecoder,
+    Policy,
+    SplitDecoder,
+    build_model,
+)
+from music_vae.nn.decoders import Decoder
+from music_vae.specs import Batch
 
 
 class TensorFlowEngine:
@@ -58,6 +67,28 @@ class TensorFlowEngine:
         samples, lengths = self._decoders[end_token](z, controls, noise, temperature)
         return samples.numpy(), lengths.numpy()
 
+    def reconstruct(
+        self,
+        z: np.ndarray,
+        targets: np.ndarray,
+        lengths: np.ndarray,
+        controls: np.ndarray,
+        *,
+        temperature: float = 0.0,
+        noise: np.ndarray | None = None,
+    ) -> Reconstruction:
+        """What is expected of every step, told the steps before; see `engine.Engine`."""
+        most = self._config.hparams.max_seq_len
+        targets, controls = targets[:, :most], controls[:, :most]
+        lengths = np.minimum(lengths, most).astype(np.int32)
+        steps = targets.shape[1]
+        if noise is None:
+            noise = np.full((len(z), steps, self.noise_size), EVEN_CHANCE, np.float32)
+        outputs, losses = self._reconstruct(
+            z, targets, lengths, controls, temperature, noise[:, :steps]
+        )
+        return Reconstruction(outputs.numpy(), losses.numpy() * _valid(lengths, most)[:, :steps])
+
     @functools.cached_property
     def _encode(self) -> Any:
         converter = self._config.data_converter
@@ -67,6 +98,36 @@ class TensorFlowEngine:
             tf.TensorSpec([None, None, converter.control_depth], tf.float32),
         ]
         return tf.function(self._model.encode, input_signature=signature, autograph=False)
+
+    @functools.cached_property
+    def _reconstruct(self) -> Any:
+        def reconstruct(
+            z: tf.Tensor,
+            targets: tf.Tensor,
+            lengths: tf.Tensor,
+            controls: tf.Tensor,
+            temperature: tf.Tensor,
+            noise: tf.Tensor,
+        ) -> tuple[tf.Tensor, tf.Tensor]:
+            policy = Policy(0.0, tf.zeros([2], tf.int32))
+            result = self._model.reconstruct(z, Batch(None, targets, controls, lengths), policy)
+            parameters = result.parameters[:, : tf.shape(targets)[1]]
+            decoder = self._model.decoder
+            return (
+                _outcomes(decoder, parameters, temperature, noise),
+                _losses(decoder, parameters, targets),
+            )
+
+        converter = self._config.data_converter
+        signature = [
+            tf.TensorSpec([None, self._config.hparams.latent_size], tf.float32),
+            tf.TensorSpec([None, None, converter.output_depth], tf.float32),
+            tf.TensorSpec([None, *converter.length_shape], tf.int32),
+            tf.TensorSpec([None, None, converter.control_depth], tf.float32),
+            tf.TensorSpec([], tf.float32),
+            tf.TensorSpec([None, None, self.noise_size], tf.float32),
+        ]
+        return tf.function(reconstruct, input_signature=signature, autograph=False)
 
     def _compiled(self, end_token: int | None) -> Any:
         def decode(
@@ -84,3 +145,49 @@ class TensorFlowEngine:
             tf.TensorSpec([], tf.float32),
         ]
         return tf.function(decode, input_signature=signature, autograph=False)
+
+
+def _outcomes(
+    decoder: Decoder, parameters: tf.Tensor, temperature: tf.Tensor, noise: tf.Tensor
+) -> tf.Tensor:
+    """The outcomes `[B, T, D]` that noise `[B, T, K]` chooses, of parameters `[B, T, P]`."""
+    cores = _cores(decoder)
+    sizes = [core.head.parameter_size for core in cores]
+    chances = tf.split(noise, [core.head.noise_size for core in cores], axis=-1)
+    parts = zip(cores, tf.split(parameters, sizes, axis=-1), chances, strict=True)
+    made = [core.head.sample(_rows(part), temperature, _rows(own)) for core, part, own in parts]
+    return tf.reshape(tf.concat(made, axis=-1), [*tf.unstack(tf.shape(noise)[:2]), -1])
+
+
+def _losses(decoder: Decoder, parameters: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+    """Negative log-likelihood in nats `[B, T]` of targets `[B, T, D]`."""
+    cores = _cores(decoder)
+    parts = zip(
+        cores,
+        tf.split(parameters, [core.head.parameter_size for core in cores], axis=-1),
+        tf.split(targets, [core.output_depth for core in cores], axis=-1),
+        strict=True,
+    )
+    return tf.add_n([core.head.loss(part, target) for core, part, target in parts])
+
+
+def _cores(decoder: Decoder) -> list[FlatDecoder]:
+    """What decodes each of the outputs that stand side by side."""
+    if isinstance(decoder, HierarchicalDecoder):
+        return _cores(decoder.core)
+    if isinstance(decoder, SplitDecoder):
+        return decoder.cores
+    assert isinstance(decoder, FlatDecoder)
+    return [decoder]
+
+
+def _rows(array: tf.Tensor) -> tf.Tensor:
+    """`[B, T, D]` as `[B * T, D]`."""
+    return tf.reshape(array, [-1, array.shape[-1]])
+
+
+def _valid(lengths: np.ndarray, steps: int) -> np.ndarray:
+    """Which of so many steps are valid, `[B, T]`; of `[B]` or, by segment, `[B, S]`."""
+    by_segment = lengths.reshape(len(lengths), -1, 1)
+    positions = np.arange(steps // by_segment.shape[1])
+    return (positions < by_segment).reshape(len(lengths), -1)

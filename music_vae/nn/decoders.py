@@ -177,8 +177,6 @@ class FlatDecoder(Decoder):
         self.output_depth = head.depth
         self.control_lstm = None
         if preprocess_controls:
-            if not control_depth:
-                raise UserError("controls can only be preprocessed where there are controls")
             sizes = hparams.control_preprocessing_rnn_size
             self.control_lstm = BidirectionalLstm(
                 control_depth, sizes, residual=hparams.residual_decoder, name="control_lstm"

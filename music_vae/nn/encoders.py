@@ -8,7 +8,6 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from music_vae.errors import UserError
 from music_vae.nn import rnn
 from music_vae.nn.rnn import BidirectionalLstm, Dropout, LstmStack, last_valid
 from music_vae.specs import (
@@ -114,11 +113,6 @@ class HierarchicalLstmEncoder(Encoder):
         top: Whether there is a top level, of which a re-encoder has no use.
         """
         super().__init__(**kwargs)
-        if math.prod(spec.level_lengths) != hparams.max_seq_len:
-            raise UserError(
-                f"the encoder's level_lengths {spec.level_lengths} make "
-                f"{math.prod(spec.level_lengths)} steps; max_seq_len is {hparams.max_seq_len}"
-            )
         self.level_lengths = spec.level_lengths
         self.levels: list[Encoder] = []
         for number in range(len(spec.level_lengths) - (not top)):

@@ -236,13 +236,6 @@ class GrooveHead(Head):
     loss the squared error.
     """
 
-    def __init__(self, depth: int, **kwargs: Any) -> None:
-        if depth % 3:
-            raise ValueError(
-                f"a groove has hits, velocities and offsets: {depth} is no multiple of 3"
-            )
-        super().__init__(depth, **kwargs)
-
     @property
     def noise_size(self) -> int:
         return self.depth // 3

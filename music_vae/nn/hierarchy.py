@@ -17,7 +17,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from music_vae.errors import UserError
 from music_vae.nn.decoders import Decoder, InitialState, Policy, Reconstruction, Samples
 from music_vae.nn.encoders import HierarchicalLstmEncoder, segment_lengths
 from music_vae.nn.heads import Sums
@@ -73,16 +72,6 @@ class HierarchicalDecoder(Decoder):
         reencoder: What encodes segments to be read back, if anything.
         """
         super().__init__(**kwargs)
-        if math.prod(spec.level_lengths) != hparams.max_seq_len:
-            raise UserError(
-                f"the decoder's level_lengths {spec.level_lengths} make "
-                f"{math.prod(spec.level_lengths)} steps; max_seq_len is {hparams.max_seq_len}"
-            )
-        if reencoder is not None and reencoder.level_lengths != spec.level_lengths[::-1]:
-            raise UserError(
-                f"a re-encoder's level_lengths must be the decoder's {spec.level_lengths} the "
-                f"other way round, not {reencoder.level_lengths}"
-            )
         *self.level_lengths, self.core_steps = spec.level_lengths
         self.autoregressive = spec.autoregressive_levels
         self.reencoder = reencoder

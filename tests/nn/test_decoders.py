@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from music_vae.errors import UserError
 from music_vae.nn.decoders import FlatDecoder, Policy, SplitDecoder, shifted
 from music_vae.nn.heads import CategoricalHead
 from music_vae.nn.rnn import Dropout
@@ -224,8 +223,6 @@ def test_preprocessed_controls_are_read_in_both_directions(rng, z, targets):
     samples = decoder.sample(z, tf.constant(controls), noise, temperature=0.0).samples
     outputs = forced(decoder, z, samples, tf.constant(controls))
     np.testing.assert_array_equal(tf.argmax(outputs, -1), tf.argmax(samples, -1))
-    with pytest.raises(UserError, match="where there are controls"):
-        make_decoder(rng, preprocess_controls=True)
 
 
 def test_a_decoder_without_z_decodes_from_its_biases(rng, targets):

@@ -4,10 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from music_vae.errors import UserError
 from music_vae.nn.encoders import build_encoder, segment_lengths
 from music_vae.specs import (
-    BidirectionalEncoderSpec,
     HierarchicalEncoderSpec,
     HParams,
     LstmEncoderSpec,
@@ -65,9 +63,3 @@ def test_one_length_is_shared_out_among_the_segments():
     assert lengths.numpy().tolist() == [[4, 4, 4], [4, 2, 0], [0, 0, 0]]
     given = tf.constant([[1, 2, 3]])
     assert segment_lengths(given, 3, 4) is given
-
-
-def test_level_lengths_must_make_the_models_length():
-    spec = HierarchicalEncoderSpec(level_lengths=(4, 4), core=BidirectionalEncoderSpec())
-    with pytest.raises(UserError, match="make 16 steps; max_seq_len is 12"):
-        build_encoder(spec, 3, HPARAMS)

@@ -171,8 +171,3 @@ def test_a_groove_is_hits_velocities_and_offsets():
     assert metrics == pytest.approx({f"metrics/{k}_loss": x for k, x in expected.items()}, rel=1e-5)
     sample = head.sample(parameters[0], 1.0, tf.constant([[0.0, 0.9999]])).numpy()[0]
     np.testing.assert_allclose(sample, [1, 0, *v, *o], rtol=1e-5)
-
-
-def test_a_groove_of_a_depth_that_is_no_multiple_of_three_is_refused():
-    with pytest.raises(ValueError, match="7 is no multiple of 3"):
-        GrooveHead(7)

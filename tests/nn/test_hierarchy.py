@@ -140,13 +140,6 @@ def test_a_reencoder_reads_the_segments_themselves(rng, z, targets):
     assert all(np.abs(gradient).max() > 0 for gradient in gradients)
 
 
-def test_a_reencoders_levels_must_be_the_decoders_the_other_way_round(rng):
-    spec = autoregressive_spec(reencoder=HierarchicalEncoderSpec(level_lengths=(S, STEPS)))
-    reencoder = build_encoder(spec.reencoder, DEPTH, HPARAMS)
-    with pytest.raises(UserError, match="the other way round"):
-        make_decoder(rng, spec, reencoder=reencoder)
-
-
 def test_a_segment_begins_with_the_last_step_of_the_one_before(rng, z):
     """With end tokens, that is the token itself."""
     decoder = make_decoder(rng)
@@ -195,11 +188,6 @@ def test_dropout_and_scheduled_sampling_are_repeatable_and_change_the_loss(rng, 
     ]
     np.testing.assert_array_equal(losses[0], losses[1])
     assert np.abs(losses[0] - losses[2]).max() > 1e-3
-
-
-def test_level_lengths_must_make_the_models_length(rng):
-    with pytest.raises(UserError, match="make 9 steps; max_seq_len is 12"):
-        make_decoder(rng, HierarchicalDecoderSpec(level_lengths=(3, 3)))
 
 
 def test_specs_refuse_levels_that_are_not_there():

@@ -1,0 +1,195 @@
+"""`music_vae_attributes`: finds the attribute vectors of a model, and says what they do."""
+
+import json
+import math
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from absl import flags
+
+from music_vae import cli, files, imports, model_flags
+from music_vae.errors import UserError
+
+if TYPE_CHECKING:
+    from music_vae.configs import Config
+    from music_vae.trained_model import TrainedModel
+
+PROGRAM = "music_vae_attributes"
+USAGE = """Finds the attribute vectors of a trained model, and says what they do.
+
+  music_vae_attributes compute --run_dir=RUN --examples_path=train.tfrecord
+  music_vae_attributes evaluate --run_dir=RUN --picture=attributes.png
+
+compute encodes music and writes, for every attribute, the mean z of the quarter of the windows with
+the highest values minus the mean z of the quarter with the lowest. music_vae_generate
+--mode=attribute adds such vectors. evaluate adds and subtracts each to and from the z of samples
+from the prior, and prints the mean change of every attribute in its standard deviations among the
+samples (Roberts et al. 2018, figure 4)."""
+
+FLAGS = cli.new_flags()
+model_flags.define(FLAGS)
+flags.DEFINE_string(
+    "examples_path",
+    None,
+    "The music that compute encodes: TFRecords of NoteSequences, a file, a pattern, or a "
+    "comma-separated list.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_string(
+    "output",
+    None,
+    "The .safetensors file that compute writes; by default attributes.safetensors in --run_dir, or "
+    "NAME.attributes.safetensors beside --checkpoint_file.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_string(
+    "vectors",
+    None,
+    "The file that evaluate reads; by default where compute puts it.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_integer(
+    "num_examples",
+    None,
+    "Use so many windows, drawn by the seed; all by default.",
+    1,
+    flag_values=FLAGS,
+)
+flags.DEFINE_integer("num_samples", 256, "How many samples from the prior.", 1, flag_values=FLAGS)
+flags.DEFINE_float(
+    "temperature", 0.5, "Of what is decoded from them.", lower_bound=0.0, flag_values=FLAGS
+)
+flags.DEFINE_integer(
+    "max_batch_size", 64, "How many windows are computed at once.", 1, flag_values=FLAGS
+)
+flags.DEFINE_integer("seed", 0, "Of all that is drawn.", 0, cli.MAX_SEED, flag_values=FLAGS)
+flags.DEFINE_boolean("json", False, "Prints JSON instead of a table.", flag_values=FLAGS)
+flags.DEFINE_string("picture", None, "A .png file that evaluate draws.", flag_values=FLAGS)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command with `argv` (default: the process's arguments); returns its exit code."""
+    return cli.run_command(PROGRAM, USAGE, FLAGS, _run, argv, takes_arguments=True)
+
+
+def console_entry_point() -> None:
+    """The console script."""
+    sys.exit(main())
+
+
+def _run(values: flags.FlagValues, arguments: Sequence[str]) -> None:
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as in generate.py
+    commands = {"compute": _compute, "evaluate": _evaluate}
+    if len(arguments) != 1 or arguments[0] not in commands:
+        given = f"cannot read {' '.join(arguments)!r}; " if arguments else ""
+        raise UserError(f"{given}give compute or evaluate; see {PROGRAM} --help")
+    model_flags.check(values)
+    config = model_flags.config(values)
+    if not config.hparams.latent_size:
+        raise UserError(f"{config.name} has no latent space")
+    from music_vae import attributes
+
+    attributes.names(config.data_converter)  # refuses music that has none
+    commands[arguments[0]](values, config)
+
+
+def _compute(values: flags.FlagValues, config: "Config") -> None:
+    cli.require(values, "examples_path")
+    from music_vae import attribute_vectors, evaluation
+
+    output = cli.expand(values.output) if values.output else _default_path(values)
+    files.check_writable(output.parent, "output")
+    if output.is_dir() or output.suffix != ".safetensors":
+        raise UserError(f"--output={output}: expected the name of a .safetensors file")
+    imports.import_note_seq()
+    found = evaluation.load_windows(values.examples_path, config)
+    windows = evaluation.subset(found, values.num_examples, values.seed)
+    vectors = attribute_vectors.find(_model(values, config), windows, seed=values.seed)
+    attribute_vectors.write(output, vectors, config, num_windows=len(windows))
+    print(f"{len(vectors)} vectors ({', '.join(vectors)}) from {len(windows)} windows: {output}")
+
+
+def _evaluate(values: flags.FlagValues, config: "Config") -> None:
+    from music_vae import attribute_vectors, plotting
+
+    if values.picture:
+        plotting.check_picture(values.picture, "picture")
+    path = cli.expand(values.vectors) if values.vectors else _default_path(values)
+    vectors = attribute_vectors.read(path, config)
+    figures = attribute_vectors.effects(
+        _model(values, config, with_encoder=False),
+        vectors,
+        number=values.num_samples,
+        temperature=values.temperature,
+        seed=values.seed,
+    )
+    print(json.dumps(_without_nan(figures), indent=2) if values.json else table(figures))
+    if values.picture:
+        parts = {f"{sign} the vector": figures["relative"][sign] for sign in _SIGNS}
+        unit = "mean change in standard deviations"
+        plotting.tables(values.picture, parts, unit=unit)
+
+
+def _default_path(values: flags.FlagValues) -> Path:
+    from music_vae import attribute_vectors
+
+    return attribute_vectors.default_path(model_flags.source(values))
+
+
+def _model(
+    values: flags.FlagValues, config: "Config", *, with_encoder: bool = True
+) -> "TrainedModel":
+    from music_vae.trained_model import TrainedModel
+
+    source = model_flags.source(values)
+    return TrainedModel(config, values.max_batch_size, source, with_encoder=with_encoder)
+
+
+# -- What is printed ------------------------------------------------------------------------------
+
+_SIGNS = ("plus", "minus")
+
+
+def table(figures: Mapping[str, Any]) -> str:
+    """The relative changes as two tables, a row for each vector."""
+    names = list(figures["plain"]["mean"])
+    wide = max(map(len, [*names, "standard deviation"])) + 2
+    lines = [
+        f"{figures['config']}: {figures['samples']} samples from the prior at temperature "
+        f"{figures['temperature']:g}; changes in standard deviations among them",
+        _row("", names, wide),
+        *(
+            _row(label.replace("_", " "), [values[name] for name in names], wide)
+            for label, values in figures["plain"].items()
+        ),
+    ]
+    for sign in _SIGNS:
+        rows = figures["relative"][sign]
+        lines += ["", _row(f"{sign} the vector", names, wide)]
+        lines += [_row(name, [row[column] for column in names], wide) for name, row in rows.items()]
+        lines.append(f"Of {len(rows)} vectors {figures['dominant'][sign]} change their own most.")
+    return "\n".join(lines)
+
+
+def _row(label: str, cells: Sequence[Any], wide: int) -> str:
+    return f"  {label:{wide}}" + "".join(f"{_shown(cell):>18}" for cell in cells)
+
+
+def _shown(cell: Any) -> str:
+    if isinstance(cell, str):
+        return cell
+    return "-" if math.isnan(cell) else f"{cell:.3f}"
+
+
+def _without_nan(value: Any) -> Any:
+    """The same figures with None for what is not a number, which JSON does not know."""
+    if isinstance(value, dict):
+        return {name: _without_nan(part) for name, part in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+if __name__ == "__main__":
+    console_entry_point()

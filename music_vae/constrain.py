@@ -1,0 +1,190 @@
+"""`music_vae_constrain`: trains latent constraints of a model, and says what they do."""
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from absl import flags
+
+from music_vae import cli, files, imports, model_flags
+from music_vae.errors import UserError
+
+if TYPE_CHECKING:
+    from music_vae.configs import Config
+    from music_vae.trained_model import TrainedModel
+
+PROGRAM = "music_vae_constrain"
+USAGE = """Trains latent constraints of a model (Engel et al. 2018), and says what they do.
+
+  music_vae_constrain train --config=cat-mel_2bar_mini --examples_path=train.tfrecord \\
+    --attribute=note_density,c_diatonic=high --output=DIR
+  music_vae_constrain evaluate --config=cat-mel_2bar_mini --constraint=DIR \\
+    --examples_path=test.tfrecord
+
+A constraint moves samples from the prior to where encoded music is, and to music with the
+attributes that are asked for; music_vae_generate --mode=sample --constraint=DIR
+--attribute=note_density=high uses it. evaluate prints how many samples the attribute itself
+accepts, and how far they were moved; with --examples_path, how like that music they are."""
+
+FLAGS = cli.new_flags()
+model_flags.define(FLAGS)
+flags.DEFINE_string(
+    "examples_path",
+    None,
+    "The music: TFRecords of NoteSequences, a file, a pattern, or a comma-separated list.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_multi_string(
+    "attribute",
+    [],
+    "train: what can be asked for, as in note_density=high; NAME alone for high and low. Several "
+    "with commas or one flag for each; without any, samples are made more like music alone. "
+    "evaluate: what is asked for, together; each by itself by default.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_string(
+    "output",
+    None,
+    "The folder that train writes; by default 'constraint' in --run_dir, or NAME.constraint beside "
+    "--checkpoint_file.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_string(
+    "constraint", None, "The folder that evaluate reads; the same by default.", flag_values=FLAGS
+)
+flags.DEFINE_integer(
+    "num_examples", 8000, "Use so many windows at most, drawn by the seed.", 1, flag_values=FLAGS
+)
+flags.DEFINE_integer("num_steps", 2500, "Steps of training.", 1, flag_values=FLAGS)
+flags.DEFINE_integer("hidden", 256, "Units of each hidden layer.", 1, flag_values=FLAGS)
+flags.DEFINE_float(
+    "distance_weight",
+    0.1,
+    "What moving a sample costs; more keeps it nearer to where it was.",
+    0.0,
+    flag_values=FLAGS,
+)
+flags.DEFINE_float("learning_rate", 5e-4, "Of training.", 1e-8, 1.0, flag_values=FLAGS)
+flags.DEFINE_integer("num_samples", 256, "How many samples from the prior.", 1, flag_values=FLAGS)
+flags.DEFINE_float(
+    "temperature", 0.5, "Of what is decoded from them.", lower_bound=0.0, flag_values=FLAGS
+)
+flags.DEFINE_integer(
+    "max_batch_size", 64, "How many windows are computed at once.", 1, flag_values=FLAGS
+)
+flags.DEFINE_integer("seed", 0, "Of all that is drawn.", 0, cli.MAX_SEED, flag_values=FLAGS)
+flags.DEFINE_boolean("json", False, "Prints JSON instead of a table.", flag_values=FLAGS)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command with `argv` (default: the process's arguments); returns its exit code."""
+    return cli.run_command(PROGRAM, USAGE, FLAGS, _run, argv, takes_arguments=True)
+
+
+def console_entry_point() -> None:
+    """The console script."""
+    sys.exit(main())
+
+
+def _run(values: flags.FlagValues, arguments: Sequence[str]) -> None:
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as in generate.py
+    commands = {"train": _train, "evaluate": _evaluate}
+    if len(arguments) != 1 or arguments[0] not in commands:
+        given = f"cannot read {' '.join(arguments)!r}; " if arguments else ""
+        raise UserError(f"{given}give train or evaluate; see {PROGRAM} --help")
+    model_flags.check(values)
+    config = model_flags.config(values)
+    if not config.hparams.latent_size:
+        raise UserError(f"{config.name} has no latent space")
+    commands[arguments[0]](values, config)
+
+
+def _train(values: flags.FlagValues, config: "Config") -> None:
+    from music_vae import constraints, evaluation
+
+    cli.require(values, "examples_path")
+    asked = constraints.parse_sides(values.attribute, "attribute", all_by_default=True)
+    _check_attributes(config, asked)
+    source = model_flags.source(values)
+    output = cli.expand(values.output) if values.output else constraints.own_folder(source)
+    files.check_writable(output, "output")
+    owner = constraints.Owner.of(config, source)
+    imports.import_note_seq()
+    found = evaluation.load_windows(values.examples_path, config)
+    windows = evaluation.subset(found, values.num_examples, values.seed)
+    known, labels = constraints.labelled(config.data_converter, windows, asked)
+    mu, sigma = evaluation.posteriors(_model(values, config), windows)
+    imports.import_tensorflow()
+    from tqdm import trange
+
+    from music_vae import constraint_training
+
+    settings = constraint_training.Settings(
+        hidden=(values.hidden,) * 3,
+        learning_rate=values.learning_rate,
+        distance_weight=values.distance_weight,
+        seed=values.seed,
+    )
+    layers, losses = constraint_training.train(
+        constraint_training.Encoded(mu, sigma, labels),
+        [[constraints.SIDES[side] for side in attribute.sides] for attribute in known],
+        trange(values.num_steps, desc="training", disable=not cli.show_progress()),
+        settings,
+    )
+    constraint = constraints.Constraint(layers, known)
+    about = {"windows": len(windows), "steps": values.num_steps, "losses": losses._asdict()}
+    constraint.write(output, owner, about)
+    print(f"A constraint from {len(windows)} windows; knows {constraint.listed()}: {output}")
+
+
+def _evaluate(values: flags.FlagValues, config: "Config") -> None:
+    from music_vae import constraint_figures, constraints, evaluation
+
+    wanted = constraints.parse_sides(values.attribute, "attribute")
+    source = model_flags.source(values)
+    folder = cli.expand(values.constraint) if values.constraint else constraints.own_folder(source)
+    constraint = constraints.read(folder, constraints.Owner.of(config, source))
+    constraint.wanted(wanted)  # refuses what it does not know
+    windows: Any = None
+    if values.examples_path:
+        imports.import_note_seq()
+        found = evaluation.load_windows(values.examples_path, config)
+        windows = evaluation.subset(found, values.num_examples, values.seed)
+    figures = constraint_figures.find(
+        _model(values, config, with_encoder=False),
+        constraint,
+        [wanted] if wanted else [{a.name: s} for a in constraint.attributes for s in a.sides],
+        windows,
+        number=values.num_samples,
+        temperature=values.temperature,
+        seed=values.seed,
+    )
+    print(json.dumps(figures, indent=2) if values.json else constraint_figures.table(figures))
+
+
+def _check_attributes(config: "Config", asked: dict[str, Any]) -> None:
+    """Raises `UserError` for an attribute that the model's music does not have."""
+    from music_vae import attributes
+
+    known = attributes.names(config.data_converter) if asked else ()
+    for name in asked:
+        if name not in known:
+            raise UserError(
+                f"--attribute: {config.name} has no {name!r}; it has {', '.join(known)}"
+            )
+
+
+def _model(
+    values: flags.FlagValues, config: "Config", *, with_encoder: bool = True
+) -> "TrainedModel":
+    from music_vae.trained_model import TrainedModel
+
+    source: str | Path = model_flags.source(values)
+    return TrainedModel(config, values.max_batch_size, source, with_encoder=with_encoder)
+
+
+if __name__ == "__main__":
+    console_entry_point()

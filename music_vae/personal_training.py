@@ -1,0 +1,84 @@
+"""Trains the small VAE of a personal model on the posteriors of some windows.
+
+    loss = mean over windows of  sum over Z of (z - decoded)^2 / (2 * mean variance of posteriors)
+                                 + beta * KL(q(u|z) || N(0, 1))
+
+with z drawn anew from its posterior at every step. What the model does not encode has a variance
+near 1 and counts little. Arrays in, arrays out.
+"""
+
+import dataclasses
+from collections.abc import Iterable
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from music_vae.dense_networks import arrays_of, dense_network
+from music_vae.small_networks import Layers
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """How to train.
+
+    Attributes:
+      size: Numbers that make a point of the small VAE.
+      hidden: Units of the hidden layers of its encoder; the decoder has them in reverse.
+      batch_size: Windows of a step, drawn with replacement.
+      learning_rate: Of Adam.
+      beta: Weight of the KL divergence.
+      seed: Of all that is drawn.
+    """
+
+    size: int = 4
+    hidden: tuple[int, ...] = (256, 64)
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+    beta: float = 1.0
+    seed: int = 0
+
+
+def train(
+    mu: np.ndarray, sigma: np.ndarray, steps: Iterable[int], settings: Settings
+) -> tuple[Layers, float]:
+    """The layers of the trained decoder, and the KL in nats, the mean over the last steps.
+
+    Args:
+      mu: Means of the posteriors, `[N, Z]`.
+      sigma: Their standard deviations, `[N, Z]`.
+      steps: The numbers of the steps, as far as they are to be taken.
+      settings: How.
+    """
+    rng = np.random.default_rng(settings.seed)
+    z_size = mu.shape[1]
+    seeds = rng.integers(2**31, size=2)
+    encoder = dense_network(z_size, settings.hidden, 2 * settings.size, seeds[0])
+    decoder = dense_network(settings.size, settings.hidden[::-1], z_size, seeds[1])
+    # It begins at the middle of the music, from where a few windows are soon reached.
+    decoder.layers[-1].bias.assign(mu.mean(axis=0))
+    variables = encoder.trainable_variables + decoder.trainable_variables
+    optimizer = keras.optimizers.Adam(settings.learning_rate)
+    optimizer.build(variables)
+    precision = tf.constant(1 / np.mean(sigma**2, axis=0), tf.float32)
+
+    @tf.function
+    def step(z: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            mean, log_sigma = tf.split(encoder(z), 2, axis=1)
+            made = decoder(mean + tf.exp(log_sigma) * noise)
+            error = tf.reduce_sum((z - made) ** 2 * precision / 2, axis=1)
+            kl = tf.reduce_sum((mean**2 + tf.exp(2 * log_sigma) - 1) / 2 - log_sigma, axis=1)
+            loss = tf.reduce_mean(error + settings.beta * kl)
+        gradients = tape.gradient(loss, variables)
+        optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        return tf.reduce_mean(kl)
+
+    history = []
+    for _ in steps:
+        chosen = rng.integers(len(mu), size=settings.batch_size)
+        z = mu[chosen] + sigma[chosen] * rng.standard_normal((settings.batch_size, z_size))
+        noise = rng.standard_normal((settings.batch_size, settings.size))
+        history.append(step(tf.constant(z, tf.float32), tf.constant(noise, tf.float32)))
+    last = np.mean(np.array(history[-max(len(history) // 10, 1) :], np.float64))
+    return arrays_of(decoder), float(last)

@@ -1,0 +1,108 @@
+"""`music_vae_attributes` on a model of random weights: vectors, tables, JSON, pictures, errors."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from music_vae import attribute_tool, attribute_vectors, run_config, tfrecord
+from music_vae.weights_file import WeightsFile
+
+
+@pytest.fixture(scope="module")
+def run(random_run):
+    return random_run("cat-mel_2bar_small")
+
+
+@pytest.fixture(scope="module")
+def computed(run, tunes):
+    """What `compute` printed, once the vectors lie in the run."""
+    assert attribute_tool.main(["compute", f"--run_dir={run}", f"--examples_path={tunes}"]) == 0
+    return run / "attributes.safetensors"
+
+
+def test_vectors_are_written_into_the_run(computed, run):
+    vectors = attribute_vectors.read(computed, run_config.read(run))
+    assert {"c_diatonic", "note_density", "average_interval"} <= set(vectors)
+    assert all(np.linalg.norm(vector) > 0 for vector in vectors.values())
+    assert WeightsFile(computed).metadata["windows"] == "31"
+
+
+def test_a_seed_repeats_the_vectors_of_a_part_of_the_music(run, tunes, tmp_path, capsys):
+    for name in ("one", "two"):
+        output = tmp_path / f"{name}.safetensors"
+        flags = [f"--run_dir={run}", f"--examples_path={tunes}", f"--output={output}", "--seed=2"]
+        assert attribute_tool.main(["compute", *flags, "--num_examples=20"]) == 0
+        assert f"from 20 windows: {output}" in capsys.readouterr().out
+    one, two = (WeightsFile(tmp_path / f"{name}.safetensors") for name in ("one", "two"))
+    assert all((one[name] == two[name]).all() for name in one)
+
+
+def test_what_the_vectors_do_is_printed_drawn_and_given_as_json(computed, run, tmp_path, capsys):
+    picture = tmp_path / "figure.png"
+    flags = ["evaluate", f"--run_dir={run}", "--num_samples=8"]
+    assert attribute_tool.main([*flags, f"--picture={picture}"]) == 0
+    text = capsys.readouterr().out
+    assert attribute_tool.main([*flags, "--json"]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    number = figures["relative"]["minus"]["note_density"]["c_diatonic"]
+    (line,) = [n for n, row in enumerate(text.splitlines()) if row.startswith("  minus the vector")]
+    rows = [row.split() for row in text.splitlines()[line + 1 :]]
+    (row,) = [row for row in rows if row[0] == "note_density"]
+    assert row[1] == ("-" if number is None else f"{number:.3f}")
+    assert figures["samples"] == 8
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "give compute or evaluate"),
+        (["draw"], "cannot read 'draw'; give compute or evaluate"),
+        (["compute"], "--examples_path is required"),
+        (["compute", "--examples_path=nothing"], "no file matches nothing"),
+        (["compute", "--examples_path=x", "--output=vectors.txt"], "name of a .safetensors file"),
+        (["evaluate", "--vectors=nowhere.safetensors"], "'nowhere.safetensors' cannot be read"),
+        (["evaluate", "--picture=figure.pdf"], "expected the name of a .png file"),
+        (["evaluate", "--run_dir=nowhere"], "--run_dir=nowhere is not a directory"),
+        (
+            ["evaluate", "--run_dir="],
+            "give --config with the name of a model that comes with music_vae",
+        ),
+    ],
+)
+def test_a_mistake_is_one_line(run, capsys, arguments, message):
+    assert attribute_tool.main([f"--run_dir={run}", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_music_without_attributes_and_music_for_none_are_refused(random_run, run, tmp_path, capsys):
+    trio = random_run("flat-trio_16bar")
+    assert attribute_tool.main(["evaluate", f"--run_dir={trio}"]) == 2
+    assert "attributes are defined for melodies" in capsys.readouterr().err
+    empty = tmp_path / "empty.tfrecord"
+    tfrecord.write_records(empty, [])
+    assert attribute_tool.main(["compute", f"--run_dir={run}", f"--examples_path={empty}"]) == 2
+    assert "holds no music for cat-mel_2bar_small (no sequences)" in capsys.readouterr().err
+
+
+def test_pictures_without_matplotlib_say_what_to_install(computed, run, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    flags = [f"--run_dir={run}", "--picture=figure.png"]
+    assert attribute_tool.main(["evaluate", *flags]) == 2
+    assert "pip install 'music_vae[plots]'" in capsys.readouterr().err
+
+
+def test_neither_command_needs_tensorflow(run, computed, tunes, tmp_path):
+    flags = [f"--run_dir={run}", f"--examples_path={tunes}", f"--output={tmp_path}/v.safetensors"]
+    script = (
+        "import sys; from music_vae.attribute_tool import main; "
+        f"code = main(['compute', *{flags!r}]) or main(['evaluate', {flags[0]!r}]); "
+        "print(code, {'tensorflow', 'keras', 'matplotlib'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "0 set()", done.stderr

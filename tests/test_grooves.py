@@ -1,0 +1,199 @@
+"""Long grooves through a groove model: windows, amounts, and whose hits are played."""
+
+import numpy as np
+import pytest
+
+from music_vae import TrainedModel, grooves, run_config
+from music_vae.configs import get_config
+from music_vae.errors import NoExtractedExamplesError, UserError
+from music_vae.grooves import Playing
+from music_vae.imports import import_note_seq
+from music_vae.measures import Groove
+
+KICK, SNARE, HAT = 36, 38, 42
+STEP_S = 0.125
+
+
+def groove(notes, qpm=120.0, **fields):
+    """A groove of notes (pitch, step, velocity, lateness in steps)."""
+    sequence = import_note_seq().NoteSequence()
+    sequence.tempos.add(qpm=qpm)
+    step_s = 15 / qpm
+    for pitch, step, velocity, late in notes:
+        start = (step + late) * step_s
+        note = {"pitch": pitch, "velocity": velocity, "is_drum": True, **fields}
+        sequence.notes.add(start_time=start, end_time=start + 0.05, **note)
+    sequence.total_time = max(note.end_time for note in sequence.notes)
+    return sequence
+
+
+def played(sequence):
+    """Pitch, step, velocity and lateness in steps of every note, in order of time."""
+    found = []
+    for note in sequence.notes:
+        step = round(note.start_time / STEP_S)
+        found.append((note.pitch, step, note.velocity, note.start_time / STEP_S - step))
+    return sorted(found, key=lambda note: note[1])
+
+
+# Three windows and a bar: 2 bars and 2 bars of a beat, and half of one, at any tempo.
+BEAT = [
+    (pitch, step, 60 + step % 50, 0.2 if step % 3 else -0.3)
+    for step in range(1, 80)
+    for pitch, every in ((KICK, 8), (SNARE, 4), (HAT, 2))
+    if step % every == every // 2
+]
+
+
+@pytest.fixture(scope="module")
+def model(random_run):
+    folder = random_run("groovae_2bar_humanize")
+    return TrainedModel(run_config.read(folder), 8, folder)
+
+
+class Drummer:
+    """A model that plays every hit of the beat one by one, at full velocity and 0.4 steps late.
+
+    z is the number of the window that was encoded.
+    """
+
+    def __init__(self, name="groovae_2bar_humanize"):
+        self.config = get_config(name)
+        self.converter = self.config.data_converter.for_inference()
+        self.lengths, self.told = [], None
+
+    def encode_tensors(self, inputs, lengths, controls=None):
+        self.inputs, self.lengths = inputs, lengths
+        return None, np.arange(len(inputs), dtype=float)[:, None], None
+
+    def decode_to_tensors(self, z, length, temperature, c_input=None, *, seed=None):
+        self.told = c_input
+        made = []
+        for number in z[:, 0].astype(int):
+            hits = self.inputs[number][:, :9].copy()
+            hits[3, 8] = 1  # a ride that the input does not have
+            made.append(np.concatenate([hits, hits, -0.8 * hits], axis=-1))
+        return made
+
+
+def test_a_groove_of_any_length_is_cut_into_windows_and_joined():
+    drummer = Drummer()
+    (made,) = grooves.reconstruct(drummer, groove(BEAT))
+    assert drummer.lengths == [32, 32, 32]
+    assert not drummer.inputs[2][16:].any()  # the fifth bar is the last
+    own = [(pitch, step) for pitch, step, _, _ in sorted(BEAT, key=lambda note: note[1])]
+    found = played(made)
+    assert [(pitch, step) for pitch, step, _, _ in found if pitch != 51] == own
+    assert [step for pitch, step, _, _ in found if pitch == 51] == [3, 35, 67]
+    assert {velocity for _, _, velocity, _ in found} == {127}
+    np.testing.assert_allclose([late for *_, late in found], 0.4)
+
+
+def test_nothing_of_the_models_playing_is_the_input():
+    playing = Playing(timing=0, velocity=0, hits="input")
+    (made,) = grooves.reconstruct(Drummer(), groove(BEAT, qpm=90), playing=playing)
+    found, expected = played(made), sorted(BEAT, key=lambda note: note[1])
+    assert [note[:3] for note in found] == [note[:3] for note in expected]
+    np.testing.assert_allclose([n[3] for n in found], [n[3] for n in expected], atol=1e-5)
+
+
+def test_timing_and_velocity_are_mixed_each_by_its_amount():
+    playing = Playing(timing=0.25, velocity=0.5, hits="input")
+    (made,) = grooves.reconstruct(Drummer(), groove([(KICK, 4, 61, -0.2)]), playing=playing)
+    ((pitch, step, velocity, late),) = played(made)
+    assert (pitch, step, velocity) == (KICK, 4, (61 + 127) / 2)
+    assert late == pytest.approx(0.75 * -0.2 + 0.25 * 0.4)
+
+
+def parts(hits, velocity, offset):
+    hits = np.array([hits], bool)
+    return Groove(hits, hits * velocity, hits * offset)
+
+
+@pytest.mark.parametrize(
+    ("whose", "hits"), [("model", [0, 1, 1]), ("input", [1, 1, 0]), ("both", [1, 1, 1])]
+)
+def test_a_hit_that_only_one_has_is_played_as_that_one_does(whose, hits):
+    own, new = parts([1, 1, 0], 0.25, -0.5), parts([0, 1, 1], 0.75, 0.5)
+    made = grooves._mixed(own, new, Playing(timing=0, velocity=0, hits=whose)).reshape(3, 3)
+    np.testing.assert_array_equal(made[0], hits)
+    np.testing.assert_array_equal(made[1], np.array([0.25, 0.25, 0.75]) * hits)
+    # The third keeps time with the others of the input, which has hits at this step.
+    np.testing.assert_array_equal(made[2], -0.5 * np.array(hits))
+
+
+def test_a_hit_at_a_step_where_the_input_is_silent_has_the_models_timing():
+    own, new = parts([0, 0], 0.0, 0.0), parts([0, 1], 0.75, 0.5)
+    made = grooves._mixed(own, new, Playing(timing=0, velocity=0, hits="both")).reshape(3, 2)
+    np.testing.assert_array_equal(made, [[0, 1], [0, 0.75], [0, 0.5]])
+
+
+def test_no_hit_comes_before_time_zero_and_none_is_silent():
+    (made,) = grooves.reconstruct(
+        Drummer(),
+        groove([(KICK, 0, 1, 0), (SNARE, 5, 1, -0.4)]),
+        playing=Playing(timing=0, velocity=0),
+    )
+    assert min(note.start_time for note in made.notes) == 0
+    assert min(note.velocity for note in made.notes) == 1
+    early = groove([(KICK, 1, 80, 0)])
+    early.notes[0].start_time = -0.02
+    moved = grooves.without_early_hits(early)
+    assert moved.notes[0].start_time == 0
+    assert moved.notes[0].end_time == pytest.approx(early.notes[0].end_time + 0.02)
+    assert early.notes[0].start_time == -0.02  # the input stays
+
+
+def test_a_model_that_is_told_hits_is_told_those_of_every_window():
+    drummer = Drummer("groovae_2bar_hits_control")
+    takes = grooves.reconstruct(drummer, groove(BEAT), 2)
+    assert len(takes) == 2
+    assert drummer.told.shape == (6, 32, 9)
+    np.testing.assert_array_equal(drummer.told[:3], np.stack(drummer.inputs)[:, :, :9])
+    np.testing.assert_array_equal(drummer.told[3:], drummer.told[:3])
+    one = np.ones((32, 9))
+    grooves.reconstruct(drummer, groove(BEAT), c_input=one)
+    assert drummer.told is one
+
+
+def test_a_seed_repeats_takes_which_differ_from_each_other(model):
+    first, again = (
+        [played(take) for take in grooves.reconstruct(model, groove(BEAT), 2, seed=3)]
+        for _ in range(2)
+    )
+    assert first == again
+    assert first[0] != first[1]
+
+
+def test_a_shift_of_z_changes_the_music(model):
+    plain, moved = (
+        played(grooves.reconstruct(model, groove(BEAT), temperature=0, shift=shift, seed=1)[0])
+        for shift in (None, np.full(4, 9.0))
+    )
+    assert plain != moved
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"timing": 1.1}, "the amount of timing, 1.1, must be from 0 to 1"),
+        ({"velocity": float("nan")}, "must be from 0 to 1"),
+        ({"hits": "all"}, "hits='all' must be one of model, input, both"),
+    ],
+)
+def test_an_impossible_way_of_playing_is_refused(settings, message):
+    with pytest.raises(UserError, match=message):
+        Playing(**settings)
+
+
+def test_music_without_drums_says_why(model):
+    melody = groove([(60, 0, 80, 0), (20, 4, 80, 0)], is_drum=False)
+    with pytest.raises(NoExtractedExamplesError, match="note that is not a drum"):
+        grooves.reconstruct(model, melody)
+
+
+def test_a_model_of_melodies_has_no_grooves(random_run):
+    folder = random_run("cat-mel_2bar_small")
+    melody = TrainedModel(run_config.read(folder), 8, folder)
+    with pytest.raises(UserError, match="cat-mel_2bar_small is not a model of grooves"):
+        grooves.reconstruct(melody, groove(BEAT))

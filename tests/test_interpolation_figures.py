@@ -1,0 +1,160 @@
+"""The curves of interpolation: by hand on a model that is known, and from the command line."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from music_vae import evaluate, interpolation_figures
+from music_vae.configs import get_config
+from music_vae.converters.base import Example
+from music_vae.errors import UserError
+from music_vae.evaluation import Window
+from music_vae.interpolation_figures import figures
+
+CONFIG = get_config("cat-mel_2bar_small", "z_size=2")
+STEPS = 11
+
+
+def window(*tokens):
+    tokens = np.array(tokens, np.int16)
+    return Window(Example(tokens, tokens, None, np.array(len(tokens))), 0.125)
+
+
+A, B = window(*[40] * 10), window(*[50] * 10)
+
+
+class Turning:
+    """A model whose z is at right angles for A and B, and which goes from A to B step by step.
+
+    Of ten steps as many are B's as there are tenths of the angle behind.
+    """
+
+    config = CONFIG
+    converter = CONFIG.data_converter
+
+    def encode_tensors(self, inputs, lengths):
+        is_a = [np.argmax(array[0]) == 40 for array in inputs]
+        return None, np.array([[1.0, 0] if a else [0, 1.0] for a in is_a]), None
+
+    def decode_to_tensors(self, z, length, temperature, *, seed):
+        tenths = np.round(np.arctan2(z[:, 1], z[:, 0]) / (np.pi / 20)).astype(int)
+        tokens = [np.repeat([40, 50], [10 - number, number]) for number in tenths]
+        return [self.converter.dense_outputs(array) for array in tokens]
+
+
+@pytest.fixture(scope="module")
+def found():
+    # Every step of the way, in either order, is in the corpus: it costs what the ends do.
+    corpus = [window(*np.repeat([40, 50], [10 - n, n])) for n in range(11)]
+    return figures(Turning(), [A, B], corpus * 20, pairs=40, seed=1)
+
+
+def test_the_distance_to_the_first_piece_grows_evenly(found):
+    # From B to A the way is the same, backwards: the first note of A comes last.
+    np.testing.assert_allclose(found["model"]["hamming"], np.linspace(0, 1, STEPS))
+    np.testing.assert_allclose(found["mix"]["hamming"], np.linspace(0, 1, STEPS), atol=0.1)
+    assert found["monotone"]
+    assert found["fractions"] == [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1]
+
+
+def test_a_mix_of_tokens_costs_more_than_its_ends_and_music_does_not(found):
+    model, mix = (np.array(found[name]["cost"]) for name in ("model", "mix"))
+    assert mix[0] == mix[-1] == pytest.approx(1)
+    assert mix[3:8].min() > 3
+    assert model.max() < mix[3:8].min()
+    assert model[0] == model[-1] == pytest.approx(1)
+
+
+def test_a_seed_repeats_the_figures():
+    one, two = (figures(Turning(), [A, B], [A, B], pairs=3, seed=5) for _ in range(2))
+    assert one == two
+
+
+def test_windows_of_different_lengths_are_compared_as_far_as_the_first_goes():
+    assert interpolation_figures._distance(np.array([1, 2, 3, 4]), np.array([1, 9])) == 3 / 4
+    trio = np.array([[1, 2, 3], [4, 5, 6]])
+    assert interpolation_figures._distance(trio, np.array([[1, 2, 3], [4, 6, 6]])) == 1 / 2
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        ("cat-mel_2bar_small", 90),
+        ("cat-drums_2bar_small", 512),
+        ("nade-drums_2bar_reduced", 512),
+        ("groovae_4bar", 512),
+        ("hierdec-trio_16bar", 90 * 90 * 512),
+    ],
+)
+def test_the_vocabulary_of_each_representation(name, size):
+    assert interpolation_figures._vocabulary_size(get_config(name).data_converter) == size
+
+
+def test_one_window_is_no_pair():
+    with pytest.raises(UserError, match="1 window is no pair"):
+        figures(Turning(), [A], [A])
+
+
+@pytest.fixture
+def command(random_run, tunes, capsys):
+    folder = random_run("cat-mel_2bar_small")
+
+    def run(*flags):
+        flags = ["--interpolation", f"--examples_path={tunes}", "--interpolation_pairs=3", *flags]
+        code = evaluate.main([f"--run_dir={folder}", *flags])
+        return code, capsys.readouterr()
+
+    return run
+
+
+def test_the_command_prints_a_table_and_draws(command, tunes, tmp_path):
+    picture = tmp_path / "figure.png"
+    flags = [f"--train_examples_path={tunes}", f"--picture={picture}"]
+    code, captured = command(*flags)
+    assert code == 0
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    rows = captured.out.splitlines()
+    code, captured = command(*flags, "--json")
+    found = json.loads(captured.out)
+    assert found["temperature"] == 0.5
+    assert len(rows) == 3 + STEPS + 1
+    middle = [found[name][figure][5] for figure in ("hamming", "cost") for name in ("model", "mix")]
+    assert rows[3 + 5].split() == ["0.5", *(f"{number:.4f}" for number in middle)]
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ([], "--train_examples_path is required"),
+        (["--train_examples_path=x", "--picture=figure.jpg"], "expected the name of a .png file"),
+        (["--train_examples_path=nothing"], "no file matches nothing"),
+    ],
+)
+def test_a_mistake_is_one_line(command, flags, message):
+    code, captured = command(*flags)
+    assert code == 2
+    assert message in captured.err
+    assert captured.err.count("\n") == 1
+    assert not captured.out
+
+
+def test_a_model_that_is_told_chords_is_refused(random_run, tunes, capsys):
+    folder = random_run("cat-mel_2bar_med_chords")
+    flags = [f"--run_dir={folder}", "--interpolation", f"--examples_path={tunes}"]
+    assert evaluate.main([*flags, f"--train_examples_path={tunes}"]) == 2
+    assert "--interpolation is for models without" in capsys.readouterr().err
+
+
+def test_interpolation_is_measured_without_tensorflow(random_run, tunes):
+    flags = [f"--run_dir={random_run('cat-mel_2bar_small')}", "--interpolation"]
+    flags += [f"--examples_path={tunes}", f"--train_examples_path={tunes}"]
+    script = (
+        "import sys; from music_vae.evaluate import main; "
+        f"code = main([*{flags!r}, '--interpolation_pairs=2']); "
+        "print(code, {'tensorflow', 'keras', 'matplotlib'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "0 set()", done.stderr
