@@ -1,6 +1,7 @@
 """Augmentation: the same music in another key or at another tempo, drawn anew every time."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -64,14 +65,17 @@ def transpose(sequence: "NoteSequence", semitones: int) -> "NoteSequence":
     return copy
 
 
-def transpose_score(score: Score, semitones: int) -> Score:
-    """The same for a score."""
+def transpose_scores(scores: Sequence[Score], semitones: Sequence[int]) -> list[Score]:
+    """Scores, each so many semitones higher; see `transpose`."""
     chords = [
-        chord._replace(symbol=_transpose_chord(chord.symbol, semitones))
-        for chord in score.chords
-        if is_readable_chord(chord.symbol)
+        [
+            chord._replace(symbol=_transpose_chord(chord.symbol, by))
+            for chord in score.chords
+            if is_readable_chord(chord.symbol)
+        ]
+        for score, by in zip(scores, semitones, strict=True)
     ]
-    return transposed(score, semitones, chords)
+    return transposed(scores, semitones, chords) if scores else []
 
 
 def _transpose_chord(symbol: str, semitones: int) -> str:

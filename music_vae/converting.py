@@ -9,27 +9,24 @@ import dataclasses
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from music_vae import pools
-from music_vae.augment import NoteSequenceAugmenter, transpose_score
+from music_vae.augment import NoteSequenceAugmenter, transpose_scores
 from music_vae.converters.base import Converter, Example, Extraction
-from music_vae.converters.score import read
+from music_vae.converters.score import Score
 from music_vae.errors import UserError
 from music_vae.example_store import Packed, PieceGroups, pack
-from music_vae.sources import Record, parse
-
-if TYPE_CHECKING:
-    from note_seq.protobuf.music_pb2 import NoteSequence
+from music_vae.sources import Record, scores
 
 # As many records go to a process at once: enough for what is sent not to count.
 CHUNK_RECORDS = 32
 CHUNK_BYTES = 1 << 18
 
 _logger = logging.getLogger(__name__)
+_Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 
@@ -76,9 +73,9 @@ class Conversion:
 
     def __call__(self, chunk: Chunk) -> Converted:
         """The pieces of some records."""
-        skipped = Counter[str]()
-        pieces = [_work_on(record, lambda s: self.piece(s, skipped)) for record in chunk.records]
-        return self.packed(pieces, skipped)
+        pieces = _for_each(chunk.records, chunk.records, scores)
+        found = _for_each(chunk.records, pieces, self.pieces)
+        return self.packed([piece for piece, _ in found], sum((s for _, s in found), Counter()))
 
     def packed(self, pieces: Sequence[PieceGroups], skipped: Counter[str]) -> Converted:
         """What came of as many sequences as there are `pieces`."""
@@ -86,23 +83,31 @@ class Conversion:
         kept = [piece for piece in pieces if any(piece.groups)]
         return Converted(pack(kept, high - low + 1), len(pieces), skipped)
 
-    def piece(self, sequence: "NoteSequence", skipped: Counter[str]) -> PieceGroups:
-        """The examples of a sequence, in every key that needs a conversion of its own."""
-        score = read(sequence)
-        extraction = self.converter.extract(score)
-        skipped += extraction.skipped
-        groups = [extraction.examples]
-        if self.semitones == (0, 0):
-            return PieceGroups(groups, [0])
-        low, high = self.converter.transposable_range(score)
-        numbers = []
-        for semitones in range(self.semitones[0], self.semitones[1] + 1):
-            if semitones == 0 or low <= semitones <= high:
-                numbers.append(0)
-                continue
-            numbers.append(len(groups))
-            groups.append(self.converter.extract(transpose_score(score, semitones)).examples)
-        return PieceGroups(groups, numbers)
+    def pieces(self, scores: Sequence[Score]) -> list[tuple[PieceGroups, Counter[str]]]:
+        """For each score its examples, in every key that needs a conversion of its own.
+
+        And how often which reason kept music out of it as it stands.
+        """
+        extractions = self.converter.extract_all(scores)
+        pieces = [PieceGroups([found.examples], []) for found in extractions]
+        keys: list[tuple[int, int]] = []
+        for number, (score, piece) in enumerate(zip(scores, pieces, strict=True)):
+            low = high = 0
+            if self.semitones != (0, 0):
+                low, high = self.converter.transposable_range(score)
+            num_groups = 1
+            for semitones in range(self.semitones[0], self.semitones[1] + 1):
+                if semitones == 0 or low <= semitones <= high:
+                    piece.of_transposition.append(0)
+                    continue
+                piece.of_transposition.append(num_groups)
+                num_groups += 1
+                keys.append((number, semitones))
+        moved = transpose_scores([scores[number] for number, _ in keys], [by for _, by in keys])
+        others = self.converter.extract_all(moved)
+        for (number, _), found in zip(keys, others, strict=True):
+            pieces[number].groups.append(found.examples)
+        return [(p, found.skipped) for p, found in zip(pieces, extractions, strict=True)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,20 +131,30 @@ class Draw:
 
     def __call__(self, chunk: Chunk) -> Drawn:
         """The examples that are drawn of some records."""
+        rngs: list[np.random.Generator | None] = [None] * len(chunk.records)
+        semitones = [0] * len(chunk.records)
+        if self.seed is not None:
+            numbers = range(chunk.first, chunk.first + len(chunk.records))
+            rngs = [np.random.default_rng([self.seed, self.epoch, number]) for number in numbers]
+        if self.augmenter is not None:
+            semitones = [self.augmenter.draw_semitones(rng) if rng else 0 for rng in rngs]
+        pieces = _for_each(chunk.records, chunk.records, scores)
+        keyed = list(zip(pieces, semitones, strict=True))
         found = Drawn([], len(chunk.records), Counter())
-        for number, record in enumerate(chunk.records, start=chunk.first):
-            rng, semitones = None, 0
-            if self.seed is not None:
-                rng = np.random.default_rng([self.seed, self.epoch, number])
-                semitones = self.augmenter.draw_semitones(rng) if self.augmenter else 0
-            extraction = _work_on(record, partial(self._extract, semitones=semitones))
+        extractions = _for_each(chunk.records, keyed, self._extract)
+        for extraction, rng in zip(extractions, rngs, strict=True):
             found.skipped.update(extraction.skipped)
             found.examples.extend(limit(extraction.examples, self.most, rng))
         return found
 
-    def _extract(self, sequence: "NoteSequence", *, semitones: int) -> Extraction:
-        score = read(sequence)
-        return self.converter.extract(transpose_score(score, semitones) if semitones else score)
+    def _extract(self, keyed: Sequence[tuple[Score, int]]) -> list[Extraction]:
+        """The examples of scores, each so many semitones higher."""
+        moves = [number for number, (_, semitones) in enumerate(keyed) if semitones]
+        moved = transpose_scores(*zip(*(keyed[n] for n in moves), strict=True)) if moves else []
+        pieces = [score for score, _ in keyed]
+        for number, score in zip(moves, moved, strict=True):
+            pieces[number] = score
+        return self.converter.extract_all(pieces)
 
 
 def limit(
@@ -192,10 +207,23 @@ def _died(task: Task) -> Converted | Drawn:
     )
 
 
-def _work_on(record: Record, work: Callable[["NoteSequence"], _Result]) -> _Result:
-    """What `work` makes of the sequence of a record; an exception from it names the record."""
+def _for_each(
+    records: Sequence[Record],
+    items: Sequence[_Item],
+    work: Callable[[Sequence[_Item]], list[_Result]],
+) -> list[_Result]:
+    """What `work` makes of the items, of a record each; an exception from it names the record."""
     try:
-        return work(parse(record))
+        return work(items)
+    except Exception:
+        return [_for_one(*one, work) for one in zip(records, items, strict=True)]
+
+
+def _for_one(
+    record: Record, item: _Item, work: Callable[[Sequence[_Item]], list[_Result]]
+) -> _Result:
+    try:
+        return work([item])[0]
     except UserError:
         raise
     except Exception as error:

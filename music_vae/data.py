@@ -30,6 +30,7 @@ from music_vae.converters.drums import DrumsConverter
 from music_vae.converters.groove import GrooveConverter
 from music_vae.converters.melody import OneHotMelodyConverter
 from music_vae.converters.performance import MultiInstrumentPerformanceConverter
+from music_vae.converters.score import read
 from music_vae.converters.trio import TrioConverter
 from music_vae.converting import Conversion, Task, chunks, limit, pool
 from music_vae.epochs import CORRUPTION, Counts, Music, StreamedMusic, rng_for, transposition_range
@@ -116,7 +117,11 @@ def convert(sequences: Iterable["NoteSequence"], config: Config, *, augment: boo
       augment: Whether the music is to be transposed later.
     """
     conversion, counts = _conversion(config, augment), Counts()
-    pieces = [conversion.piece(sequence, counts.skipped) for sequence in sequences]
+    pieces = []
+    for sequence in sequences:
+        ((piece, skipped),) = conversion.pieces([read(sequence)])
+        pieces.append(piece)
+        counts.skipped += skipped
     counts.num_sequences = len(pieces)
     converted = conversion.packed(pieces, counts.skipped)
     return Music(Store(converted.packed), conversion.semitones, counts)
@@ -261,7 +266,11 @@ def dense_batch(stacked: Example, converter: Converter) -> Batch:
         controls = np.zeros((*inputs.shape[:2], 0), np.float32)
     else:
         controls = converter.dense_controls(stacked.controls).astype(np.float32)
-    outputs = converter.dense_outputs(stacked.outputs).astype(np.float32)
+    compact = converter.compact
+    if stacked.inputs is stacked.outputs and compact and compact.inputs == compact.outputs:
+        outputs = inputs
+    else:
+        outputs = converter.dense_outputs(stacked.outputs).astype(np.float32)
     return Batch(inputs, outputs, controls, stacked.length.astype(np.int32))
 
 

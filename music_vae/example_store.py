@@ -50,8 +50,8 @@ class PieceGroups(NamedTuple):
       of_transposition: For each transposition, the number of the group that it is made from.
     """
 
-    groups: Sequence[Sequence[Example]]
-    of_transposition: Sequence[int]
+    groups: list[Sequence[Example]]
+    of_transposition: list[int]
 
 
 def pack(pieces: Iterable[PieceGroups], num_transpositions: int) -> Packed:
@@ -190,13 +190,21 @@ def stack(parts: Sequence[Example]) -> Example:
 
 def stack_single(examples: Sequence[Example]) -> Example:
     """Single examples stacked, padded to the longest."""
-    controls = examples[0].controls
+    outputs = _stacked([example.outputs for example in examples])
+    inputs = outputs
+    if any(example.inputs is not example.outputs for example in examples):
+        inputs = _stacked([example.inputs for example in examples])
+    controls = [example.controls for example in examples if example.controls is not None]
+    told = _stacked(controls) if controls else None
+    return Example(inputs, outputs, told, np.stack([example.length for example in examples]))
 
-    def one(example: Example) -> Example:
-        told = None if controls is None else example.controls[None]  # type: ignore[index]
-        return Example(example.inputs[None], example.outputs[None], told, example.length[None])
 
-    return stack([one(example) for example in examples])
+def _stacked(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    """Arrays `[T, ...]` as one `[N, T, ...]`, padded to the longest."""
+    longest = max(map(len, arrays))
+    if all(len(array) == longest for array in arrays):
+        return np.array(arrays)
+    return np.concatenate([_padded(array[None], longest) for array in arrays])
 
 
 def _padded(array: np.ndarray, steps: int) -> np.ndarray:

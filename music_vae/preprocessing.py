@@ -78,13 +78,13 @@ def examples_of(
         return
     counts[SEQUENCES] += 1
     score = read(sequence)
-    impossible = why_impossible(score)
+    (impossible,) = why_impossible([score])
     if impossible is None and score.is_quantised:
         impossible = "already quantised"
     if impossible:
         counts[impossible] += 1
         return
-    parts = cut(score, change_times(score), with_pedals=True)
+    (parts,) = cut([score], [change_times(score)], with_pedals=True)
     if len(parts) > MAX_PARTS:
         counts[f"more than {MAX_PARTS} changes of metre and tempo"] += 1
         return
@@ -111,7 +111,7 @@ def why_filtered(part: Score, filters: Filters) -> str | None:
         return f"longer than {filters.max_total_time:g} seconds"
     if len(part.notes) > filters.max_num_notes:
         return f"more than {filters.max_num_notes} notes"
-    grid = quantise_in_any_metre(part, STEPS_PER_QUARTER)
+    (grid,) = quantise_in_any_metre([part], STEPS_PER_QUARTER)
     if isinstance(grid, str):
         return grid
     velocities, is_drum = part.notes["velocity"], part.notes["is_drum"]

@@ -6,10 +6,12 @@ they are parsed by is `parse`: in whatever process uses them.
 
 import dataclasses
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from music_vae import imports, tfrecord
+from music_vae.converters.score import Score, read
+from music_vae.converters.serialised import read_serialised
 from music_vae.errors import UserError
 
 if TYPE_CHECKING:
@@ -123,6 +125,15 @@ class TensorFlowDataset:
         for record in self.records():
             digest.update(hashlib.sha256(record.data).digest())
         return digest.hexdigest()
+
+
+def scores(records: Sequence[Record]) -> list[Score]:
+    """The scores of records; raises what `parse` raises."""
+    found = read_serialised([b"" if record.is_midi else record.data for record in records])
+    return [
+        read(parse(record)) if score is None or record.is_midi else score
+        for record, score in zip(records, found, strict=True)
+    ]
 
 
 def parse(record: Record) -> "NoteSequence":

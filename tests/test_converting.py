@@ -12,12 +12,12 @@ from music_vae.errors import UserError
 
 # Processes import these from this module.
 class DyingConverter(OneHotMelodyConverter):
-    def extract(self, sequence):
+    def extract_all(self, sequences):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
 class RaisingConverter(OneHotMelodyConverter):
-    def extract(self, sequence):
+    def extract_all(self, sequences):
         raise ZeroDivisionError("no bars")
 
 

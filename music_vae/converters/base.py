@@ -9,6 +9,8 @@ shape, padding included, into the arrays a model reads. `to_tensors` does both a
 import abc
 import dataclasses
 from collections import Counter
+from collections.abc import Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -118,6 +120,10 @@ class Converter(abc.ABC):
         a short reason; nothing is raised for it.
         """
 
+    def extract_all(self, sequences: Sequence["NoteSequence | Score"]) -> list[Extraction]:
+        """What `extract` gives of each sequence; for many at once this can take less time."""
+        return [self.extract(sequence) for sequence in sequences]
+
     @abc.abstractmethod
     def dense_inputs(self, inputs: np.ndarray) -> np.ndarray:
         """Compact inputs `[..., T]` to `[..., T, input_depth]`; `PAD` steps become zeros."""
@@ -198,6 +204,14 @@ class Converter(abc.ABC):
             lengths=[e.length for e in examples],
             skipped=extraction.skipped,
         )
+
+
+@cache
+def length_of(num_steps: int) -> np.ndarray:
+    """The `length` of an example of so many steps; read-only, and one for all such examples."""
+    length = np.array(num_steps, np.int32)
+    length.flags.writeable = False
+    return length
 
 
 def pad_value(dtype: np.dtype) -> float:

@@ -134,7 +134,7 @@ class Harmony:
         """Whether every part of `score` of one metre and tempo says itself what is wanted."""
         if not self.depth:
             return True
-        parts = sections(score, Counter(), split_on_time_changes=True)
+        (parts,) = sections([score], [Counter()], split_on_time_changes=True)
         return all(self.is_written(part) for part in parts)
 
     def moves_with(self, score: Score) -> bool:
@@ -173,15 +173,13 @@ class Harmony:
             return None
         keys: list[Key] = []
         chords: list[Chord] = []
-        steps = []
         for frame in frames:
             if not keys or frame.key != keys[-1].key:
                 keys.append(Key(frame.time_s, frame.key))
             if not chords or frame.symbol != chords[-1].symbol:
                 chords.append(Chord(frame.time_s, frame.symbol))
-                steps.append(frame.step)
         inferred = section._replace(keys=keys if self.keys else section.keys, chords=chords)
-        return grid._replace(section=inferred, chord_steps=steps)
+        return grid._replace(section=inferred)
 
     def read(self, grid: Grid, skipped: Counter[str]) -> HarmonyTrack | None:
         """The harmony of a quantised section, written or inferred (see `complete`)."""

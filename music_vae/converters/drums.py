@@ -7,7 +7,7 @@ the mask is then the index of its column (Roberts et al. 2018, section 5.1).
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +18,15 @@ from music_vae.constants import (
     OUTPUT_VELOCITY,
     REDUCED_DRUM_PITCH_CLASSES,
 )
-from music_vae.converters.base import Converter, Example, Extraction, bit_masks, bits, one_hot
+from music_vae.converters.base import (
+    Converter,
+    Example,
+    Extraction,
+    bit_masks,
+    bits,
+    length_of,
+    one_hot,
+)
 from music_vae.converters.extract import (
     check_grid,
     checked_pitch_classes,
@@ -28,8 +36,9 @@ from music_vae.converters.extract import (
     unique,
     windows,
 )
-from music_vae.converters.grid import Grid, bars, quantise, sections
-from music_vae.converters.score import Score, read
+from music_vae.converters.grid import Grid, bars, grids_of
+from music_vae.converters.score import Score, read, read_all
+from music_vae.converters.segments import split
 from music_vae.errors import UserError
 from music_vae.specs import Compact, OneHot, Roll
 
@@ -148,55 +157,67 @@ class DrumsConverter(Converter):
 
     def extract(self, sequence: "NoteSequence | Score") -> Extraction:
         """All windows of all drum tracks as int64 masks `[T]`, by section and time."""
-        found = Extraction()
-        for section in sections(
-            read(sequence), found.skipped, split_on_time_changes=self.presplit_on_time_changes
-        ):
-            grid = quantise(
-                section,
-                found.skipped,
-                steps_per_quarter=self.steps_per_quarter,
-                quarters_per_bar=self.quarters_per_bar,
-            )
-            if grid is not None:
-                found.examples += [self._example(m) for m in self._windows(grid, found.skipped)]
-        if not found.examples and not found.skipped:
-            found.skipped["no drum track"] += 1
+        return self.extract_all([sequence])[0]
+
+    def extract_all(self, sequences: Sequence["NoteSequence | Score"]) -> list[Extraction]:
+        """What `extract` gives of each sequence."""
+        found = [Extraction() for _ in sequences]
+        owners, grids = grids_of(
+            read_all(sequences),
+            [extraction.skipped for extraction in found],
+            split_on_time_changes=self.presplit_on_time_changes,
+            steps_per_quarter=self.steps_per_quarter,
+            quarters_per_bar=self.quarters_per_bar,
+        )
+        tracks = self._tracks(grids, [found[owner].skipped for owner in owners])
+        cut = iter(self._windows([events for own in tracks for events in own]))
+        for owner, own in zip(owners, tracks, strict=True):
+            windows_of_tracks = [next(cut) for _ in own]
+            short = sum(not len(windows) for windows in windows_of_tracks)
+            if short:
+                reason = f"drum track shorter than {bars(self.slice_bars or 0)}"
+                found[owner].skipped[reason] += short
+            masks = unique(window for windows in windows_of_tracks for window in windows)
+            found[owner].examples += [self._example(window) for window in masks]
+        for extraction in found:
+            if not extraction.examples and not extraction.skipped:
+                extraction.skipped["no drum track"] += 1
         return found
 
-    def _windows(self, grid: Grid, skipped: Counter[str]) -> list[np.ndarray]:
-        """Mask arrays `[T]` of one section, end tokens not yet added."""
-        is_drum = grid.notes["is_drum"]
-        classes = class_of(self.pitch_classes, grid.notes["pitch"])
-        known = is_drum & (classes >= 0)
-        num_drums, num_known = int(is_drum.sum()), int(known.sum())
-        if not num_drums:
-            skipped["no drum notes"] += 1
-        if num_known < num_drums:
-            skipped["drum note of no class"] += num_drums - num_known
-        found: list[np.ndarray] = []
-        for track in drum_tracks(
-            grid.only(known),
-            np.int64(1) << classes[known],
-            skipped,
-            gap_bars=self.gap_bars,
-            max_bars=self.max_bars,
-        ):
-            if self.pad_to_total_time:
-                track = pad_drums(track, grid.total_steps)
-            if self.slice_bars is None:
-                found.append(track.events)
-                continue
-            cut = windows(track.events, self.slice_bars * self.steps_per_bar, self.steps_per_bar)
-            if not len(cut):
-                skipped[f"drum track shorter than {bars(self.slice_bars)}"] += 1
-            found.extend(cut)
-        return unique(found)
+    def _tracks(
+        self, grids: Sequence[Grid], skipped: Sequence[Counter[str]]
+    ) -> list[list[np.ndarray]]:
+        """For each section its drum tracks, as mask arrays `[T]`."""
+        drums, masks = [], []
+        for grid, own_skipped in zip(grids, skipped, strict=True):
+            is_drum = grid.notes["is_drum"]
+            classes = class_of(self.pitch_classes, grid.notes["pitch"])
+            known = is_drum & (classes >= 0)
+            num_drums, num_known = int(is_drum.sum()), int(known.sum())
+            if not num_drums:
+                own_skipped["no drum notes"] += 1
+            if num_known < num_drums:
+                own_skipped["drum note of no class"] += num_drums - num_known
+            drums.append(grid.only(known))
+            masks.append(np.int64(1) << classes[known])
+        tracks = drum_tracks(drums, masks, skipped, gap_bars=self.gap_bars, max_bars=self.max_bars)
+        if not self.pad_to_total_time:
+            return [[track.events for track in own] for own in tracks]
+        return [
+            [pad_drums(track, grid.total_steps).events for track in own]
+            for grid, own in zip(grids, tracks, strict=True)
+        ]
+
+    def _windows(self, tracks: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """For each track its windows `[N, T]`, end tokens not yet added."""
+        if self.slice_bars is None:
+            return [track[None] for track in tracks]
+        return split(*windows(tracks, self.slice_bars * self.steps_per_bar, self.steps_per_bar))
 
     def _example(self, masks: np.ndarray) -> Example:
         if self.add_end_token:
             masks = np.append(masks, np.int64(self._end_mask))
-        return Example(masks, masks, None, np.array(len(masks), np.int32))
+        return Example(masks, masks, None, length_of(len(masks)))
 
     def dense_inputs(self, inputs: np.ndarray) -> np.ndarray:
         """Masks `[..., T]` to boolean `[..., T, input_depth]`; `PAD` to zeros."""

@@ -9,7 +9,7 @@ note_seq's Melody and DrumTrack.
 import math
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -17,6 +17,7 @@ import numpy as np
 
 from music_vae.constants import MAX_MIDI_PITCH, MIN_MIDI_PITCH
 from music_vae.converters.grid import CHANGES, Grid, bars
+from music_vae.converters.segments import join, ranges
 from music_vae.errors import UserError
 
 MAX_NOTES_READ = 2_000_000  # all notes of a section, once for every line found in it
@@ -65,38 +66,211 @@ def check_grid(
         raise UserError(f"max_bars={max_bars} leaves no room for slice_bars={slice_bars}")
 
 
+class _Voices(NamedTuple):
+    """What is heard of the voices of many sections, side by side: N notes of V voices.
+
+    Attributes:
+      starts: The step at which each note starts, in ascending order in a voice, int64 `[N]`.
+      ends: The step at which it ends, int64 `[N]`.
+      values: What it is in the events, a pitch or a mask: `[N]`.
+      sizes: How many notes each voice has, `[V]`.
+      all_starts: The steps of all its notes, those included that are not heard.
+      all_sizes: How many these are, `[V]`.
+      grids: The number of each voice's section.
+      num_notes: How many notes were read for each voice.
+    """
+
+    starts: np.ndarray
+    ends: np.ndarray
+    values: np.ndarray
+    sizes: np.ndarray
+    all_starts: np.ndarray
+    all_sizes: np.ndarray
+    grids: Sequence[int]
+    num_notes: Sequence[int]
+
+
+class _Line(NamedTuple):
+    """The notes of a voice from the number `first` on and before `last`, on so many steps."""
+
+    grid: int
+    begin: int
+    num_steps: int
+    first: int
+    last: int
+
+
 def melodies(
-    grid: Grid,
-    skipped: Counter[str],
+    grids: Sequence[Grid],
+    skipped: Sequence[Counter[str]],
     *,
     gap_bars: float | None,
     max_bars: int | None,
     skip_polyphony: bool,
-) -> list[Track]:
+) -> list[list[Track]]:
     """The monophonic lines of every instrument but the drums, by instrument and time.
 
     Args:
-      grid: A quantised section.
-      skipped: Counts tracks given up and lines cut.
+      grids: Quantised sections.
+      skipped: For each section counts tracks given up and lines cut.
       gap_bars: A line ends where this many bars are silent, and the next begins at the next bar;
         None or 0: silence never ends a line.
       max_bars: A line is cut after this many bars; None: never.
       skip_polyphony: Gives a track up at its first chord, instead of reading the highest notes.
 
     Returns:
-      Each line from the bar line before its first note to the one after its last.
+      For each section the lines, each from the bar line before its first note to the one after its
+      last.
     """
-    bar_steps = _bar_steps(grid, skipped)
-    if not bar_steps:
+    if not grids:
         return []
-    lines = []
-    for alone in _by_instrument(grid):
-        found = _lines_of(alone, skipped, bar_steps, gap_bars or math.inf, skip_polyphony)
-        for line in _within_limit(found, len(alone.notes), skipped):
-            line = _cut_after(line, max_bars, bar_steps, skipped)
-            if line.events.max() >= 0:  # a cut can leave silence alone
-                lines.append(line)
-    return lines
+    voices, errors = _melodic_voices(grids, skip_polyphony=skip_polyphony)
+    lines = _lines(grids, voices, errors, skipped, gap_bars or math.inf)
+    numbers, places, joined = _laid_out(voices, lines, NO_EVENT, np.int16)
+    # A note ends where the next starts, or before; the last one at the bar line, or before.
+    offs = places + (voices.ends - voices.starts)[numbers]
+    limits = np.append(places[1:], 0)
+    limits[np.cumsum(_sizes(lines)) - 1] = np.cumsum([line.num_steps for line in lines])
+    joined[offs[offs < limits[: len(offs)]]] = NOTE_OFF
+    joined[places] = voices.values[numbers]
+    tracks = _tracks(grids, lines, joined, max_bars, skipped)
+    # A cut can leave silence alone.
+    return [[track for track in own if track.events.max() >= 0] for own in tracks]
+
+
+def _melodic_voices(
+    grids: Sequence[Grid], *, skip_polyphony: bool
+) -> tuple[_Voices, list[tuple[int, str]]]:
+    """The highest notes of every instrument; and which of them cannot be in a line, and why."""
+    notes, sizes = join([grid.notes for grid in grids])
+    starts, ends = join([g.starts for g in grids])[0], join([g.ends for g in grids])[0]
+    owners, instruments = np.repeat(np.arange(len(grids)), sizes), notes["instrument"]
+    order = np.lexsort((-notes["pitch"], starts, instruments, owners))
+    owners, instruments, all_starts = owners[order], instruments[order], starts[order]
+    voice_of = np.cumsum(_changes(owners, instruments)) - 1
+    grid_of = owners[_changes(voice_of)]
+    is_heard = (~notes["is_drum"] & (notes["velocity"] > 0))[order]
+    heard, voice_of_heard = order[is_heard], voice_of[is_heard]
+    is_highest = _changes(voice_of_heard, starts[heard])
+    highest = heard[is_highest]
+    all_sizes = np.bincount(voice_of, minlength=len(grid_of))
+    voices = _Voices(
+        starts[highest],
+        ends[highest],
+        notes["pitch"][highest],
+        np.bincount(voice_of_heard[is_highest], minlength=len(grid_of)),
+        all_starts,
+        all_sizes,
+        grid_of.tolist(),
+        all_sizes.tolist(),
+    )
+    wrong = np.flatnonzero(voices.ends <= voices.starts)
+    errors = dict.fromkeys(wrong.tolist(), "note that ends before it starts")
+    if skip_polyphony:
+        for number in (np.cumsum(is_highest)[~is_highest] - 1).tolist():
+            errors.setdefault(number, "polyphonic track")
+    return voices, sorted(errors.items())
+
+
+def _changes(*columns: np.ndarray) -> np.ndarray:
+    """Which rows differ from the one before, the first included: `[N]`."""
+    changed = np.ones(len(columns[0]), bool)
+    if len(changed):
+        changed[1:] = False
+        for column in columns:
+            changed[1:] |= column[1:] != column[:-1]
+    return changed
+
+
+def drum_tracks(
+    grids: Sequence[Grid],
+    masks: Sequence[np.ndarray],
+    skipped: Sequence[Counter[str]],
+    *,
+    gap_bars: float | None,
+    max_bars: int | None,
+) -> list[list[Track]]:
+    """The drum tracks of sections, all drum instruments together, in order of time.
+
+    Args:
+      grids: Quantised sections with drum notes alone.
+      masks: For each section what its notes are in the events of a step, which are made of them by
+        bitwise or: `[N]`.
+      skipped: As for `melodies`, like `gap_bars` and `max_bars`.
+    """
+    if not grids:
+        return []
+    voices = _drum_voices(grids, masks)
+    lines = _lines(grids, voices, [], skipped, gap_bars or math.inf)
+    numbers, places, joined = _laid_out(voices, lines, 0, np.int64)
+    joined[places] = voices.values[numbers]
+    return _tracks(grids, lines, joined, max_bars, skipped)
+
+
+def _drum_voices(grids: Sequence[Grid], masks: Sequence[np.ndarray]) -> _Voices:
+    """The hits of every section, each a step long."""
+    velocities, sizes = join([grid.notes["velocity"] for grid in grids])
+    heard = np.flatnonzero(velocities > 0)
+    starts = join([grid.starts for grid in grids])[0][heard]
+    owners = np.repeat(np.arange(len(grids)), sizes)[heard]
+    order = np.lexsort((starts, owners))
+    starts, owners = starts[order], owners[order]
+    firsts = np.flatnonzero(_changes(owners, starts))
+    all_masks = join(masks)[0][heard][order]
+    steps = starts[firsts]
+    sizes = np.bincount(owners[firsts], minlength=len(grids))
+    hits = np.bitwise_or.reduceat(all_masks, firsts) if len(firsts) else all_masks
+    num_notes = [len(grid.notes) for grid in grids]
+    return _Voices(steps, steps + 1, hits, sizes, steps, sizes, range(len(grids)), num_notes)
+
+
+def _lines(
+    grids: Sequence[Grid],
+    voices: _Voices,
+    errors: Sequence[tuple[int, str]],
+    skipped: Sequence[Counter[str]],
+    gap_bars: float,
+) -> list[_Line]:
+    """Where the lines of all voices are, in order.
+
+    The next line of a voice begins from the bar line on that ends the one before: what is left of
+    that bar is lost. A voice is given up at an error.
+    """
+    bar_steps = [_bar_steps(grid, own) for grid, own in zip(grids, skipped, strict=True)]
+    gap_steps = [gap_bars * bar_steps[grid] for grid in voices.grids]
+    gaps = np.repeat(gap_steps, voices.sizes)
+    breaks = (np.flatnonzero(voices.starts[1:] - voices.ends[:-1] >= gaps[1:]) + 1).tolist()
+    starts, ends = voices.starts.tolist(), voices.ends.tolist()
+    breaks, errors = [*breaks, len(starts)], [*errors, (len(starts), "")]
+    all_starts = voices.all_starts.tolist()
+    found: list[_Line] = []
+    for grid, voice, whole, num_notes in zip(
+        voices.grids,
+        _spans(voices.sizes),
+        _spans(voices.all_sizes),
+        voices.num_notes,
+        strict=True,
+    ):
+        bar, bar_line, number, first = bar_steps[grid], 0, 0, voice.start
+        most = max(1, MAX_NOTES_READ // max(1, num_notes))
+        while bar:
+            begin = bisect_left(all_starts, bar_line, whole.start, whole.stop)
+            first = bisect_left(starts, bar_line, first, voice.stop)
+            if begin == whole.stop or first == voice.stop:
+                break
+            last = min(voice.stop, breaks[bisect_left(breaks, first + 1)])
+            wrong, reason = errors[bisect_left(errors, (first, ""))]
+            if wrong < last:
+                skipped[grid][reason] += 1
+                break
+            if number == most:
+                skipped[grid][f"the rest of a track after {most} silences"] += 1
+                break
+            begin_step = all_starts[begin] - (all_starts[begin] - bar_line) % bar
+            num_steps = -(-(ends[last - 1] - begin_step) // bar) * bar
+            found.append(_Line(grid, begin_step, num_steps, first, last))
+            bar_line, number = begin_step + num_steps, number + 1
+    return found
 
 
 def _bar_steps(grid: Grid, skipped: Counter[str]) -> int:
@@ -107,152 +281,51 @@ def _bar_steps(grid: Grid, skipped: Counter[str]) -> int:
     return int(grid.steps_per_bar)
 
 
-def _by_instrument(grid: Grid) -> Iterator[Grid]:
-    """The notes of every instrument with notes that are no drums, in order."""
-    instruments, is_drum = grid.notes["instrument"], grid.notes["is_drum"]
-    melodic = sorted(set(instruments[~is_drum].tolist()))
-    for instrument in melodic:
-        own = instruments == instrument
-        yield grid if own.all() else grid.only(own)
+def _spans(sizes: np.ndarray) -> Iterator[range]:
+    """The numbers of the notes of each voice."""
+    end = 0
+    for size in sizes.tolist():
+        end += size
+        yield range(end - size, end)
 
 
-def _within_limit(
-    tracks: Iterable[Track], num_notes: int, skipped: Counter[str]
-) -> Iterator[Track]:
-    """The tracks, until finding them has read `MAX_NOTES_READ` notes: each reads them all."""
-    most = max(1, MAX_NOTES_READ // num_notes)
-    for number, track in enumerate(tracks):
-        if number == most:
-            skipped[f"the rest of a track after {most} silences"] += 1
-            return
-        yield track
+def _sizes(lines: Sequence[_Line]) -> np.ndarray:
+    """How many notes each line has."""
+    return np.array([line.last - line.first for line in lines], int)
 
 
-def _lines_of(
-    grid: Grid, skipped: Counter[str], bar_steps: int, gap_bars: float, skip_polyphony: bool
-) -> Iterator[Track]:
-    """The lines of one instrument, of which the highest note of every step counts."""
-    notes = grid.notes
-    order = np.lexsort((-notes["pitch"], grid.starts))
-    all_starts = grid.starts[order].tolist()  # a line may begin with what is not heard
-    heard = order[(~notes["is_drum"] & (notes["velocity"] > 0))[order]]
-    starts = grid.starts[heard]
-    is_first = np.ones(len(starts), bool)
-    np.not_equal(starts[1:], starts[:-1], out=is_first[1:])
-    highest = heard[is_first]
-    starts, ends, pitches = starts[is_first], grid.ends[highest], notes["pitch"][highest]
-    breaks = _breaks(starts, ends, gap_bars * bar_steps)
-    errors = _errors(starts, ends, is_first if skip_polyphony else None)
-    firsts = starts.tolist()
-    bar_line = 0
-    while (number := bisect_left(all_starts, bar_line)) < len(all_starts):
-        begin = all_starts[number] - (all_starts[number] - bar_line) % bar_steps
-        first = bisect_left(firsts, bar_line)
-        if first == len(firsts):
-            return
-        last = _next(breaks, first, len(firsts))
-        wrong = bisect_left(errors, (first,))
-        if wrong < len(errors) and errors[wrong][0] < last:
-            skipped[errors[wrong][1]] += 1
-            return
-        own = slice(first, last)
-        events = _line(starts[own] - begin, ends[own] - begin, pitches[own], bar_steps)
-        yield Track(begin, events)
-        bar_line = begin + len(events)
+def _laid_out(
+    voices: _Voices, lines: Sequence[_Line], silence: int, dtype: type
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The numbers of the notes of all lines, their places in the events, and events of silence."""
+    sizes, steps = _sizes(lines), np.array([line.num_steps for line in lines], int)
+    numbers = ranges(np.array([line.first for line in lines], int), sizes)
+    shifts = np.cumsum(steps) - steps - np.array([line.begin for line in lines], int)
+    places = voices.starts[numbers] + np.repeat(shifts, sizes)
+    return numbers, places, np.full(int(steps.sum()), silence, dtype)
 
 
-def _errors(
-    starts: np.ndarray, ends: np.ndarray, is_first: np.ndarray | None
-) -> list[tuple[int, str]]:
-    """The notes of a line that it cannot have, by number, and why.
-
-    Args:
-      starts: Of the notes that count, `[N]`.
-      ends: Of these.
-      is_first: Of all notes, which of them count; None: the others do no harm.
-    """
-    wrong = np.flatnonzero(ends <= starts)
-    found = [(number, "note that ends before it starts") for number in wrong.tolist()]
-    if is_first is not None:
-        in_chords = np.cumsum(is_first)[~is_first] - 1
-        known = set(wrong.tolist())
-        chords = sorted(set(in_chords.tolist()) - known)
-        found = sorted(found + [(number, "polyphonic track") for number in chords])
-    return found
-
-
-def _line(starts: np.ndarray, ends: np.ndarray, pitches: np.ndarray, bar_steps: int) -> np.ndarray:
-    """The events `[T]` of notes up to a bar line; a note ends where the next starts, or before."""
-    last = int(ends[-1])
-    events = np.full(-(-last // bar_steps) * bar_steps, NO_EVENT, np.int16)
-    offs = ends[:-1]
-    events[offs[offs < starts[1:]]] = NOTE_OFF
-    if last < len(events):
-        events[last] = NOTE_OFF
-    events[starts] = pitches
-    return events
-
-
-def drum_tracks(
-    grid: Grid,
-    masks: np.ndarray,
-    skipped: Counter[str],
-    *,
-    gap_bars: float | None,
+def _tracks(
+    grids: Sequence[Grid],
+    lines: Sequence[_Line],
+    joined: np.ndarray,
     max_bars: int | None,
-) -> list[Track]:
-    """The drum tracks of a quantised section, all drum instruments together, in order of time.
-
-    Args:
-      grid: Drum notes alone.
-      masks: What each note is in the events of a step, which are made of them by bitwise or.
-      skipped: As for `melodies`, like `gap_bars` and `max_bars`.
-    """
-    bar_steps = _bar_steps(grid, skipped)
-    if not bar_steps:
-        return []
-    heard = grid.notes["velocity"] > 0
-    found = _drum_tracks(grid.starts[heard], masks[heard], bar_steps, gap_bars or math.inf)
-    return [
-        _cut_after(track, max_bars, bar_steps, skipped)
-        for track in _within_limit(found, max(1, len(grid.notes)), skipped)
-    ]
-
-
-def _drum_tracks(
-    starts: np.ndarray, masks: np.ndarray, bar_steps: int, gap_bars: float
-) -> Iterator[Track]:
-    hits = np.zeros(starts.max(initial=-1) + 1, np.int64)
-    np.bitwise_or.at(hits, starts, masks)
-    hit_steps = np.flatnonzero(hits)
-    breaks = _breaks(hit_steps, hit_steps + 1, gap_bars * bar_steps)
-    steps = hit_steps.tolist()
-    bar_line = 0
-    while (first := bisect_left(steps, bar_line)) < len(steps):
-        begin = steps[first] - (steps[first] - bar_line) % bar_steps
-        end = steps[_next(breaks, first, len(steps)) - 1] + 1
-        events = np.zeros(-(-(end - begin) // bar_steps) * bar_steps, np.int64)
-        events[: end - begin] = hits[begin:end]
-        yield Track(begin, events)
-        bar_line = begin + len(events)
-
-
-def _breaks(starts: np.ndarray, ends: np.ndarray, gap_steps: float) -> list[int]:
-    """The numbers of notes that start so long after the one before has ended."""
-    return (np.flatnonzero(starts[1:] - ends[:-1] >= gap_steps) + 1).tolist()
-
-
-def _next(breaks: list[int], first: int, number: int) -> int:
-    """The first of the breaks after a note, or the number of notes."""
-    at = bisect_left(breaks, first + 1)
-    return breaks[at] if at < len(breaks) else number
-
-
-def _cut_after(track: Track, max_bars: int | None, bar_steps: int, skipped: Counter[str]) -> Track:
-    if max_bars is None or len(track.events) <= max_bars * bar_steps:
-        return track
-    skipped[f"the rest of a track after {bars(max_bars)}"] += 1
-    return track._replace(events=track.events[: max_bars * bar_steps])
+    skipped: Sequence[Counter[str]],
+) -> list[list[Track]]:
+    """By section, the lines whose events are `joined`, the first `max_bars` of each."""
+    found: list[list[Track]] = [[] for _ in grids]
+    end = 0
+    for line in lines:
+        begin, end = end, end + line.num_steps
+        if max_bars is not None:
+            most = max_bars * int(grids[line.grid].steps_per_bar)
+            if line.num_steps > most:
+                skipped[line.grid][f"the rest of a track after {bars(max_bars)}"] += 1
+            track = Track(line.begin, joined[begin : min(end, begin + most)])
+        else:
+            track = Track(line.begin, joined[begin:end])
+        found[line.grid].append(track)
+    return found
 
 
 def pad_melody(track: Track, total_steps: int) -> Track:
@@ -277,13 +350,24 @@ def _padded(track: Track, total_steps: int, silence: int) -> Track:
     return Track(0, events)
 
 
-def windows(steps: np.ndarray, size: int, hop: int) -> np.ndarray:
-    """All windows of `size` steps that start at a multiple of `hop`: `[T]` to `[N, size]`.
+def windows(tracks: Sequence[np.ndarray], size: int, hop: int) -> tuple[np.ndarray, np.ndarray]:
+    """All windows of `size` steps that start at a multiple of `hop`.
 
-    N is 0 where `steps` is too short.
+    Args:
+      tracks: Arrays `[T]`, of one dtype.
+      size: Steps in a window.
+      hop: Steps from one window to the next.
+
+    Returns:
+      The windows of all tracks, `[N, size]`; how many each track has, 0 where it is too short.
     """
-    firsts = np.arange(0, len(steps) - size + 1, hop)
-    return steps[firsts[:, None] + np.arange(size)]
+    if not tracks:
+        return np.empty((0, size), int), np.empty(0, int)
+    joined, lengths = join(tracks)
+    numbers = np.maximum((lengths - size) // hop + 1, 0)
+    firsts = np.repeat(np.cumsum(lengths) - lengths, numbers)
+    firsts += hop * ranges(np.zeros_like(numbers), numbers)
+    return joined[firsts[:, None] + np.arange(size)], numbers
 
 
 def unique(arrays: Iterable[np.ndarray]) -> list[np.ndarray]:

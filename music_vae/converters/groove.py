@@ -12,16 +12,16 @@ all hits, all velocities, all offsets. With `split_instruments` a step is one dr
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from music_vae.constants import DEFAULT_QPM, DRUMS_INSTRUMENT, MAX_MIDI_VELOCITY
-from music_vae.converters.base import PAD, Converter, Example, Extraction, one_hot
+from music_vae.converters.base import PAD, Converter, Example, Extraction, length_of, one_hot
 from music_vae.converters.extract import check_grid, checked_pitch_classes, class_of, windows
-from music_vae.converters.grid import Grid, bars, quantise, sections
-from music_vae.converters.score import Score, read
+from music_vae.converters.grid import Grid, bars, grids_of
+from music_vae.converters.score import Score, read_all
 from music_vae.errors import UserError
 from music_vae.specs import Compact, Numbers
 
@@ -197,61 +197,74 @@ class GrooveConverter(Converter):
 
         Inputs are never corrupted here: see `corrupt`.
         """
-        found = Extraction()
-        for whole in sections(read(sequence), found.skipped, split_on_time_changes=False):
-            quantised = quantise(
-                whole,
-                found.skipped,
-                steps_per_quarter=self.steps_per_quarter,
-                quarters_per_bar=self.quarters_per_bar,
-            )
-            if quantised is not None:
-                grid = self._grid(quantised, found.skipped)
-                found.examples += [self._example(part) for part in self._cut(grid, found.skipped)]
+        return self.extract_all([sequence])[0]
+
+    def extract_all(self, sequences: Sequence["NoteSequence | Score"]) -> list[Extraction]:
+        """What `extract` gives of each sequence."""
+        found = [Extraction() for _ in sequences]
+        owners, grids = grids_of(
+            read_all(sequences),
+            [extraction.skipped for extraction in found],
+            split_on_time_changes=False,
+            steps_per_quarter=self.steps_per_quarter,
+            quarters_per_bar=self.quarters_per_bar,
+        )
+        for owner, quantised in zip(owners, grids, strict=True):
+            grid = self._grid(quantised, found[owner].skipped)
+            found[owner].examples += self._examples(self._cut(grid, found[owner].skipped))
         return found
 
     def _grid(self, quantised: Grid, skipped: Counter[str]) -> np.ndarray:
         """Numbers `[T, 3, drums]` up to the bar line after the last hit; T is 0 without hits."""
         classes = class_of(self.pitch_classes, quantised.notes["pitch"])
         known = _drum_notes(quantised.notes["is_drum"], classes >= 0, skipped)
-        notes, steps, drums = quantised.notes[known], quantised.starts[known], classes[known]
+        # Of several assignments to one place the last holds: the loudest, of such the first note.
+        velocities = quantised.notes["velocity"]
+        chosen = np.lexsort((np.arange(len(known))[::-1], velocities))
+        chosen = chosen[known[chosen]]
+        velocities, start_s = velocities[chosen], quantised.notes["start_s"][chosen]
+        steps, drums = quantised.starts[chosen], classes[chosen]
         num_bars = -(-(int(steps.max(initial=-1)) + 1) // self.steps_per_bar)
         # Rounded to float32, a hit almost half a step late would change into the bin of -1.
         dtype = np.float32 if self.num_offset_bins is None else np.float64
         grid = np.zeros((num_bars * self.steps_per_bar, 3, self.num_drums), dtype)
-        step_s = 60 / quantised.qpm / self.steps_per_quarter
-        # Of several assignments to one place the last holds: the loudest, of such the first note.
-        loudest_last = np.lexsort((np.arange(len(notes))[::-1], notes["velocity"]))
-        notes, steps, drums = notes[loudest_last], steps[loudest_last], drums[loudest_last]
+        step_s = 60 / quantised.section.qpm / self.steps_per_quarter
         grid[steps, HIT, drums] = 1
-        grid[steps, VELOCITY, drums] = notes["velocity"] / MAX_MIDI_VELOCITY
-        early = (step_s * steps - notes["start_s"]) / step_s * HALF_STEPS
-        grid[steps, OFFSET, drums] = early
+        grid[steps, VELOCITY, drums] = velocities / MAX_MIDI_VELOCITY
+        grid[steps, OFFSET, drums] = (step_s * steps - start_s) / step_s * HALF_STEPS
         return grid
 
-    def _cut(self, grid: np.ndarray, skipped: Counter[str]) -> list[np.ndarray]:
-        """The windows of a groove `[T, 3, drums]`."""
-        if not len(grid):
-            return []
-        if self.split_bars is None:
-            return [grid]
+    def _cut(self, grid: np.ndarray, skipped: Counter[str]) -> np.ndarray:
+        """The windows `[N, T, 3, drums]` of a groove `[T, 3, drums]`."""
+        if self.split_bars is None or not len(grid):
+            return grid[None]
         size = self.split_bars * self.steps_per_bar
-        cut = windows(np.arange(len(grid)), size, self.hop_size or size)
+        cut, _ = windows([np.arange(len(grid))], size, self.hop_size or size)
         if not len(cut):
             skipped[f"groove shorter than {bars(self.split_bars)}"] += 1
-        return [grid[steps] for steps in cut]
+        return grid[cut]
 
-    def _example(self, grid: np.ndarray) -> Example:
-        outputs, inputs = self._rows(grid), self._rows(self._heard(grid))
-        if np.array_equal(inputs, outputs):
-            inputs = outputs
+    def _examples(self, grids: np.ndarray) -> list[Example]:
+        """The examples of windows `[N, T, 3, drums]`, none if T is 0."""
+        if not grids.size:
+            return []
+        outputs, inputs = self._rows(grids), self._rows(self._heard(grids))
+        is_same = (inputs == outputs).all(axis=(1, 2))
+        told: Sequence[np.ndarray | None] = [None] * len(outputs)
         controls = []
         if self.hits_as_controls:
-            controls.append(outputs[:, : self._drums_per_row])
+            controls.append(outputs[..., : self._drums_per_row])
         if self.split_instruments:
-            controls.append(np.tile(np.eye(self.num_drums), (len(grid), 1)))
-        told = np.concatenate(controls, axis=-1).astype(np.int8) if controls else None
-        return Example(inputs, outputs, told, np.array(len(outputs), np.int32))
+            turns = np.tile(np.eye(self.num_drums), (grids.shape[1], 1))
+            controls.append(np.broadcast_to(turns, (len(outputs), *turns.shape)))
+        if controls:
+            told = list(np.concatenate(controls, axis=-1).astype(np.int8))
+        return [
+            Example(out if same else heard, out, own_told, length_of(len(out)))
+            for heard, out, same, own_told in zip(
+                inputs, outputs, is_same.tolist(), told, strict=True
+            )
+        ]
 
     def _rows(self, grid: np.ndarray) -> np.ndarray:
         """Grids `[..., T, 3, drums]` to compact rows; `_unrows` is its inverse."""

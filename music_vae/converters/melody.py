@@ -6,9 +6,8 @@ array as input and output (Roberts et al. 2018, section 5.1).
 """
 
 import dataclasses
-import itertools
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +20,7 @@ from music_vae.constants import (
     PIANO_MAX_PITCH,
     PIANO_MIN_PITCH,
 )
-from music_vae.converters.base import Converter, Example, Extraction, one_hot
+from music_vae.converters.base import Converter, Example, Extraction, length_of, one_hot
 from music_vae.converters.controls import Harmony, HarmonyTrack, check_chord_encoding
 from music_vae.converters.extract import (
     check_grid,
@@ -29,10 +28,12 @@ from music_vae.converters.extract import (
     melodies,
     pad_melody,
     transposable,
+    unique,
     windows,
 )
-from music_vae.converters.grid import Grid, bars, quantise, sections
-from music_vae.converters.score import Score, read
+from music_vae.converters.grid import Grid, bars, grids_of
+from music_vae.converters.score import Score, read, read_all
+from music_vae.converters.segments import join, split, take, totals
 from music_vae.errors import UserError
 from music_vae.specs import Compact, OneHot
 
@@ -151,40 +152,64 @@ class OneHotMelodyConverter(Converter):
 
     def extract(self, sequence: "NoteSequence | Score") -> Extraction:
         """All windows of all melodies as int16 tokens `[T]`, by section, instrument and time."""
-        found = Extraction()
-        for section in sections(
-            read(sequence), found.skipped, split_on_time_changes=self.presplit_on_time_changes
-        ):
-            playable = self._playable(section.notes, found.skipped)
-            if playable is None:
-                continue
-            grid = quantise(
-                section._replace(notes=playable),
-                found.skipped,
-                steps_per_quarter=self.steps_per_quarter,
-                quarters_per_bar=self.quarters_per_bar,
-            )
-            if grid is not None:
-                found.examples += self._examples(grid, found.skipped)
-        if not found.examples and not found.skipped:
-            found.skipped["no melody"] += 1
+        return self.extract_all([sequence])[0]
+
+    def extract_all(self, sequences: Sequence["NoteSequence | Score"]) -> list[Extraction]:
+        """What `extract` gives of each sequence."""
+        found = [Extraction() for _ in sequences]
+        owners, grids = grids_of(
+            read_all(sequences),
+            [extraction.skipped for extraction in found],
+            split_on_time_changes=self.presplit_on_time_changes,
+            steps_per_quarter=self.steps_per_quarter,
+            quarters_per_bar=self.quarters_per_bar,
+            playable=self._playable,
+        )
+        skipped = [found[owner].skipped for owner in owners]
+        lines = melodies(
+            grids,
+            skipped,
+            gap_bars=self.gap_bars,
+            max_bars=self.max_bars,
+            skip_polyphony=self.skip_polyphony,
+        )
+        if self.pad_to_total_time:
+            lines = [
+                [pad_melody(line, grid.total_steps) for line in own]
+                for grid, own in zip(grids, lines, strict=True)
+            ]
+        cut = iter(self._windows([line.events for own in lines for line in own]))
+        for owner, grid, own in zip(owners, grids, lines, strict=True):
+            tokens = [next(cut) for _ in own]
+            starts = [line.start_step for line in own]
+            found[owner].examples += self._examples(grid, starts, tokens, found[owner].skipped)
+        for extraction in found:
+            if not extraction.examples and not extraction.skipped:
+                extraction.skipped["no melody"] += 1
         return found
 
-    def _playable(self, notes: np.ndarray, skipped: Counter[str]) -> np.ndarray | None:
-        """The notes of the programs and in the pitch range, or None with a reason."""
-        pitches, is_drum = notes["pitch"], notes["is_drum"]
+    def _playable(self, sections: Sequence[Score]) -> list[np.ndarray | str]:
+        """For each section the notes of the programs and in the pitch range, or why none is."""
+        notes, sizes = join([section.notes for section in sections])
+        pitches, is_pitched = notes["pitch"], ~notes["is_drum"]
         chosen = self._is_chosen(notes["program"])
         kept = chosen & (pitches >= self.min_pitch) & (pitches <= self.max_pitch)
-        if not (kept & ~is_drum).any():
-            if is_drum.all():
-                reason = "only drums"
-            elif is_drum[chosen].all():
-                reason = f"no notes in programs {_ranges(self.valid_programs or ())}"
+        numbers = (
+            totals(mask, sizes).tolist()
+            for mask in (kept & is_pitched, is_pitched, chosen & is_pitched)
+        )
+        playable = split(take(notes, kept), totals(kept, sizes))
+        found: list[np.ndarray | str] = []
+        for own, num_kept, num_pitched, num_chosen in zip(playable, *numbers, strict=True):
+            if num_kept:
+                found.append(own)
+            elif not num_pitched:
+                found.append("only drums")
+            elif not num_chosen:
+                found.append(f"no notes in programs {_ranges(self.valid_programs or ())}")
             else:
-                reason = "no melody in the pitch range"
-            skipped[reason] += 1
-            return None
-        return notes if kept.all() else notes[kept]
+                found.append("no melody in the pitch range")
+        return found
 
     def _is_chosen(self, programs: np.ndarray) -> np.ndarray:
         """Whether the notes of these programs are read."""
@@ -192,64 +217,64 @@ class OneHotMelodyConverter(Converter):
             return np.ones(len(programs), bool)
         return class_of((self.valid_programs,), programs) >= 0
 
-    def _examples(self, grid: Grid, skipped: Counter[str]) -> list[Example]:
-        """The examples of one section."""
-        lines = melodies(
-            grid,
-            skipped,
-            gap_bars=self.gap_bars,
-            max_bars=self.max_bars,
-            skip_polyphony=self.skip_polyphony,
-        )
+    def _windows(self, events: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """For each melody its windows as tokens `[N, T]`, end tokens not yet added."""
+        if self.slice_bars is None:
+            return [self._tokens(own)[None] for own in events]
+        cut, numbers = windows(events, self.slice_bars * self.steps_per_bar, self.steps_per_bar)
+        return split(_without_leading_note_off(self._tokens(cut)), numbers)
+
+    def _tokens(self, events: np.ndarray) -> np.ndarray:
+        """The tokens of events."""
+        return np.where(events < 0, events, events - np.int16(self.min_pitch)) + FIRST_PITCH
+
+    def _examples(
+        self,
+        grid: Grid,
+        start_steps: Sequence[int],
+        windows: Sequence[np.ndarray],
+        skipped: Counter[str],
+    ) -> list[Example]:
+        """The examples of one section: of its melodies, of which start and windows are given."""
         track = None
-        if lines and self.control_depth:
+        if windows and self.control_depth:
             track = self.harmony.read(grid, skipped)
             if track is None:
                 return []
-        found = []
-        for line in lines:
-            if self.pad_to_total_time:
-                line = pad_melody(line, grid.total_steps)
-            cut = self._windows(line.events, skipped)
-            for start, tokens in zip(self._starts(line.start_step), cut, strict=False):
-                harmony = None if track is None else track.at(start + np.arange(len(tokens)))
-                found.append((tokens, harmony))
+        short = sum(not len(tokens) for tokens in windows)
+        if short:
+            skipped[f"melody shorter than {bars(self.slice_bars or 0)}"] += short
+        if track is None:
+            melodies = [own for tokens in windows for own in tokens]
+            if self.dedupe_event_lists:
+                melodies = unique(melodies)
+            return [self._example(own, None) for own in melodies]
+        return self._told_examples(start_steps, windows, track, skipped)
+
+    def _told_examples(
+        self,
+        start_steps: Sequence[int],
+        windows: Sequence[np.ndarray],
+        track: HarmonyTrack,
+        skipped: Counter[str],
+    ) -> list[Example]:
+        """The examples of windows with their harmony; without those whose chords are no triads."""
+        found: list[tuple[np.ndarray, np.ndarray]] = []
+        for start, tokens in zip(start_steps, windows, strict=True):
+            for number, own in enumerate(tokens):
+                first = start + number * self.steps_per_bar
+                found.append((own, track.at(first + np.arange(len(own)))))
         if self.dedupe_event_lists:
             found = _unique(found)
-        examples = (self._example(tokens, harmony, track, skipped) for tokens, harmony in found)
-        return [example for example in examples if example is not None]
+        told = ((own, track.encode(harmony, skipped)) for own, harmony in found)
+        return [self._example(own, controls) for own, controls in told if controls is not None]
 
-    def _starts(self, first_step: int) -> Iterable[int]:
-        """The steps at which the windows of a melody start."""
-        return itertools.count(first_step, self.steps_per_bar)
-
-    def _windows(self, events: np.ndarray, skipped: Counter[str]) -> Iterable[np.ndarray]:
-        """Token arrays `[T]`, end tokens not yet added, of the events of one melody."""
-        tokens = np.where(events < 0, events, events - np.int16(self.min_pitch)) + FIRST_PITCH
-        if self.slice_bars is None:
-            return [tokens]
-        cut = windows(tokens, self.slice_bars * self.steps_per_bar, self.steps_per_bar)
-        if not len(cut):
-            skipped[f"melody shorter than {bars(self.slice_bars)}"] += 1
-        return _without_leading_note_off(cut)
-
-    def _example(
-        self,
-        tokens: np.ndarray,
-        harmony: np.ndarray | None,
-        track: HarmonyTrack | None,
-        skipped: Counter[str],
-    ) -> Example | None:
-        controls = None
-        if track is not None and harmony is not None:
-            controls = track.encode(harmony, skipped)
-            if controls is None:
-                return None
-        if self.end_token is not None:
-            tokens = np.append(tokens, np.int16(self.end_token))
+    def _example(self, tokens: np.ndarray, controls: np.ndarray | None) -> Example:
+        if self.add_end_token:
+            tokens = np.append(tokens, np.int16(self.output_depth - 1))
             if controls is not None:  # an end that the controls told would not be learnt
                 controls = np.concatenate([controls, controls[-1:]])
-        return Example(tokens, tokens, controls, np.array(len(tokens), np.int32))
+        return Example(tokens, tokens, controls, length_of(len(tokens)))
 
     def dense_inputs(self, inputs: np.ndarray) -> np.ndarray:
         """Tokens `[..., T]` to boolean one-hot `[..., T, input_depth]`; `PAD` to zeros."""
@@ -345,15 +370,13 @@ class OneHotMelodyConverter(Converter):
         return transposable(read_pitches, self.min_pitch, self.max_pitch, (low, high))
 
 
-_Window = tuple[np.ndarray, np.ndarray | None]  # tokens and harmony
-
-
-def _unique(found: Iterable[_Window]) -> list[_Window]:
-    """The windows without repetitions, in the order in which they first appear."""
-    seen: dict[tuple[bytes, bytes], _Window] = {}
+def _unique(
+    found: Iterable[tuple[np.ndarray, np.ndarray]],
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Tokens and harmony without repetitions, in the order in which they first appear."""
+    seen: dict[tuple[bytes, bytes], tuple[np.ndarray, np.ndarray]] = {}
     for tokens, harmony in found:
-        key = tokens.tobytes(), b"" if harmony is None else harmony.tobytes()
-        seen.setdefault(key, (tokens, harmony))
+        seen.setdefault((tokens.tobytes(), harmony.tobytes()), (tokens, harmony))
     return list(seen.values())
 
 

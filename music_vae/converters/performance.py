@@ -35,7 +35,7 @@ from music_vae.converters.performance_events import (
     Vocabulary,
     played_notes,
 )
-from music_vae.converters.score import Score, as_sequence, cut, read
+from music_vae.converters.score import Score, cut, read, sustained
 from music_vae.errors import UserError
 from music_vae.specs import Compact, OneHot
 
@@ -199,9 +199,10 @@ class MultiInstrumentPerformanceConverter(Converter):
         at every event, no chord at the program token, the last chord again at the end token.
         """
         found = Extraction()
-        for section in sections(
-            read(sequence), found.skipped, split_on_time_changes=True, with_pedals=True
-        ):
+        (parts,) = sections(
+            [read(sequence)], [found.skipped], split_on_time_changes=True, with_pedals=True
+        )
+        for section in parts:
             for hop in self._hops(sustained(section), found.skipped):
                 example = self._example(hop, found.skipped)
                 if example is not None:
@@ -233,7 +234,7 @@ class MultiInstrumentPerformanceConverter(Converter):
         if total_s > times[-1]:
             times.append(total_s)
         quantised = []
-        for hop in cut(section, times):
+        for hop in cut([section], [times])[0]:
             if not len(hop.notes):
                 continue
             quantised_hop = self._quantise(hop, skipped)
@@ -243,12 +244,13 @@ class MultiInstrumentPerformanceConverter(Converter):
         return quantised
 
     def _quantise(self, part: Score, skipped: Counter[str]) -> Grid | None:
-        return quantise(
-            part,
-            skipped,
+        (grid,) = quantise(
+            [part],
+            [skipped],
             steps_per_quarter=self.steps_per_quarter,
             quarters_per_bar=self.quarters_per_bar,
         )
+        return grid
 
     def _example(self, hop: Grid, skipped: Counter[str]) -> Example | None:
         tracks = self._tracks(hop, skipped)
@@ -494,16 +496,3 @@ class MultiInstrumentPerformanceConverter(Converter):
             high = min(high, MAX_MIDI_PITCH - int(pitches.max()))
         low, high = transposable(pitches, self.min_pitch, self.max_pitch, (low, high))
         return (low, high) if low <= 0 <= high else (0, 0)  # a pitch may be none of MIDI's
-
-
-def sustained(section: Score) -> Score:
-    """The section with its notes as long as the sustain pedal makes them."""
-    notes = section.notes
-    if (
-        not len(section.controls)
-        and (notes["is_drum"] | (notes["start_s"] <= notes["end_s"])).all()
-    ):
-        return section  # without a pedal, note_seq changes notes that end before they start
-    from note_seq import sequences_lib
-
-    return read(sequences_lib.apply_sustain_control_changes(as_sequence(section)))

@@ -6,7 +6,7 @@ on NoteSequences, which take many times as long.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 import numpy as np
 
 from music_vae.constants import DEFAULT_QPM, MAX_MIDI_PITCH, MIN_MIDI_PITCH, SEMITONES
+from music_vae.converters.segments import join, maxima, ranges, split, take, totals
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
@@ -27,7 +28,8 @@ NOTE = np.dtype(
         ("instrument", np.int32),
         ("program", np.int32),
         ("is_drum", np.bool_),
-    ]
+    ],
+    align=True,
 )
 """A note; the numbers are what the piece says, within MIDI's limits or not."""
 
@@ -118,6 +120,11 @@ class Score(NamedTuple):
         return float(self.notes["end_s"].max(initial=0.0))
 
 
+def read_all(sequences: Sequence["NoteSequence | Score"]) -> list[Score]:
+    """The scores of NoteSequences; a score is its own."""
+    return [read(sequence) for sequence in sequences]
+
+
 def read(sequence: "NoteSequence | Score") -> Score:
     """The score of a NoteSequence; a score is its own."""
     if isinstance(sequence, Score):
@@ -178,21 +185,41 @@ def as_sequence(score: Score) -> "NoteSequence":
     return sequence
 
 
-def transposed(score: Score, semitones: int, chords: Sequence[Chord]) -> Score:
-    """The score so much higher, and with these chords.
+def transposed(
+    scores: Sequence[Score], semitones: Sequence[int], chords: Sequence[Sequence[Chord]]
+) -> list[Score]:
+    """Each score so many semitones higher, and with other chords.
 
-    Drums stay, notes that leave MIDI's range are dropped, and the piece ends with its last note.
+    Drums stay, notes that leave MIDI's range are dropped, and a piece ends with its last note.
     """
-    notes = score.notes.copy()
+    notes, sizes = join([score.notes for score in scores])
     stays = notes["is_drum"]
-    pitches = notes["pitch"] + np.int64(semitones) * ~stays
+    pitches = notes["pitch"] + np.repeat(np.array(semitones, np.int64), sizes) * ~stays
     kept = stays | ((pitches >= MIN_MIDI_PITCH) & (pitches <= MAX_MIDI_PITCH))
-    notes["pitch"] = pitches
-    if not kept.all():
-        notes = notes[kept]
-    keys = [key._replace(key=(key.key + semitones) % SEMITONES) for key in score.keys]
-    moved = score._replace(notes=notes, keys=keys, chords=chords)
-    return moved._replace(total_time_s=moved.last_end_s)
+    sizes = totals(kept, sizes)
+    moved = take(notes, kept)
+    moved["pitch"] = pitches[kept]
+    last_ends_s = maxima(moved["end_s"], sizes).tolist()
+    found = []
+    for score, by, own, end_s, symbols in zip(
+        scores, semitones, split(moved, sizes), last_ends_s, chords, strict=True
+    ):
+        keys = [key._replace(key=(key.key + by) % SEMITONES) for key in score.keys]
+        found.append(score._replace(notes=own, total_time_s=end_s, keys=keys, chords=symbols))
+    return found
+
+
+def sustained(section: Score) -> Score:
+    """The section with its notes as long as the sustain pedal makes them."""
+    notes = section.notes
+    if (
+        not len(section.controls)
+        and (notes["is_drum"] | (notes["start_s"] <= notes["end_s"])).all()
+    ):
+        return section  # without a pedal, note_seq changes notes that end before they start
+    from note_seq import sequences_lib
+
+    return read(sequences_lib.apply_sustain_control_changes(as_sequence(section)))
 
 
 def change_times(score: Score) -> list[float]:
@@ -216,42 +243,71 @@ def change_times(score: Score) -> list[float]:
     return times
 
 
-def cut(score: Score, times: Sequence[float], *, with_pedals: bool = False) -> list[Score]:
-    """The parts between one time and the next, shifted to time 0.
+def cut(
+    scores: Sequence[Score], times: Sequence[Sequence[float]], *, with_pedals: bool = False
+) -> list[list[Score]]:
+    """The parts of each piece between one time and the next, shifted to time 0.
 
     A note belongs to the part in which it starts and ends in it at the latest; tempos, metres, keys
     and chords go on into the parts after theirs. A part is as long as its last note.
 
     Args:
-      score: The piece.
-      times: The times in seconds, in ascending order, each once, from 0.
+      scores: The pieces.
+      times: For each piece times in seconds, in ascending order, each once, from 0.
       with_pedals: Whether parts have the sustain pedal's changes; otherwise none.
     """
-    if len(times) < 2:
+    if not scores:
         return []
-    notes = score.notes[np.argsort(score.notes["start_s"], kind="stable")]
-    bounds = np.searchsorted(notes["start_s"], times)
-    tempos, metres = _held(score.tempos, times), _held(score.metres, times)
-    keys, chords = _held(score.keys, times), _held(score.chords, times)
-    pedals = _pedals(score.controls, times) if with_pedals else [score.controls[:0]] * len(times)
-    parts = []
-    for number, (begin, end) in enumerate(pairwise(times)):
-        own = notes[bounds[number] : bounds[number + 1]]
-        own["start_s"] -= begin
-        own["end_s"] = np.minimum(own["end_s"], end) - begin
-        part = Score(own, 0.0, next(tempos), next(metres), next(keys), next(chords), pedals[number])
-        parts.append(part._replace(total_time_s=part.last_end_s))
-    return parts
+    notes, sizes = join([score.notes for score in scores])
+    owners, starts_s = np.repeat(np.arange(len(scores)), sizes), notes["start_s"]
+    if ((starts_s[1:] < starts_s[:-1]) & (owners[1:] == owners[:-1])).any():
+        notes = take(notes, np.lexsort((starts_s, owners)))
+        starts_s = notes["start_s"]
+    bounds = [
+        np.searchsorted(own, at) + end - len(own)
+        for own, at, end in zip(split(starts_s, sizes), times, np.cumsum(sizes), strict=True)
+    ]
+    firsts = np.concatenate([bound[:-1] for bound in bounds])
+    part_sizes = np.concatenate([bound[1:] for bound in bounds]) - firsts
+    notes = take(notes, ranges(firsts, part_sizes))
+    begins_s = np.repeat([begin for at in times for begin in at[:-1]], part_sizes)
+    ends_s = np.repeat([end for at in times for end in at[1:]], part_sizes)
+    notes["start_s"] -= begins_s
+    notes["end_s"] = np.minimum(notes["end_s"], ends_s) - begins_s
+    last_ends_s = iter(maxima(notes["end_s"], part_sizes).tolist())
+    own_notes = iter(split(notes, part_sizes))
+    return [
+        [
+            Score(next(own_notes), next(last_ends_s), *events)
+            for events in zip(*_events(score, at, with_pedals), strict=True)
+        ]
+        for score, at in zip(scores, times, strict=True)
+    ]
 
 
-def _held(events: Sequence[_Event], times: Sequence[float]) -> Iterator[list[_Event]]:
+def _events(score: Score, times: Sequence[float], with_pedals: bool) -> list[list]:
+    """What parts have besides notes, as lists over the parts."""
+    return [
+        _held(score.tempos, times),
+        _held(score.metres, times),
+        _held(score.keys, times),
+        _held(score.chords, times),
+        _pedals(score.controls, times) if with_pedals else [score.controls[:0]] * (len(times) - 1),
+    ]
+
+
+def _held(events: Sequence[_Event], times: Sequence[float]) -> list[list[_Event]]:
     """The events of every part: that which holds as it begins, at time 0, and those in it."""
+    if not events:
+        return [[] for _ in times[1:]]
     ordered = sorted(events, key=itemgetter(0))
     starts = [event.time_s for event in ordered]
+    parts = []
     for begin, end in pairwise(times):
         first, last = bisect_right(starts, begin), bisect_left(starts, end)
         found = [ordered[first - 1]._replace(time_s=0.0)] if first else []
-        yield found + [e._replace(time_s=e.time_s - begin) for e in ordered[first:last]]
+        parts.append(found + [e._replace(time_s=e.time_s - begin) for e in ordered[first:last]])
+    return parts
 
 
 def _pedals(controls: np.ndarray, times: Sequence[float]) -> list[np.ndarray]:

@@ -10,7 +10,7 @@ import dataclasses
 import itertools
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,12 +21,13 @@ from music_vae.constants import (
     ELECTRIC_BASS_PROGRAM,
     MELODY_PROGRAMS,
 )
-from music_vae.converters.base import Converter, Example, Extraction, one_hot
+from music_vae.converters.base import Converter, Example, Extraction, length_of, one_hot
 from music_vae.converters.drums import DrumsConverter
 from music_vae.converters.extract import check_grid, class_of
-from music_vae.converters.grid import Grid, bars, quantise, sections
+from music_vae.converters.grid import Grid, bars, grids_of
 from music_vae.converters.melody import OneHotMelodyConverter
-from music_vae.converters.score import Score, read
+from music_vae.converters.score import Score, read_all
+from music_vae.converters.segments import take
 from music_vae.errors import UserError
 from music_vae.specs import Compact, OneHot
 
@@ -41,6 +42,9 @@ MAX_TRIO_BARS = 100_000
 
 BASS_INSTRUMENT = 1
 """Of decoded notes; the melody is instrument 0, the drums are `DRUMS_INSTRUMENT`."""
+
+
+_Tokens = dict[str, dict[int, np.ndarray]]  # int16 `[T]`, by part and instrument
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,27 +147,40 @@ class TrioConverter(Converter):
 
     def extract(self, sequence: "NoteSequence | Score") -> Extraction:
         """All windows of all trios as int16 tokens `[T, 3]`, by section, instruments and time."""
-        found = Extraction()
-        for section in sections(read(sequence), found.skipped, split_on_time_changes=True):
-            grid = quantise(
-                section,
-                found.skipped,
-                steps_per_quarter=self.steps_per_quarter,
-                quarters_per_bar=self.quarters_per_bar,
-            )
-            if grid is not None:
-                for tokens in self._windows(grid, found.skipped):
-                    length = np.array(len(tokens), np.int32)
-                    found.examples.append(Example(tokens, tokens, None, length))
+        return self.extract_all([sequence])[0]
+
+    def extract_all(self, sequences: Sequence["NoteSequence | Score"]) -> list[Extraction]:
+        """What `extract` gives of each sequence."""
+        found = [Extraction() for _ in sequences]
+        owners, grids = grids_of(
+            read_all(sequences),
+            [extraction.skipped for extraction in found],
+            split_on_time_changes=True,
+            steps_per_quarter=self.steps_per_quarter,
+            quarters_per_bar=self.quarters_per_bar,
+        )
+        skipped = [found[owner].skipped for owner in owners]
+        num_bars = list(map(self._num_bars, grids, skipped))
+        tokens = self._tokens(grids, num_bars, skipped)
+        windows = map(self._windows, grids, num_bars, tokens, skipped)
+        for owner, own in zip(owners, windows, strict=True):
+            for steps in own:
+                length = length_of(len(steps))
+                found[owner].examples.append(Example(steps, steps, None, length))
         return found
 
-    def _windows(self, grid: Grid, skipped: Counter[str]) -> list[np.ndarray]:
-        """Token arrays `[T, 3]` of one section."""
+    def _num_bars(self, grid: Grid, skipped: Counter[str]) -> int:
+        """How many bars of a section are used."""
         num_bars = math.ceil(grid.total_steps / self.steps_per_bar)
-        if self.max_bars is not None and num_bars > self.max_bars:
-            num_bars = self.max_bars
-            skipped[f"the rest of a piece after {bars(self.max_bars)}"] += 1
-        tokens = self._tokens(grid, num_bars, skipped)
+        if self.max_bars is None or num_bars <= self.max_bars:
+            return num_bars
+        skipped[f"the rest of a piece after {bars(self.max_bars)}"] += 1
+        return self.max_bars
+
+    def _windows(
+        self, grid: Grid, num_bars: int, tokens: _Tokens, skipped: Counter[str]
+    ) -> list[np.ndarray]:
+        """Token arrays `[T, 3]` of one section."""
         missing = [part for part in PARTS if not tokens[part]]
         for part in missing:
             skipped[f"no {part}"] += 1
@@ -185,20 +202,25 @@ class TrioConverter(Converter):
         return found
 
     def _tokens(
-        self, grid: Grid, num_bars: int, skipped: Counter[str]
-    ) -> dict[str, dict[int, np.ndarray]]:
-        """By part and instrument, the int16 tokens `[T]` of the first `num_bars` bars."""
-        num_steps = num_bars * self.steps_per_bar
-        seconds_per_step = 60 / grid.qpm / self.steps_per_quarter
+        self, grids: Sequence[Grid], num_bars: Sequence[int], skipped: Sequence[Counter[str]]
+    ) -> list[_Tokens]:
+        """For each section the tokens of its first `num_bars` bars."""
         melody, drums = self.melody_converter, self.drums_converter
         converters: Mapping[str, Converter] = {"melody": melody, "bass": melody, "drums": drums}
-        tokens: dict[str, dict[int, np.ndarray]] = {part: {} for part in PARTS}
-        for instrument, part in parts_of_instruments(grid.notes, skipped).items():
-            alone = _only(grid.section, instrument, num_steps * seconds_per_step)
-            extraction = converters[part].extract(alone)
-            skipped.update(extraction.skipped)
-            for example in extraction.examples:  # one, or none where nothing can be played
-                tokens[part][instrument] = example.outputs[:num_steps].astype(np.int16)
+        tokens: list[_Tokens] = [{part: {} for part in PARTS} for _ in grids]
+        by_part: dict[str, list[tuple[int, int]]] = {part: [] for part in PARTS}
+        for number, grid in enumerate(grids):
+            for instrument, part in parts_of_instruments(grid.notes, skipped[number]).items():
+                by_part[part].append((number, instrument))
+        num_steps = [number * self.steps_per_bar for number in num_bars]
+        for part, instruments in by_part.items():
+            alone = [_only(grids[n], instrument, num_steps[n]) for n, instrument in instruments]
+            extractions = converters[part].extract_all(alone)
+            for (number, instrument), extraction in zip(instruments, extractions, strict=True):
+                skipped[number].update(extraction.skipped)
+                for example in extraction.examples:  # one, or none where nothing can be played
+                    steps = example.outputs[: num_steps[number]].astype(np.int16)
+                    tokens[number][part][instrument] = steps
         return tokens
 
     def _heard(self, grid: Grid, num_bars: int) -> dict[int, np.ndarray]:
@@ -300,7 +322,9 @@ def stretches(covered: np.ndarray, size: int | None) -> Iterable[tuple[int, int]
             yield from ((start, start + size) for start in range(first, end - size + 1))
 
 
-def _only(section: Score, instrument: int, total_time_s: float) -> Score:
-    """The notes of one instrument alone, with another total time."""
-    notes = section.notes[section.notes["instrument"] == instrument]
+def _only(grid: Grid, instrument: int, num_steps: int) -> Score:
+    """The notes of one instrument of a section alone, in a piece of so many steps."""
+    section = grid.section
+    notes = take(section.notes, section.notes["instrument"] == instrument)
+    total_time_s = num_steps * (60 / section.qpm / grid.steps_per_quarter)
     return Score(notes, total_time_s, section.tempos, section.metres)

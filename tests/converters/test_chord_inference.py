@@ -9,12 +9,13 @@ from music_vae.converters.score import read
 
 
 def quantised(sequence, quarters_per_bar=4, steps_per_quarter=4):
-    return quantise(
-        read(sequence),
-        Counter(),
+    (grid,) = quantise(
+        [read(sequence)],
+        [Counter()],
         steps_per_quarter=steps_per_quarter,
         quarters_per_bar=quarters_per_bar,
     )
+    return grid
 
 
 def chord(first_step, *pitches, steps=8):

@@ -46,8 +46,8 @@ def song(piece):
 
 def quantised(sequence, quarters_per_bar=4):
     skipped = Counter()
-    found = quantise(
-        read(sequence), skipped, steps_per_quarter=4, quarters_per_bar=quarters_per_bar
+    (found,) = quantise(
+        [read(sequence)], [skipped], steps_per_quarter=4, quarters_per_bar=quarters_per_bar
     )
     assert not skipped
     return found

@@ -11,13 +11,14 @@ import pytest
 from note_seq import melodies_lib, sequences_lib
 
 from music_vae import augment, notes_io
+from music_vae.configs import CONFIG_MAP
 from music_vae.converters import extract
 from music_vae.converters.grid import Grid, quantise_in_any_metre
-from music_vae.converters.performance import sustained
-from music_vae.converters.score import SUSTAIN, as_sequence, change_times, cut, read
+from music_vae.converters.score import SUSTAIN, as_sequence, change_times, cut, read, sustained
 
 TUNES = sorted((Path(__file__).parents[2] / "examples" / "tunes").glob("*.mid"))
 NUM_NASTY = 50
+CONFIGS = ("cat-mel_2bar_med_chords", "nade-drums_2bar_full", "cat-mel_2bar_small", "groovae_4bar")
 GRIDS = (1, 3, 4, 24)  # steps in a quarter note
 GAPS = (None, 0.25, 0.5, 1, 2)
 
@@ -105,7 +106,7 @@ def quantised(parts):
     """Pairs of a sequence that note_seq quantised, and of ours; by name."""
     found = {}
     for (name, part), steps in itertools.product(parts.items(), GRIDS):
-        grid = quantise_in_any_metre(read(part), steps)
+        grid = quantise_in_any_metre([read(part)], steps)[0]
         if isinstance(grid, Grid) and grid.steps_per_bar % 1 == 0:
             theirs = sequences_lib.quantize_note_sequence(part, steps)
             found[f"{name}, {steps} steps"] = theirs, grid
@@ -127,7 +128,7 @@ def test_the_music_is_nasty_enough(music, parts, quantised):
     refusals = Counter(
         found
         for part in parts.values()
-        if isinstance(found := quantise_in_any_metre(read(part), 4), str)
+        if isinstance(found := quantise_in_any_metre([read(part)], 4)[0], str)
     )
     assert {"negative time", "time signature or tempo changes", "time signature 0/4"} <= {*refusals}
     assert len(quantised) > 3 * len(music)
@@ -145,7 +146,7 @@ def test_pieces_are_cut_where_note_seq_cuts_them(music):
     for name, sequence in music.items():
         score = read(sequence)
         expected = sequences_lib.split_note_sequence_on_time_changes(sequence)
-        found = cut(score, change_times(score), with_pedals=True)
+        (found,) = cut([score], [change_times(score)], with_pedals=True)
         for number, (part, theirs) in enumerate(zip(found, expected, strict=True)):
             assert_equal(part, theirs, f"{name}, part {number}")
 
@@ -156,7 +157,7 @@ def test_hops_are_those_of_note_seq(parts):
         expected = sequences_lib.split_note_sequence(part, hop_s)
         times = [0.0, *np.arange(hop_s, score.total_time_s, hop_s).tolist(), score.total_time_s]
         if expected:
-            found = cut(score, times, with_pedals=True)
+            (found,) = cut([score], [times], with_pedals=True)
             for hop, theirs in zip(found, expected, strict=True):
                 assert_equal(hop, theirs, name)
 
@@ -172,7 +173,7 @@ REFUSALS = {
 @pytest.mark.parametrize("steps_per_quarter", GRIDS)
 def test_steps_are_those_of_note_seq(parts, steps_per_quarter):
     for name, part in parts.items():
-        grid = quantise_in_any_metre(read(part), steps_per_quarter)
+        grid = quantise_in_any_metre([read(part)], steps_per_quarter)[0]
         try:
             theirs = sequences_lib.quantize_note_sequence(part, steps_per_quarter)
         except tuple(REFUSALS) as error:
@@ -222,8 +223,8 @@ def test_melodies_are_those_of_note_seq(quantised, gap_bars, skip_polyphony):
     number = 0
     for name, (sequence, grid) in quantised.items():
         skipped, expected_skipped = Counter(), Counter()
-        found = extract.melodies(
-            grid, skipped, gap_bars=gap_bars, max_bars=None, skip_polyphony=skip_polyphony
+        (found,) = extract.melodies(
+            [grid], [skipped], gap_bars=gap_bars, max_bars=None, skip_polyphony=skip_polyphony
         )
         expected = lines_of_note_seq(sequence, gap_bars, skip_polyphony, expected_skipped)
         assert [(line.start_step, line.events.tolist()) for line in found] == [
@@ -250,7 +251,9 @@ def test_drum_tracks_are_those_of_note_seq(quantised, gap_bars):
         del theirs.notes[:]
         theirs.notes.extend(kept)
         masks = np.int64(1) << low.notes["pitch"].astype(np.int64)
-        found = extract.drum_tracks(low, masks, Counter(), gap_bars=gap_bars, max_bars=None)
+        (found,) = extract.drum_tracks(
+            [low], [masks], [Counter()], gap_bars=gap_bars, max_bars=None
+        )
         end_step = 0
         for track in found:
             expected = note_seq.DrumTrack()
@@ -271,7 +274,7 @@ def test_drum_tracks_are_those_of_note_seq(quantised, gap_bars):
 @pytest.mark.parametrize("semitones", [-30, -5, 1, 70])
 def test_a_transposed_score_is_the_score_of_the_transposed_sequence(music, semitones):
     for name, sequence in music.items():
-        found = augment.transpose_score(read(sequence), semitones)
+        found = augment.transpose_scores([read(sequence)], [semitones])[0]
         expected = read(augment.transpose(sequence, semitones))
         assert all(np.array_equal(a, b) for a, b in zip(found, expected, strict=True)), name
 
@@ -279,8 +282,22 @@ def test_a_transposed_score_is_the_score_of_the_transposed_sequence(music, semit
 def test_the_sustain_pedal_is_that_of_note_seq(music):
     for name, sequence in music.items():
         score = read(sequence)
-        (whole,) = cut(score, [0.0, 1e6], with_pedals=True)
+        ((whole,),) = cut([score], [[0.0, 1e6]], with_pedals=True)
         expected = sequences_lib.apply_sustain_control_changes(as_sequence(whole))
         found = sustained(whole)
         assert found.notes.tolist() == read(expected).notes.tolist(), name
         assert found.total_time_s == expected.total_time, name
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_many_sequences_together_give_what_each_gives(music, config):
+    converter = CONFIG_MAP[config].data_converter
+    some = list(itertools.islice(music.values(), 0, None, 2))
+    together = converter.extract_all([*some, note_seq.NoteSequence()])
+    assert together[-1].skipped == {"no notes": 1}
+    assert sum(len(found.examples) for found in together) > 5
+    for sequence, found in zip(some, together, strict=False):
+        alone = converter.extract(sequence)
+        assert found.skipped == alone.skipped
+        assert all(type(number) is int for number in found.skipped.values())
+        assert str(found.examples) == str(alone.examples)

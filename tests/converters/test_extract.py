@@ -16,7 +16,7 @@ KICK_BIT, SNARE_BIT = 1, 4
 
 def quantised(sequence):
     skipped = Counter()
-    found = quantise(read(sequence), skipped, steps_per_quarter=4, quarters_per_bar=4)
+    (found,) = quantise([read(sequence)], [skipped], steps_per_quarter=4, quarters_per_bar=4)
     assert not skipped
     return found
 
@@ -24,9 +24,9 @@ def quantised(sequence):
 def lines(sequence, *, gap_bars=1, max_bars=None, skip_polyphony=False):
     """Pairs of first step and events, and the reasons."""
     skipped = Counter()
-    found = extract.melodies(
-        quantised(sequence),
-        skipped,
+    (found,) = extract.melodies(
+        [quantised(sequence)],
+        [skipped],
         gap_bars=gap_bars,
         max_bars=max_bars,
         skip_polyphony=skip_polyphony,
@@ -39,7 +39,7 @@ def tracks(sequence, *, gap_bars=1, max_bars=None):
     skipped, grid = Counter(), quantised(sequence)
     grid = grid.only(grid.notes["is_drum"])
     masks = np.int64(1) << (grid.notes["pitch"] - KICK)
-    found = extract.drum_tracks(grid, masks, skipped, gap_bars=gap_bars, max_bars=max_bars)
+    (found,) = extract.drum_tracks([grid], [masks], [skipped], gap_bars=gap_bars, max_bars=max_bars)
     return [(track.start_step, track.events.tolist()) for track in found], skipped
 
 
@@ -160,18 +160,18 @@ class TestDrumTracks:
 
 
 def test_padding_fills_a_line_up_on_both_sides(piece):
-    grid = quantised(piece([(60, 20, 4)]))
-    (line,) = extract.melodies(grid, Counter(), gap_bars=1, max_bars=None, skip_polyphony=False)
-    start, events = extract.pad_melody(line, 40)
+    ((start, events),), _ = lines(piece([(60, 20, 4)]))
+    start, events = extract.pad_melody(extract.Track(start, np.array(events)), 40)
     assert (start, len(events)) == (0, 40)
     assert starts(events) == [(20, 60)]
 
 
 @pytest.mark.parametrize("max_bars", [1, None])
 def test_padding_ends_a_note_that_sounds_to_the_end_of_a_line(piece, max_bars):
-    grid = quantised(piece([(60, 8, 8 if max_bars is None else 20)]))
-    (line,) = extract.melodies(grid, Counter(), gap_bars=1, max_bars=max_bars, skip_polyphony=False)
-    assert len(line.events) == 16
+    sequence = piece([(60, 8, 8 if max_bars is None else 20)])
+    ((start, events),), _ = lines(sequence, max_bars=max_bars)
+    assert len(events) == 16
+    line = extract.Track(start, np.array(events))
     assert extract.pad_melody(line, 20).events[16:].tolist() == [NOTE_OFF, *[NO_EVENT] * 3]
     assert extract.pad_melody(line, 12).events[8:].tolist() == [60, *[NO_EVENT] * 3]
 
@@ -182,13 +182,15 @@ def test_numbers_find_their_class():
 
 
 def test_windows_slide_by_the_hop():
-    np.testing.assert_array_equal(
-        extract.windows(np.arange(9), 4, 2), [[0, 1, 2, 3], [2, 3, 4, 5], [4, 5, 6, 7]]
-    )
+    found, numbers = extract.windows([np.arange(9), np.arange(20, 25)], 4, 2)
+    assert found.tolist() == [[0, 1, 2, 3], [2, 3, 4, 5], [4, 5, 6, 7], [20, 21, 22, 23]]
+    assert numbers.tolist() == [3, 1]
 
 
 def test_there_is_no_window_longer_than_the_music():
-    assert extract.windows(np.arange(3), 4, 2).shape == (0, 4)
+    found, numbers = extract.windows([np.arange(3), np.arange(4)], 4, 2)
+    assert (found.tolist(), numbers.tolist()) == ([[0, 1, 2, 3]], [0, 1])
+    assert extract.windows([], 4, 2)[0].shape == (0, 4)
 
 
 def test_unique_keeps_the_first_of_equal_arrays_in_order():

@@ -8,7 +8,7 @@ from music_vae.converters.score import Metre, Tempo, read
 
 def quantised(sequence):
     skipped = Counter()
-    found = quantise(read(sequence), skipped, steps_per_quarter=4, quarters_per_bar=4)
+    (found,) = quantise([read(sequence)], [skipped], steps_per_quarter=4, quarters_per_bar=4)
     assert not skipped
     return found
 
@@ -17,7 +17,7 @@ class TestSections:
     def split(self, sequence, **kwargs):
         skipped = Counter()
         kwargs = {"split_on_time_changes": True, **kwargs}
-        return sections(read(sequence), skipped, **kwargs), skipped
+        return sections([read(sequence)], [skipped], **kwargs)[0], skipped
 
     def test_a_steady_piece_is_one_section(self, piece):
         (section,), skipped = self.split(piece([(60, 0, 4)]))
@@ -67,7 +67,7 @@ class TestSections:
 class TestQuantise:
     def reasons(self, sequence):
         skipped = Counter()
-        found = quantise(read(sequence), skipped, steps_per_quarter=4, quarters_per_bar=4)
+        (found,) = quantise([read(sequence)], [skipped], steps_per_quarter=4, quarters_per_bar=4)
         assert found is None
         return skipped
 
@@ -92,7 +92,8 @@ class TestQuantise:
     def test_a_waltz_is_taken_where_bars_have_three_quarters(self, piece):
         skipped = Counter()
         waltz = piece([(60, 0, 4)], metre=(3, 4))
-        assert quantise(read(waltz), skipped, steps_per_quarter=4, quarters_per_bar=3)
+        (found,) = quantise([read(waltz)], [skipped], steps_per_quarter=4, quarters_per_bar=3)
+        assert found is not None
 
     def test_negative_time_is_skipped(self, piece):
         assert self.reasons(piece([(60, -8, 4)])) == {"negative time": 1}

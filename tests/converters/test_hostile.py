@@ -142,6 +142,23 @@ def test_an_impossible_sequence_is_skipped_with_a_reason(converter, name):
     assert low <= 0 <= high
 
 
+def test_a_hit_that_ends_long_before_it_starts_makes_no_long_groove():
+    sequence = band()
+    note(start_time=1e6, end_time=0)(sequence)
+    found = CONFIG_MAP["groovae_2bar_humanize"].data_converter.extract(sequence)
+    assert (found.examples, found.skipped) == ([], TOO_LONG)
+
+
+def test_a_tempo_too_fast_for_a_number_is_skipped():
+    sequence = band()
+    tempo(1.7e308)(sequence)
+    sequence.total_time = 0
+    for own in sequence.notes:
+        own.start_time = own.end_time = 0
+    found = CONFIG_MAP["groovae_2bar_humanize"].data_converter.extract(sequence)
+    assert (found.examples, found.skipped) == ([], TOO_LONG)
+
+
 def test_a_pitch_that_is_none_is_left_out(converter):
     sequence = band()
     note(pitch=2**31 - 1)(sequence)
