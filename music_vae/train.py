@@ -130,7 +130,13 @@ flags.DEFINE_enum(
     "environment variable TF_CONFIG names (multi_worker); auto takes the largest there is.",
     flag_values=FLAGS,
 )
-flags.DEFINE_boolean("jit", False, "Compile the LSTM layers' loops with XLA.", flag_values=FLAGS)
+flags.DEFINE_boolean(
+    "jit",
+    None,
+    "Compile the LSTM layers' loops with XLA, anew for each length of a batch; by default where "
+    "there is no GPU.",
+    flag_values=FLAGS,
+)
 flags.DEFINE_enum(
     "mixed_precision",
     "none",
@@ -279,6 +285,7 @@ def _train(
         keep_every_n_hours=values.keep_checkpoint_every_n_hours,
     )
     on = devices.open_devices(values.strategy, workers)
+    jit = numerics.jit_pays() if values.jit is None else values.jit
     products = None if values.mixed_precision == "none" else values.mixed_precision
     run = runs.Run(
         config,
@@ -287,7 +294,7 @@ def _train(
         policy=policy,
         warm_start=warm_start,
         devices=on,
-        numerics=numerics.Numerics(jit=values.jit, products=products),
+        numerics=numerics.Numerics(jit=jit, products=products),
     )
     if run.restored:
         _log.info("going on from %s", run.restored)
