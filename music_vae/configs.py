@@ -25,6 +25,7 @@ from music_vae.converters.groove import GrooveConverter
 from music_vae.converters.melody import OneHotMelodyConverter
 from music_vae.converters.performance import MultiInstrumentPerformanceConverter
 from music_vae.converters.trio import TrioConverter
+from music_vae.drum_augment import DrumAugmenter, check_fits
 from music_vae.errors import UserError
 from music_vae.specs import (
     SPEC_KINDS,
@@ -58,6 +59,7 @@ class Config:
       encoder: What encodes.
       decoder: What decodes.
       note_sequence_augmenter: What is varied in training, or None.
+      window_augmenter: What is varied in training once music is cut into windows, or None.
       tfds_name: Name of a TensorFlow Dataset to train on by default, or None.
     """
 
@@ -68,6 +70,11 @@ class Config:
     decoder: DecoderSpec = FlatDecoderSpec()
     note_sequence_augmenter: NoteSequenceAugmenter | None = None
     tfds_name: str | None = None
+    window_augmenter: DrumAugmenter | None = None
+
+    def __post_init__(self) -> None:
+        if self.window_augmenter is not None:
+            check_fits(self.window_augmenter, self.data_converter)
 
     def replace(self, **changes: Any) -> "Config":
         """A copy with some values changed."""
@@ -105,6 +112,7 @@ _KINDS: dict[str, type] = SPEC_KINDS | {
     kind.__name__: kind
     for kind in (
         Config,
+        DrumAugmenter,
         DrumsConverter,
         GrooveConverter,
         MultiInstrumentPerformanceConverter,

@@ -33,7 +33,15 @@ from music_vae.converters.performance import MultiInstrumentPerformanceConverter
 from music_vae.converters.score import read
 from music_vae.converters.trio import TrioConverter
 from music_vae.converting import Conversion, Task, chunks, limit, pool
-from music_vae.epochs import CORRUPTION, Counts, Music, StreamedMusic, rng_for, transposition_range
+from music_vae.epochs import (
+    CORRUPTION,
+    WINDOWS,
+    Counts,
+    Music,
+    StreamedMusic,
+    rng_for,
+    transposition_range,
+)
 from music_vae.errors import UserError
 from music_vae.example_store import Store, stack, stack_single
 from music_vae.sources import Source, TensorFlowDataset, TFRecords, parse
@@ -368,11 +376,19 @@ class TrainingBatches:
                 self._position = Position(epoch + 1)
                 self._epoch = self._music.shuffled(self._config, self._seed, epoch + 1)
                 continue
-            rng = rng_for(self._seed, epoch, CORRUPTION, offset)
-            parts.append(self._config.data_converter.corrupt(part, rng))
+            parts.append(self._varied(part))
             missing -= len(part.outputs)
             self._position = Position(epoch, offset + len(part.outputs))
         return stack(parts), self._position
+
+    def _varied(self, part: Example) -> Example:
+        """Examples as the model reads them in training; chance depends on the position alone."""
+        epoch, offset = self._position
+        converter, augmenter = self._config.data_converter, self._config.window_augmenter
+        if augmenter is not None:
+            assert isinstance(converter, DrumsConverter)
+            part = augmenter.augment(part, converter, rng_for(self._seed, epoch, WINDOWS, offset))
+        return converter.corrupt(part, rng_for(self._seed, epoch, CORRUPTION, offset))
 
     def _too_few(self, found: int) -> UserError:
         most = self._config.data_converter.max_tensors_per_notesequence

@@ -23,7 +23,7 @@ from music_vae.sources import Source
 SHUFFLED_EXAMPLES = 20_000  # of music that is not kept: among so many the next is drawn
 
 # What random numbers are for; each purpose has its own, in every epoch.
-_KEYS_AND_WINDOWS, _ORDER, CORRUPTION = range(3)
+_KEYS_AND_WINDOWS, _ORDER, CORRUPTION, WINDOWS = range(4)
 
 _log = logging.getLogger(__name__)
 
