@@ -17,7 +17,7 @@ setup(
     license="Apache-2.0",
     license_files=["LICENSE", "NOTICE"],
     packages=find_packages(include=["music_vae", "music_vae.*"]),
-    package_data={"music_vae": ["models/*/*", "models/*/*/*"]},
+    package_data={"music_vae": ["models/*/*", "models/*/*/*", "templates/*"]},
     # note-seq needs pydub, which imports a module that Python 3.13 removed.
     python_requires=">=3.10,<3.13",
     install_requires=[

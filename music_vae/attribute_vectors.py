@@ -34,6 +34,29 @@ Figures = dict[str, Any]
 _log = logging.getLogger(__name__)
 
 
+def parse_amounts(texts: Sequence[str], flag: str) -> dict[str, float]:
+    """The attributes to change, each with how much, from texts such as 'note_density=+1.5,...'.
+
+    Raises:
+      UserError: If a text says something else, or something twice.
+    """
+    amounts: dict[str, float] = {}
+    for text in ",".join(texts).split(","):
+        name, _, amount = text.partition("=")
+        try:
+            number = float(amount)
+        except ValueError:
+            number = float("nan")
+        if not name.strip() or not abs(number) < float("inf"):
+            raise UserError(
+                f"--{flag}={text} is no change; expected NAME=AMOUNT, as in note_density=+1.5"
+            )
+        if name.strip() in amounts:
+            raise UserError(f"--{flag} changes {name.strip()} twice")
+        amounts[name.strip()] = number
+    return amounts
+
+
 def find(
     model: "TrainedModel", windows: "Sequence[Window]", *, seed: int = 0
 ) -> dict[str, np.ndarray]:

@@ -119,8 +119,9 @@ class Frame(NamedTuple):
 def draw(
     rows: "Sequence[Sequence[NoteSequence]]",
     *,
-    title: str,
+    title: str = "",
     labels: Sequence[Sequence[str]] | None = None,
+    frame: Frame | None = None,
 ) -> Any:
     """A figure of pieces in rows and columns: one piece, a strip (rows of one), or a grid.
 
@@ -128,14 +129,16 @@ def draw(
       rows: The pieces; all rows have the same length, and there are at most `MAX_PANELS`.
       title: Of the whole.
       labels: What is written over each panel.
+      frame: What other pictures share with this one.
 
     Returns:
       What `plotting.save` and `plotting.svg` take.
     """
-    frame = Frame.of([piece for row in rows for piece in row])
+    frame = frame or Frame.of([piece for row in rows for piece in row])
     columns, parts = len(rows[0]), len(frame.heights_inches)
     figure = plotting.new_figure(_size_inches(frame, len(rows), columns))
-    figure.suptitle(title, fontsize=11)
+    if title:
+        figure.suptitle(_plain(title), fontsize=11)
     spec = figure.add_gridspec(
         parts * len(rows), columns, height_ratios=frame.heights_inches * len(rows)
     )
@@ -145,7 +148,7 @@ def draw(
         if labels:
             has_chords = any(True for _ in _chords(piece))
             pad = 16 if has_chords else 3
-            axes[0].set_title(labels[row][column], fontsize=8, loc="left", pad=pad)
+            axes[0].set_title(_plain(labels[row][column]), fontsize=8, loc="left", pad=pad)
         for axis in axes:
             axis.tick_params(labelleft=column == 0, left=column == 0)
             axis.tick_params(labelbottom=axis is axes[-1] and row == len(rows) - 1)
@@ -184,7 +187,7 @@ def _panel(axes: Sequence[Any], piece: "NoteSequence", frame: Frame, *, small: b
         axes[0].text(0.5, 0.5, "silence", transform=axes[0].transAxes, ha="center", va="center")
     for bar, symbol in _chords(piece):
         place = axes[0].get_xaxis_transform()
-        axes[0].text(bar, 1.02, symbol, transform=place, fontsize=7, color="#444444")
+        axes[0].text(bar, 1.02, _plain(symbol), transform=place, fontsize=7, color="#444444")
 
 
 def _pitch_axis(axis: Any, frame: Frame) -> None:
@@ -297,6 +300,11 @@ def drum_name(pitch: int) -> str:
     import pretty_midi
 
     return pretty_midi.note_number_to_drum_name(pitch) or f"drum {pitch}"
+
+
+def _plain(text: str) -> str:
+    """Text in which matplotlib finds no formulas."""
+    return text.replace("$", r"\$")
 
 
 def _pitch_name(pitch: int) -> str:

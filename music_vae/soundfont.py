@@ -4,6 +4,8 @@ A soundfont comes from anywhere, so it is not trusted: all sizes and indices are
 read. Modulators are ignored, as they do nothing for notes without controllers.
 """
 
+import dataclasses
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -67,8 +69,9 @@ _RECORDS = {
 }
 
 
-class Region(NamedTuple):
-    """What sounds for a note.
+@dataclasses.dataclass(frozen=True, eq=False)
+class Region:
+    """What sounds for a note; the same notes have the same one.
 
     Attributes:
       samples: The recording, `[N]`, int16.
@@ -132,24 +135,26 @@ class SoundFont:
             for number, preset in reversed(list(enumerate(self._tables[b"phdr"][:-1])))
         }
         self._zones: dict[tuple[bytes, int], list[_Zone]] = {}
+        self._regions: dict[tuple[int, int, int, bool], list[Region]] = {}
 
     def regions(self, program: int, key: int, velocity: int, *, is_drum: bool) -> list[Region]:
         """What sounds for a note; nothing where the file has nothing for it.
 
         Where it has not the program, the first of the bank plays.
         """
+        asked = (program, key, velocity, is_drum)
+        if asked not in self._regions:
+            self._regions[asked] = list(itertools.islice(self._find(*asked), _MAX_REGIONS))
+        return self._regions[asked]
+
+    def _find(self, program: int, key: int, velocity: int, is_drum: bool) -> Iterator[Region]:
         bank = DRUM_BANK if is_drum else 0
         found = self._presets.get((bank, program), self._presets.get((bank, 0)))
-        if found is None:
-            return []
-        regions: list[Region] = []
-        for outer in self._zones_of(b"phdr", found):
-            if not outer.holds(key, velocity):
-                continue
-            for inner in self._zones_of(b"inst", outer.target):
-                if inner.holds(key, velocity) and len(regions) < _MAX_REGIONS:
-                    regions.append(self._region(outer, inner))
-        return regions
+        for outer in self._zones_of(b"phdr", found) if found is not None else ():
+            if outer.holds(key, velocity):
+                for inner in self._zones_of(b"inst", outer.target):
+                    if inner.holds(key, velocity):
+                        yield self._region(outer, inner)
 
     def _region(self, outer: _Zone, inner: _Zone) -> Region:
         amounts = _DEFAULTS.copy()

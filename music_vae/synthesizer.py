@@ -6,7 +6,7 @@ stops an open one). Without chorus, reverb and controllers, which the music here
 same notes give the same samples.
 """
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -30,7 +30,9 @@ _HIGHEST_CUTOFF = 13500  # cents, 20 kHz: no filter
 _MAX_Q_DB = 40.0
 _BUTTERWORTH_DB = 3.01  # a filter without a peak is 3 dB down at its cutoff
 _FRAME = 512  # samples in which the filter does not change
-_MAX_STEP = 64.0  # six octaves up
+_MOST_KEPT = 1 << 23  # samples of voices that may play again
+_MAX_OCTAVES = 10  # of a key from its recording: all of MIDI's
+_BENDING = (sf.MOD_LFO_TO_PITCH, sf.VIBRATO_TO_PITCH, sf.MOD_ENVELOPE_TO_PITCH)
 
 
 class _Voice(NamedTuple):
@@ -60,8 +62,14 @@ def render(sequence: "NoteSequence", font: SoundFont) -> np.ndarray:
     """
     length_s = max([sequence.total_time, *(note.end_time for note in sequence.notes)])
     mix = np.zeros((round((length_s + TAIL_S) * RATE), 2))
+    played: dict[_Voice, np.ndarray] = {}
     for voice in _voices(sequence, font):
-        sound = _play(voice, len(mix) - voice.start)
+        same = voice._replace(start=0)
+        if same not in played:
+            if sum(map(len, played.values())) > _MOST_KEPT:
+                played.clear()
+            played[same] = _play(voice, len(mix))
+        sound = played[same][: len(mix) - voice.start]
         mix[voice.start : voice.start + len(sound)] += sound[:, None] * _pan(voice.region)
     fade = min(round(_MIN_RELEASE_S * RATE), len(mix))
     mix[len(mix) - fade :] *= np.linspace(1, 0, fade)[:, None]
@@ -100,7 +108,9 @@ def _stop(voices: list[_Voice], numbers: list[int], at: int) -> None:
 def _play(voice: _Voice, most: int) -> np.ndarray:
     """The sound of a voice, `[N]` with N at most `most`, from 1 down to -1 at full loudness."""
     amounts, held = voice.region.generators, voice.held
-    loudness = _volume_envelope(amounts, voice.key, held, min(most, _longest(amounts, held)))
+    loudness = _volume_envelope(
+        amounts, voice.key, held, min(most, _longest(voice.region, voice.key, held))
+    )
     if voice.cut is not None:
         fade = round(_MIN_RELEASE_S * RATE)
         loudness = loudness[: voice.cut + fade]
@@ -118,12 +128,23 @@ def _play(voice: _Voice, most: int) -> np.ndarray:
 # -- Pitch and samples ----------------------------------------------------------------------------
 
 
-def _steps(voice: _Voice, modulation: np.ndarray) -> np.ndarray:
-    """By how many samples of the recording each sample goes on."""
-    region, amounts = voice.region, voice.region.generators
-    key = amounts[sf.FIXED_KEY] if amounts[sf.FIXED_KEY] >= 0 else voice.key
+def _cents(region: Region, key: int) -> float:
+    """How much higher than its recording a key sounds."""
+    amounts = region.generators
+    key = amounts[sf.FIXED_KEY] if amounts[sf.FIXED_KEY] >= 0 else key
     cents = (key - region.root_key) * amounts[sf.SCALE_TUNING] + region.correction
-    cents = cents + 100 * amounts[sf.COARSE_TUNE] + amounts[sf.FINE_TUNE]
+    return float(cents + 100 * amounts[sf.COARSE_TUNE] + amounts[sf.FINE_TUNE])
+
+
+def _step(cents: Any, region: Region) -> Any:
+    """By how many samples of the recording a sample goes on."""
+    octaves = np.clip(np.asarray(cents) / 1200, -_MAX_OCTAVES, _MAX_OCTAVES)
+    return region.rate / RATE * 2**octaves
+
+
+def _steps(voice: _Voice, modulation: np.ndarray) -> np.ndarray:
+    """The same for every sample, `[N]`."""
+    region, amounts = voice.region, voice.region.generators
     bent = amounts[sf.MOD_ENVELOPE_TO_PITCH] * modulation
     for depth, delay, frequency in (
         (sf.MOD_LFO_TO_PITCH, sf.MOD_LFO_DELAY, sf.MOD_LFO_FREQUENCY),
@@ -133,18 +154,20 @@ def _steps(voice: _Voice, modulation: np.ndarray) -> np.ndarray:
             hertz = float(_hertz(amounts[frequency]))
             wave = _triangle(len(modulation), _seconds(amounts[delay]), hertz)
             bent = bent + amounts[depth] * wave
-    octaves = np.clip((cents + bent) / 1200, -20, 20)
-    return np.minimum(region.rate / RATE * 2**octaves, _MAX_STEP)
+    return _step(_cents(region, voice.key) + bent, region)
+
+
+def _loops(region: Region) -> bool:
+    return int(region.generators[sf.LOOP_MODE]) & 1 == 1 and region.loop[0] < region.loop[1]
 
 
 def _sampled(region: Region, places: np.ndarray, held: int) -> np.ndarray:
     """The recording at places in it, by cubic interpolation, up to its end."""
     first, last = region.loop
-    mode = int(region.generators[sf.LOOP_MODE]) & 3
-    if mode in (1, 3) and last > first:
+    if _loops(region):
         unlooped = places.copy()
         places = np.where(places < last, places, first + (places - first) % (last - first))
-        if mode == 3 and held < len(places):  # the loop is left with the key
+        if region.generators[sf.LOOP_MODE] & 2 and held < len(places):  # left with the key
             places[held:] = places[held] + unlooped[held:] - unlooped[held]
     inside = np.flatnonzero(places >= len(region.samples) - 1)
     places = places[: inside[0]] if len(inside) else places
@@ -197,10 +220,19 @@ class _Times(NamedTuple):
         )
 
 
-def _longest(amounts: np.ndarray, held: int) -> int:
-    """How many samples a voice lasts at most."""
-    release = max(_seconds(amounts[sf.VOLUME_ENVELOPE + 5]), _MIN_RELEASE_S)
-    return held + round(release * RATE)
+def _longest(region: Region, key: int, held: int) -> int:
+    """How many samples a voice lasts at most: until it is silent, or the recording ends."""
+    amounts = region.generators
+    times = _Times.of(amounts, sf.VOLUME_ENVELOPE, key)
+    longest = held + round(times.release * RATE)
+    if times.sustain >= 10 * _SILENT_DB:
+        falling_s = times.delay + times.attack + times.hold + times.decay
+        longest = min(longest, round(falling_s * RATE) + 1)
+    if not _loops(region):
+        bent = sum(abs(int(amounts[depth])) for depth in _BENDING)
+        slowest = _step(_cents(region, key) - bent, region)
+        longest = min(longest, int(len(region.samples) / slowest) + 2)
+    return longest
 
 
 def _volume_envelope(amounts: np.ndarray, key: int, held: int, length: int) -> np.ndarray:
@@ -248,7 +280,7 @@ def _filtered(sound: np.ndarray, amounts: np.ndarray, modulation: np.ndarray) ->
     window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(_FRAME) / _FRAME)  # two sum to 1
     centres = np.clip(starts + hop, 0, len(sound) - 1)
     cents = np.clip(cutoff + depth * modulation[centres], 1500, _HIGHEST_CUTOFF)
-    response = _low_pass(_hertz(cents), q_db, 2 * _FRAME)
+    response = _low_pass(_hertz(cents if depth else cents[:1]), q_db, 2 * _FRAME)
     pieces = np.fft.irfft(np.fft.rfft(frames * window, 2 * _FRAME) * response)
     out = np.zeros(len(padded) + 2 * _FRAME)
     for place, piece in zip(starts + hop, pieces, strict=True):
@@ -257,12 +289,12 @@ def _filtered(sound: np.ndarray, amounts: np.ndarray, modulation: np.ndarray) ->
 
 
 def _low_pass(hertz: np.ndarray, q_db: float, size: int) -> np.ndarray:
-    """Responses `[F, size // 2 + 1]` of second-order low-passes with these cutoffs, `[F]`.
+    """Responses `[F, size // 2 + 1]` of second-order low-passes with cutoffs `[F]`.
 
     H(z) = g (1 + z^-1)^2 / (a0 + a1 z^-1 + a2 z^-2), by the bilinear transform.
     """
     q = 10 ** ((q_db - _BUTTERWORTH_DB) / 20)
-    angle = 2 * np.pi * np.minimum(np.atleast_1d(hertz), 0.45 * RATE)[:, None] / RATE
+    angle = 2 * np.pi * np.minimum(hertz, 0.45 * RATE)[:, None] / RATE
     alpha, cosine = np.sin(angle) / (2 * q), np.cos(angle)
     z = np.exp(-2j * np.pi * np.arange(size // 2 + 1) / size)[None]
     gain = (1 - cosine) / 2 / max(np.sqrt(q * np.sqrt(2)), 1)
