@@ -34,7 +34,7 @@ _WIDTH_INCHES = (4.0, 13.0)  # of a panel alone, unless its bars get too narrow
 _CELL_WIDTH_INCHES = (1.5, 3.0)  # of a panel beside others
 _PITCH_INCHES, _PITCHES_INCHES = 0.1, (1.0, 3.5)
 _DRUM_INCHES, _DRUMS_INCHES = 0.2, (0.6, 4.0)
-_SMALL = 0.55  # how high a panel beside others is, of one alone
+_SMALL = 0.4  # how high a panel beside others is, of one alone
 _MAX_INCHES = 60.0
 _OVERHANG_BARS = 0.125  # a last note may end so much after its bar, as that of a late drummer does
 

@@ -127,3 +127,31 @@ def test_its_script_is_valid(make, tmp_path):
     script = tmp_path / "page.js"
     script.write_text(re.findall(r"<script>(.*?)</script>", make(), re.DOTALL)[0])
     subprocess.run([node, "--check", script], check=True, capture_output=True)
+
+
+def test_a_browser_shows_the_first_piece_large(make, tmp_path):
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("needs Chromium")
+    page = tmp_path / "index.html"
+    page.write_text(make(labels=("row 1, column 1", "row 1, column 2")), encoding="utf-8")
+    options = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        f"--user-data-dir={tmp_path / 'home'}",
+    ]
+    done = subprocess.run(
+        [chromium, *options, "--dump-dom", page.as_uri()],
+        capture_output=True,
+        text=True,
+        timeout=90,
+    )
+    elements = Elements(done.stdout)
+    (stage,) = elements.all("section")
+    assert "hidden" not in stage
+    assert elements.texts["h2"][0] == "row 1, column 1"
+    images = [image["src"] for image in elements.all("img")]
+    assert images[0] == images[1] != images[2]  # the large one is the first of the list
+    chosen = [button for button in elements.all("button") if button.get("aria-current")]
+    assert len(chosen) == 1
