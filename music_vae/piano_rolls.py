@@ -33,8 +33,9 @@ _ALONE_BAR_INCHES, _BESIDE_BAR_INCHES, _MIN_BAR_INCHES = 2.6, 1.1, 0.6
 _WIDTH_INCHES = (4.0, 13.0)  # of a panel alone, unless its bars get too narrow
 _CELL_WIDTH_INCHES = (1.5, 3.0)  # of a panel beside others
 _PITCH_INCHES, _PITCHES_INCHES = 0.1, (1.0, 3.5)
-_DRUM_INCHES, _DRUMS_INCHES = 0.2, (0.6, 4.0)
-_SMALL = 0.4  # how high a panel beside others is, of one alone
+_DRUM_INCHES, _DRUMS_INCHES = 0.2, (0.3, 4.0)
+# How high panels of several rows are: of one alone, and so that the drums' names fit.
+_SMALL, _SMALL_DRUM_INCHES = 0.4, 0.13
 _MAX_INCHES = 60.0
 _OVERHANG_BARS = 0.125  # a last note may end so much after its bar, as that of a late drummer does
 
@@ -108,12 +109,13 @@ class Frame(NamedTuple):
         text = _DRUM_COLOUR if voice.is_drum else _COLOURS[pitched.index(voice) % len(_COLOURS)]
         return np.array([int(text[place : place + 2], 16) / 255 for place in (1, 3, 5)])
 
-    @property
-    def heights_inches(self) -> list[float]:
+    def heights_inches(self, *, small: bool = False) -> list[float]:
         """Of the notes and the drums, or of those that are shown."""
         pitched = np.clip((self.high - self.low) * _PITCH_INCHES, *_PITCHES_INCHES)
-        drums = np.clip(len(self.drums) * _DRUM_INCHES, *_DRUMS_INCHES)
-        return [float(pitched)] * self.has_notes + [float(drums)] * bool(self.drums)
+        drums = len(self.drums) * (_SMALL_DRUM_INCHES if small else _DRUM_INCHES)
+        drums = np.clip(drums, *_DRUMS_INCHES)
+        shown = ((self.has_notes, pitched * (_SMALL if small else 1)), (self.drums, drums))
+        return [float(height) for is_shown, height in shown if is_shown]
 
 
 def draw(
@@ -135,13 +137,12 @@ def draw(
       What `plotting.save` and `plotting.svg` take.
     """
     frame = frame or Frame.of([piece for row in rows for piece in row])
-    columns, parts = len(rows[0]), len(frame.heights_inches)
+    columns, heights = len(rows[0]), frame.heights_inches(small=len(rows) > 1)
+    parts = len(heights)
     figure = plotting.new_figure(_size_inches(frame, len(rows), columns))
     if title:
         figure.suptitle(_plain(title), fontsize=11)
-    spec = figure.add_gridspec(
-        parts * len(rows), columns, height_ratios=frame.heights_inches * len(rows)
-    )
+    spec = figure.add_gridspec(parts * len(rows), columns, height_ratios=heights * len(rows))
     for (row, column), piece in ((rc, rows[rc[0]][rc[1]]) for rc in np.ndindex(len(rows), columns)):
         axes = [figure.add_subplot(spec[parts * row + part, column]) for part in range(parts)]
         _panel(axes, piece, frame, small=columns > 1)
@@ -167,8 +168,7 @@ def _size_inches(frame: Frame, rows: int, columns: int) -> tuple[float, float]:
         width = max(width, frame.bars * _MIN_BAR_INCHES)
     else:
         width = columns * float(np.clip(frame.bars * _BESIDE_BAR_INCHES, *_CELL_WIDTH_INCHES))
-    scale = _SMALL if rows > 1 else 1.0
-    height = rows * (scale * sum(frame.heights_inches) + 0.25)
+    height = rows * (sum(frame.heights_inches(small=rows > 1)) + 0.25)
     margin = 1.3 if frame.drums else 0.8
     return min(width + margin, _MAX_INCHES), min(height + 1.1, _MAX_INCHES)
 
