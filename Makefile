@@ -17,7 +17,7 @@ help:
 
 demo: $(VENV)/installed
 	$(BIN)/music_vae_generate --config=cat-mel_2bar_mini --constraint=own --mode=sample --num_outputs=5 \
-	  --seed=0 --output_dir=$(DEMO)/music
+	  --seed=0 --render=wav --output_dir=$(DEMO)/music
 
 test: $(VENV)/installed-test
 	$(BIN)/pytest -n 2 --dist loadscope

@@ -17,7 +17,7 @@ setup(
     license="Apache-2.0",
     license_files=["LICENSE", "NOTICE"],
     packages=find_packages(include=["music_vae", "music_vae.*"]),
-    package_data={"music_vae": ["models/*/*", "models/*/*/*"]},
+    package_data={"music_vae": ["models/*/*", "models/*/*/*", "templates/*"]},
     # note-seq needs pydub, which imports a module that Python 3.13 removed.
     python_requires=">=3.10,<3.13",
     install_requires=[
@@ -42,6 +42,7 @@ setup(
         "beam": ["apache-beam>=2.60"],
         "tfds": ["tensorflow-datasets>=4.9"],
         "plots": ["matplotlib>=3.7"],
+        "audio": ["soundfile>=0.12"],
         # Its corpus has the folk tunes that the shipped models were trained on.
         "corpora": ["music21==10.5.1; python_version >= '3.11'"],
         "test": [
@@ -49,6 +50,7 @@ setup(
             "matplotlib>=3.7",
             "pytest>=7.4",
             "pytest-xdist>=3.5",
+            "soundfile>=0.12",
             "tensorflow-datasets>=4.9",
         ],
         "dev": ["build>=1.0", "matplotlib>=3.7", "mypy>=1.8", "ruff>=0.5"],

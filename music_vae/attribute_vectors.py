@@ -34,6 +34,29 @@ Figures = dict[str, Any]
 _log = logging.getLogger(__name__)
 
 
+def parse_amounts(texts: Sequence[str], flag: str) -> dict[str, float]:
+    """The attributes to change, each with how much, from texts such as 'note_density=+1.5,...'.
+
+    Raises:
+      UserError: If a text says something else, or something twice.
+    """
+    amounts: dict[str, float] = {}
+    for text in ",".join(texts).split(","):
+        name, _, amount = text.partition("=")
+        try:
+            number = float(amount)
+        except ValueError:
+            number = float("nan")
+        if not name.strip() or not abs(number) < float("inf"):
+            raise UserError(
+                f"--{flag}={text} is no change; expected NAME=AMOUNT, as in note_density=+1.5"
+            )
+        if name.strip() in amounts:
+            raise UserError(f"--{flag} changes {name.strip()} twice")
+        amounts[name.strip()] = number
+    return amounts
+
+
 def find(
     model: "TrainedModel", windows: "Sequence[Window]", *, seed: int = 0
 ) -> dict[str, np.ndarray]:
@@ -45,23 +68,36 @@ def find(
     Raises:
       UserError: If no attributes are defined for the model's music, or none of them varies.
     """
-    converter, rng = model.config.data_converter, np.random.default_rng(seed)
-    names = attributes.names(converter)
-    mu, _ = evaluation.posteriors(model, windows)
-    values = [
-        attributes.measure(converter, converter.dense_outputs(window.example.outputs))
-        for window in windows
-    ]
+    rng = np.random.default_rng(seed)
+    names = attributes.names(model.config.data_converter)
+    mu, values = encoded(model, windows)
     vectors = {}
     for name in names:
         try:
-            own = np.array([measured[name] for measured in values])
-            vectors[name] = latent_space.attribute_vector(mu, own, rng)
+            vectors[name] = latent_space.attribute_vector(mu, values[name], rng)
         except UserError as error:
             _log.warning("%s has no vector: %s", name, error)
     if not vectors:
         raise UserError(f"none of {', '.join(names)} varies in {len(windows)} windows")
     return vectors
+
+
+def encoded(
+    model: "TrainedModel", windows: "Sequence[Window]"
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """The means of the windows' posteriors, `[N, Z]`, and by name their attributes, `[N]`.
+
+    Raises:
+      UserError: If no attributes are defined for the model's music.
+    """
+    converter = model.config.data_converter
+    names = attributes.names(converter)
+    measured = [
+        attributes.measure(converter, converter.dense_outputs(window.example.outputs))
+        for window in windows
+    ]
+    mu, _ = evaluation.posteriors(model, windows)
+    return mu, {name: np.array([values[name] for values in measured]) for name in names}
 
 
 def effects(

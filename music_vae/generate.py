@@ -1,5 +1,6 @@
-"""`music_vae_generate`: makes music with a trained model and writes it as MIDI files."""
+"""`music_vae_generate`: makes music with a trained model: MIDI files, sound, pictures, a page."""
 
+import itertools
 import os
 import re
 import sys
@@ -36,6 +37,7 @@ USAGE = """Makes music with a trained MusicVAE model and writes it as MIDI files
   music_vae_generate --config=cat-mel_2bar_mini --constraint=own --attribute=note_density=high
   music_vae_generate --run_dir=RUN --mode=sample --personal=DIR
   music_vae_generate --run_dir=RUN --mode=reconstruct --input_midi=drums.mid --amount=0.7
+  music_vae_generate --config=cat-mel_2bar_mini --render=wav,png,html
   music_vae_generate --checkpoint_file=cat-mel_2bar_big --output_dir=music
 
 The first uses a model that comes with music_vae; --config with another name says which do. The last
@@ -54,6 +56,11 @@ _MODE_OF_FLAG = {
     "input_midi": ("interpolate", "reconstruct", "similar", "attribute"),
     **dict.fromkeys(("amount", "timing_amount", "velocity_amount", "hits"), ("reconstruct",)),
 }
+# What a page says of its pieces if it was given, besides what it always does.
+_SAID = (
+    *("run_dir", "checkpoint_file", "grid", "similarity", "attribute", "constraint", "personal"),
+    *("amount", "timing_amount", "velocity_amount", "hits", "chords", "key", "control_midi"),
+)
 _GRID = re.compile(r"([1-9]\d{0,2})x([1-9]\d{0,2})")
 _GRID_INPUTS = 4
 
@@ -190,6 +197,19 @@ flags.DEFINE_float(
     "Tempo of the result in quarter notes a minute; by default that of the first input, or 120.",
     flag_values=FLAGS,
 )
+flags.DEFINE_string(
+    "render",
+    None,
+    "What to make besides MIDI files, with commas between: sound (wav, flac, ogg), pictures (png, "
+    "svg; one of a whole interpolation), or html, a page of all pieces as index.html.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_string(
+    "soundfont",
+    None,
+    "The .sf2 file that sound is made with; by default the one that comes with pretty_midi.",
+    flag_values=FLAGS,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -211,13 +231,14 @@ def _run(values: flags.FlagValues) -> None:
     output_dir = cli.expand(values.output_dir)
     files.check_writable(output_dir, "output_dir")
     _check_for_model(values, config)
-    request = _request(values, config)
+    from music_vae import modes, notes_io, piece_files, rendering
+
+    wanted = rendering.parse(values.render, values.soundfont, shape=_shape(values))
+    request = modes.with_seed(_request(values, config))
     imports.import_note_seq()
     stamp = time.strftime("%Y-%m-%d_%H%M%S")
     controls = _controls(values, config, output_dir, stamp)
     inputs = _inputs(values, config, output_dir, stamp)
-    from music_vae import modes, notes_io, piece_files
-
     pieces = modes.make(_model(values, config, request.count), request, inputs, controls)
     qpm = values.qpm
     if qpm is None and inputs:
@@ -225,12 +246,12 @@ def _run(values: flags.FlagValues) -> None:
     if qpm is not None:
         pieces = [notes_io.with_tempo(piece, qpm) for piece in pieces]
     name = f"{config.name}_{values.mode}_{stamp}"
-    if request.grid is None:
-        paths = piece_files.numbered(output_dir, name, len(pieces))
-    else:
-        paths = piece_files.by_rows_and_columns(output_dir, name, *request.grid)
+    paths = piece_files.named(output_dir, name, len(pieces), request.grid)
     piece_files.write(pieces, paths)
-    for path in paths:
+    facts = _facts(values, config, request, notes_io.tempo_of(pieces[0]))
+    title = f"{config.name}: {values.mode}"
+    made = rendering.Made(pieces, paths, name, title, _shape(values), facts)
+    for path in itertools.chain(paths, rendering.write(wanted, made)):
         print(path)
 
 
@@ -305,23 +326,11 @@ def _grid(values: flags.FlagValues) -> tuple[int, int] | None:
     return int(found[1]), int(found[2])
 
 
-def _amounts(values: flags.FlagValues) -> dict[str, float]:
-    """The attributes to change, each with how much."""
-    amounts: dict[str, float] = {}
-    for text in ",".join(values.attribute).split(","):
-        name, _, amount = text.partition("=")
-        try:
-            number = float(amount)
-        except ValueError:
-            number = float("nan")
-        if not name.strip() or not abs(number) < float("inf"):
-            raise UserError(
-                f"--attribute={text} is no change; expected NAME=AMOUNT, as in note_density=+1.5"
-            )
-        if name.strip() in amounts:
-            raise UserError(f"--attribute changes {name.strip()} twice")
-        amounts[name.strip()] = number
-    return amounts
+def _shape(values: flags.FlagValues) -> tuple[int, int] | None:
+    """Rows and columns of an interpolation, whose steps stand below each other; else None."""
+    if values.mode != "interpolate":
+        return None
+    return _grid(values) or (values.num_outputs, 1)
 
 
 def _check_for_model(values: flags.FlagValues, config: "Config") -> None:
@@ -377,13 +386,33 @@ def _request(values: flags.FlagValues, config: "Config") -> "Request":
     )
 
 
+def _facts(
+    values: flags.FlagValues, config: "Config", request: "Request", qpm: float
+) -> dict[str, str]:
+    """What a page says of its pieces."""
+    inputs = ", ".join(given.path.name for given in _input_files(values))
+    facts = {
+        "config": config.name,
+        "mode": values.mode,
+        "seed": str(request.seed),
+        "temperature": f"{values.temperature:g}",
+        "tempo": f"{qpm:g}",
+        **({"input": inputs} if inputs and values.mode != "sample" else {}),
+    }
+    for name in _SAID:
+        if values[name].present:
+            found = values[name].value
+            facts[name] = ", ".join(found) if isinstance(found, list) else str(found)
+    return facts
+
+
 def _shift(values: flags.FlagValues, config: "Config") -> "np.ndarray | None":
     """What the changes of attributes add to z, None without any."""
     if values.mode != "attribute":
         return None
     from music_vae import attribute_vectors, latent_space
 
-    amounts = _amounts(values)
+    amounts = attribute_vectors.parse_amounts(values.attribute, "attribute")
     path = values.attribute_vectors
     if path is None:
         path = attribute_vectors.default_path(model_flags.source(values))

@@ -48,6 +48,13 @@ class Request:
     playing: Playing = dataclasses.field(default_factory=Playing)
 
 
+def with_seed(request: Request) -> Request:
+    """The request with a seed: its own, or one that chance chooses."""
+    if request.seed is not None:
+        return request
+    return dataclasses.replace(request, seed=int(np.random.default_rng().integers(_MAX_SEED)))
+
+
 def make(
     model: "TrainedModel",
     request: Request,
@@ -64,10 +71,7 @@ def make(
         the windows are joined. Without any, pieces that are reconstructed, changed or varied have
         their own.
     """
-    if request.seed is None:  # so that all windows have one
-        request = dataclasses.replace(
-            request, seed=int(np.random.default_rng().integers(_MAX_SEED))
-        )
+    request = with_seed(request)  # so that all windows have one
     told: list[np.ndarray | None] = [*controls] or [None]
     windows = [MODES[request.mode](model, request, pieces, c_input) for c_input in told]
     made = [_joined(parts, model) for parts in zip(*windows, strict=True)]

@@ -65,6 +65,13 @@ def write(pieces: "Sequence[NoteSequence]", paths: Sequence[Path]) -> None:
         notes_io.write_midi(piece, path)
 
 
+def named(output_dir: Path, name: str, count: int, grid: tuple[int, int] | None) -> list[Path]:
+    """The MIDI files of pieces, by their numbers, or by the rows and columns of a grid."""
+    if grid is None:
+        return numbered(output_dir, name, count)
+    return by_rows_and_columns(output_dir, name, *grid)
+
+
 def numbered(output_dir: Path, name: str, count: int) -> list[Path]:
     """`NAME-000-of-005.mid` and so on."""
     return [output_dir / f"{name}-{index:03d}-of-{count:03d}.mid" for index in range(count)]

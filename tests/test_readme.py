@@ -29,6 +29,9 @@ def test_the_picture_of_the_code_names_every_module():
 
 
 def test_files_that_the_readme_names_exist():
-    for name in ("docs/interpolation.png", "CONTRIBUTING.md", "benchmarks/README.md"):
+    names = ("docs/interpolation.png", "CONTRIBUTING.md", "benchmarks/README.md")
+    tunes = re.findall(r"examples/\w+/\w+\.mid", README)
+    assert tunes
+    for name in (*names, *tunes):
         assert name in README
         assert (ROOT / name).is_file()

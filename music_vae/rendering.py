@@ -1,0 +1,178 @@
+"""What `--render` makes of pieces: sound and pictures beside their MIDI files, a page of them."""
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from music_vae import audio, cli, files, piano_rolls, plotting, results_page
+from music_vae.errors import UserError
+from music_vae.soundfont import SoundFont
+
+if TYPE_CHECKING:
+    from note_seq.protobuf.music_pb2 import NoteSequence
+
+PICTURES = ("png", "svg")
+PAGE = "html"
+FORMATS = (*audio.FORMATS, *PICTURES, PAGE)
+PAGE_FILE = "index.html"
+
+
+@dataclasses.dataclass(frozen=True)
+class Rendering:
+    """What to render.
+
+    Attributes:
+      formats: Of `FORMATS`, in their order.
+      font: What sound is made with; None where no sound is.
+    """
+
+    formats: tuple[str, ...] = ()
+    font: SoundFont | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Made:
+    """Pieces that were made and written.
+
+    Attributes:
+      pieces: The pieces.
+      paths: Their MIDI files.
+      name: What is common to the files' names.
+      title: What they are.
+      shape: Rows and columns of pieces that belong into one picture; None for pieces of their own.
+      facts: What the page says of them.
+    """
+
+    pieces: "Sequence[NoteSequence]"
+    paths: Sequence[Path]
+    name: str
+    title: str
+    shape: tuple[int, int] | None
+    facts: Mapping[str, str]
+
+    @property
+    def labels(self) -> list[str]:
+        """What each piece is called."""
+        if self.shape is None or self.shape[1] == 1:
+            return [f"{number} of {len(self.pieces)}" for number in range(1, len(self.pieces) + 1)]
+        rows, columns = (range(1, size + 1) for size in self.shape)
+        return [f"row {row}, column {column}" for row in rows for column in columns]
+
+
+def parse(
+    text: str | None, soundfont: str | None, *, shape: tuple[int, int] | None = None
+) -> Rendering:
+    """What `--render` and `--soundfont` ask for.
+
+    Args:
+      text: Formats with commas between; None: nothing.
+      soundfont: A file; None: the default.
+      shape: As of `Made`.
+
+    Raises:
+      UserError: If there is no such format, a package that it needs is missing, the soundfont
+        cannot be used, or there are too many pieces for one picture.
+    """
+    named = [] if text is None else [name.strip().lower() for name in text.split(",")]
+    for name in named:
+        if name not in FORMATS:
+            raise UserError(f"--render={text}: expected some of {', '.join(FORMATS)}, not {name!r}")
+    formats = tuple(name for name in FORMATS if name in named)
+    sounds = tuple(name for name in formats if name in audio.FORMATS)
+    if soundfont is not None and not sounds:
+        raise UserError(f"--soundfont is for --render with {', '.join(audio.FORMATS)}")
+    if set(formats) & {*PICTURES, PAGE}:
+        plotting.require_matplotlib()
+    panels = shape[0] * shape[1] if shape and set(formats) & set(PICTURES) else 0
+    if panels > piano_rolls.MAX_PANELS:
+        raise UserError(
+            f"--render={text}: {panels} pieces are too many for one picture; at most "
+            f"{piano_rolls.MAX_PANELS}"
+        )
+    audio.check(sounds)
+    font = audio.open_soundfont(cli.expand(soundfont) if soundfont else None) if sounds else None
+    return Rendering(formats, font)
+
+
+def write(wanted: Rendering, made: Made) -> Iterator[Path]:
+    """Renders pieces; yields each file once it is written."""
+    yield from _sounds(wanted, made)
+    yield from _pictures(wanted, made)
+    yield from _page(wanted, made)
+
+
+def _sounds(wanted: Rendering, made: Made) -> Iterator[Path]:
+    """A file for each piece and format."""
+    if wanted.font is None:
+        return
+    for piece, path in _progress(zip(made.pieces, made.paths, strict=True), made, "playing"):
+        samples = audio.render(piece, wanted.font)
+        for name in wanted.formats:
+            if name in audio.FORMATS:
+                audio.write(samples, path.with_suffix(f".{name}"))
+                yield path.with_suffix(f".{name}")
+
+
+def _pictures(wanted: Rendering, made: Made) -> Iterator[Path]:
+    """A picture of all pieces that have a shape, else one of each."""
+    suffixes = [f".{name}" for name in wanted.formats if name in PICTURES]
+    if not suffixes:
+        return
+    for path, figure in _figures(made):
+        for suffix in suffixes:
+            plotting.save(figure, path.with_suffix(suffix))
+            yield path.with_suffix(suffix)
+
+
+def _figures(made: Made) -> Iterator[tuple[Path, Any]]:
+    """Pictures, each with the file whose name, but for the suffix, it gets."""
+    if made.shape is not None:
+        rows, labels = (_in_rows(items, made.shape) for items in (made.pieces, made.labels))
+        figure = piano_rolls.draw(rows, title=made.title, labels=labels)
+        yield made.paths[0].with_name(f"{made.name}.mid"), figure
+        return
+    parts = zip(made.pieces, made.paths, made.labels, strict=True)
+    for piece, path, label in _progress(parts, made, "drawing"):
+        yield path, piano_rolls.draw([[piece]], title=f"{made.title}, {label}")
+
+
+def _page(wanted: Rendering, made: Made) -> Iterator[Path]:
+    """The page, whose pictures have the same axes."""
+    if PAGE not in wanted.formats:
+        return
+    frame = piano_rolls.Frame.of(made.pieces)
+    parts = zip(made.pieces, made.paths, made.labels, strict=True)
+    pieces = [
+        results_page.PagePiece(
+            label, piece, path, plotting.svg(piano_rolls.draw([[piece]], frame=frame))
+        )
+        for piece, path, label in _progress(parts, made, "drawing")
+    ]
+    columns = None
+    if made.shape is not None:  # a strip lies on its side
+        columns = made.shape[1] if made.shape[1] > 1 else made.shape[0]
+    text = results_page.page(
+        pieces, title=made.title, facts=made.facts, columns=columns, heading=_heading(made)
+    )
+    path = made.paths[0].with_name(PAGE_FILE)
+    files.write_text(path, text)
+    yield path
+
+
+def _heading(made: Made) -> str:
+    if made.shape is None:
+        return "One piece" if len(made.pieces) == 1 else f"{len(made.pieces)} pieces"
+    rows, columns = made.shape
+    return f"{rows} steps on the way" if columns == 1 else f"{rows} rows of {columns}"
+
+
+def _in_rows(items: Sequence[Any], shape: tuple[int, int]) -> list[Sequence[Any]]:
+    rows, columns = shape
+    return [items[row * columns : (row + 1) * columns] for row in range(rows)]
+
+
+def _progress(items: Iterable[Any], made: Made, what: str) -> Iterable[Any]:
+    from tqdm import tqdm
+
+    return tqdm(items, desc=what, total=len(made.pieces), disable=not cli.show_progress())
