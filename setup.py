@@ -42,11 +42,14 @@ setup(
         "beam": ["apache-beam>=2.60"],
         "tfds": ["tensorflow-datasets>=4.9"],
         "plots": ["matplotlib>=3.7"],
+        "onnx": ["onnx>=1.14"],
         # Its corpus has the folk tunes that the shipped models were trained on.
         "corpora": ["music21==10.5.1; python_version >= '3.11'"],
         "test": [
             "apache-beam>=2.60",
             "matplotlib>=3.7",
+            "onnx>=1.14",
+            "onnxruntime>=1.17",
             "pytest>=7.4",
             "pytest-xdist>=3.5",
             "tensorflow-datasets>=4.9",
