@@ -49,7 +49,7 @@ setup(
             "apache-beam>=2.60",
             "matplotlib>=3.7",
             "onnx>=1.14",
-            "onnxruntime>=1.17",
+            "onnxruntime>=1.15",
             "pytest>=7.4",
             "pytest-xdist>=3.5",
             "tensorflow-datasets>=4.9",
