@@ -1,4 +1,4 @@
-"""`music_vae_attributes`: finds the attribute vectors of a model, and says what they do."""
+"""`music_vae_attributes`: a model's attribute vectors, what they do, and a map of its space."""
 
 import json
 import math
@@ -18,23 +18,26 @@ if TYPE_CHECKING:
     from music_vae.trained_model import TrainedModel
 
 PROGRAM = "music_vae_attributes"
-USAGE = """Finds the attribute vectors of a trained model, and says what they do.
+USAGE = """Finds the attribute vectors of a trained model, says what they do, and draws its space.
 
   music_vae_attributes compute --run_dir=RUN --examples_path=train.tfrecord
   music_vae_attributes evaluate --run_dir=RUN --picture=attributes.png
+  music_vae_attributes map --run_dir=RUN --examples_path=test.tfrecord --attribute=note_density \\
+    --picture=map.png
 
 compute encodes music and writes, for every attribute, the mean z of the quarter of the windows with
 the highest values minus the mean z of the quarter with the lowest. music_vae_generate
 --mode=attribute adds such vectors. evaluate adds and subtracts each to and from the z of samples
 from the prior, and prints the mean change of every attribute in its standard deviations among the
-samples (Roberts et al. 2018, figure 4)."""
+samples (Roberts et al. 2018, figure 4). map draws where encoded music lies, on the two axes along
+which it varies most, coloured by an attribute."""
 
 FLAGS = cli.new_flags()
 model_flags.define(FLAGS)
 flags.DEFINE_string(
     "examples_path",
     None,
-    "The music that compute encodes: TFRecords of NoteSequences, a file, a pattern, or a "
+    "The music that compute and map encode: TFRecords of NoteSequences, a file, a pattern, or a "
     "comma-separated list.",
     flag_values=FLAGS,
 )
@@ -67,7 +70,10 @@ flags.DEFINE_integer(
 )
 flags.DEFINE_integer("seed", 0, "Of all that is drawn.", 0, cli.MAX_SEED, flag_values=FLAGS)
 flags.DEFINE_boolean("json", False, "Prints JSON instead of a table.", flag_values=FLAGS)
-flags.DEFINE_string("picture", None, "A .png file that evaluate draws.", flag_values=FLAGS)
+flags.DEFINE_string("attribute", None, "What colours the map.", flag_values=FLAGS)
+flags.DEFINE_string(
+    "picture", None, "A .png or .svg file that evaluate or map draws.", flag_values=FLAGS
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -82,10 +88,10 @@ def console_entry_point() -> None:
 
 def _run(values: flags.FlagValues, arguments: Sequence[str]) -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as in generate.py
-    commands = {"compute": _compute, "evaluate": _evaluate}
+    commands = {"compute": _compute, "evaluate": _evaluate, "map": _map}
     if len(arguments) != 1 or arguments[0] not in commands:
         given = f"cannot read {' '.join(arguments)!r}; " if arguments else ""
-        raise UserError(f"{given}give compute or evaluate; see {PROGRAM} --help")
+        raise UserError(f"{given}give compute, evaluate or map; see {PROGRAM} --help")
     model_flags.check(values)
     config = model_flags.config(values)
     if not config.hparams.latent_size:
@@ -131,6 +137,34 @@ def _evaluate(values: flags.FlagValues, config: "Config") -> None:
         parts = {f"{sign} the vector": figures["relative"][sign] for sign in _SIGNS}
         unit = "mean change in standard deviations"
         plotting.tables(values.picture, parts, unit=unit)
+
+
+def _map(values: flags.FlagValues, config: "Config") -> None:
+    cli.require(values, "examples_path", "attribute", "picture")
+    from music_vae import attribute_vectors, attributes, evaluation, latent_space, plotting
+
+    plotting.check_picture(values.picture, "picture")
+    names = attributes.names(config.data_converter)
+    if values.attribute not in names:
+        raise UserError(f"--attribute={values.attribute}: expected one of {', '.join(names)}")
+    imports.import_note_seq()
+    found = evaluation.load_windows(values.examples_path, config)
+    windows = evaluation.subset(found, values.num_examples, values.seed)
+    mu, measured = attribute_vectors.encoded(_model(values, config), windows)
+    points, shares = latent_space.principal_axes(mu)
+    ordinals = ("first", "second")
+    plotting.coloured_map(
+        values.picture,
+        points,
+        measured[values.attribute],
+        title=f"{config.name}: posterior means of {len(windows)} windows",
+        axis_labels=tuple(
+            f"{ordinal} principal axis, {share:.1%} of the variance"
+            for ordinal, share in zip(ordinals, shares, strict=True)
+        ),
+        value_label=values.attribute.replace("_", " "),
+    )
+    print(f"{len(windows)} windows by {values.attribute}: {values.picture}")
 
 
 def _default_path(values: flags.FlagValues) -> Path:

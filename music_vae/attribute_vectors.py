@@ -45,23 +45,36 @@ def find(
     Raises:
       UserError: If no attributes are defined for the model's music, or none of them varies.
     """
-    converter, rng = model.config.data_converter, np.random.default_rng(seed)
-    names = attributes.names(converter)
-    mu, _ = evaluation.posteriors(model, windows)
-    values = [
-        attributes.measure(converter, converter.dense_outputs(window.example.outputs))
-        for window in windows
-    ]
+    rng = np.random.default_rng(seed)
+    names = attributes.names(model.config.data_converter)
+    mu, values = encoded(model, windows)
     vectors = {}
     for name in names:
         try:
-            own = np.array([measured[name] for measured in values])
-            vectors[name] = latent_space.attribute_vector(mu, own, rng)
+            vectors[name] = latent_space.attribute_vector(mu, values[name], rng)
         except UserError as error:
             _log.warning("%s has no vector: %s", name, error)
     if not vectors:
         raise UserError(f"none of {', '.join(names)} varies in {len(windows)} windows")
     return vectors
+
+
+def encoded(
+    model: "TrainedModel", windows: "Sequence[Window]"
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """The means of the windows' posteriors, `[N, Z]`, and by name their attributes, `[N]`.
+
+    Raises:
+      UserError: If no attributes are defined for the model's music.
+    """
+    converter = model.config.data_converter
+    names = attributes.names(converter)
+    measured = [
+        attributes.measure(converter, converter.dense_outputs(window.example.outputs))
+        for window in windows
+    ]
+    mu, _ = evaluation.posteriors(model, windows)
+    return mu, {name: np.array([values[name] for values in measured]) for name in names}
 
 
 def effects(

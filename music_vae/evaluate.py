@@ -82,7 +82,9 @@ flags.DEFINE_boolean(
 flags.DEFINE_integer(
     "interpolation_pairs", 256, "Between how many pairs of windows.", 1, flag_values=FLAGS
 )
-flags.DEFINE_string("picture", None, "A .png file that --interpolation draws.", flag_values=FLAGS)
+flags.DEFINE_string(
+    "picture", None, "A .png or .svg file that --interpolation draws.", flag_values=FLAGS
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

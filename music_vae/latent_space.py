@@ -131,6 +131,28 @@ def similar(z: np.ndarray, similarity: float, rng: np.random.Generator) -> np.nd
     ).reshape(z.shape)
 
 
+def principal_axes(z: np.ndarray, count: int = 2) -> tuple[np.ndarray, np.ndarray]:
+    """Points `[N, Z]` on the axes along which they vary most.
+
+    The sign of an axis is such that its largest weight is positive.
+
+    Returns:
+      Their places on the axes, `[N, count]`; and each axis's share of the points' variance.
+
+    Raises:
+      UserError: If there are fewer than two points, or they are all the same.
+    """
+    z = np.asarray(z, np.float64)
+    if not np.any(z[:1] != z):
+        raise UserError(f"{len(z)} points that do not differ have no axes")
+    centred = z - z.mean(axis=0)
+    _, spreads, axes = np.linalg.svd(centred, full_matrices=False)
+    axes = axes[:count]
+    largest = np.argmax(np.abs(axes), axis=1)
+    axes = axes * np.sign(axes[np.arange(len(axes)), largest])[:, None]
+    return centred @ axes.T, (spreads**2 / np.sum(spreads**2))[:count]
+
+
 def attribute_vector(z: np.ndarray, values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """The direction `[Z]` in which an attribute grows (Roberts et al. 2018, section 5.3).
 

@@ -8,15 +8,11 @@ Needs matplotlib. Losses are those of TensorBoard: a point is the mean of the ba
 import argparse
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 import numpy as np
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.util.tensor_util import make_ndarray
 
-from music_vae import run_config, validation
+from music_vae import plotting, run_config, validation
 
 _POINTS = 200
 PANELS = {
@@ -51,20 +47,16 @@ def main() -> None:
     curve = validation.read_curve(arguments.run_dir)
     best = min(curve, key=lambda line: line[validation.LOSS])
     steps = [line["step"] for line in curve]
-    panels = {title: name for title, name in PANELS.items() if name in curve[0]}
-    figure, axes = plt.subplots(1, len(panels), figsize=(3.4 * len(panels), 2.8))
-    for axis, (title, name) in zip(axes, panels.items(), strict=True):
-        axis.plot(*training_curve(arguments.run_dir / run_config.TRAIN_DIR, name), label="training")
-        axis.plot(steps, [line[name] for line in curve], label="validation")
-        axis.axvline(best["step"], color="0.7", linewidth=0.8, label="shipped")
-        axis.set(title=title, xlabel="step")
-        axis.title.set_fontsize(9)
-        axis.spines[["top", "right"]].set_visible(False)
-    axes[0].legend(frameon=False, fontsize=8)
-    figure.suptitle(config.name, fontsize=10)
-    figure.tight_layout()
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(arguments.output, dpi=100)
+    train_dir = arguments.run_dir / run_config.TRAIN_DIR
+    panels = {
+        title: {
+            "training": training_curve(train_dir, name),
+            "validation": (steps, [line[name] for line in curve]),
+        }
+        for title, name in PANELS.items()
+        if name in curve[0]
+    }
+    plotting.training(arguments.output, panels, title=config.name, best_step=best["step"])
 
 
 if __name__ == "__main__":

@@ -56,16 +56,35 @@ def test_what_the_vectors_do_is_printed_drawn_and_given_as_json(computed, run, t
     assert figures["samples"] == 8
 
 
+@pytest.mark.parametrize("name", ["map.png", "map.svg"])
+def test_a_map_of_the_posterior_is_drawn(run, tunes, tmp_path, capsys, name):
+    flags = [f"--run_dir={run}", f"--examples_path={tunes}", f"--picture={tmp_path / name}"]
+    assert attribute_tool.main(["map", *flags, "--attribute=note_density"]) == 0
+    assert "31 windows by note_density" in capsys.readouterr().out
+    drawn = (tmp_path / name).read_bytes()
+    if name.endswith(".png"):
+        assert drawn.startswith(b"\x89PNG")
+    else:
+        assert b"first principal axis" in drawn
+        assert b"31 windows" in drawn
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "give compute or evaluate"),
-        (["draw"], "cannot read 'draw'; give compute or evaluate"),
+        ([], "give compute, evaluate or map"),
+        (["draw"], "cannot read 'draw'; give compute, evaluate or map"),
+        (["map", "--examples_path=x", "--picture=map.png"], "--attribute is required"),
+        (["map", "--examples_path=x", "--attribute=note_density"], "--picture is required"),
+        (
+            ["map", "--examples_path=x", "--attribute=swing", "--picture=map.png"],
+            "--attribute=swing: expected one of c_diatonic, note_density,",
+        ),
         (["compute"], "--examples_path is required"),
         (["compute", "--examples_path=nothing"], "no file matches nothing"),
         (["compute", "--examples_path=x", "--output=vectors.txt"], "name of a .safetensors file"),
         (["evaluate", "--vectors=nowhere.safetensors"], "'nowhere.safetensors' cannot be read"),
-        (["evaluate", "--picture=figure.pdf"], "expected the name of a .png file"),
+        (["evaluate", "--picture=figure.pdf"], "expected the name of a .png or .svg file"),
         (["evaluate", "--run_dir=nowhere"], "--run_dir=nowhere is not a directory"),
         (
             ["evaluate", "--run_dir="],

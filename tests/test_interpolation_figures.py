@@ -129,7 +129,10 @@ def test_the_command_prints_a_table_and_draws(command, tunes, tmp_path):
     ("flags", "message"),
     [
         ([], "--train_examples_path is required"),
-        (["--train_examples_path=x", "--picture=figure.jpg"], "expected the name of a .png file"),
+        (
+            ["--train_examples_path=x", "--picture=figure.jpg"],
+            "expected the name of a .png or .svg file",
+        ),
         (["--train_examples_path=nothing"], "no file matches nothing"),
     ],
 )

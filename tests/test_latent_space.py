@@ -10,6 +10,7 @@ from music_vae.latent_space import (
     grid,
     interpolate,
     path,
+    principal_axes,
     similar,
     slerp,
 )
@@ -151,3 +152,20 @@ def test_attributes_are_changed_together():
 def test_an_unknown_attribute_is_named_with_the_known_ones():
     with pytest.raises(UserError, match="unknown attribute 'down'; known are right, up"):
         attribute_shift({"up": X, "right": Y}, {"down": 1.0})
+
+
+def test_principal_axes_are_those_of_the_covariance():
+    rng = np.random.default_rng(0)
+    z = rng.standard_normal((200, 5)) * [1, 5, 0.5, 3, 0.1] + 7
+    places, shares = principal_axes(z)
+    values = np.linalg.eigvalsh(np.cov(z.T))[::-1]
+    np.testing.assert_allclose(places.var(axis=0, ddof=1), values[:2], rtol=1e-9)
+    np.testing.assert_allclose(shares, values[:2] / values.sum(), rtol=1e-9)
+    np.testing.assert_allclose(places.mean(axis=0), 0, atol=1e-9)
+    assert np.corrcoef(places[:, 0], z[:, 1])[0, 1] > 0.99
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_points_that_do_not_differ_have_no_axes(count):
+    with pytest.raises(UserError, match="have no axes"):
+        principal_axes(np.ones((count, 4)))

@@ -1,0 +1,334 @@
+"""Piano rolls: pictures of music as PNG or SVG files, with bars and beats as a grid.
+
+A panel shows a piece: notes by pitch, and under them drums by name; colours tell instruments apart,
+darker is louder, and chord symbols stand above. All panels of a picture share their axes. Needs
+matplotlib but no display.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from music_vae import notes_io, plotting
+from music_vae.attributes import C_MAJOR
+from music_vae.constants import MAX_MIDI_PITCH, MAX_MIDI_VELOCITY, SEMITONES
+
+if TYPE_CHECKING:
+    from note_seq.protobuf.music_pb2 import NoteSequence
+
+MAX_PANELS = 400
+"""Of one picture: a panel takes matplotlib some hundredths of a second."""
+
+_COLOURS = ("#1f5fa8", "#c2571a", "#2a8a4a", "#8a4aa8", "#b02a4a", "#6b5a2a", "#12828c", "#5b5b5b")
+_DRUM_COLOUR = "#2b2b3a"
+_PALEST = 0.25  # of a colour, at velocity 0
+_EMPTY_PITCHES = (60, 72)  # middle C and the octave above it, where there are no notes
+_HIT_BEATS = 0.11  # of a drawn hit: half a sixteenth note
+_SIXTEENTHS = 4  # of a beat
+_NOTE_NAMES = ("C", "C♯", "D", "D♯", "E", "F", "F♯", "G", "G♯", "A", "A♯", "B")
+
+_ALONE_BAR_INCHES, _BESIDE_BAR_INCHES, _MIN_BAR_INCHES = 2.6, 1.1, 0.6
+_WIDTH_INCHES = (4.0, 13.0)  # of a panel alone, unless its bars get too narrow
+_CELL_WIDTH_INCHES = (1.5, 3.0)  # of a panel beside others
+_PITCH_INCHES, _PITCHES_INCHES = 0.1, (1.0, 3.5)
+_DRUM_INCHES, _DRUMS_INCHES = 0.2, (0.6, 4.0)
+_SMALL = 0.55  # how high a panel beside others is, of one alone
+_MAX_INCHES = 60.0
+_OVERHANG_BARS = 0.125  # a last note may end so much after its bar, as that of a late drummer does
+
+
+Box = tuple[float, float, float, float]
+
+
+class Voice(NamedTuple):
+    """An instrument of a piece; all drums are one.
+
+    Attributes:
+      instrument: Its number.
+      program: General MIDI's, from 0.
+      is_drum: Whether it is drums.
+    """
+
+    instrument: int
+    program: int
+    is_drum: bool
+
+    @property
+    def name(self) -> str:
+        """As General MIDI calls it."""
+        import pretty_midi
+
+        return "Drums" if self.is_drum else pretty_midi.program_to_instrument_name(self.program)
+
+
+class Frame(NamedTuple):
+    """What the panels of a picture share.
+
+    Attributes:
+      bars: How many are shown.
+      beats: How many a bar has.
+      low: The lowest pitch.
+      high: The highest.
+      drums: The pitches of the drums, the lowest first.
+      has_notes: Whether pitches are shown: they are unless there are drums alone.
+      voices: The instruments, in the order of their colours.
+    """
+
+    bars: int
+    beats: int
+    low: int
+    high: int
+    drums: tuple[int, ...]
+    has_notes: bool
+    voices: tuple[Voice, ...]
+
+    @classmethod
+    def of(cls, pieces: "Sequence[NoteSequence]") -> "Frame":
+        """The smallest frame that holds pieces in the metre of the first."""
+        notes = [note for piece in pieces for note in piece.notes]
+        pitches = [note.pitch for note in notes if not note.is_drum] or list(_EMPTY_PITCHES)
+        drums = tuple(sorted({note.pitch for note in notes if note.is_drum}))
+        voices = sorted({_voice(note) for note in notes}, key=lambda v: (v.is_drum, v))
+        lengths = [_to_bars(piece, _length_s(piece)) for piece in pieces]
+        return cls(
+            max(1, math.ceil(max(lengths) - _OVERHANG_BARS)),
+            _metre(pieces[0])[0],
+            max(min(pitches) - 1, 0),
+            min(max(pitches) + 1, MAX_MIDI_PITCH),
+            drums,
+            not drums or any(not note.is_drum for note in notes),
+            tuple(voices),
+        )
+
+    def colour(self, voice: Voice) -> np.ndarray:
+        """RGB of a voice, each from 0 to 1."""
+        pitched = [v for v in self.voices if not v.is_drum]
+        text = _DRUM_COLOUR if voice.is_drum else _COLOURS[pitched.index(voice) % len(_COLOURS)]
+        return np.array([int(text[place : place + 2], 16) / 255 for place in (1, 3, 5)])
+
+    @property
+    def heights_inches(self) -> list[float]:
+        """Of the notes and the drums, or of those that are shown."""
+        pitched = np.clip((self.high - self.low) * _PITCH_INCHES, *_PITCHES_INCHES)
+        drums = np.clip(len(self.drums) * _DRUM_INCHES, *_DRUMS_INCHES)
+        return [float(pitched)] * self.has_notes + [float(drums)] * bool(self.drums)
+
+
+def draw(
+    rows: "Sequence[Sequence[NoteSequence]]",
+    *,
+    title: str,
+    labels: Sequence[Sequence[str]] | None = None,
+) -> Any:
+    """A figure of pieces in rows and columns: one piece, a strip (rows of one), or a grid.
+
+    Args:
+      rows: The pieces; all rows have the same length, and there are at most `MAX_PANELS`.
+      title: Of the whole.
+      labels: What is written over each panel.
+
+    Returns:
+      What `plotting.save` and `plotting.svg` take.
+    """
+    frame = Frame.of([piece for row in rows for piece in row])
+    columns, parts = len(rows[0]), len(frame.heights_inches)
+    figure = plotting.new_figure(_size_inches(frame, len(rows), columns))
+    figure.suptitle(title, fontsize=11)
+    spec = figure.add_gridspec(
+        parts * len(rows), columns, height_ratios=frame.heights_inches * len(rows)
+    )
+    for (row, column), piece in ((rc, rows[rc[0]][rc[1]]) for rc in np.ndindex(len(rows), columns)):
+        axes = [figure.add_subplot(spec[parts * row + part, column]) for part in range(parts)]
+        _panel(axes, piece, frame, small=columns > 1)
+        if labels:
+            has_chords = any(True for _ in _chords(piece))
+            pad = 16 if has_chords else 3
+            axes[0].set_title(labels[row][column], fontsize=8, loc="left", pad=pad)
+        for axis in axes:
+            axis.tick_params(labelleft=column == 0, left=column == 0)
+            axis.tick_params(labelbottom=axis is axes[-1] and row == len(rows) - 1)
+            if column:
+                axis.set_ylabel("")
+    for axis in figure.axes[-parts * columns :][parts - 1 :: parts]:
+        axis.set_xlabel("bar", fontsize=8)
+    _legend(figure, frame)
+    return figure
+
+
+def _size_inches(frame: Frame, rows: int, columns: int) -> tuple[float, float]:
+    """Of the whole picture."""
+    if columns == 1:
+        width = float(np.clip(frame.bars * _ALONE_BAR_INCHES, *_WIDTH_INCHES))
+        width = max(width, frame.bars * _MIN_BAR_INCHES)
+    else:
+        width = columns * float(np.clip(frame.bars * _BESIDE_BAR_INCHES, *_CELL_WIDTH_INCHES))
+    scale = _SMALL if rows > 1 else 1.0
+    height = rows * (scale * sum(frame.heights_inches) + 0.25)
+    margin = 1.3 if frame.drums else 0.8
+    return min(width + margin, _MAX_INCHES), min(height + 1.1, _MAX_INCHES)
+
+
+def _panel(axes: Sequence[Any], piece: "NoteSequence", frame: Frame, *, small: bool) -> None:
+    """Draws a piece on the axis of its notes, the axis of its drums, or both."""
+    if frame.has_notes:
+        _pitch_axis(axes[0], frame)
+        _notes(axes[0], piece, frame)
+    if frame.drums:
+        _drum_axis(axes[-1], frame)
+        _hits(axes[-1], piece, frame)
+    for axis in axes:
+        _bars(axis, frame, sixteenths=bool(frame.drums) and axis is axes[-1] and not small)
+    if not piece.notes:
+        axes[0].text(0.5, 0.5, "silence", transform=axes[0].transAxes, ha="center", va="center")
+    for bar, symbol in _chords(piece):
+        place = axes[0].get_xaxis_transform()
+        axes[0].text(bar, 1.02, symbol, transform=place, fontsize=7, color="#444444")
+
+
+def _pitch_axis(axis: Any, frame: Frame) -> None:
+    """Pitches by name, with the rows of the black keys a little darker."""
+    axis.set_ylim(frame.low - 0.5, frame.high + 0.5)
+    black = [p for p in range(frame.low, frame.high + 1) if p % SEMITONES not in C_MAJOR]
+    across = [(0.0, frame.bars, pitch, 0.5) for pitch in black]
+    _add(axis, across, facecolors="0.955", linewidths=0, zorder=0)
+    # The white keys of an octave or so, then Cs and Gs, then Cs alone: as many as can be read.
+    span = frame.high - frame.low
+    named = C_MAJOR if span <= SEMITONES + 2 else (0, 7) if span <= 3 * SEMITONES else (0,)
+    ticks = [p for p in range(frame.low, frame.high + 1) if p % SEMITONES in named]
+    axis.set_yticks(ticks, [_pitch_name(pitch) for pitch in ticks], fontsize=6.5)
+    axis.set_ylabel("pitch", fontsize=8)
+
+
+def _drum_axis(axis: Any, frame: Frame) -> None:
+    """A row for each drum."""
+    axis.set_ylim(-0.6, len(frame.drums) - 0.4)
+    axis.set_yticks(range(len(frame.drums)), map(drum_name, frame.drums), fontsize=6.5)
+    axis.hlines(range(len(frame.drums)), 0, frame.bars, color="0.94", linewidth=0.6, zorder=0)
+
+
+def _bars(axis: Any, frame: Frame, *, sixteenths: bool) -> None:
+    """The grid in time: bars, beats, and sixteenth notes where hits may lie beside them."""
+    axis.set_xlim(-0.005 * frame.bars, frame.bars * 1.005)
+    step = max(1, frame.bars // 16)
+    axis.set_xticks(range(0, frame.bars, step), range(1, frame.bars + 1, step), fontsize=7)
+    parts = _SIXTEENTHS if sixteenths else 1
+    lines = np.arange(frame.bars * frame.beats * parts + 1)
+    is_bar, is_beat = lines % (frame.beats * parts) == 0, lines % parts == 0
+    for chosen, colour, width in (
+        (~is_beat, "0.93", 0.5),
+        (is_beat & ~is_bar, "0.84", 0.6),
+        (is_bar, "0.55", 0.9),
+    ):
+        places = lines[chosen] / (frame.beats * parts)
+        whole = axis.get_xaxis_transform()
+        axis.vlines(places, 0, 1, transform=whole, color=colour, linewidth=width, zorder=0.5)
+    axis.spines[["top", "right", "left"]].set_visible(False)
+    axis.tick_params(length=2)
+
+
+def _notes(axis: Any, piece: "NoteSequence", frame: Frame) -> None:
+    """Notes as bars from their start to their end."""
+    notes = [note for note in piece.notes if not note.is_drum]
+    boxes = [
+        (_to_bars(piece, n.start_time), _to_bars(piece, n.end_time), n.pitch, 0.42) for n in notes
+    ]
+    _boxes(axis, boxes, notes, frame)
+
+
+def _hits(axis: Any, piece: "NoteSequence", frame: Frame) -> None:
+    """Hits as marks whose left edge is when they are struck."""
+    notes = [note for note in piece.notes if note.is_drum]
+    width = _HIT_BEATS / frame.beats
+    starts = [_to_bars(piece, note.start_time) for note in notes]
+    rows = [frame.drums.index(note.pitch) for note in notes]
+    boxes = [(start, start + width, row, 0.36) for start, row in zip(starts, rows, strict=True)]
+    _boxes(axis, boxes, notes, frame)
+
+
+def _boxes(axis: Any, boxes: Sequence[Box], notes: Sequence[Any], frame: Frame) -> None:
+    """Boxes in the colours of their notes."""
+    shades = [
+        _shade(frame.colour(_voice(note)), note.velocity / MAX_MIDI_VELOCITY) for note in notes
+    ]
+    _add(axis, boxes, facecolors=shades, edgecolors="white", linewidths=0.4, zorder=2)
+
+
+def _add(axis: Any, boxes: Sequence[Box], **look: Any) -> None:
+    """Boxes (left, right, middle, half the height)."""
+    from matplotlib.collections import PolyCollection
+
+    corners = [
+        [(left, y - half), (left, y + half), (right, y + half), (right, y - half)]
+        for left, right, y, half in boxes
+    ]
+    axis.add_collection(PolyCollection(corners, **look), autolim=False)
+
+
+def _shade(colour: np.ndarray, loudness: float) -> np.ndarray:
+    """A colour that is paler the softer a note is; `loudness` from 0 to 1."""
+    amount = _PALEST + (1 - _PALEST) * loudness
+    return amount * colour + (1 - amount)
+
+
+def _legend(figure: Any, frame: Frame) -> None:
+    """The instruments by name, where there are several."""
+    from matplotlib.patches import Patch
+
+    if len(frame.voices) < 2:
+        return
+    names = [voice.name for voice in frame.voices]
+    patches = [
+        Patch(
+            color=frame.colour(voice),
+            label=f"{name} ({voice.instrument})" if names.count(name) > 1 else name,
+        )
+        for voice, name in zip(frame.voices, names, strict=True)
+    ]
+    figure.legend(handles=patches, loc="outside lower center", ncols=4, frameon=False, fontsize=7.5)
+
+
+# -- What a piece says of itself ------------------------------------------------------------------
+
+
+def drum_name(pitch: int) -> str:
+    """General MIDI's name of a drum, or its number where it has none."""
+    import pretty_midi
+
+    return pretty_midi.note_number_to_drum_name(pitch) or f"drum {pitch}"
+
+
+def _pitch_name(pitch: int) -> str:
+    """`C4` for middle C."""
+    return f"{_NOTE_NAMES[pitch % SEMITONES]}{pitch // SEMITONES - 1}"
+
+
+def _voice(note: Any) -> Voice:
+    return Voice(0, 0, True) if note.is_drum else Voice(note.instrument, note.program, False)
+
+
+def _chords(piece: "NoteSequence") -> Iterable[tuple[float, str]]:
+    """Chord symbols and where they begin, in bars; one that goes on is given once."""
+    last = None
+    for text in sorted(piece.text_annotations, key=lambda text: text.time):
+        if text.annotation_type == text.CHORD_SYMBOL and text.text != last:
+            yield _to_bars(piece, text.time), text.text
+            last = text.text
+
+
+def _length_s(piece: "NoteSequence") -> float:
+    return max([piece.total_time, *(note.end_time for note in piece.notes)])
+
+
+def _metre(piece: "NoteSequence") -> tuple[int, float]:
+    """Beats and quarter notes of a bar, by the first time signature; 4/4 by default."""
+    first = min(piece.time_signatures, key=lambda signature: signature.time, default=None)
+    if first is None or first.numerator < 1 or first.denominator < 1:
+        return 4, 4.0
+    return first.numerator, 4 * first.numerator / first.denominator
+
+
+def _to_bars(piece: "NoteSequence", time_s: float) -> float:
+    """Seconds in bars, by the tempo and the metre at the beginning."""
+    return time_s * notes_io.tempo_of(piece) / 60 / _metre(piece)[1]
