@@ -43,6 +43,7 @@ setup(
         "tfds": ["tensorflow-datasets>=4.9"],
         "plots": ["matplotlib>=3.7"],
         "onnx": ["onnx>=1.14"],
+        "audio": ["soundfile>=0.12"],
         # Its corpus has the folk tunes that the shipped models were trained on.
         "corpora": ["music21==10.5.1; python_version >= '3.11'"],
         "test": [
@@ -52,6 +53,7 @@ setup(
             "onnxruntime>=1.15",
             "pytest>=7.4",
             "pytest-xdist>=3.5",
+            "soundfile>=0.12",
             "tensorflow-datasets>=4.9",
         ],
         "dev": ["build>=1.0", "matplotlib>=3.7", "mypy>=1.8", "ruff>=0.5"],

@@ -1,0 +1,106 @@
+"""Music as sound: NoteSequences to WAV, FLAC and Ogg files, through a soundfont.
+
+The synthesizer is `synthesizer.py`; the soundfont is by default the one that comes with
+pretty_midi. FLAC and Ogg files need the package soundfile, WAV files nothing.
+"""
+
+import importlib.util
+import wave
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from music_vae import files, synthesizer
+from music_vae.errors import UserError
+from music_vae.soundfont import SoundFont
+
+if TYPE_CHECKING:
+    from note_seq.protobuf.music_pb2 import NoteSequence
+
+FORMATS = ("wav", "flac", "ogg")
+PEAK = 10 ** (-1 / 20)
+"""Of every file that is not silent: 1 dB below the most that it can hold."""
+
+MAX_LENGTH_S = 20 * 60.0
+"""Of a piece: the samples of one take some hundred megabytes."""
+
+_DEFAULT_SOUNDFONT = "TimGM6mb.sf2"
+_MOST = 2**15 - 1  # of 16 bits
+_CODECS = {"flac": ("FLAC", "PCM_16"), "ogg": ("OGG", "VORBIS")}
+_WRITTEN_FRAMES = 1 << 16  # at once: libsndfile's Vorbis encoder fails on long blocks
+
+
+def check(formats: tuple[str, ...]) -> None:
+    """Raises `UserError` if a package is missing that one of the formats needs."""
+    needed = [name for name in formats if name in _CODECS]
+    if not needed:
+        return
+    try:
+        import soundfile  # noqa: F401
+    except (ImportError, OSError) as error:  # OSError: without its library libsndfile
+        raise UserError(
+            f"{needed[0]} files need soundfile: pip install 'music_vae[audio]'"
+        ) from error
+
+
+def open_soundfont(path: Path | None) -> SoundFont:
+    """The soundfont of a file; None: that of pretty_midi.
+
+    Raises:
+      UserError: If there is none, or it is damaged.
+    """
+    if path is None:
+        package = importlib.util.find_spec("pretty_midi")
+        if package is None or package.origin is None:
+            raise UserError("pretty_midi is not installed; name a soundfont with --soundfont")
+        path = Path(package.origin).parent / _DEFAULT_SOUNDFONT
+        if not path.is_file():
+            raise UserError(
+                "this version of pretty_midi comes without a soundfont; name one with --soundfont"
+            )
+    return SoundFont(path)
+
+
+def render(sequence: "NoteSequence", font: SoundFont) -> np.ndarray:
+    """The samples of a piece, `[N, 2]` in float32, `synthesizer.RATE` of them a second.
+
+    The loudest is `PEAK`; a piece without notes is silent.
+
+    Raises:
+      UserError: If the piece is longer than `MAX_LENGTH_S`.
+    """
+    length_s = max([sequence.total_time, *(note.end_time for note in sequence.notes)])
+    if length_s > MAX_LENGTH_S:
+        raise UserError(
+            f"a piece of {length_s / 60:.0f} minutes is too long to be rendered as sound; "
+            f"at most {MAX_LENGTH_S / 60:.0f}"
+        )
+    samples = synthesizer.render(sequence, font)
+    loudest = float(np.max(np.abs(samples), initial=0.0))
+    return samples * np.float32(PEAK / loudest) if loudest else samples
+
+
+def write(samples: np.ndarray, path: Path) -> None:
+    """Writes samples `[N, 2]` of -1 to 1 as a file of 16 bits, in the format of its suffix."""
+    rounded = np.clip(np.rint(samples * _MOST), -_MOST, _MOST).astype("<i2")
+    with files.atomic_path(path) as temporary:
+        name = path.suffix[1:].lower()
+        if name == "wav":
+            with wave.open(str(temporary), "wb") as file:
+                file.setnchannels(rounded.shape[1])
+                file.setsampwidth(rounded.itemsize)
+                file.setframerate(synthesizer.RATE)
+                file.writeframes(rounded.tobytes())
+        else:
+            _encode(rounded, temporary, *_CODECS[name])
+
+
+def _encode(rounded: np.ndarray, path: Path, container: str, codec: str) -> None:
+    """Writes samples with libsndfile."""
+    import soundfile
+
+    options = {"format": container, "subtype": codec, "channels": rounded.shape[1]}
+    with soundfile.SoundFile(path, "w", synthesizer.RATE, **options) as file:
+        for start in range(0, len(rounded), _WRITTEN_FRAMES):
+            file.write(rounded[start : start + _WRITTEN_FRAMES])
