@@ -44,11 +44,15 @@ setup(
         "plots": ["matplotlib>=3.7"],
         "onnx": ["onnx>=1.14"],
         "audio": ["soundfile>=0.12"],
+        "notebook": ["ipywidgets>=8", "jupyterlab>=4", "matplotlib>=3.7", "soundfile>=0.12"],
         # Its corpus has the folk tunes that the shipped models were trained on.
         "corpora": ["music21==10.5.1; python_version >= '3.11'"],
         "test": [
             "apache-beam>=2.60",
+            "ipykernel>=6",
+            "ipywidgets>=8",
             "matplotlib>=3.7",
+            "nbclient>=0.8",
             "onnx>=1.14",
             "onnxruntime>=1.15",
             "pytest>=7.4",

@@ -18,6 +18,7 @@ from music_vae.errors import (
     NoExtractedExamplesError,
     UserError,
 )
+from music_vae.imports import import_note_seq
 from music_vae.specs import HierarchicalDecoderSpec
 
 if TYPE_CHECKING:
@@ -176,6 +177,7 @@ class TrainedModel:
         seed: int | None = None,
     ) -> "list[NoteSequence]":
         """Music from latent vectors `[N, Z]`; see `sample` for the other arguments."""
+        import_note_seq()
         tensors = self.decode_to_tensors(z, length, temperature, c_input, seed=seed)
         if not self._converter.control_depth or c_input is None:
             return self._converter.from_tensors(tensors)
