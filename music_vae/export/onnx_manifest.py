@@ -76,15 +76,15 @@ def _use(segments: int, has_controls: bool) -> dict[str, Any]:
             "rows after them are zeros. z = mu + sigma * e with e standard normal, or mu itself"
         ),
         "sample": (
-            "z of standard normal numbers is music the model invents; between two z it is music "
-            "on the way from one to the other"
+            "z of standard normal numbers is music the model invents; between two z, by spherical "
+            "interpolation, it is music on the way from one to the other"
         ),
         "decode": f"decoder.onnx(z, noise{told}, temperature) gives samples, ready to be played",
         "noise": (
             "numbers uniform in [0, 1), all the chance there is: the same noise gives the same "
             "music"
         ),
-        "temperature": "0 gives the likeliest music whatever the noise (use 0.5), 1 the boldest",
+        "temperature": "0, with noise of 0.5, gives the likeliest music, 1 what was learnt",
         "step_by_step": [
             "contexts, states = decoder_start.onnx(z)",
             "previous = zeros",
