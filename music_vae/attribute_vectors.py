@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from music_vae import attributes, cli, evaluation, latent_space, weights_file
-from music_vae.configs import Config
+from music_vae import attributes, cli, evaluation, latent_space, shipped, weights_file
+from music_vae.configs import Config, get_config
 from music_vae.errors import UserError
 from music_vae.run_config import TRAIN_DIR
 from music_vae.weights_file import SUFFIX, WeightsFile
@@ -235,6 +235,15 @@ def read(path: str | Path, config: Config) -> dict[str, np.ndarray]:
         if not np.isfinite(vector).all():
             raise UserError(f"{str(path)!r} has a vector of {name} that is not of numbers")
     return vectors
+
+
+def of_shipped(config_name: str) -> dict[str, np.ndarray]:
+    """The vectors `[Z]` of a model that comes with the package, by attribute.
+
+    Raises:
+      UserError: If no model of that config does.
+    """
+    return read(default_path(shipped.locate(config_name)), get_config(config_name))
 
 
 def default_path(source: str | Path) -> Path:

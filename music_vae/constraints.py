@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from music_vae import attributes, small_networks
+from music_vae import attributes, shipped, small_networks
+from music_vae.configs import get_config
 from music_vae.errors import UserError
 from music_vae.latent_space import Prior
 from music_vae.run_config import TRAIN_DIR
@@ -119,6 +120,16 @@ def read(folder: str | Path, owner: Owner) -> Constraint:
         raise UserError(f"{str(folder)!r} does not describe its attributes")
     small_networks.check_shape(folder, layers, owner.z_size + len(found), 2 * owner.z_size)
     return Constraint(layers, found)
+
+
+def of_shipped(config_name: str) -> Constraint:
+    """The constraint that comes with the package's model of a config.
+
+    Raises:
+      UserError: If there is none.
+    """
+    folder = shipped.locate(config_name)
+    return read(own_folder(folder), Owner.of(get_config(config_name), folder))
 
 
 def labelled(

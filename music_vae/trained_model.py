@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from music_vae import latent_space, weights_source
-from music_vae.configs import Config
+from music_vae import latent_space, shipped, weights_source
+from music_vae.configs import Config, get_config
 from music_vae.controls_input import extended
-from music_vae.converters.base import Converter
+from music_vae.converters.base import Converter, Tensors
 from music_vae.engine import ENGINES, Engine
 from music_vae.engine.numpy_engine import NumpyEngine
 from music_vae.errors import (
@@ -18,6 +18,7 @@ from music_vae.errors import (
     NoExtractedExamplesError,
     UserError,
 )
+from music_vae.imports import import_note_seq
 from music_vae.specs import HierarchicalDecoderSpec
 
 if TYPE_CHECKING:
@@ -64,6 +65,16 @@ class TrainedModel:
         # A hierarchy makes all its segments, each with padding after its end.
         self._fixed_length = isinstance(config.decoder, HierarchicalDecoderSpec)
         self._engine = _engine(engine, config, checkpoint_dir_or_path, with_encoder=with_encoder)
+
+    @classmethod
+    def shipped(cls, config_name: str, batch_size: int = 8) -> "TrainedModel":
+        """The model of a config that comes with the package: see `shipped.names`.
+
+        Raises:
+          UserError: If there is none.
+        """
+        folder = shipped.locate(config_name)
+        return cls(get_config(config_name), batch_size, folder)
 
     @property
     def config(self) -> Config:
@@ -141,6 +152,21 @@ class TrainedModel:
             raise UserError(f"the sequences differ in length: {steps} steps")
         return self.encode_tensors(inputs, lengths, controls, seed=seed)
 
+    def windows(self, note_sequence: "NoteSequence") -> "list[NoteSequence]":
+        """The parts of a longer piece that can be encoded, at 120 quarter notes a minute.
+
+        Raises:
+          NoExtractedExamplesError: If there are none; it says why.
+        """
+        tensors = self._converter.to_tensors(note_sequence)
+        controls = tensors.controls if self._converter.control_depth else None
+        parts = self._converter.from_tensors(tensors.outputs, controls)
+        # A part that ends in silence is shorter as notes and may not fit any more.
+        fitting = [part for part in parts if len(self._converter.extract(part).examples) == 1]
+        if not fitting:
+            raise NoExtractedExamplesError(f"the piece gives no example: {_reasons(tensors)}")
+        return fitting
+
     def decode(
         self,
         z: np.ndarray,
@@ -151,6 +177,7 @@ class TrainedModel:
         seed: int | None = None,
     ) -> "list[NoteSequence]":
         """Music from latent vectors `[N, Z]`; see `sample` for the other arguments."""
+        import_note_seq()
         tensors = self.decode_to_tensors(z, length, temperature, c_input, seed=seed)
         if not self._converter.control_depth or c_input is None:
             return self._converter.from_tensors(tensors)
@@ -260,8 +287,9 @@ class TrainedModel:
         for number, sequence in enumerate(note_sequences, start=1):
             tensors = self._converter.to_tensors(sequence)
             if not tensors.inputs:
-                reasons = ", ".join(tensors.skipped) or "it holds no music for this config"
-                raise NoExtractedExamplesError(f"sequence {number} gives no example: {reasons}")
+                raise NoExtractedExamplesError(
+                    f"sequence {number} gives no example: {_reasons(tensors)}"
+                )
             if len(tensors.inputs) > 1:
                 raise MultipleExtractedExamplesError(
                     f"sequence {number} gives {len(tensors.inputs)} examples; expected one: cut it "
@@ -463,6 +491,11 @@ def _generator(seed: int | None) -> np.random.Generator:
     if seed is not None and seed < 0:
         raise UserError(f"seed={seed} must not be below 0")
     return np.random.default_rng(seed)
+
+
+def _reasons(tensors: Tensors) -> str:
+    """Why there are no examples."""
+    return ", ".join(tensors.skipped) or "it holds no music for this config"
 
 
 def _padded(arrays: Sequence[np.ndarray]) -> np.ndarray:

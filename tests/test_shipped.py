@@ -5,7 +5,15 @@ import shutil
 import numpy as np
 import pytest
 
-from music_vae import TrainedModel, attributes, constraints, generate, run_config, shipped
+from music_vae import (
+    TrainedModel,
+    attribute_vectors,
+    attributes,
+    constraints,
+    generate,
+    run_config,
+    shipped,
+)
 from music_vae.configs import MINI_CONFIGS, get_config
 from music_vae.errors import UserError
 from music_vae.small_networks import Owner
@@ -58,6 +66,25 @@ def test_a_shipped_model_is_that_of_the_registry_and_makes_music(name):
     }
     pieces = TrainedModel(config, 4, folder).sample(4, temperature=0.5, seed=0)
     assert sum(len(piece.notes) > 3 for piece in pieces) >= 3
+
+
+def test_in_python_the_name_of_a_config_is_enough():
+    config = get_config("cat-mel_2bar_mini")
+    model, folder = TrainedModel.shipped(config.name), shipped.locate(config.name)
+    assert model.config == config
+    named, found = (
+        one.decode_to_tensors(np.ones((1, 128)), temperature=0.0)[0]
+        for one in (model, TrainedModel(config, 1, folder))
+    )
+    np.testing.assert_array_equal(named, found)
+    vectors = attribute_vectors.of_shipped(config.name)
+    assert set(vectors) == set(attributes.names(config.data_converter))
+    assert constraints.of_shipped(config.name).wanted({"note_density": "high"}).any()
+    for use in (TrainedModel.shipped, attribute_vectors.of_shipped, constraints.of_shipped):
+        with pytest.raises(UserError, match="no model of cat-mel_2bar_big ships"):
+            use("cat-mel_2bar_big")
+    with pytest.raises(UserError, match="constraint"):
+        constraints.of_shipped("groovae_4bar_mini")
 
 
 def test_every_mini_config_ships_a_model_and_all_are_small():

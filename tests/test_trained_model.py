@@ -145,6 +145,19 @@ def test_a_piece_of_several_examples_is_an_error_that_says_how_many(model):
         model.encode([tune])
 
 
+def test_the_windows_of_a_longer_piece_can_be_encoded(model):
+    (tune,) = notes_io.read_music_file(TUNES / "soldiers_joy.mid")
+    windows = model.windows(tune)
+    assert len(windows) == 16
+    assert all(max(note.end_time for note in window.notes) <= 4.0 for window in windows)
+    tensors = model.converter.to_tensors(tune)
+    _, expected, _ = model.encode_tensors(tensors.inputs, tensors.lengths)
+    _, mu, _ = model.encode(windows)
+    np.testing.assert_allclose(mu, expected, atol=1e-6)
+    with pytest.raises(NoExtractedExamplesError, match="gives no example: "):
+        model.windows(type(tune)())
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -17,7 +17,7 @@ from music_vae.specs import (
     MultiCategoricalHeadSpec,
 )
 
-_MIN_TEMPERATURE = 1e-6
+MIN_TEMPERATURE = 1e-6
 """Below this a temperature of zero is meant: float32 still holds logits divided by it."""
 
 # Added to a probability before its logarithm, as the published models were trained.
@@ -198,7 +198,7 @@ def _surprise(values: np.ndarray, p: np.ndarray, floor: float) -> np.ndarray:
 
 
 def _cooled(logits: np.ndarray, temperature: float) -> np.ndarray:
-    return logits / np.float32(max(temperature, _MIN_TEMPERATURE))
+    return logits / np.float32(max(temperature, MIN_TEMPERATURE))
 
 
 def _bernoulli(logits: np.ndarray, temperature: float, noise: np.ndarray) -> np.ndarray:

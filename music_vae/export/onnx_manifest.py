@@ -1,0 +1,255 @@
+"""`model.json` beside ONNX files: what a program must know to use them, as plain data."""
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from music_vae.configs import Config, config_to_json
+from music_vae.constants import MAX_MIDI_VELOCITY
+from music_vae.converters.base import Converter
+from music_vae.converters.controls import CHORD_CLASSES, KEY_CLASSES
+from music_vae.converters.drums import DrumsConverter
+from music_vae.converters.groove import GrooveConverter
+from music_vae.converters.melody import FIRST_PITCH, NO_EVENT, NOTE_OFF, OneHotMelodyConverter
+from music_vae.converters.performance import MultiInstrumentPerformanceConverter
+from music_vae.converters.performance_events import PROGRAMS
+from music_vae.converters.trio import PARTS, TrioConverter
+from music_vae.export.onnx_graph import OPSET, Tensor
+from music_vae.specs import HierarchicalDecoderSpec
+
+FORMAT_VERSION = 1
+"""Of `model.json`."""
+
+
+class Ends(NamedTuple):
+    """The inputs and outputs of a file by name."""
+
+    inputs: Mapping[str, Tensor]
+    outputs: Mapping[str, Tensor]
+
+
+def manifest(config: Config, ends: Mapping[str, Ends]) -> dict[str, Any]:
+    """All of `model.json`, of a model whose files have these ends."""
+    converter, hparams = config.data_converter.for_inference(), config.hparams
+    segments = 1
+    if isinstance(config.decoder, HierarchicalDecoderSpec):
+        segments = math.prod(config.decoder.level_lengths[:-1])
+    return {
+        "format": "music_vae.onnx",
+        "format_version": FORMAT_VERSION,
+        "opset": OPSET,
+        "files": {
+            name: {
+                "inputs": {key: _described(tensor) for key, tensor in end.inputs.items()},
+                "outputs": {key: _described(tensor) for key, tensor in end.outputs.items()},
+            }
+            for name, end in ends.items()
+        },
+        "sizes": {
+            "z": hparams.latent_size,
+            "steps": hparams.max_seq_len,
+            "segments": segments,
+            "steps_of_a_segment": hparams.max_seq_len // segments,
+            "steps_per_quarter": getattr(converter, "steps_per_quarter", None),
+            "end_token": converter.end_token,
+        },
+        "inputs": _inputs(converter),
+        "controls": _controls(converter),
+        "outputs": _outputs(converter),
+        "use": _use(segments, bool(converter.control_depth)),
+        **config_to_json(config),
+    }
+
+
+def _described(tensor: Tensor) -> dict[str, Any]:
+    return {"dtype": tensor.dtype, "shape": list(tensor.shape)}
+
+
+def _use(segments: int, has_controls: bool) -> dict[str, Any]:
+    """How the files are used, in words."""
+    told = ", controls" if has_controls else ""
+    told_step = ", controls[:, t]" if has_controls else ""
+    return {
+        "shapes": "B: examples side by side; T: steps, at most sizes.steps; a step is a row",
+        "encode": (
+            f"encoder.onnx(inputs{told}, lengths) gives mu and sigma. lengths: the valid steps; "
+            "rows after them are zeros. z = mu + sigma * e with e standard normal, or mu itself"
+        ),
+        "sample": (
+            "z of standard normal numbers is music the model invents; between two z, by spherical "
+            "interpolation, it is music on the way from one to the other"
+        ),
+        "decode": f"decoder.onnx(z, noise{told}, temperature) gives samples, ready to be played",
+        "noise": (
+            "numbers uniform in [0, 1), all the chance there is: the same noise gives the same "
+            "music"
+        ),
+        "temperature": "0, with noise of 0.5, gives the likeliest music, 1 what was learnt",
+        "step_by_step": [
+            "contexts, states = decoder_start.onnx(z)",
+            "previous = zeros",
+            f"for each segment s from 0 to {segments - 1}: state = states[:, s], then for each "
+            "step t of it:",
+            "    previous, parameters, state = decoder_step.onnx(previous, contexts[:, s], state, "
+            f"noise[:, t], temperature{told_step}), and play previous",
+            "where there is sizes.end_token, a step with it is the last of its segment; the next "
+            "segment begins with it as previous",
+        ],
+        "parameters": (
+            "of decoder_step.onnx: the logits of classes, or of yes and no; of grooves, of hits, "
+            "then velocities before sigmoid and offsets before tanh. For those who choose for "
+            "themselves and give their choice as the next previous"
+        ),
+    }
+
+
+# -- What the numbers of a step mean ---------------------------------------------------------------
+
+
+def _part(start: int, depth: int, kind: str, **meaning: Any) -> dict[str, Any]:
+    return {"start": start, "depth": depth, "kind": kind, **meaning}
+
+
+def _inputs(converter: Converter) -> list[dict[str, Any]]:
+    """The parts of a row that the encoder reads."""
+    if isinstance(converter, DrumsConverter) and converter.roll_input:
+        nothing = _part(converter.input_depth - 1, 1, "yes_or_no", name="nothing is hit")
+        return [*_roll(converter), nothing]
+    if isinstance(converter, GrooveConverter):
+        lacks = []
+        if converter.humanize:
+            lacks.append("velocities and offsets are 0")
+        if converter.tapify:
+            lacks.append("all hits are those of class 3, the loudest at each step")
+        if converter.fixed_velocities:
+            lacks.append("velocities are 0")
+        if converter.add_instruments:
+            lacks.append(f"classes {list(converter.add_instruments)} are left out")
+        return [{**part, "except": lacks} for part in _groove(converter)]
+    return _outputs(converter)
+
+
+def _outputs(converter: Converter) -> list[dict[str, Any]]:
+    """The parts of a row that the decoder gives."""
+    if isinstance(converter, OneHotMelodyConverter):
+        return [_melody(converter, 0)]
+    if isinstance(converter, DrumsConverter):
+        return _roll(converter) if converter.roll_output else [_drums(converter, 0)]
+    if isinstance(converter, TrioConverter):
+        parts, start = [], 0
+        lines = (converter.melody_converter, converter.melody_converter)
+        for name, line in zip(PARTS, lines, strict=False):
+            parts.append({**_melody(line, start), "name": name})
+            start += line.output_depth
+        return [*parts, {**_drums(converter.drums_converter, start), "name": PARTS[2]}]
+    if isinstance(converter, GrooveConverter):
+        return _groove(converter)
+    if isinstance(converter, MultiInstrumentPerformanceConverter):
+        return [_performance(converter)]
+    return [_part(0, converter.output_depth, "numbers")]
+
+
+def _melody(converter: OneHotMelodyConverter, start: int) -> dict[str, Any]:
+    labels: dict[str, Any] = {
+        "no_event": NO_EVENT,
+        "note_off": NOTE_OFF,
+        "first_note_on": FIRST_PITCH,
+        "first_pitch": converter.min_pitch,
+        "last_pitch": converter.max_pitch,
+        "meaning": (
+            "no_event: what sounds goes on; note_off: it ends; first_note_on + n: the note "
+            "first_pitch + n begins, and the one before ends"
+        ),
+    }
+    if converter.end_token is not None:
+        labels["end"] = converter.end_token
+    return _part(start, converter.output_depth, "one_hot", labels=labels)
+
+
+def _drums(converter: DrumsConverter, start: int) -> dict[str, Any]:
+    labels: dict[str, Any] = {
+        "meaning": "bit n of the label: class n is hit",
+        "pitch_classes": [list(pitches) for pitches in converter.pitch_classes],
+    }
+    if converter.end_token is not None:
+        labels["end"] = converter.end_token
+    return _part(start, converter.output_depth, "one_hot", labels=labels)
+
+
+def _roll(converter: DrumsConverter) -> list[dict[str, Any]]:
+    count = converter.num_classes
+    classes = [list(pitches) for pitches in converter.pitch_classes]
+    parts = [_part(0, count, "yes_or_no", name="hits", pitch_classes=classes)]
+    if converter.add_end_token:
+        parts.append(_part(count, 1, "yes_or_no", name="end"))
+    return parts
+
+
+def _groove(converter: GrooveConverter) -> list[dict[str, Any]]:
+    drums = 1 if converter.split_instruments else converter.num_drums
+    widths = (
+        ("hits", "yes_or_no", 1, "1: the class is hit"),
+        (
+            "velocities",
+            "numbers",
+            converter.num_velocity_bins or 1,
+            f"MIDI velocity / {MAX_MIDI_VELOCITY}, of what is hit",
+        ),
+        (
+            "offsets",
+            "numbers",
+            converter.num_offset_bins or 1,
+            "how early, in half steps; negative: late",
+        ),
+    )
+    parts, start = [], 0
+    for name, kind, bins, meaning in widths:
+        kind = kind if bins == 1 else "one_hot"
+        parts.append(_part(start, drums * bins, kind, name=name, meaning=meaning))
+        start += drums * bins
+    parts[0]["pitch_classes"] = [list(pitches) for pitches in converter.pitch_classes]
+    return parts
+
+
+def _performance(converter: MultiInstrumentPerformanceConverter) -> dict[str, Any]:
+    words = converter.vocabulary
+    labels = {
+        "first_note_on": 0,
+        "first_note_off": words.num_pitches,
+        "first_pitch": words.min_pitch,
+        "first_time_shift": words.first_shift,
+        "first_velocity": words.first_velocity,
+        "velocity_bins": words.num_velocity_bins,
+        "first_program": words.first_program,
+        "programs": PROGRAMS,
+        "drums": words.drums,
+        "end": converter.end_token,
+        "meaning": (
+            "a segment is a track: its program (or drums), events, end; a time shift of n + 1 "
+            "steps is first_time_shift + n"
+        ),
+    }
+    return _part(0, converter.output_depth, "one_hot", labels=labels)
+
+
+def _controls(converter: Converter) -> list[dict[str, Any]]:
+    """The parts of a row of controls."""
+    parts, start = [], 0
+    if isinstance(converter, OneHotMelodyConverter | MultiInstrumentPerformanceConverter):
+        if converter.harmony.chords:
+            meaning = (
+                "0: no chord; 1 + root: major, 13 + root: minor, 25 + root: augmented, "
+                "37 + root: diminished; the root from C = 0 up"
+            )
+            parts.append(_part(0, CHORD_CLASSES, "one_hot", name="chord", meaning=meaning))
+            start = CHORD_CLASSES
+        if converter.harmony.keys:
+            parts.append(_part(start, KEY_CLASSES, "one_hot", name="key", meaning="from C = 0 up"))
+    if isinstance(converter, GrooveConverter):
+        drums = 1 if converter.split_instruments else converter.num_drums
+        if converter.hits_as_controls:
+            parts.append(_part(0, drums, "yes_or_no", name="hits", meaning="what is hit"))
+            start = drums
+        if converter.split_instruments:
+            parts.append(_part(start, converter.num_drums, "one_hot", name="whose turn it is"))
+    return parts

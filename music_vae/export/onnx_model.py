@@ -1,0 +1,158 @@
+"""A model as ONNX files, for apps and plug-ins; needs the package `onnx`, not TensorFlow.
+
+    encoder.onnx         a window of music -> mu, sigma
+    decoder.onnx         z, noise, temperature -> music
+    decoder_start.onnx   z -> what every segment is decoded from, and its first state
+    decoder_step.onnx    one step: the step before, state, noise, temperature -> step, state
+    model.json           the config, all inputs and outputs, and what their numbers mean
+
+A model without a hierarchy has one segment. `decoder.onnx` is all that is needed to make music; the
+other two are for those who play while they decode.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from music_vae import files
+from music_vae import weight_names as names
+from music_vae.configs import Config
+from music_vae.engine.numpy_engine import NumpyEngine
+from music_vae.engine.weights import Weights
+from music_vae.errors import UserError
+from music_vae.export import onnx_layers as layers
+from music_vae.export.onnx_decoder import Decoder
+from music_vae.export.onnx_graph import Graph
+from music_vae.export.onnx_manifest import Ends, manifest
+from music_vae.specs import HierarchicalDecoderSpec, SplitDecoderSpec
+
+ENCODER, DECODER = "encoder.onnx", "decoder.onnx"
+START, STEP = "decoder_start.onnx", "decoder_step.onnx"
+MANIFEST = "model.json"
+
+_MAX_BYTES = 2**31 - 2**20  # of a protocol buffer, less some for all but the weights
+
+
+def require_onnx() -> None:
+    """Raises `UserError` if there is no onnx."""
+    try:
+        import onnx  # noqa: F401
+    except ImportError as error:
+        raise UserError("ONNX files need onnx: pip install 'music_vae[onnx]'") from error
+
+
+def check(config: Config) -> None:
+    """Raises `UserError`, with the reason, for a config whose models these files cannot carry."""
+    reason = _obstacle(config)
+    if reason is not None:
+        raise UserError(f"{config.name} cannot be exported to ONNX: {reason}")
+
+
+def _obstacle(config: Config) -> str | None:
+    decoder = config.decoder
+    core = decoder.core if isinstance(decoder, HierarchicalDecoderSpec) else decoder
+    voices = core.cores if isinstance(core, SplitDecoderSpec) else (core,)
+    if not config.hparams.latent_size:
+        return "it has no latent vector"
+    if isinstance(decoder, HierarchicalDecoderSpec) and decoder.autoregressive_levels:
+        return (
+            "its conductors read back what became of their segments, and decoder_start.onnx must "
+            "know all segments before the first is decoded"
+        )
+    if any(voice.preprocess_controls for voice in voices):
+        return (
+            "its decoder reads all controls in both directions first, and decoder_step.onnx knows "
+            "those of one step"
+        )
+    return None
+
+
+def write(
+    config: Config,
+    weights: Mapping[str, np.ndarray],
+    output_dir: str | Path,
+    *,
+    source: str = "the weights",
+) -> list[Path]:
+    """Writes a model into a folder, which is made; returns the files.
+
+    Args:
+      config: What it is.
+      weights: Arrays by published name.
+      output_dir: Where to.
+      source: Where the weights come from, for messages.
+
+    Raises:
+      UserError: If there is no onnx, the config cannot be carried, or the weights do not fit it.
+    """
+    from music_vae import __version__
+
+    require_onnx()
+    check(config)
+    NumpyEngine(config, weights, source=source)  # says what does not fit
+    _check_size(weights)
+    folder = Path(output_dir).expanduser()
+    ends = {}
+    for name, build in graphs(config, weights).items():
+        graph = build()
+        with files.atomic_path(folder / name) as temporary:
+            temporary.write_bytes(graph.model(__version__).SerializeToString())
+        ends[name] = Ends(graph.inputs, graph.outputs)
+    text = json.dumps(manifest(config, ends), indent=2, ensure_ascii=False)
+    files.write_text(folder / MANIFEST, f"{text}\n")
+    return [folder / name for name in (*ends, MANIFEST)]
+
+
+def graphs(config: Config, weights: Mapping[str, np.ndarray]) -> dict[str, Callable[[], Graph]]:
+    """What makes the graph of each file, by name."""
+    taken = Weights(weights, "the weights")
+    decoder = Decoder(config, taken)
+    return {
+        ENCODER: lambda: _encoder(config, taken),
+        DECODER: decoder.whole,
+        START: decoder.start,
+        STEP: decoder.step,
+    }
+
+
+def _check_size(weights: Mapping[str, np.ndarray]) -> None:
+    """Raises `UserError` if a file would be larger than its format allows."""
+    bytes_by_part = Counter({"encoder": 0, "decoder": 0})
+    for name, array in weights.items():
+        part = "encoder" if name.startswith(f"{names.ENCODER}/") else "decoder"
+        bytes_by_part[part] += array.size * np.dtype(np.float32).itemsize
+    part, most = bytes_by_part.most_common(1)[0]
+    if most > _MAX_BYTES:
+        raise UserError(
+            f"the {part} has {most / 1e9:.1f} GB of weights; an ONNX file can have 2 GB"
+        )
+
+
+def _encoder(config: Config, weights: Weights) -> Graph:
+    converter, hparams = config.data_converter, config.hparams
+    graph = Graph("encoder")
+    x = graph.input("inputs", ("B", "T", converter.input_depth))
+    if converter.control_depth:
+        x = graph.concat([x, graph.input("controls", ("B", "T", converter.control_depth))])
+    by_segment = bool(converter.length_shape)
+    lengths = graph.input("lengths", ("B", *converter.length_shape), "int32")
+    embedding, size = layers.encode(
+        graph,
+        weights,
+        config.encoder,
+        x,
+        lengths,
+        hparams,
+        input_size=converter.input_depth + converter.control_depth,
+        by_segment=by_segment,
+    )
+    mu, sigma = (
+        layers.dense(graph, weights, name, embedding, size, hparams.latent_size)
+        for name in (names.MU, names.SIGMA)
+    )
+    graph.output("mu", mu, ("B", hparams.latent_size))
+    graph.output("sigma", graph.op("Softplus", sigma), ("B", hparams.latent_size))
+    return graph
