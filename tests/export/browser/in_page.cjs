@@ -1,9 +1,10 @@
 // node in_page.cjs VISITS.json RESULTS.json: uses demo pages as a person does.
-// A visit is { url, midi?, sample?, screenshot? }.
+// A visit is { url, upload?, midi?, sample?, screenshot? }: a file to open in a corner, the address of
+// one to encode only.
 const fs = require('fs');
 const { withPage } = require('./chromium.cjs');
 
-async function visit(browser, { url, midi, sample, screenshot }) {
+async function visit(browser, { url, upload, midi, sample, screenshot }) {
   const page = await browser.newPage();
   const found = { errors: [] };
   page.on('pageerror', error => found.errors.push(error.message));
@@ -12,8 +13,13 @@ async function visit(browser, { url, midi, sample, screenshot }) {
   await page.goto(url);
   found.loaded = await settled(page, 'Ready:');
   found.hidden = await page.$$eval('button', all => all.filter(one => one.hidden).length);
+  if (upload) {
+    await (await page.$('#file')).uploadFile(upload);
+    found.uploaded = await settled(page, 'Ready. ');
+    found.point = await page.evaluate(() => corners[0].z);
+  }
   if (sample) await useSamples(page, found);
-  if (sample && screenshot) await page.screenshot({ path: screenshot, fullPage: true });
+  if (screenshot) await page.screenshot({ path: screenshot, fullPage: true });
   if (midi) {
     found.point = await page.evaluate(async (address) => {
       const content = await (await fetch(address)).arrayBuffer();
@@ -51,17 +57,20 @@ async function rateAt(qpm) {
   const slider = byId('tempo');
   slider.value = qpm;
   slider.dispatchEvent(new Event('input'));
-  const [beat, time] = [transport.beat(), sound.context.currentTime];
-  while (sound.context.currentTime < time + 0.3) await new Promise(requestAnimationFrame);
-  const gone = transport.beat() - beat;
-  return (gone + (gone < 0 ? beats : 0)) / (sound.context.currentTime - time) * 60;
+  const start = sound.context.currentTime, beat = transport.beat(start);
+  let now = start;
+  for (; now < start + 0.3; now = sound.context.currentTime) {
+    await new Promise(requestAnimationFrame);
+  }
+  const gone = transport.beat(now) - beat;
+  return (gone + (gone < 0 ? beats : 0)) / (now - start) * 60;
 }
 
-// The largest of what is played in as many seconds as the piece takes, at most 4.
+// The largest of what is played in the time of 2 bars at 90 quarter notes a minute.
 async function loudest() {
   const meter = sound.context.createAnalyser();
   sound.limiter.connect(meter);
-  const samples = new Float32Array(meter.fftSize), until = sound.context.currentTime + 4;
+  const samples = new Float32Array(meter.fftSize), until = sound.context.currentTime + 5.4;
   let most = 0;
   while (sound.context.currentTime < until) {
     meter.getFloatTimeDomainData(samples);
