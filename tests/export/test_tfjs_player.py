@@ -143,7 +143,7 @@ def even(name):
 
 
 @pytest.fixture(scope="module")
-def exported(cases, web, tmp_path_factory):
+def exported(cases, web):
     """The file of the cases as the scripts read them."""
     folder, url = web
     told = {}
@@ -212,7 +212,7 @@ def check(case, result, record):
 
 
 def has_notes(counts):
-    """Whether half of the pieces have: the player draws them by chance, and a silent one is possible."""
+    """Whether half of the pieces have: they are drawn by chance, and a silent one is possible."""
     return sum(count > 0 for count in counts) >= len(counts) / 2
 
 
