@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO := demo
 
-.PHONY: help demo test lint golden corpora clean
+.PHONY: help demo test lint golden corpora browser-checks clean
 
 help:
 	@echo "make demo   set up, and make music"
@@ -14,6 +14,7 @@ help:
 	@echo "make corpora   the music that the shipped models are trained on, from packages by name"
 	@echo "make train-CONFIG   train a model as it ships, e.g. make train-cat-mel_2bar_mini"
 	@echo "make golden GOLDEN=DIR   the whole set of golden values"
+	@echo "make browser-checks   exported models in Node.js and Chromium (needs npm)"
 
 demo: $(VENV)/installed
 	$(BIN)/music_vae_generate --config=cat-mel_2bar_mini --constraint=own --mode=sample --num_outputs=5 \
@@ -26,6 +27,17 @@ lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Exported models in Node.js and in Chromium, whose player npm puts into build/.
+PLAYER := build/player
+browser-checks: $(VENV)/installed-test $(PLAYER)/node_modules
+	MUSIC_VAE_NODE_MODULES=$(PLAYER)/node_modules $(BIN)/pytest -m "node or browser" tests/export
+
+$(PLAYER)/node_modules: tests/export/browser/package.json
+	mkdir -p $(PLAYER)
+	cp $< $(PLAYER)
+	npm install --prefix $(PLAYER) --ignore-scripts --no-audit --no-fund --no-package-lock
+	touch $@
 
 # The whole set of golden values, from a folder that is not part of the repository.
 golden: $(VENV)/installed-test

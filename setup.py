@@ -17,7 +17,9 @@ setup(
     license="Apache-2.0",
     license_files=["LICENSE", "NOTICE"],
     packages=find_packages(include=["music_vae", "music_vae.*"]),
-    package_data={"music_vae": ["models/*/*", "models/*/*/*", "templates/*"]},
+    package_data={
+        "music_vae": ["models/*/*", "models/*/*/*", "templates/*", "export/*.html"],
+    },
     # note-seq needs pydub, which imports a module that Python 3.13 removed.
     python_requires=">=3.10,<3.13",
     install_requires=[
@@ -72,6 +74,7 @@ setup(
             "music_vae_constrain=music_vae.constrain:console_entry_point",
             "music_vae_personalize=music_vae.personalize:console_entry_point",
             "music_vae_checkpoints=music_vae.checkpoint_tool:console_entry_point",
+            "music_vae_export=music_vae.export_tool:console_entry_point",
             "convert_dir_to_note_sequences"
             "=music_vae.scripts.convert_dir_to_note_sequences:console_entry_point",
         ]

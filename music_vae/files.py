@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,3 +49,40 @@ def check_writable(directory: str | os.PathLike, flag: str) -> None:
         raise UserError(f"--{flag}={directory}: {path} is not a directory")
     if not os.access(path, os.W_OK):
         raise UserError(f"--{flag}={directory}: no permission to write to {path}")
+
+
+@contextlib.contextmanager
+def atomic_directory(directory: str | os.PathLike, flag: str) -> Iterator[Path]:
+    """Yields a temporary folder beside `directory`; on success it becomes it, on an error it goes.
+
+    Args:
+      directory: What must not be there yet, or be empty.
+      flag: The flag that names it.
+
+    Raises:
+      UserError: If it holds something, is a file, or cannot be made.
+    """
+    target = Path(directory).expanduser().absolute()
+    check_new_directory(target, flag)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
+    try:
+        yield temporary
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o777 & ~umask)
+        check_new_directory(target, flag)
+        if target.is_dir():
+            target.rmdir()
+        os.rename(temporary, target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def check_new_directory(directory: str | os.PathLike, flag: str) -> None:
+    """Raises `UserError` unless `directory` is empty, or can be made; makes nothing."""
+    check_writable(directory, flag)
+    path = Path(directory).expanduser()
+    if path.is_dir() and any(path.iterdir()):
+        raise UserError(f"--{flag}={directory} is not empty; name a folder that is not there yet")
+    check_writable(path.absolute().parent, flag)

@@ -1,0 +1,1 @@
+"""Trained models as other programs read them. Needs no TensorFlow."""

@@ -1,0 +1,246 @@
+"""What @magenta/music's class MusicVAE can carry, and the `config.json` it reads.
+
+The player knows the architectures that were published for it. What it does not know it refuses with
+an error of its linear algebra, or plays wrongly; the reasons are found here instead, from a
+config's values.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from music_vae.configs import Config
+from music_vae.converters.base import Converter
+from music_vae.converters.drums import DrumsConverter
+from music_vae.converters.groove import GrooveConverter
+from music_vae.converters.melody import OneHotMelodyConverter
+from music_vae.converters.performance import MultiInstrumentPerformanceConverter
+from music_vae.converters.trio import TrioConverter
+from music_vae.errors import UserError
+from music_vae.specs import (
+    BidirectionalEncoderSpec,
+    BooleanHeadSpec,
+    CategoricalHeadSpec,
+    FlatDecoderSpec,
+    GrooveHeadSpec,
+    HeadSpec,
+    HierarchicalDecoderSpec,
+    HierarchicalEncoderSpec,
+    NadeHeadSpec,
+    SplitDecoderSpec,
+)
+
+_LEVELS = 2  # of a hierarchy, as the player knows it
+
+Json = dict[str, Any]
+
+
+def check(config: Config, *, decode_only: bool = False) -> None:
+    """Raises `UserError` for a config that the player cannot carry, with every reason.
+
+    Args:
+      config: The model's.
+      decode_only: Whether it is enough that it decodes, so that any encoder will do.
+    """
+    reasons = [*_decoder_reasons(config), *_converter_reasons(config)]
+    encoder_reasons = list(_encoder_reasons(config))
+    advice = ""
+    if not decode_only:
+        if encoder_reasons and not reasons:
+            advice = "; --decode_only exports what samples and decodes, without its encoder"
+        reasons += encoder_reasons
+    if reasons:
+        raise UserError(f"@magenta/music cannot carry {config.name}: {'; '.join(reasons)}{advice}")
+
+
+def describe(config: Config) -> Json:
+    """The content of `config.json` for a config that `check` lets pass."""
+    converter = config.data_converter
+    described: Json = {"type": "MusicVAE", "dataConverter": _converter(config)}
+    if getattr(converter, "chord_encoding", None) is not None:
+        described["chordEncoder"] = "TriadChordEncoder"
+    if getattr(converter, "condition_on_key", False):
+        described["conditionOnKey"] = True
+    if isinstance(converter, GrooveConverter) and converter.hits_as_controls:
+        described["extraControls"] = [{"name": "hits", "depth": converter.num_drums}]
+    if isinstance(_head(config), BooleanHeadSpec):
+        described["useBooleanDecoder"] = True
+    return described
+
+
+# -- Architectures --------------------------------------------------------------------------------
+
+
+def _decoder_reasons(config: Config) -> Iterator[str]:
+    spec, hparams = config.decoder, config.hparams
+    if not hparams.latent_size:
+        yield "it has no latent space"
+    if len(set(hparams.dec_rnn_size)) > 1:
+        yield f"the decoder's layers differ in size ({_listed(hparams.dec_rnn_size)})"
+    if hparams.residual_decoder:
+        yield "its decoder has residual layers"
+    if isinstance(spec, HierarchicalDecoderSpec):
+        if len(spec.level_lengths) != _LEVELS:
+            yield f"it has {len(spec.level_lengths) - 1} levels of conductors, not one"
+        if spec.autoregressive_levels:
+            yield "its conductor reads back what it conducts"
+        if spec.reencoder is not None:
+            yield "its conductor re-encodes"
+        spec = spec.core
+    cores = spec.cores if isinstance(spec, SplitDecoderSpec) else (spec,)
+    preprocesses = any(core.preprocess_controls for core in cores)
+    layers = len(hparams.control_preprocessing_rnn_size)
+    if preprocesses and (layers > 1 or len(cores) > 1):
+        yield "it reads controls with more than one layer, or more than once"
+
+
+def _encoder_reasons(config: Config) -> Iterator[str]:
+    """What is wrong with the encoder alone; the player wants one of the decoder's kind."""
+    encoder, decoder, hparams = config.encoder, config.decoder, config.hparams
+    if len(hparams.enc_rnn_size) > 1:
+        yield f"its encoder has {len(hparams.enc_rnn_size)} layers, not one"
+    if hparams.residual_encoder:
+        yield "its encoder has residual layers"
+    core = encoder.core if isinstance(encoder, HierarchicalEncoderSpec) else encoder
+    if not isinstance(core, BidirectionalEncoderSpec):
+        yield "its encoder reads in one direction"
+    lengths = encoder.level_lengths if isinstance(encoder, HierarchicalEncoderSpec) else None
+    if not isinstance(decoder, HierarchicalDecoderSpec):
+        if lengths is not None:
+            yield "its encoder is hierarchical and its decoder is not"
+    elif lengths is None:
+        yield "its decoder is hierarchical and its encoder is not"
+    elif lengths != decoder.level_lengths[::-1]:
+        yield f"its encoder's levels {lengths} are not the decoder's, {decoder.level_lengths}"
+
+
+def _head(config: Config) -> HeadSpec | None:
+    """What the decoder's outputs mean; None for several decoders."""
+    spec = config.decoder
+    core = spec.core if isinstance(spec, HierarchicalDecoderSpec) else spec
+    return core.head if isinstance(core, FlatDecoderSpec) else None
+
+
+# -- Representations ------------------------------------------------------------------------------
+
+
+def _converter_reasons(config: Config) -> Iterator[str]:
+    converter = config.data_converter
+    if isinstance(converter, TrioConverter):
+        yield from _trio_reasons(config, converter)
+        return
+    if isinstance(converter, OneHotMelodyConverter | DrumsConverter) and converter.add_end_token:
+        yield "its sequences end with an end token"
+    if isinstance(converter, DrumsConverter):
+        yield from _drum_reasons(converter)
+    elif isinstance(converter, GrooveConverter):
+        yield from _groove_reasons(converter)
+    elif isinstance(converter, MultiInstrumentPerformanceConverter):
+        yield from _performance_reasons(config, converter)
+    if not isinstance(_head(config), _heads(converter)):
+        yield f"the outputs of its decoder ({_kind(config)}) are not those of its music"
+
+
+def _heads(converter: Converter) -> tuple[type, ...]:
+    """The outputs that the player reads of a representation."""
+    if isinstance(converter, GrooveConverter):
+        return (GrooveHeadSpec,)
+    if isinstance(converter, DrumsConverter) and converter.roll_output:
+        return (NadeHeadSpec, BooleanHeadSpec)
+    return (CategoricalHeadSpec,)
+
+
+def _kind(config: Config) -> str:
+    head = _head(config)
+    return "several" if head is None else type(head).__name__.removesuffix("HeadSpec").lower()
+
+
+def _trio_reasons(config: Config, converter: TrioConverter) -> Iterator[str]:
+    spec = config.decoder
+    core = spec.core if isinstance(spec, HierarchicalDecoderSpec) else spec
+    if not isinstance(core, SplitDecoderSpec):
+        yield "one decoder makes melody, bass and drums together, not one for each"
+    elif core.depths != tuple(converter.split_output_depths) or any(
+        not isinstance(part.head, CategoricalHeadSpec) for part in core.cores
+    ):
+        yield "its decoders are not those of a melody, a bass and drums"
+
+
+def _drum_reasons(converter: DrumsConverter) -> Iterator[str]:
+    if converter.roll_output and not converter.roll_input:
+        yield "it makes drum rolls from drums that are one-hot"
+
+
+def _groove_reasons(converter: GrooveConverter) -> Iterator[str]:
+    if converter.num_velocity_bins is not None:
+        yield "its velocities and offsets are in bins"
+    if converter.split_instruments:
+        yield "every drum has a step of its own"
+    # The player's tapped rhythms, and they alone, lack velocities and have offsets.
+    if converter.tapify and not (converter.fixed_velocities or converter.humanize):
+        yield "its encoder reads the velocities of tapped rhythms"
+    if converter.fixed_velocities and not (converter.tapify or converter.humanize):
+        yield "its encoder reads offsets without velocities"
+
+
+def _performance_reasons(
+    config: Config, converter: MultiInstrumentPerformanceConverter
+) -> Iterator[str]:
+    if converter.num_chunks > 1:
+        yield "its pieces are cut into chunks"
+    elif converter.chunk_steps != converter.vocabulary.max_shift_steps:
+        yield (
+            f"its pieces have {converter.chunk_steps} steps and its longest time shift "
+            f"{converter.vocabulary.max_shift_steps}, which must be the same"
+        )
+    spec = config.decoder
+    lengths = converter.max_num_instruments, converter.max_events_per_instrument
+    if not isinstance(spec, HierarchicalDecoderSpec) or spec.level_lengths != lengths:
+        yield f"its decoder does not conduct {lengths[0]} instruments of {lengths[1]} events"
+
+
+def _converter(config: Config) -> Json:
+    """The player's name and arguments of the representation."""
+    converter = config.data_converter.for_inference()
+    args: Json = {"numSteps": config.hparams.max_seq_len}
+    if isinstance(config.decoder, HierarchicalDecoderSpec):
+        args["numSegments"] = config.decoder.level_lengths[0]
+    if isinstance(converter, OneHotMelodyConverter):
+        return {"type": "MelodyConverter", "args": args | _pitches(converter)}
+    if isinstance(converter, DrumsConverter):
+        kinds = {
+            (True, False): "DrumsConverter",
+            (True, True): "DrumRollConverter",
+            (False, False): "DrumsOneHotConverter",
+        }
+        kind = kinds[converter.roll_input, converter.roll_output]
+        return {"type": kind, "args": args | _classes(converter)}
+    if isinstance(converter, TrioConverter):
+        pitches = _pitches(converter.melody_converter)
+        args |= {"melArgs": pitches, "bassArgs": dict(pitches)}
+        args["drumsArgs"] = _classes(converter.drums_converter)
+        return {"type": "TrioConverter", "args": args}
+    if isinstance(converter, GrooveConverter):
+        args |= {"stepsPerQuarter": converter.steps_per_quarter} | _classes(converter)
+        args |= {name: True for name in ("humanize", "tapify") if getattr(converter, name)}
+        return {"type": "GrooveConverter", "args": args}
+    if isinstance(converter, MultiInstrumentPerformanceConverter):
+        args |= {
+            "stepsPerQuarter": converter.steps_per_quarter,
+            "totalSteps": converter.chunk_steps,
+            "numVelocityBins": converter.num_velocity_bins,
+        }
+        return {"type": "MultitrackConverter", "args": args | _pitches(converter)}
+    raise UserError(f"@magenta/music has no converter of the kind {type(converter).__name__}")
+
+
+def _pitches(converter: OneHotMelodyConverter | MultiInstrumentPerformanceConverter) -> Json:
+    return {"minPitch": converter.min_pitch, "maxPitch": converter.max_pitch}
+
+
+def _classes(converter: DrumsConverter | GrooveConverter) -> Json:
+    # Always said: the player's own nine classes differ from these in some pitches.
+    return {"pitchClasses": [list(pitches) for pitches in converter.pitch_classes]}
+
+
+def _listed(sizes: tuple[int, ...]) -> str:
+    return ", ".join(map(str, sizes))

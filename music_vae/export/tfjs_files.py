@@ -1,0 +1,120 @@
+"""Weights as TensorFlow.js reads them: `weights_manifest.json` and shards of raw bytes.
+
+The bytes of all shards, joined, are the arrays end to end, little-endian. An array may be stored in
+fewer bits: as float16, or as whole numbers q that stand for q * scale + min.
+"""
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from music_vae import cli
+from music_vae.errors import UserError
+
+MANIFEST_FILE = "weights_manifest.json"
+SHARD_BYTES = 4 * 2**20
+QUANTIZED = ("uint8", "uint16", "float16")
+"""The types in which arrays can be stored instead of float32."""
+
+_STORED = {"uint8": "u1", "uint16": "<u2", "float16": "<f2", None: "<f4"}
+
+Entry = dict[str, Any]
+
+
+def write(folder: Path, arrays: Mapping[str, np.ndarray], quantize: str | None = None) -> None:
+    """Writes the manifest and the shards of float arrays into `folder`.
+
+    Args:
+      folder: Where to.
+      arrays: By name; each is read when it is its turn.
+      quantize: One of `QUANTIZED`; None: float32.
+
+    Raises:
+      UserError: If numbers are not finite, or too large for float16.
+    """
+    count = sum(math.prod(array.shape) for array in arrays.values())
+    total = count * np.dtype(_STORED[quantize]).itemsize
+    number = max(1, math.ceil(total / SHARD_BYTES))
+    paths = [f"group1-shard{n}of{number}.bin" for n in range(1, number + 1)]
+    entries = []
+    with _Shards(folder, paths) as shards:
+        for name, array in _progress(arrays.items()):
+            entry, content = _stored(name, np.asarray(array, np.float32), quantize)
+            entries.append(entry)
+            shards.write(content)
+    manifest = json.dumps([{"paths": paths, "weights": entries}], indent=1)
+    (folder / MANIFEST_FILE).write_text(manifest + "\n", encoding="utf-8")
+
+
+def quantized(array: np.ndarray, dtype: str) -> tuple[np.ndarray, float, float]:
+    """float32 numbers as whole numbers q `[...]`, with the scale and min that give them back.
+
+    The range is that of the numbers, moved by less than half a step so that a 0 in it stays 0.
+    """
+    most = np.iinfo(dtype).max
+    least, greatest = float(array.min(initial=np.inf)), float(array.max(initial=-np.inf))
+    if not least < greatest:
+        return np.zeros(array.shape, dtype), 1.0, least if array.size else 0.0
+    scale = (greatest - least) / most
+    if least <= 0 <= greatest:
+        least = -round(-least / scale) * scale
+    steps = np.rint((array.astype(np.float64) - least) / scale)
+    return steps.clip(0, most).astype(dtype), scale, least
+
+
+def _stored(name: str, array: np.ndarray, quantize: str | None) -> tuple[Entry, bytes]:
+    """The manifest's entry of an array, and its bytes."""
+    if not np.isfinite(array).all():
+        raise UserError(f"the weights {name} are not all finite numbers: the training went wrong")
+    entry: Entry = {"name": name, "shape": list(array.shape), "dtype": "float32"}
+    if quantize == "float16":
+        if np.abs(array).max(initial=0) > np.finfo(np.float16).max:
+            raise UserError(f"--quantize=float16: {name} is too large for it; uint16 has no limit")
+        entry["quantization"] = {"dtype": quantize}
+    elif quantize is not None:
+        array, scale, least = quantized(array, quantize)
+        entry["quantization"] = {"dtype": quantize, "min": least, "scale": scale}
+    return entry, np.ascontiguousarray(array, _STORED[quantize]).tobytes()
+
+
+class _Shards:
+    """Bytes in a row, cut into files of `SHARD_BYTES`."""
+
+    def __init__(self, folder: Path, paths: list[str]) -> None:
+        self._paths = [folder / path for path in paths]
+        self._left = 0
+        self._file: BinaryIO | None = None
+
+    def __enter__(self) -> "_Shards":
+        self._next()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def write(self, content: bytes) -> None:
+        rest = memoryview(content)
+        while len(rest):
+            if not self._left:
+                self._next()
+            assert self._file is not None
+            written = self._file.write(rest[: self._left])
+            self._left -= written
+            rest = rest[written:]
+
+    def _next(self) -> None:
+        if self._file is not None:
+            self._file.close()
+        self._file = self._paths.pop(0).open("wb")
+        self._left = SHARD_BYTES
+
+
+def _progress(items: Iterable[Any]) -> Iterable[Any]:
+    from tqdm import tqdm
+
+    return tqdm(items, desc="writing", unit="weight", disable=not cli.show_progress())

@@ -1,0 +1,97 @@
+"""`music_vae_export`: a whole folder or none, one line for a mistake, no TensorFlow."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tfjs_manifest
+
+from music_vae import attribute_vectors, export_tool, run_config, shipped
+from music_vae.weights_file import WeightsFile
+
+EVEN = "z_size=4,enc_rnn_size=[6],dec_rnn_size=[5,5]"
+
+
+@pytest.fixture(scope="module")
+def run(random_run):
+    return random_run("cat-mel_2bar_small", EVEN)
+
+
+def test_a_shipped_model_is_written_with_its_attribute_vectors(tmp_path, capsys):
+    name, folder = "groovae_2bar_humanize_mini", tmp_path / "new" / "model"
+    assert export_tool.main([f"--config={name}", f"--output_dir={folder}"]) == 0
+    assert capsys.readouterr().out == f"{folder}: 4 files, 1.8 MB\n"
+    arrays, _ = tfjs_manifest.read(folder)
+    weights = WeightsFile(shipped.locate(name) / "weights.safetensors")
+    assert all((array == weights[name]).all() for name, array in arrays.items())
+    listed = json.loads((folder / "attributes.json").read_text())
+    vectors = attribute_vectors.read(
+        shipped.locate(name) / "attributes.safetensors", run_config.read(shipped.locate(name))
+    )
+    assert set(listed) == set(vectors)
+    for attribute, vector in vectors.items():
+        np.testing.assert_allclose(listed[attribute], vector, rtol=1e-5)
+    assert [path.name for path in folder.parent.iterdir()] == ["model"]
+
+
+def test_no_tensorflow_is_imported(run, tmp_path):
+    code = (
+        "import sys; from music_vae import export_tool;"
+        f"code = export_tool.main(['--run_dir={run}', '--demo', '--output_dir={tmp_path / 'm'}']);"
+        "print(code, [name for name in ('tensorflow', 'note_seq') if name in sys.modules])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.stdout.splitlines()[-1] == "0 []", result.stderr
+
+
+@pytest.mark.parametrize(("quantize", "nbytes"), [("uint8", 1), ("uint16", 2), ("float16", 2)])
+def test_fewer_bits_make_smaller_files(run, tmp_path, quantize, nbytes):
+    folder = tmp_path / "model"
+    flags = [f"--run_dir={run}", f"--output_dir={folder}", f"--quantize={quantize}"]
+    assert export_tool.main(flags) == 0
+    _, entries = tfjs_manifest.read(folder)
+    assert {entry["quantization"]["dtype"] for entry in entries} == {quantize}
+    count = sum(np.prod(entry["shape"]) for entry in entries)
+    assert sum(path.stat().st_size for path in folder.glob("*.bin")) == nbytes * count
+
+
+def test_without_its_encoder_a_model_is_exported_with_a_warning(random_run, tmp_path, caplog):
+    run = random_run("hierdec-mel_16bar", EVEN)
+    flags = [f"--run_dir={run}", f"--output_dir={tmp_path / 'model'}"]
+    assert export_tool.main(flags) == 2
+    assert not (tmp_path / "model").exists()
+    assert export_tool.main([*flags, "--decode_only"]) == 0
+    assert "a dummy takes the encoder's place" in caplog.text
+    arrays, _ = tfjs_manifest.read(tmp_path / "model")
+    assert not arrays["encoder/mu/kernel"].any()
+
+
+def test_a_folder_that_holds_something_is_left_alone(run, tmp_path, capsys):
+    (tmp_path / "mine.txt").write_text("mine")
+    assert export_tool.main([f"--run_dir={run}", f"--output_dir={tmp_path}"]) == 2
+    assert "is not empty; name a folder that is not there yet" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "--output_dir is required"),
+        (["--output_dir=OUT", "--format=pdf"], "value should be one of <tfjs"),
+        (["--output_dir=OUT", "--quantize=uint4"], "value should be one of <uint8|uint16|float16>"),
+        (["--output_dir=OUT", "--player=here"], "--player is a part of --demo; give both"),
+        (["--output_dir=OUT", "--demo", "--player=nowhere"], "there is no dist/magentamusic.js"),
+        (["--output_dir=OUT", "--hparams=dec_rnn_size=[5,6]"], "layers differ in size (5, 6)"),
+        (["--output_dir=OUT", "--hparams=z_size=5"], "expected"),
+    ],
+)
+def test_a_mistake_is_one_line_and_writes_nothing(run, tmp_path, capsys, arguments, message):
+    folder = tmp_path / "model"
+    given = [argument.replace("OUT", str(folder)) for argument in arguments]
+    assert export_tool.main([f"--run_dir={run}", *given]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not list(tmp_path.iterdir())
