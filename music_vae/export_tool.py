@@ -19,11 +19,17 @@ USAGE = """Writes a trained model for other programs.
 
   music_vae_export --config=cat-mel_2bar_mini --demo --output_dir=page
   music_vae_export --run_dir=RUN --quantize=uint8 --output_dir=model
+  music_vae_export --run_dir=RUN --format=onnx --output_dir=model
 
 --format=tfjs writes a folder for web pages and Node.js: what new music_vae.MusicVAE(url) of
 @magenta/music 1.23.1 loads, from any web server. With --demo there is a page in it that makes
 music; serve the folder, for example with python -m http.server --directory=page, and open
-http://localhost:8000."""
+http://localhost:8000.
+
+--format=onnx writes encoder, decoder and decoder step as ONNX files for apps and plug-ins, with a
+model.json that says what goes in and what the numbers mean."""
+
+_TFJS_FLAGS = ("quantize", "decode_only", "demo", "player")
 
 _log = logging.getLogger(__name__)
 
@@ -57,7 +63,25 @@ def _export_tfjs(values: flags.FlagValues, config: "Config", folder: Path) -> No
             demo.write(config, temporary, player, decode_only=values.decode_only)
 
 
-FORMATS: Mapping[str, Callable[[flags.FlagValues, "Config", Path], None]] = {"tfjs": _export_tfjs}
+def _export_onnx(values: flags.FlagValues, config: "Config", folder: Path) -> None:
+    from music_vae import weights_source
+    from music_vae.export import onnx_model
+
+    for flag in _TFJS_FLAGS:
+        if values[flag].present:
+            raise UserError(f"--{flag} is for --format=tfjs")
+    onnx_model.require_onnx()
+    onnx_model.check(config)
+    source = model_flags.source(values)
+    weights = weights_source.open_weights(source)
+    with files.atomic_directory(folder, "output_dir") as temporary:
+        onnx_model.write(config, weights, temporary, source=str(source))
+
+
+FORMATS: Mapping[str, Callable[[flags.FlagValues, "Config", Path], None]] = {
+    "tfjs": _export_tfjs,
+    "onnx": _export_onnx,
+}
 """What writes each format of a model of a config into a new folder."""
 
 FLAGS = cli.new_flags()

@@ -5,10 +5,11 @@ import subprocess
 import sys
 
 import numpy as np
+import onnxruntime
 import pytest
 import tfjs_manifest
 
-from music_vae import attribute_vectors, export_tool, run_config, shipped
+from music_vae import TrainedModel, attribute_vectors, export_tool, run_config, shipped
 from music_vae.weights_file import WeightsFile
 
 EVEN = "z_size=4,enc_rnn_size=[6],dec_rnn_size=[5,5]"
@@ -75,11 +76,40 @@ def test_a_folder_that_holds_something_is_left_alone(run, tmp_path, capsys):
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
+def test_onnx_files_compute_what_the_model_does(run, tmp_path, capsys):
+    folder = tmp_path / "model"
+    flags = [f"--run_dir={run}", f"--output_dir={folder}", "--format=onnx"]
+    assert export_tool.main(flags) == 0
+    assert capsys.readouterr().out.startswith(f"{folder}: 5 files, ")
+    assert {path.name for path in folder.iterdir()} == {
+        "encoder.onnx",
+        "decoder.onnx",
+        "decoder_start.onnx",
+        "decoder_step.onnx",
+        "model.json",
+    }
+    model = TrainedModel(run_config.read(run), 3, run)
+    inputs = np.eye(90, dtype=np.float32)[np.random.default_rng(0).integers(0, 90, (3, 32))]
+    _, mu, _ = model.encode_tensors(list(inputs), [32] * 3)
+    session = onnxruntime.InferenceSession(folder / "encoder.onnx")
+    given = {"inputs": inputs, "lengths": np.full(3, 32, np.int32)}
+    np.testing.assert_allclose(session.run(["mu"], given)[0], mu, atol=1e-6)
+
+
+def test_without_onnx_one_line_says_what_to_install(run, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    flags = [f"--run_dir={run}", f"--output_dir={tmp_path / 'model'}", "--format=onnx"]
+    assert export_tool.main(flags) == 2
+    assert "pip install 'music_vae[onnx]'" in capsys.readouterr().err
+    assert not (tmp_path / "model").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ([], "--output_dir is required"),
-        (["--output_dir=OUT", "--format=pdf"], "value should be one of <tfjs"),
+        (["--output_dir=OUT", "--format=pdf"], "value should be one of <tfjs|onnx>"),
+        (["--output_dir=OUT", "--format=onnx", "--demo"], "--demo is for --format=tfjs"),
         (["--output_dir=OUT", "--quantize=uint4"], "value should be one of <uint8|uint16|float16>"),
         (["--output_dir=OUT", "--player=here"], "--player is a part of --demo; give both"),
         (["--output_dir=OUT", "--demo", "--player=nowhere"], "there is no dist/magentamusic.js"),
