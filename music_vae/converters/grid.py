@@ -8,13 +8,17 @@ a false time or tempo from filling the memory.
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from music_vae.constants import DEFAULT_QPM, MAX_MIDI_VELOCITY
-from music_vae.converters.score import Metre, Score, Tempo, change_times, cut
+from music_vae.converters.base import Extraction
+from music_vae.converters.score import Metre, Score, Tempo, change_times, cut, read_all
 from music_vae.converters.segments import join, maxima, minima, split, take
+
+if TYPE_CHECKING:
+    from note_seq.protobuf.music_pb2 import NoteSequence
 
 # What the longest real pieces stay far below: the Ring cycle has some 20,000 bars in four evenings.
 MAX_BARS = 10_000  # of a section
@@ -259,27 +263,29 @@ def _first_event_s(section: Score) -> float:
 
 
 def grids_of(
-    scores: Sequence[Score],
-    skipped: Sequence[Counter[str]],
+    sequences: "Sequence[NoteSequence | Score]",
     *,
     split_on_time_changes: bool,
     steps_per_quarter: int,
     quarters_per_bar: int,
     playable: Callable[[Sequence[Score]], list[np.ndarray | str]] | None = None,
-) -> tuple[list[int], list[Grid]]:
+) -> tuple[list[Extraction], list[int], list[Grid]]:
     """The sections of many pieces on grids.
 
     Args:
-      scores: The pieces.
-      skipped: As for `sections`, like `split_on_time_changes`.
-      split_on_time_changes: See there.
+      sequences: The pieces.
+      split_on_time_changes: As for `sections`.
       steps_per_quarter: As for `quantise`, like `quarters_per_bar`.
       quarters_per_bar: See there.
       playable: Gives for each section the notes of it to use, or why there is none; None: all.
 
     Returns:
-      The number of each section's piece, and the sections.
+      What is found of each piece: why parts of it are left out, and no examples yet. The number of
+      each section's piece, and the sections.
     """
+    found = [Extraction() for _ in sequences]
+    skipped = [extraction.skipped for extraction in found]
+    scores = read_all(sequences)
     owned = [
         (owner, section)
         for owner, own in enumerate(
@@ -288,9 +294,9 @@ def grids_of(
         for section in own
     ]
     if playable is not None and owned:
-        found = zip(owned, playable([section for _, section in owned]), strict=True)
+        notes_of = zip(owned, playable([section for _, section in owned]), strict=True)
         owned = []
-        for (owner, section), notes in found:
+        for (owner, section), notes in notes_of:
             if isinstance(notes, str):
                 skipped[owner][notes] += 1
             else:
@@ -304,7 +310,7 @@ def grids_of(
     kept = [
         (owner, grid) for (owner, _), grid in zip(owned, grids, strict=True) if grid is not None
     ]
-    return [owner for owner, _ in kept], [grid for _, grid in kept]
+    return found, [owner for owner, _ in kept], [grid for _, grid in kept]
 
 
 def bars(number: int) -> str:

@@ -21,7 +21,7 @@ from music_vae.constants import DEFAULT_QPM, DRUMS_INSTRUMENT, MAX_MIDI_VELOCITY
 from music_vae.converters.base import PAD, Converter, Example, Extraction, length_of, one_hot
 from music_vae.converters.extract import check_grid, checked_pitch_classes, class_of, windows
 from music_vae.converters.grid import Grid, bars, grids_of
-from music_vae.converters.score import Score, read_all
+from music_vae.converters.score import Score
 from music_vae.errors import UserError
 from music_vae.specs import Compact, Numbers
 
@@ -201,10 +201,8 @@ class GrooveConverter(Converter):
 
     def extract_all(self, sequences: Sequence["NoteSequence | Score"]) -> list[Extraction]:
         """What `extract` gives of each sequence."""
-        found = [Extraction() for _ in sequences]
-        owners, grids = grids_of(
-            read_all(sequences),
-            [extraction.skipped for extraction in found],
+        found, owners, grids = grids_of(
+            sequences,
             split_on_time_changes=False,
             steps_per_quarter=self.steps_per_quarter,
             quarters_per_bar=self.quarters_per_bar,

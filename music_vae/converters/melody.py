@@ -32,7 +32,7 @@ from music_vae.converters.extract import (
     windows,
 )
 from music_vae.converters.grid import Grid, bars, grids_of
-from music_vae.converters.score import Score, read, read_all
+from music_vae.converters.score import Score, read
 from music_vae.converters.segments import join, split, take, totals
 from music_vae.errors import UserError
 from music_vae.specs import Compact, OneHot
@@ -156,10 +156,8 @@ class OneHotMelodyConverter(Converter):
 
     def extract_all(self, sequences: Sequence["NoteSequence | Score"]) -> list[Extraction]:
         """What `extract` gives of each sequence."""
-        found = [Extraction() for _ in sequences]
-        owners, grids = grids_of(
-            read_all(sequences),
-            [extraction.skipped for extraction in found],
+        found, owners, grids = grids_of(
+            sequences,
             split_on_time_changes=self.presplit_on_time_changes,
             steps_per_quarter=self.steps_per_quarter,
             quarters_per_bar=self.quarters_per_bar,

@@ -26,7 +26,7 @@ from music_vae.converters.drums import DrumsConverter
 from music_vae.converters.extract import check_grid, class_of
 from music_vae.converters.grid import Grid, bars, grids_of
 from music_vae.converters.melody import OneHotMelodyConverter
-from music_vae.converters.score import Score, read_all
+from music_vae.converters.score import Score
 from music_vae.converters.segments import take
 from music_vae.errors import UserError
 from music_vae.specs import Compact, OneHot
@@ -151,10 +151,8 @@ class TrioConverter(Converter):
 
     def extract_all(self, sequences: Sequence["NoteSequence | Score"]) -> list[Extraction]:
         """What `extract` gives of each sequence."""
-        found = [Extraction() for _ in sequences]
-        owners, grids = grids_of(
-            read_all(sequences),
-            [extraction.skipped for extraction in found],
+        found, owners, grids = grids_of(
+            sequences,
             split_on_time_changes=True,
             steps_per_quarter=self.steps_per_quarter,
             quarters_per_bar=self.quarters_per_bar,
