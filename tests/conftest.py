@@ -7,7 +7,7 @@ import pytest
 from http_server import FileServer
 from sizes import SMALL, TINY
 
-from music_vae import run_config, tfrecord, weights_file
+from music_vae import notes_io, run_config, tfrecord, weights_file
 from music_vae.configs import get_config
 from music_vae.engine.numpy_engine import weight_shapes
 
@@ -82,3 +82,16 @@ def random_run(tmp_path_factory):
         return folder
 
     return make
+
+
+@pytest.fixture(scope="session")
+def windows(tmp_path_factory):
+    """Four MIDI files of one melody of two bars each, the first at 90 quarter notes a minute."""
+    converter = get_config("cat-mel_2bar_small").data_converter
+    folder = tmp_path_factory.mktemp("windows")
+    (tune,) = notes_io.read_music_file(TUNES / "soldiers_joy.mid")
+    paths = [folder / f"{letter}.mid" for letter in "abcd"]
+    pieces = converter.from_tensors(converter.to_tensors(tune).outputs[:4])
+    for number, (piece, path) in enumerate(zip(pieces, paths, strict=True)):
+        notes_io.write_midi(notes_io.with_tempo(piece, 120 if number else 90), path)
+    return [str(path) for path in paths]

@@ -8,7 +8,6 @@ import pretty_midi
 import pytest
 
 from music_vae import attribute_vectors, generate, notes_io, run_config
-from music_vae.configs import get_config
 from music_vae.imports import import_note_seq
 
 TUNES = Path(__file__).parent.parent / "examples" / "tunes"
@@ -23,19 +22,6 @@ def melodies(random_run):
 @pytest.fixture(scope="module")
 def grooves(random_run):
     return random_run("groovae_2bar_humanize")
-
-
-@pytest.fixture(scope="module")
-def windows(tmp_path_factory):
-    """Four MIDI files of one melody of two bars each, the first at 90 quarter notes a minute."""
-    converter = get_config("cat-mel_2bar_small").data_converter
-    folder = tmp_path_factory.mktemp("windows")
-    (tune,) = notes_io.read_music_file(TUNES / "soldiers_joy.mid")
-    paths = [folder / f"{letter}.mid" for letter in "abcd"]
-    pieces = converter.from_tensors(converter.to_tensors(tune).outputs[:4])
-    for number, (piece, path) in enumerate(zip(pieces, paths, strict=True)):
-        notes_io.write_midi(notes_io.with_tempo(piece, 120 if number else 90), path)
-    return [str(path) for path in paths]
 
 
 @pytest.fixture(scope="module")

@@ -8,24 +8,10 @@ import pretty_midi
 import pytest
 from soundfonts import soundfont
 
-from music_vae import generate, notes_io, plotting, rendering
-from music_vae.configs import get_config
+from music_vae import generate, plotting, rendering
 from music_vae.errors import UserError
 
 TUNES = Path(__file__).parent.parent / "examples" / "tunes"
-
-
-@pytest.fixture(scope="module")
-def windows(tmp_path_factory):
-    """Four MIDI files of two bars each."""
-    converter = get_config("cat-mel_2bar_small").data_converter
-    folder = tmp_path_factory.mktemp("windows")
-    (tune,) = notes_io.read_music_file(TUNES / "soldiers_joy.mid")
-    paths = [folder / f"{letter}.mid" for letter in "abcd"]
-    pieces = converter.from_tensors(converter.to_tensors(tune).outputs[:4])
-    for piece, path in zip(pieces, paths, strict=True):
-        notes_io.write_midi(piece, path)
-    return ",".join(map(str, paths))
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +57,7 @@ def test_without_the_flag_there_are_midi_files_alone(run):
 
 
 def test_a_way_becomes_one_picture(run, windows):
-    first = ",".join(windows.split(",")[:2])
+    first = ",".join(windows[:2])
     flags = ["--mode=interpolate", f"--input_midi={first}", "--num_outputs=3"]
     code, found = run(*flags, "--render=svg,html")
     assert code == 0
@@ -86,7 +72,12 @@ def test_a_way_becomes_one_picture(run, windows):
 
 
 def test_a_grid_becomes_one_picture(run, windows):
-    flags = ["--mode=interpolate", f"--input_midi={windows}", "--grid=2x3", "--render=svg,html"]
+    flags = [
+        "--mode=interpolate",
+        f"--input_midi={','.join(windows)}",
+        "--grid=2x3",
+        "--render=svg,html",
+    ]
     code, found = run(*flags)
     assert code == 0
     assert len(found["mid"]) == 6
@@ -101,7 +92,7 @@ def test_a_grid_becomes_one_picture(run, windows):
     "flags", [["--mode=similar", "--num_outputs=2"], ["--mode=reconstruct"]], ids=lambda f: f[0][7:]
 )
 def test_modes_that_start_from_a_piece(run, windows, flags):
-    code, found = run(*flags, f"--input_midi={windows.split(',')[0]}", "--render=png,wav,html")
+    code, found = run(*flags, f"--input_midi={windows[0]}", "--render=png,wav,html")
     assert code == 0
     assert stems(found["png"]) == stems(found["wav"]) == stems(found["mid"])
     assert "a.mid" in found["html"][0].read_text(encoding="utf-8")
