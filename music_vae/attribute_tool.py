@@ -111,7 +111,7 @@ def _compute(values: flags.FlagValues, config: "Config") -> None:
     if output.is_dir() or output.suffix != ".safetensors":
         raise UserError(f"--output={output}: expected the name of a .safetensors file")
     imports.import_note_seq()
-    found = evaluation.load_windows(values.examples_path, config)
+    found, _ = evaluation.load_windows(values.examples_path, config)
     windows = evaluation.subset(found, values.num_examples, values.seed)
     vectors = attribute_vectors.find(_model(values, config), windows, seed=values.seed)
     attribute_vectors.write(output, vectors, config, num_windows=len(windows))
@@ -148,7 +148,7 @@ def _map(values: flags.FlagValues, config: "Config") -> None:
     if values.attribute not in names:
         raise UserError(f"--attribute={values.attribute}: expected one of {', '.join(names)}")
     imports.import_note_seq()
-    found = evaluation.load_windows(values.examples_path, config)
+    found, _ = evaluation.load_windows(values.examples_path, config)
     windows = evaluation.subset(found, values.num_examples, values.seed)
     mu, measured = attribute_vectors.encoded(_model(values, config), windows)
     points, shares = latent_space.principal_axes(mu)

@@ -113,7 +113,7 @@ def _train(values: flags.FlagValues, config: "Config") -> None:
     files.check_writable(output, "output")
     owner = constraints.Owner.of(config, source)
     imports.import_note_seq()
-    found = evaluation.load_windows(values.examples_path, config)
+    found, _ = evaluation.load_windows(values.examples_path, config)
     windows = evaluation.subset(found, values.num_examples, values.seed)
     known, labels = constraints.labelled(config.data_converter, windows, asked)
     mu, sigma = evaluation.posteriors(_model(values, config), windows)
@@ -151,7 +151,7 @@ def _evaluate(values: flags.FlagValues, config: "Config") -> None:
     windows: Any = None
     if values.examples_path:
         imports.import_note_seq()
-        found = evaluation.load_windows(values.examples_path, config)
+        found, _ = evaluation.load_windows(values.examples_path, config)
         windows = evaluation.subset(found, values.num_examples, values.seed)
     figures = constraint_figures.find(
         _model(values, config, with_encoder=False),

@@ -3,20 +3,16 @@
 import json
 import math
 import sys
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
 from music_vae import cli, imports, model_flags
-from music_vae.errors import UserError
 
 if TYPE_CHECKING:
-    from note_seq.protobuf.music_pb2 import NoteSequence
-
     from music_vae.configs import Config
-    from music_vae.evaluation import Evaluator, Figures, Window
+    from music_vae.evaluation import Evaluator, Figures
 
 PROGRAM = "music_vae_evaluate"
 USAGE = """Evaluates a trained MusicVAE model on NoteSequences that it was not trained on.
@@ -108,20 +104,23 @@ def _run(values: flags.FlagValues) -> None:
     if values.interpolation:
         from music_vae import interpolation_figures
 
-        interpolation_figures.run(values, config, _windows)
+        interpolation_figures.run(values, config)
         return
-    counts: dict[str, int] = {}
-    found = _windows(values.examples_path, config, counts)
+    found, num_sequences = evaluation.load_windows(values.examples_path, config)
     windows = evaluation.subset(found, values.num_examples, values.seed)
     train_keys = None
     if values.num_samples and values.train_examples_path:
-        train = _windows(values.train_examples_path, config, {})
+        train, _ = evaluation.load_windows(values.train_examples_path, config)
         train_keys = evaluation.window_keys(train, config.data_converter)
     evaluator = _evaluator(values, config)
     figures: Figures = {
         "config": config.name,
         "checkpoint": str(values.run_dir or values.checkpoint_file or config.name),
-        "examples": {**counts, "windows_evaluated": len(windows)},
+        "examples": {
+            "sequences": num_sequences,
+            "windows": len(found),
+            "windows_evaluated": len(windows),
+        },
         **evaluator.reconstruction(windows),
         "prior": None,
     }
@@ -135,31 +134,6 @@ def _run(values: flags.FlagValues) -> None:
     print(table(figures))
     if values.num_samples and train_keys is None:
         print("Copies were not looked for: give --train_examples_path.")
-
-
-def _windows(path: str, config: "Config", counts: dict[str, int]) -> "list[Window]":
-    """The windows of all sequences, at least one; how many of both there are goes to `counts`."""
-    from tqdm import tqdm
-
-    from music_vae import data, evaluation
-
-    skipped: Counter[str] = Counter()
-    number = 0
-
-    def counted() -> "Iterator[NoteSequence]":
-        nonlocal number
-        sequences = data.read_note_sequences(path)
-        for number, sequence in enumerate(  # noqa: B007
-            tqdm(sequences, unit="sequence", desc="converting", disable=not cli.show_progress()), 1
-        ):
-            yield sequence
-
-    windows = evaluation.read_windows(counted(), config, skipped.update)
-    if not windows:
-        reasons = ", ".join(f"{reason}: {n}" for reason, n in skipped.most_common())
-        raise UserError(f"{path} holds no music for {config.name} ({reasons or 'no sequences'})")
-    counts |= {"sequences": number, "windows": len(windows)}
-    return windows
 
 
 def _evaluator(values: flags.FlagValues, config: "Config") -> "Evaluator":

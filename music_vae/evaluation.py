@@ -11,7 +11,7 @@ Figures are nested dictionaries of numbers; what was left out is None.
 import dataclasses
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -348,8 +348,8 @@ def read_windows(
     return windows
 
 
-def load_windows(path: str, config: Config) -> list[Window]:
-    """All windows of TFRecords of NoteSequences, at least one; shows progress.
+def load_windows(path: str, config: Config) -> tuple[list[Window], int]:
+    """All windows of TFRecords of NoteSequences, and the number of sequences; shows progress.
 
     Raises:
       UserError: If there are none, with the reasons.
@@ -359,17 +359,22 @@ def load_windows(path: str, config: Config) -> list[Window]:
     from music_vae import data
 
     skipped: Counter[str] = Counter()
-    sequences = tqdm(
-        data.read_note_sequences(path),
-        unit="sequence",
-        desc="converting",
-        disable=not cli.show_progress(),
-    )
-    windows = read_windows(sequences, config, skipped.update)
+    num_sequences = 0
+
+    def counted() -> "Iterator[NoteSequence]":
+        nonlocal num_sequences
+        found = data.read_note_sequences(path)
+        for sequence in tqdm(
+            found, unit="sequence", desc="converting", disable=not cli.show_progress()
+        ):
+            num_sequences += 1
+            yield sequence
+
+    windows = read_windows(counted(), config, skipped.update)
     if not windows:
         reasons = ", ".join(f"{reason}: {n}" for reason, n in skipped.most_common())
         raise UserError(f"{path} holds no music for {config.name} ({reasons or 'no sequences'})")
-    return windows
+    return windows, num_sequences
 
 
 def posteriors(model: "TrainedModel", windows: Sequence[Window]) -> tuple[np.ndarray, np.ndarray]:

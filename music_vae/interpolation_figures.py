@@ -8,13 +8,13 @@ music.
 """
 
 import json
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from absl import flags
 
-from music_vae import cli, language_model, latent_space, measures, model_flags, plotting
+from music_vae import cli, evaluation, language_model, latent_space, measures, model_flags, plotting
 from music_vae.configs import Config
 from music_vae.converters.base import Converter
 from music_vae.converters.drums import DrumsConverter
@@ -34,18 +34,14 @@ _BATCH = 64  # pairs that are decoded at once
 Figures = dict[str, Any]
 
 
-def run(
-    values: flags.FlagValues,
-    config: Config,
-    read_windows: "Callable[[str, Config, dict[str, int]], list[Window]]",
-) -> None:
+def run(values: flags.FlagValues, config: Config) -> None:
     """What `music_vae_evaluate --interpolation` does: prints the figures, and draws them."""
     cli.require(values, "train_examples_path")
     _check(config)
     if values.picture:
         plotting.check_picture(values.picture, "picture")
-    windows = read_windows(values.examples_path, config, {})
-    corpus = read_windows(values.train_examples_path, config, {})
+    windows, _ = evaluation.load_windows(values.examples_path, config)
+    corpus, _ = evaluation.load_windows(values.train_examples_path, config)
     from music_vae.trained_model import TrainedModel
 
     checkpoint = model_flags.source(values)

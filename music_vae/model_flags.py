@@ -66,6 +66,8 @@ def config(values: flags.FlagValues) -> "Config":
     from music_vae import configs, overrides, run_config
 
     source = _named(values)
+    if not (values.run_dir or values.checkpoint_file):
+        _log.info("using the model %s that comes with music_vae", values.config)
     if values.run_dir and not cli.expand(values.run_dir).is_dir():
         raise UserError(f"--run_dir={values.run_dir} is not a directory")
     config = run_config.read(source)
@@ -86,8 +88,6 @@ def source(values: flags.FlagValues) -> str | Path:
     """The run, or the checkpoint, which is downloaded if it has to be."""
     from music_vae import published
 
-    if not (values.run_dir or values.checkpoint_file):
-        _log.info("using the model %s that comes with music_vae", values.config)
     return values.run_dir or published.locate(_named(values), values.checkpoint_base_url)
 
 
