@@ -71,8 +71,8 @@ train-cat-mel_2bar_mini: FIRST := --hparams=max_beta=0.02 --num_steps=8730
 train-cat-mel_2bar_mini: THEN := --hparams=max_beta=0.08
 
 train-cat-drums_2bar_mini_hikl train-cat-drums_2bar_mini_lokl: MUSIC := groove games
-train-cat-drums_2bar_mini_hikl: STEPS := 6400
-train-cat-drums_2bar_mini_lokl: STEPS := 1500
+train-cat-drums_2bar_mini_hikl: STEPS := 7000
+train-cat-drums_2bar_mini_lokl: STEPS := 1000
 train-cat-drums_2bar_mini_lokl: THEN := --warm_start=$(RUNS)/cat-drums_2bar_mini_hikl
 train-groovae_4bar_mini train-groovae_2bar_humanize_mini train-groovae_2bar_tap_fixed_velocity_mini \
 train-groovae_2bar_add_closed_hh_mini: MUSIC := groove
@@ -80,12 +80,14 @@ train-groovae_2bar_humanize_mini: STEPS := 6000
 train-groovae_2bar_tap_fixed_velocity_mini train-groovae_2bar_add_closed_hh_mini: STEPS := 4000
 train-groovae_4bar_mini: STEPS := 2500
 
-# Trains (or goes on), draws the curves, and puts the best weights into the package.
+# Trains (or goes on), draws the curves, puts the best weights into the package, and finds the
+# directions of their attributes.
 train-%: $(VENV)/installed-dev
 	$(if $(FIRST),$(call train,$*) $(FIRST))
 	$(call train,$*) $(THEN) --num_steps=$(STEPS) --patience=8
 	$(BIN)/python scripts/plot_run.py $(RUNS)/$* docs/training/$*.png
 	$(BIN)/python scripts/ship_model.py --run_dir=$(RUNS)/$*
+	$(BIN)/music_vae_attributes compute --config=$* --num_examples=6000 --examples_path=$(call files,train)
 
 clean:
 	rm -rf $(VENV) $(DEMO) build dist *.egg-info
