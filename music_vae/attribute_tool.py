@@ -1,6 +1,5 @@
 """`music_vae_attributes`: a model's attribute vectors, what they do, and a map of its space."""
 
-import json
 import math
 import os
 import sys
@@ -15,7 +14,6 @@ from music_vae.errors import UserError
 
 if TYPE_CHECKING:
     from music_vae.configs import Config
-    from music_vae.trained_model import TrainedModel
 
 PROGRAM = "music_vae_attributes"
 USAGE = """Finds the attribute vectors of a trained model, says what they do, and draws its space.
@@ -89,9 +87,7 @@ def console_entry_point() -> None:
 def _run(values: flags.FlagValues, arguments: Sequence[str]) -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as in generate.py
     commands = {"compute": _compute, "evaluate": _evaluate, "map": _map}
-    if len(arguments) != 1 or arguments[0] not in commands:
-        given = f"cannot read {' '.join(arguments)!r}; " if arguments else ""
-        raise UserError(f"{given}give compute, evaluate or map; see {PROGRAM} --help")
+    command = cli.subcommand(PROGRAM, commands, arguments)
     model_flags.check(values)
     config = model_flags.config(values)
     if not config.hparams.latent_size:
@@ -99,7 +95,7 @@ def _run(values: flags.FlagValues, arguments: Sequence[str]) -> None:
     from music_vae import attributes
 
     attributes.names(config.data_converter)  # refuses music that has none
-    commands[arguments[0]](values, config)
+    command(values, config)
 
 
 def _compute(values: flags.FlagValues, config: "Config") -> None:
@@ -113,7 +109,9 @@ def _compute(values: flags.FlagValues, config: "Config") -> None:
     imports.import_note_seq()
     found, _ = evaluation.load_windows(values.examples_path, config)
     windows = evaluation.subset(found, values.num_examples, values.seed)
-    vectors = attribute_vectors.find(_model(values, config), windows, seed=values.seed)
+    vectors = attribute_vectors.find(
+        model_flags.open_model(values, config), windows, seed=values.seed
+    )
     attribute_vectors.write(output, vectors, config, num_windows=len(windows))
     print(f"{len(vectors)} vectors ({', '.join(vectors)}) from {len(windows)} windows: {output}")
 
@@ -126,13 +124,13 @@ def _evaluate(values: flags.FlagValues, config: "Config") -> None:
     path = cli.expand(values.vectors) if values.vectors else _default_path(values)
     vectors = attribute_vectors.read(path, config)
     figures = attribute_vectors.effects(
-        _model(values, config, with_encoder=False),
+        model_flags.open_model(values, config, with_encoder=False),
         vectors,
         number=values.num_samples,
         temperature=values.temperature,
         seed=values.seed,
     )
-    print(json.dumps(_without_nan(figures), indent=2) if values.json else table(figures))
+    print(cli.json_text(figures) if values.json else table(figures))
     if values.picture:
         parts = {f"{sign} the vector": figures["relative"][sign] for sign in _SIGNS}
         unit = "mean change in standard deviations"
@@ -150,7 +148,7 @@ def _map(values: flags.FlagValues, config: "Config") -> None:
     imports.import_note_seq()
     found, _ = evaluation.load_windows(values.examples_path, config)
     windows = evaluation.subset(found, values.num_examples, values.seed)
-    mu, measured = attribute_vectors.encoded(_model(values, config), windows)
+    mu, measured = attribute_vectors.encoded(model_flags.open_model(values, config), windows)
     points, shares = latent_space.principal_axes(mu)
     ordinals = ("first", "second")
     plotting.coloured_map(
@@ -171,15 +169,6 @@ def _default_path(values: flags.FlagValues) -> Path:
     from music_vae import attribute_vectors
 
     return attribute_vectors.default_path(model_flags.source(values))
-
-
-def _model(
-    values: flags.FlagValues, config: "Config", *, with_encoder: bool = True
-) -> "TrainedModel":
-    from music_vae.trained_model import TrainedModel
-
-    source = model_flags.source(values)
-    return TrainedModel(config, values.max_batch_size, source, with_encoder=with_encoder)
 
 
 # -- What is printed ------------------------------------------------------------------------------
@@ -216,13 +205,6 @@ def _shown(cell: Any) -> str:
     if isinstance(cell, str):
         return cell
     return "-" if math.isnan(cell) else f"{cell:.3f}"
-
-
-def _without_nan(value: Any) -> Any:
-    """The same figures with None for what is not a number, which JSON does not know."""
-    if isinstance(value, dict):
-        return {name: _without_nan(part) for name, part in value.items()}
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 if __name__ == "__main__":

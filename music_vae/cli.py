@@ -5,11 +5,13 @@ imported here: a command parses its flags first and imports TensorFlow or note_s
 """
 
 import copy
+import json
 import logging
+import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from absl import flags
 
@@ -18,6 +20,8 @@ from music_vae.errors import UserError
 MAX_SEED = 2**63 - 1
 EXIT_OK = 0
 EXIT_USER_ERROR = 2
+
+_Command = TypeVar("_Command")
 
 _LOG_LEVELS = ("DEBUG", "INFO", "WARN", "ERROR", "FATAL")
 
@@ -152,6 +156,33 @@ def require(values: flags.FlagValues, *names: str) -> None:
     for name in names:
         if values[name].value in (None, ""):
             raise UserError(f"--{name} is required: {values[name].help}")
+
+
+def subcommand(
+    program: str, commands: Mapping[str, _Command], arguments: Sequence[str]
+) -> _Command:
+    """The one of several commands that a program's only argument names.
+
+    Raises:
+      UserError: If there is no such command, or not one argument.
+    """
+    if len(arguments) != 1 or arguments[0] not in commands:
+        given = f"cannot read {' '.join(arguments)!r}; " if arguments else ""
+        *others, last = commands
+        raise UserError(f"{given}give {', '.join(others)} or {last}; see {program} --help")
+    return commands[arguments[0]]
+
+
+def json_text(figures: Mapping[str, Any]) -> str:
+    """Figures as JSON, with null for what is not a number, which JSON does not know."""
+    return json.dumps(_without_nan(figures), indent=2)
+
+
+def _without_nan(value: Any) -> Any:
+    """The same figures with None for what is not a number, which JSON does not know."""
+    if isinstance(value, dict):
+        return {name: _without_nan(part) for name, part in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def show_progress() -> bool:

@@ -4,7 +4,6 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from absl import flags
@@ -14,7 +13,6 @@ from music_vae.errors import UserError
 
 if TYPE_CHECKING:
     from music_vae.configs import Config
-    from music_vae.trained_model import TrainedModel
 
 PROGRAM = "music_vae_constrain"
 USAGE = """Trains latent constraints of a model (Engel et al. 2018), and says what they do.
@@ -92,14 +90,12 @@ def console_entry_point() -> None:
 def _run(values: flags.FlagValues, arguments: Sequence[str]) -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as in generate.py
     commands = {"train": _train, "evaluate": _evaluate}
-    if len(arguments) != 1 or arguments[0] not in commands:
-        given = f"cannot read {' '.join(arguments)!r}; " if arguments else ""
-        raise UserError(f"{given}give train or evaluate; see {PROGRAM} --help")
+    command = cli.subcommand(PROGRAM, commands, arguments)
     model_flags.check(values)
     config = model_flags.config(values)
     if not config.hparams.latent_size:
         raise UserError(f"{config.name} has no latent space")
-    commands[arguments[0]](values, config)
+    command(values, config)
 
 
 def _train(values: flags.FlagValues, config: "Config") -> None:
@@ -116,7 +112,7 @@ def _train(values: flags.FlagValues, config: "Config") -> None:
     found, _ = evaluation.load_windows(values.examples_path, config)
     windows = evaluation.subset(found, values.num_examples, values.seed)
     known, labels = constraints.labelled(config.data_converter, windows, asked)
-    mu, sigma = evaluation.posteriors(_model(values, config), windows)
+    mu, sigma = evaluation.posteriors(model_flags.open_model(values, config), windows)
     imports.import_tensorflow()
     from tqdm import trange
 
@@ -154,7 +150,7 @@ def _evaluate(values: flags.FlagValues, config: "Config") -> None:
         found, _ = evaluation.load_windows(values.examples_path, config)
         windows = evaluation.subset(found, values.num_examples, values.seed)
     figures = constraint_figures.find(
-        _model(values, config, with_encoder=False),
+        model_flags.open_model(values, config, with_encoder=False),
         constraint,
         [wanted] if wanted else [{a.name: s} for a in constraint.attributes for s in a.sides],
         windows,
@@ -175,15 +171,6 @@ def _check_attributes(config: "Config", asked: dict[str, Any]) -> None:
             raise UserError(
                 f"--attribute: {config.name} has no {name!r}; it has {', '.join(known)}"
             )
-
-
-def _model(
-    values: flags.FlagValues, config: "Config", *, with_encoder: bool = True
-) -> "TrainedModel":
-    from music_vae.trained_model import TrainedModel
-
-    source: str | Path = model_flags.source(values)
-    return TrainedModel(config, values.max_batch_size, source, with_encoder=with_encoder)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """`music_vae_evaluate`: what a trained model is worth, as a table or as JSON."""
 
-import json
 import math
 import sys
 from collections.abc import Sequence
@@ -129,7 +128,7 @@ def _run(values: flags.FlagValues) -> None:
             windows, values.num_samples, temperature=values.temperature, train_keys=train_keys
         )
     if values.json:
-        print(json.dumps(_without_nan(figures), indent=2))
+        print(cli.json_text(figures))
         return
     print(table(figures))
     if values.num_samples and train_keys is None:
@@ -220,13 +219,6 @@ def _shown(value: Any) -> str:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "-"
     return f"{value:.4f}" if isinstance(value, float) else str(value)
-
-
-def _without_nan(value: Any) -> Any:
-    """The same figures with None for what is not a number, which JSON does not know."""
-    if isinstance(value, dict):
-        return {name: _without_nan(part) for name, part in value.items()}
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from music_vae.errors import UserError
 
 if TYPE_CHECKING:
     from music_vae.configs import Config
+    from music_vae.trained_model import TrainedModel
 
 _log = logging.getLogger(__name__)
 
@@ -89,6 +90,15 @@ def source(values: flags.FlagValues) -> str | Path:
     from music_vae import published
 
     return values.run_dir or published.locate(_named(values), values.checkpoint_base_url)
+
+
+def open_model(
+    values: flags.FlagValues, config: "Config", *, with_encoder: bool = True
+) -> "TrainedModel":
+    """The model, for commands that have `--max_batch_size`."""
+    from music_vae.trained_model import TrainedModel
+
+    return TrainedModel(config, values.max_batch_size, source(values), with_encoder=with_encoder)
 
 
 def _named(values: flags.FlagValues) -> str | Path:
