@@ -57,8 +57,7 @@ def _builder(config_name: str, hparams: str) -> Callable[[], train_report.Step]:
     from music_vae.configs import get_config
     from music_vae.lstm_models import build_model
     from music_vae.nn import latent
-    from music_vae.nn.numerics import Numerics, jit_pays
-    from music_vae.nn.rnn import set_numerics
+    from music_vae.nn.numerics import fastest
     from music_vae.specs import Batch
     from music_vae.trainer import Trainer
 
@@ -72,8 +71,9 @@ def _builder(config_name: str, hparams: str) -> Callable[[], train_report.Step]:
 
     def build() -> train_report.Step:
         keras.utils.set_random_seed(SEED)
-        trainer = Trainer(build_model(config), seed=SEED)
-        set_numerics(trainer.model, Numerics(jit=jit_pays()))
+        gpu = bool(tf.config.list_physical_devices("GPU"))
+        numerics = fastest(gpu=gpu, one_device=True)
+        trainer = Trainer(build_model(config), seed=SEED, numerics=numerics)
         batch = Batch(*(tf.constant(array) for array in arrays))
         return lambda: float(trainer.train_step(batch)[0]["loss"])
 

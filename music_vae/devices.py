@@ -50,6 +50,11 @@ class Devices:
         """Replicas of all processes."""
         return 1 if self.strategy is None else self.strategy.num_replicas_in_sync
 
+    @property
+    def has_gpus(self) -> bool:
+        """Whether training is on GPUs."""
+        return bool(tf.config.list_physical_devices("GPU"))
+
     def check_batch_size(self, batch_size: int) -> None:
         """Raises `UserError` unless every replica gets the same number of examples."""
         if batch_size % self.num_replicas:

@@ -46,7 +46,6 @@ from music_vae.devices import ONE_DEVICE, Devices
 from music_vae.errors import UserError, WorkerLostError
 from music_vae.lstm_models import build_model
 from music_vae.nn.numerics import PLAIN, Numerics
-from music_vae.nn.rnn import set_numerics
 from music_vae.specs import Batch
 from music_vae.trainer import Trainer
 from music_vae.validation import LOSS, Validation
@@ -97,7 +96,7 @@ class Run:
           warm_start: A checkpoint (see `checkpoint_files.open_prefix`) whose weights the run starts
             from if it has no checkpoint of its own; its step and optimizer start afresh.
           devices: What to train on. Of several processes the chief writes; all restore.
-          numerics: How LSTM layers compute.
+          numerics: How the model computes.
 
         Raises:
           UserError: If the checkpoint does not fit `config`, or was made with another seed, or the
@@ -112,8 +111,7 @@ class Run:
         keras.utils.set_random_seed(first_seed % 2**32)
         with devices.scope():
             model = build_model(config)
-        set_numerics(model, numerics)
-        self.trainer = Trainer(model, seed=first_seed, devices=devices)
+        self.trainer = Trainer(model, seed=first_seed, devices=devices, numerics=numerics)
         self._epoch = tf.Variable(0, dtype=tf.int64, trainable=False)
         self._offset = tf.Variable(0, dtype=tf.int64, trainable=False)
         state = {

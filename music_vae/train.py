@@ -132,9 +132,15 @@ flags.DEFINE_enum(
 )
 flags.DEFINE_boolean(
     "jit",
+    True,
+    "Compile with XLA: a whole step on a GPU, the LSTM layers' loops on CPUs and on several "
+    "devices.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_boolean(
+    "cudnn",
     None,
-    "Compile the LSTM layers' loops with XLA, anew for each length of a batch; by default where "
-    "there is no GPU.",
+    "Have cuDNN compute the LSTM layers; by default on several GPUs, or on one with --nojit.",
     flag_values=FLAGS,
 )
 flags.DEFINE_enum(
@@ -285,7 +291,6 @@ def _train(
         keep_every_n_hours=values.keep_checkpoint_every_n_hours,
     )
     on = devices.open_devices(values.strategy, workers)
-    jit = numerics.jit_pays() if values.jit is None else values.jit
     products = None if values.mixed_precision == "none" else values.mixed_precision
     run = runs.Run(
         config,
@@ -294,7 +299,13 @@ def _train(
         policy=policy,
         warm_start=warm_start,
         devices=on,
-        numerics=numerics.Numerics(jit=jit, products=products),
+        numerics=numerics.fastest(
+            gpu=on.has_gpus,
+            one_device=on.strategy is None,
+            jit=values.jit,
+            cudnn=values.cudnn,
+            products=products,
+        ),
     )
     if run.restored:
         _log.info("going on from %s", run.restored)

@@ -11,7 +11,9 @@ from music_vae import schedules
 from music_vae.devices import ONE_DEVICE, Devices
 from music_vae.errors import UserError
 from music_vae.lstm_models import Dropout, Loss, MusicVAE, Policy
-from music_vae.nn.noise import WHOLE, Shard
+from music_vae.nn.noise import WHOLE, Shard, fold_in
+from music_vae.nn.numerics import PLAIN, Numerics
+from music_vae.nn.rnn import set_numerics
 from music_vae.specs import Batch, HParams
 
 _NATS_PER_BIT = float(np.log(2.0))
@@ -31,20 +33,37 @@ class Trainer:
       seed: int64 variable; with `step` it decides all random numbers of a step.
     """
 
-    def __init__(self, model: MusicVAE, *, seed: int = 0, devices: Devices = ONE_DEVICE) -> None:
+    def __init__(
+        self,
+        model: MusicVAE,
+        *,
+        seed: int = 0,
+        devices: Devices = ONE_DEVICE,
+        numerics: Numerics = PLAIN,
+    ) -> None:
         """Args:
         model: Built in the scope of `devices`.
         seed: Of all noise.
         devices: What to train on.
+        numerics: How the model computes from now on.
         """
+        if numerics.whole_step and devices.strategy is not None:
+            raise ValueError("a step of several devices cannot be compiled as a whole")
         self.model = model
         self.hparams = model.hparams
+        self._whole_step = numerics.whole_step
+        set_numerics(model, numerics)
         self._devices = devices
         with devices.scope():
             self.step = counter(0, "global_step")
             self.seed = counter(seed, "seed")
             self.optimizer = Adam(model.trainable_variables)
-        self._train = tf.function(self._train_step, reduce_retracing=True, autograph=False)
+        self._train = tf.function(
+            self._train_step,
+            reduce_retracing=not self._whole_step,
+            autograph=False,
+            jit_compile=self._whole_step or None,
+        )
         self._evaluate = tf.function(self._evaluation_step, reduce_retracing=True, autograph=False)
 
     @property
@@ -63,7 +82,19 @@ class Trainer:
         Args:
           batch: The whole batch, or this process's share where there are several processes.
         """
-        return self._train(batch)
+        return self._train(self._of_full_length(batch) if self._whole_step else batch)
+
+    def _of_full_length(self, batch: Batch) -> Batch:
+        """A batch padded to the longest there can be: each other length is compiled anew."""
+        missing = self.hparams.max_seq_len - int(batch.targets.shape[1])
+        if missing <= 0:
+            return batch
+        padding = [[0, 0], [0, missing], [0, 0]]
+        return batch._replace(
+            inputs=tf.pad(batch.inputs, padding),
+            targets=tf.pad(batch.targets, padding),
+            controls=tf.pad(batch.controls, padding),
+        )
 
     def _train_step(self, batch: Batch) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
         return self._devices.run(self._replica_step, batch)
@@ -149,7 +180,7 @@ class Trainer:
     def _fold_seed(self, number: Any) -> tf.Tensor:
         """int32 `[2]`, its own for each number under this trainer's seed."""
         base = tf.stack([tf.cast(self.seed % (2**31), tf.int32), 0])
-        return tf.random.experimental.stateless_fold_in(base, tf.cast(number, tf.int64))
+        return fold_in(base, tf.cast(number, tf.int64))
 
 
 class Adam(tf.Module):

@@ -9,7 +9,6 @@ from music_vae import data
 from music_vae.errors import UserError
 from music_vae.lstm_models import build_model
 from music_vae.nn.numerics import Numerics
-from music_vae.nn.rnn import set_numerics
 from music_vae.specs import Batch, HParams
 from music_vae.trainer import Adam, Trainer, clip_gradients
 
@@ -78,6 +77,7 @@ def test_the_same_seed_repeats_a_run_and_another_does_not(batch, tiny_config):
     ("numerics", "tolerance"),
     [
         (Numerics(jit=True), 1e-5),
+        (Numerics(jit=True, whole_step=True), 1e-5),
         # A factor of a product has 8 bits in bfloat16, 11 in float16.
         (Numerics(products="bfloat16"), 2**-8),
         (Numerics(products="float16"), 2**-11),
@@ -92,8 +92,7 @@ def test_numerics_change_losses_by_rounding_alone(batch, tiny_config, numerics, 
 
     def figures(numerics):
         keras.utils.set_random_seed(0)
-        trainer = Trainer(build_model(config), seed=1)
-        set_numerics(trainer.model, numerics)
+        trainer = Trainer(build_model(config), seed=1, numerics=numerics)
         steps = [trainer.train_step(batch)[0] for _ in range(3)]
         return [[float(step[name]) for name in ("loss", "global_norm")] for step in steps]
 
@@ -152,3 +151,21 @@ def test_the_optimizer_is_adam():
         expected -= rate * m / (np.sqrt(v) + 1e-8)
         np.testing.assert_allclose(variable.numpy(), expected, rtol=2e-6)
     assert int(optimizer.iterations) == 5
+
+
+def test_a_step_compiled_as_a_whole_is_compiled_once_for_all_lengths(batch, tiny_config):
+    """Shorter batches are padded, which changes nothing."""
+    hparams = tiny_config.hparams.replace(sampling_schedule="constant", sampling_rate=0.0)
+    config = tiny_config.replace(hparams=hparams)
+    short = Batch(*(array[:, :20] for array in batch[:3]), lengths=tf.minimum(batch.lengths, 20))
+
+    def losses(numerics):
+        keras.utils.set_random_seed(0)
+        trainer = Trainer(build_model(config), seed=1, numerics=numerics)
+        found = [float(trainer.train_step(b)[0]["loss"]) for b in (batch, short, batch)]
+        return found, trainer._train.experimental_get_tracing_count()
+
+    plain, _ = losses(Numerics())
+    whole, compilations = losses(Numerics(jit=True, whole_step=True))
+    np.testing.assert_allclose(whole, plain, rtol=1e-5)
+    assert compilations == 1

@@ -19,17 +19,10 @@ import tensorflow as tf
 
 from music_vae.errors import UserError
 from music_vae.nn.heads import Head, Statistics, Sums, numbered
-from music_vae.nn.noise import WHOLE, Shard
-from music_vae.nn.rnn import (
-    BidirectionalLstm,
-    Dropout,
-    LstmStack,
-    LstmState,
-    Part,
-    Trace,
-    last_valid,
-    one_hots,
-)
+from music_vae.nn.noise import WHOLE, Shard, fold_in
+from music_vae.nn.parts import Part, split_one_hots
+from music_vae.nn.recurrence import Trace
+from music_vae.nn.rnn import BidirectionalLstm, Dropout, LstmStack, LstmState
 from music_vae.specs import HParams
 
 _Z_INITIALIZER_STDDEV = 0.001
@@ -58,7 +51,7 @@ class Policy(NamedTuple):
 
     def fold(self, number: int) -> "Policy":
         """The same policy with independent noise for each number."""
-        seed = tf.random.experimental.stateless_fold_in(self.seed, number)
+        seed = fold_in(self.seed, number)
         dropout = None if self.dropout is None else self.dropout.fold(number)
         return self._replace(seed=seed, dropout=dropout)
 
@@ -221,20 +214,20 @@ class FlatDecoder(Decoder):
         else:
             inputs, traces = self._scheduled(z, targets, controls, policy, dropout, first)
         parts = self._parts(inputs, z, controls)
-        hidden, states = self.lstm.sequence(parts, self.initial_states(z), dropout, traces)
+        hidden, last = self.lstm.sequence(parts, lengths, self.initial_states(z), dropout, traces)
         parameters = tf.transpose(self.output_projection(hidden), [1, 0, 2])
         mask = tf.sequence_mask(lengths, tf.shape(targets)[1], parameters.dtype)
         return Reconstruction(
             loss_nats=tf.reduce_sum(self.head.loss(parameters, targets) * mask, axis=1),
             parameters=parameters,
             inputs=inputs,
-            final_state=last_valid([array for state in states for array in state], lengths),
+            final_state=tf.concat([array for state in last for array in state], axis=-1),
             statistics=self.head.statistics(parameters, targets, mask),
         )
 
     def _parts(self, inputs: tf.Tensor, z: tf.Tensor, controls: tf.Tensor) -> list[Part]:
         """What the bottom layer reads, given every step's x(t-1) `[B, T, D]`."""
-        return [*one_hots(_time_major(inputs), self.head.one_hots), z, _time_major(controls)]
+        return [*split_one_hots(_time_major(inputs), self.head.one_hots), z, _time_major(controls)]
 
     def _scheduled(
         self,

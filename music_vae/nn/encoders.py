@@ -8,8 +8,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from music_vae.nn import rnn
-from music_vae.nn.rnn import BidirectionalLstm, Dropout, LstmStack, last_valid
+from music_vae.nn.parts import last_valid, split_one_hots
+from music_vae.nn.rnn import BidirectionalLstm, Dropout, LstmStack
 from music_vae.specs import (
     BidirectionalEncoderSpec,
     EncoderSpec,
@@ -60,9 +60,9 @@ class LstmEncoder(Encoder):
     def call(
         self, inputs: tf.Tensor, lengths: tf.Tensor, dropout: Dropout | None = None
     ) -> tf.Tensor:
-        parts = rnn.one_hots(tf.transpose(inputs, [1, 0, 2]), self.one_hots)
-        outputs, _ = self.lstm.sequence(parts, dropout=dropout)
-        return last_valid([outputs], lengths)
+        parts = split_one_hots(tf.transpose(inputs, [1, 0, 2]), self.one_hots)
+        outputs, _ = self.lstm.sequence(parts, lengths, dropout=dropout)
+        return last_valid(outputs, lengths)
 
 
 class BidirectionalLstmEncoder(Encoder):
@@ -85,7 +85,7 @@ class BidirectionalLstmEncoder(Encoder):
     def call(
         self, inputs: tf.Tensor, lengths: tf.Tensor, dropout: Dropout | None = None
     ) -> tf.Tensor:
-        parts = rnn.one_hots(tf.transpose(inputs, [1, 0, 2]), self.one_hots)
+        parts = split_one_hots(tf.transpose(inputs, [1, 0, 2]), self.one_hots)
         return self.lstm.last_states(parts, lengths, dropout)
 
 

@@ -20,7 +20,8 @@ import tensorflow as tf
 from music_vae.nn.decoders import Decoder, InitialState, Policy, Reconstruction, Samples
 from music_vae.nn.encoders import HierarchicalLstmEncoder, segment_lengths
 from music_vae.nn.heads import Sums
-from music_vae.nn.rnn import Dropout, LstmStack, last_valid
+from music_vae.nn.parts import last_valid
+from music_vae.nn.rnn import Dropout, LstmStack
 from music_vae.specs import HierarchicalDecoderSpec, HParams
 
 _NO_INPUT_SIZE = 1  # of the zeros that a conductor reads when it reads nothing back
@@ -49,7 +50,8 @@ class Conductor(keras.layers.Layer):
         """All vectors at once, `[B, S, E]`, reading nothing back."""
         zeros = tf.zeros([self.steps, tf.shape(z)[0], _NO_INPUT_SIZE], z.dtype)
         states = self.lstm.split_state(self.initial_state(z))
-        outputs, _ = self.lstm.sequence([zeros], states, dropout)
+        lengths = tf.fill([tf.shape(z)[0]], self.steps)
+        outputs, _ = self.lstm.sequence([zeros], lengths, states, dropout)
         return tf.transpose(outputs, [1, 0, 2])
 
 
@@ -214,8 +216,7 @@ class HierarchicalDecoder(Decoder):
             following = tf.pad(result.inputs[:, 1:], [[0, 0], [0, 1], [0, 0]])
             heard = (
                 following * (1 - last)
-                + last_valid([tf.transpose(targets[:, n], [1, 0, 2])], lengths[:, n])[:, None]
-                * last
+                + last_valid(tf.transpose(targets[:, n], [1, 0, 2]), lengths[:, n])[:, None] * last
             )
             return self.reencoder.levels[0](heard, lengths[:, n])
 
@@ -367,4 +368,4 @@ def _merged(array: tf.Tensor) -> tf.Tensor:
 
 def _last_sample(result: Samples) -> tf.Tensor:
     """The last step before the end of each sample, `[B, D]`."""
-    return last_valid([tf.transpose(result.samples, [1, 0, 2])], result.lengths)
+    return last_valid(tf.transpose(result.samples, [1, 0, 2]), result.lengths)

@@ -1,4 +1,4 @@
-"""How LSTM layers compute what they compute: it changes results by rounding alone."""
+"""How models compute what they compute: it changes results by rounding alone."""
 
 import dataclasses
 
@@ -18,17 +18,26 @@ class Numerics:
     """What is compiled, and in which type matrix products are taken.
 
     Attributes:
-      jit: Whether XLA compiles the loops over time.
+      jit: Whether XLA compiles the LSTM layers' loops over time.
+      whole_step: Whether XLA compiles training steps as a whole; on a single device only.
+      cudnn: Whether cuDNN computes an LSTM layer whose inputs are all known; on GPUs only, with
+        products in the weights' type, and not in a step that is compiled as a whole.
       products: `bfloat16` or `float16` for the factors of matrix products; None for the type of the
         weights, in which everything else is computed (sums, gates, states, losses, updates).
     """
 
     jit: bool = False
+    whole_step: bool = False
+    cudnn: bool = False
     products: str | None = None
 
     def __post_init__(self) -> None:
         if self.products not in (None, *HALF_TYPES):
             raise UserError(f"products can be in {' or '.join(HALF_TYPES)}, not {self.products}")
+        if self.cudnn and self.whole_step:
+            raise UserError("XLA cannot compile what cuDNN computes: take one of the two")
+        if self.cudnn and self.products:
+            raise UserError(f"cuDNN computes in float32: take it or {self.products}")
 
     def multiply(self, a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
         """`[N, D]` times `[D, G]`, differentiable."""
@@ -71,9 +80,36 @@ class Numerics:
 PLAIN = Numerics()
 
 
-def jit_pays() -> bool:
-    """Whether compiled loops are faster here: on CPUs they are, on GPUs it was not measured."""
-    return not tf.config.list_physical_devices("GPU")
+def fastest(
+    *,
+    gpu: bool,
+    one_device: bool,
+    jit: bool = True,
+    cudnn: bool | None = None,
+    products: str | None = None,
+) -> Numerics:
+    """What was measured to train fastest.
+
+    On a GPU that is a step compiled as a whole. What several devices tell each other cannot be
+    compiled; there, cuDNN and compiled loops are the next best. On CPUs a compiled step is slower
+    than compiled loops.
+
+    Args:
+      gpu: Whether training is on GPUs.
+      one_device: Whether it is on one device.
+      jit: Whether XLA may compile anything.
+      cudnn: Whether to use cuDNN, where that has been said.
+      products: See `Numerics`.
+
+    Raises:
+      UserError: If cuDNN is asked for and cannot be used.
+    """
+    if cudnn and not gpu:
+        raise UserError("cuDNN computes on NVIDIA's GPUs, and there is none: leave out --cudnn")
+    whole_step = jit and gpu and one_device and not cudnn
+    if cudnn is None:
+        cudnn = gpu and not whole_step and products is None
+    return Numerics(jit=jit, whole_step=whole_step, cudnn=cudnn, products=products)
 
 
 def _power_of_two(gradient: tf.Tensor) -> tf.Tensor:

@@ -13,14 +13,16 @@ in the order i, j, f, o, and a bias `[4 * units]` that does not contain the forg
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from music_vae.nn.noise import WHOLE, Shard
+from music_vae.nn import cudnn
+from music_vae.nn.noise import WHOLE, Shard, fold_in
 from music_vae.nn.numerics import PLAIN, Numerics
+from music_vae.nn.parts import OneHot, Part, last_valid, multiplied, reverse, side_by_side, width_of
 from music_vae.nn.recurrence import Trace, gates_to_state, recurrence, run
 
 _FORGET_BIAS = 1.0
@@ -31,36 +33,6 @@ class LstmState(NamedTuple):
 
     c: tf.Tensor
     h: tf.Tensor
-
-
-class OneHot(NamedTuple):
-    """Rows of one-hot vectors by their classes; a negative class is a row of zeros.
-
-    Attributes:
-      classes: int32 `[T, B]`.
-      depth: Width of a row.
-    """
-
-    classes: tf.Tensor
-    depth: int
-
-    def dense(self) -> tf.Tensor:
-        """The rows, `[T, B, depth]`."""
-        return tf.one_hot(self.classes, self.depth)
-
-
-Part: TypeAlias = tf.Tensor | OneHot
-"""What stands beside other parts in a layer's input: `[B, D]` or `[T, B, D]`."""
-
-
-def one_hots(sequence: tf.Tensor, depths: Sequence[int]) -> list[Part]:
-    """Parts of `[T, B, D]`: one-hot vectors of these depths side by side, then anything else."""
-    *blocks, rest = tf.split(sequence, [*depths, sequence.shape[-1] - sum(depths)], axis=-1)
-    parts: list[Part] = []
-    for block, depth in zip(blocks, depths, strict=True):
-        there = tf.reduce_max(block, axis=-1) > 0
-        parts.append(OneHot(tf.where(there, tf.argmax(block, -1, tf.int32), -1), depth))
-    return [*parts, rest]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +51,7 @@ class Dropout:
 
     def fold(self, number: int) -> "Dropout":
         """Independent noise for each number."""
-        seed = tf.random.experimental.stateless_fold_in(self.seed, number)
+        seed = fold_in(self.seed, number)
         return dataclasses.replace(self, seed=seed)
 
     def mask(self, shape: Sequence[Any]) -> tf.Tensor:
@@ -110,7 +82,7 @@ class LstmCell(keras.layers.Layer):
             once and added to every step, and one-hot vectors look up their rows. A number is the
             width of a part that is left out.
         """
-        widths = [_width(part) for part in parts]
+        widths = [width_of(part) for part in parts]
         if sum(widths) != self.input_size:
             raise ValueError(
                 f"{self.name} expects inputs of width {self.input_size}, got {sum(widths)}"
@@ -118,9 +90,7 @@ class LstmCell(keras.layers.Layer):
         # One split, so that the kernel's gradient is put together once.
         kernel = tf.convert_to_tensor(self.kernel)
         *blocks, recurrent = tf.split(kernel, [*widths, self.units], axis=0)
-        gates = tf.convert_to_tensor(self.bias) + tf.constant(
-            np.repeat([0.0, 0.0, _FORGET_BIAS, 0.0], self.units), self.bias.dtype
-        )
+        gates = self._whole_bias()
         left_out = []
         over_time: list[tuple[Part, tf.Tensor]] = []
         for part, rows, width in zip(parts, blocks, widths, strict=True):
@@ -131,8 +101,14 @@ class LstmCell(keras.layers.Layer):
             elif width:
                 gates += self.numerics.multiply(part, rows)
         for part, rows in over_time:
-            gates = _multiplied(part, rows, gates, self.numerics)
+            gates = multiplied(part, rows, gates, self.numerics)
         return Projected(gates, recurrent, tuple(left_out))
+
+    def _whole_bias(self) -> tf.Tensor:
+        """Biases of the gates `[4 * units]`, with the forget gate's 1."""
+        return tf.convert_to_tensor(self.bias) + tf.constant(
+            np.repeat([0.0, 0.0, _FORGET_BIAS, 0.0], self.units), self.bias.dtype
+        )
 
     def step(
         self, projected: "Projected", state: LstmState, kept: list[tf.Tensor] | None = None
@@ -162,6 +138,20 @@ class LstmCell(keras.layers.Layer):
         over_time = recurrence(gates, recurrent, *state, trace=trace, numerics=self.numerics)
         return LstmState(*over_time)
 
+    def fused_sequence(
+        self, parts: Sequence[Part], lengths: tf.Tensor, state: LstmState | None = None
+    ) -> tuple[tf.Tensor, LstmState]:
+        """What cuDNN makes of the whole layer at once: h of every step, and the last states.
+
+        Arguments and results as for `LstmLayer.sequence`, but outputs after the last valid step are
+        zeros.
+        """
+        inputs = side_by_side(parts)
+        state = state or self.zero_state(tf.shape(inputs)[1], inputs.dtype)
+        kernel = tf.convert_to_tensor(self.kernel)
+        hs, c, h = cudnn.lstm(inputs, kernel, self._whole_bias(), *state, lengths)
+        return hs, LstmState(c, h)
+
     def trace(self, projected: "Projected", state: LstmState) -> Trace:
         """What `sequence` goes through, without its gradient."""
         return run(projected.gates, projected.recurrent, *state, self.numerics)
@@ -184,42 +174,6 @@ class Projected(NamedTuple):
     gates: tf.Tensor
     recurrent: tf.Tensor
     left_out: tuple[tf.Tensor, ...] = ()
-
-
-def _width(part: Part | int) -> int:
-    if isinstance(part, int):
-        return part
-    return part.depth if isinstance(part, OneHot) else part.shape[-1]
-
-
-def _multiplied(part: Part, rows: tf.Tensor, gates: tf.Tensor, numerics: Numerics) -> tf.Tensor:
-    """`[T, B, G]`: part `[T, B, D]` times rows `[D, G]`, plus gates `[G]`, `[B, G]` or `[T, B, G]`.
-
-    Biases are added to the rows of a look-up, or in one operation with the product: their own sum
-    over time would cost as much as the rest.
-    """
-    bias = gates if gates.shape.rank == 1 else None
-    if isinstance(part, OneHot):
-        table = tf.pad(rows, [[0, 1], [0, 0]])  # the last row is for negative classes
-        product = _look_up(table if bias is None else table + bias, part.classes)
-    else:
-        flat = numerics.multiply(tf.reshape(part, [-1, part.shape[-1]]), rows)
-        flat = flat if bias is None else tf.nn.bias_add(flat, bias)
-        product = tf.reshape(flat, [*tf.unstack(tf.shape(part)[:2]), rows.shape[-1]])
-        product.set_shape([*part.shape[:2], rows.shape[-1]])
-    return product if bias is not None else product + gates
-
-
-@tf.custom_gradient
-def _look_up(table: tf.Tensor, classes: tf.Tensor) -> Any:
-    """Rows `[D + 1, G]` of classes `[T, B]`: `[T, B, G]`; the last row for a negative class."""
-    depth = tf.shape(table)[0]
-    rows = tf.where(classes < 0, depth - 1, classes)
-
-    def gradient(d_result: tf.Tensor) -> tuple[tf.Tensor, None]:
-        return tf.math.unsorted_segment_sum(d_result, rows, depth), None
-
-    return tf.gather(table, rows), gradient
 
 
 class LstmLayer(keras.layers.Layer):
@@ -257,47 +211,65 @@ class LstmLayer(keras.layers.Layer):
           parts: See `LstmCell.project`.
           mask: Dropout's factors for all parts side by side, or None.
         """
+        parts, skipped = self._read(parts, mask)
+        return self.cell.project(parts), skipped
+
+    def _read(
+        self, parts: Sequence[Part], mask: tf.Tensor | None
+    ) -> tuple[Sequence[Part], tf.Tensor | None]:
+        """What the cell reads, and what is added to h."""
         if mask is None and not self.residual:
-            return self.cell.project(parts), None
+            return parts, None
         inputs = side_by_side(parts)
         if mask is not None:
             inputs *= mask
         if self.projection is not None:
             inputs = self.projection(inputs)
-        return self.cell.project([inputs]), inputs if self.residual else None
+        return [inputs], inputs if self.residual else None
 
     def sequence(
         self,
         parts: Sequence[Part],
+        lengths: tf.Tensor,
         state: LstmState | None = None,
         dropout: Dropout | None = None,
         trace: Trace | None = None,
     ) -> tuple[tf.Tensor, LstmState]:
-        """Outputs `[T, B, units]` and the states of every step for inputs that are all known.
+        """All steps of inputs that are known.
 
-        With `trace`, the steps have been taken already.
+        Args:
+          parts: See `LstmCell.project`.
+          lengths: `[B]` valid steps.
+          state: To start from; zeros by default.
+          dropout: Noise on the inputs, in training.
+          trace: Of steps that have been taken already.
+
+        Returns:
+          Outputs `[T, B, units]`, of which those of valid steps count, and the state after the last
+          of them; zeros where there is none.
         """
-        projected, skipped = self._prepare_all(parts, dropout)
-        states = self.cell.sequence(projected, state, trace)
-        return states.h if skipped is None else states.h + skipped, states
+        parts, skipped = self._read(parts, self._mask(parts, dropout))
+        if self.cell.numerics.cudnn and trace is None:
+            hs, last = self.cell.fused_sequence(parts, lengths, state)
+        else:
+            states = self.cell.sequence(self.cell.project(parts), state, trace)
+            hs, last = states.h, LstmState(*(last_valid(array, lengths) for array in states))
+        return hs if skipped is None else hs + skipped, last
 
     def trace(
         self, parts: Sequence[Part], state: LstmState, dropout: Dropout | None
     ) -> tuple[tf.Tensor, Trace]:
         """`sequence` without its gradient: outputs, and what the cell goes through."""
-        projected, skipped = self._prepare_all(parts, dropout)
+        projected, skipped = self.prepare(parts, self._mask(parts, dropout))
         trace = self.cell.trace(projected, state)
         return trace.hs if skipped is None else trace.hs + skipped, trace
 
-    def _prepare_all(
-        self, parts: Sequence[Part], dropout: Dropout | None
-    ) -> tuple[Projected, tf.Tensor | None]:
-        """`prepare` for all steps at once."""
-        mask = None
-        if dropout is not None:
-            whole = side_by_side(parts)
-            mask = dropout.mask([*tf.unstack(tf.shape(whole)[:2]), whole.shape[-1]])
-        return self.prepare(parts, mask)
+    def _mask(self, parts: Sequence[Part], dropout: Dropout | None) -> tf.Tensor | None:
+        """Dropout's factors for all steps of the parts side by side."""
+        if dropout is None:
+            return None
+        whole = side_by_side(parts)
+        return dropout.mask([*tf.unstack(tf.shape(whole)[:2]), whole.shape[-1]])
 
     def step(
         self,
@@ -399,30 +371,33 @@ class LstmStack(keras.layers.Layer):
     def sequence(
         self,
         parts: Sequence[Part],
+        lengths: tf.Tensor,
         states: Sequence[LstmState] | None = None,
         dropout: Dropout | None = None,
         traces: Sequence[Trace] | None = None,
     ) -> tuple[tf.Tensor, list[LstmState]]:
-        """The top layer's outputs `[T, B, units]`, and every layer's states over time.
+        """The top layer's outputs `[T, B, units]`, and every layer's last state.
 
         Args:
           parts: The bottom layer's input, all of it known.
+          lengths: `[B]` valid steps; see `LstmLayer.sequence`.
           states: A state per layer to start from; zeros by default.
           dropout: Noise on every layer's input, in training.
           traces: What every layer went through, if the steps have been taken already.
         """
-        over_time: list[LstmState] = []
+        last: list[LstmState] = []
         for number, layer in enumerate(self.layers):
             noise = None if dropout is None else dropout.fold(number)
-            output, steps = layer.sequence(
+            output, state = layer.sequence(
                 parts,
+                lengths,
                 states[number] if states else None,
                 noise,
                 traces[number] if traces else None,
             )
-            over_time.append(steps)
+            last.append(state)
             parts = [output]
-        return output, over_time
+        return output, last
 
     def traces(
         self, parts: Sequence[Part], states: Sequence[LstmState], dropout: Dropout | None = None
@@ -483,13 +458,13 @@ class BidirectionalLstm(keras.layers.Layer):
         pairs = zip(self.forward_layers, self.backward_layers, strict=True)
         for number, (forward, backward) in enumerate(pairs):
             noise = [None if dropout is None else dropout.fold(2 * number + n) for n in range(2)]
-            ahead, ahead_states = forward.sequence(parts, dropout=noise[0])
-            behind, behind_states = backward.sequence(
-                [_reverse(part, lengths) for part in parts], dropout=noise[1]
+            ahead, ahead_last = forward.sequence(parts, lengths, dropout=noise[0])
+            behind, behind_last = backward.sequence(
+                [reverse(part, lengths) for part in parts], lengths, dropout=noise[1]
             )
-            outputs = tf.concat([ahead, _reverse(behind, lengths)], axis=-1)
+            outputs = tf.concat([ahead, reverse(behind, lengths)], axis=-1)
             parts = [outputs]
-        return outputs, last_valid([ahead_states.h, behind_states.h], lengths)
+        return outputs, tf.concat([ahead_last.h, behind_last.h], axis=-1)
 
 
 def set_numerics(model: keras.layers.Layer, numerics: Numerics) -> None:
@@ -497,30 +472,3 @@ def set_numerics(model: keras.layers.Layer, numerics: Numerics) -> None:
     for layer in model._flatten_layers():
         if isinstance(layer, LstmCell):
             layer.numerics = numerics
-
-
-def side_by_side(parts: Sequence[Part]) -> tf.Tensor:
-    """Parts joined, all dense; those without time are repeated if others have it."""
-    dense = [part.dense() if isinstance(part, OneHot) else part for part in parts]
-    if all(part.shape.rank == 2 for part in dense):
-        return tf.concat(dense, axis=-1)
-    steps = next(tf.shape(part)[0] for part in dense if part.shape.rank > 2)
-    return tf.concat(
-        [part if part.shape.rank > 2 else tf.repeat(part[None], steps, axis=0) for part in dense],
-        axis=-1,
-    )
-
-
-def last_valid(sequences: Sequence[tf.Tensor], lengths: tf.Tensor) -> tf.Tensor:
-    """The last valid steps of `[T, B, D]`, side by side, `[B, ...]`; zeros where there is none."""
-    batch = tf.range(tf.shape(lengths)[0])
-    index = tf.stack([tf.maximum(lengths - 1, 0), batch], axis=-1)
-    last = tf.concat([tf.gather_nd(sequence, index) for sequence in sequences], axis=-1)
-    return tf.where(lengths[:, None] > 0, last, tf.zeros_like(last))
-
-
-def _reverse(part: Part, lengths: tf.Tensor) -> Any:
-    """Reverses the valid steps of a part over time; the others stay where they are."""
-    if isinstance(part, OneHot):
-        return part._replace(classes=tf.reverse_sequence(part.classes, lengths, 0, 1))
-    return tf.reverse_sequence(part, lengths, seq_axis=0, batch_axis=1)

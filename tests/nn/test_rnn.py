@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from music_vae.nn.numerics import Numerics
+from music_vae.nn.parts import last_valid, side_by_side, split_one_hots
 from music_vae.nn.rnn import (
     BidirectionalLstm,
     Dropout,
@@ -12,9 +13,6 @@ from music_vae.nn.rnn import (
     LstmLayer,
     LstmStack,
     LstmState,
-    last_valid,
-    one_hots,
-    side_by_side,
 )
 
 
@@ -133,8 +131,8 @@ def test_a_stack_over_time_equals_its_steps(rng):
     for t in range(6):
         top, states = stack.step([inputs[t]], states)
         outputs.append(top)
-    whole, over_time = stack.sequence([inputs], stack.split_state(flat))
-    np.testing.assert_allclose(over_time[0].c[-1], states[0].c, atol=1e-6)
+    whole, last = stack.sequence([inputs], tf.constant([6, 6]), stack.split_state(flat))
+    np.testing.assert_allclose(last[0].c, states[0].c, atol=1e-6)
     np.testing.assert_allclose(whole, tf.stack(outputs), atol=1e-6)
 
 
@@ -191,7 +189,7 @@ def test_one_hot_vectors_are_found_and_others_left(rng):
     first, second = np.array([[2, -1], [0, 1]]), np.array([[-1, 1], [0, 0]])
     rest = tf.constant(normal(rng, 2, 2, 3))
     sequence = tf.concat([tf.one_hot(first, 3), tf.one_hot(second, 2), rest], axis=-1)
-    parts = one_hots(sequence, (3, 2))
+    parts = split_one_hots(sequence, (3, 2))
     np.testing.assert_array_equal(parts[0].classes, first)
     np.testing.assert_array_equal(parts[1].classes, second)
     np.testing.assert_array_equal(parts[2], rest)
@@ -202,7 +200,7 @@ def test_one_hot_vectors_look_up_what_they_would_be_multiplied_to(rng):
     cell = make_cell(rng, 5, 4)
     one_hot, rest = tf.one_hot([[1, 0], [-1, 1], [2, 1]], 3), tf.constant(normal(rng, 3, 2, 2))
     weights, found = normal(rng, 3, 2, 16), []
-    for parts in (one_hots(tf.concat([one_hot, rest], -1), (3,)), [one_hot, rest]):
+    for parts in (split_one_hots(tf.concat([one_hot, rest], -1), (3,)), [one_hot, rest]):
         with tf.GradientTape() as tape:
             gates = cell.project(parts).gates
             loss = tf.reduce_sum(gates * weights)
@@ -226,9 +224,10 @@ def test_a_residual_layer_adds_its_input_projected_where_it_is_told_to(rng):
     inputs, zeros = normal(rng, 5, 2, 3), np.zeros((2, 4), np.float32)
     projected = inputs @ layer.projection.kernel.numpy() + layer.projection.bias.numpy()
     expected = numpy_lstm(layer.cell, projected, zeros, zeros) + projected
-    outputs, states = layer.sequence([tf.constant(inputs)])
+    outputs, last = layer.sequence([tf.constant(inputs)], tf.constant([5, 3]))
     np.testing.assert_allclose(outputs, expected, atol=1e-5)
-    np.testing.assert_allclose(states.h, expected - projected, atol=1e-5)
+    hidden = expected - projected
+    np.testing.assert_allclose(last.h, [hidden[4, 0], hidden[2, 1]], atol=1e-5)
 
 
 def test_a_residual_stack_projects_where_the_width_changes():
@@ -244,7 +243,9 @@ def test_residual_steps_equal_the_sequence(rng):
     for t in range(6):
         top, states = stack.step([inputs[t], z], states)
         outputs.append(top)
-    np.testing.assert_allclose(stack.sequence([inputs, z])[0], tf.stack(outputs), atol=1e-5)
+    np.testing.assert_allclose(
+        stack.sequence([inputs, z], tf.constant([6, 6]))[0], tf.stack(outputs), atol=1e-5
+    )
 
 
 def test_dropout_zeroes_its_share_of_the_inputs_and_keeps_their_mean():
@@ -262,12 +263,12 @@ def test_steps_under_dropout_equal_the_sequence_under_the_same(rng):
     for t in range(6):
         top, states = stack.step([inputs[t]], states, [mask[t] for mask in masks])
         outputs.append(top)
-    whole = stack.sequence([inputs], dropout=dropout)[0]
+    whole = stack.sequence([inputs], tf.constant([6, 6]), dropout=dropout)[0]
     np.testing.assert_allclose(whole, tf.stack(outputs), atol=1e-6)
-    assert np.abs(whole - stack.sequence([inputs])[0]).max() > 1e-3
+    assert np.abs(whole - stack.sequence([inputs], tf.constant([6, 6]))[0]).max() > 1e-3
 
 
 def test_the_last_valid_step_is_that_of_each_example():
     sequence = tf.reshape(tf.range(6.0), [3, 2, 1])
-    last = last_valid([sequence], tf.constant([2, 0]))
+    last = last_valid(sequence, tf.constant([2, 0]))
     assert last.numpy().tolist() == [[2.0], [0.0]]
