@@ -48,7 +48,7 @@ def _builder(config_name: str, hparams: str) -> Callable[[], train_report.Step]:
     """A function that builds a model, with everything imported already."""
     import example_batch
 
-    from music_vae import imports
+    from music_vae import imports, pools
 
     imports.import_tensorflow()
     import keras
@@ -57,7 +57,7 @@ def _builder(config_name: str, hparams: str) -> Callable[[], train_report.Step]:
     from music_vae.configs import get_config
     from music_vae.lstm_models import build_model
     from music_vae.nn import latent
-    from music_vae.nn.numerics import fastest
+    from music_vae.nn.numerics import fastest, share_threads
     from music_vae.specs import Batch
     from music_vae.trainer import Trainer
 
@@ -65,14 +65,20 @@ def _builder(config_name: str, hparams: str) -> Callable[[], train_report.Step]:
     arrays = example_batch.example_batch(
         config_name, config.data_converter, config.hparams.batch_size, config.hparams.max_seq_len
     )
+    cores = pools.num_cpus()
+    numerics = fastest(
+        gpu=bool(tf.config.list_physical_devices("GPU")),
+        one_device=True,
+        cores=cores,
+        batch_size=config.hparams.batch_size,
+    )
+    share_threads(numerics.towers, cores)
 
     # What a step imports when it is first taken; the original has it imported by now, too.
     latent.kl_divergence(tf.zeros([1, 1]), tf.ones([1, 1]))
 
     def build() -> train_report.Step:
         keras.utils.set_random_seed(SEED)
-        gpu = bool(tf.config.list_physical_devices("GPU"))
-        numerics = fastest(gpu=gpu, one_device=True)
         trainer = Trainer(build_model(config), seed=SEED, numerics=numerics)
         batch = Batch(*(tf.constant(array) for array in arrays))
         return lambda: float(trainer.train_step(batch)[0]["loss"])

@@ -132,9 +132,9 @@ flags.DEFINE_enum(
 )
 flags.DEFINE_boolean(
     "jit",
-    True,
-    "Compile with XLA: a whole step on a GPU, the LSTM layers' loops on CPUs and on several "
-    "devices.",
+    None,
+    "Compile with XLA: a whole step on a GPU, the LSTM layers' loops elsewhere; by default on GPUs "
+    "and on several devices. On a CPU each core otherwise takes a share of the batch.",
     flag_values=FLAGS,
 )
 flags.DEFINE_boolean(
@@ -282,7 +282,7 @@ def _train(
     warm_start: Path | None,
     workers: cluster.Cluster | None,
 ) -> None:
-    from music_vae import devices, runs
+    from music_vae import devices, pools, runs
     from music_vae.nn import numerics
     from music_vae.validation import Schedule, Validation
 
@@ -291,7 +291,18 @@ def _train(
         keep_every_n_hours=values.keep_checkpoint_every_n_hours,
     )
     on = devices.open_devices(values.strategy, workers)
+    cores = pools.num_cpus()
     products = None if values.mixed_precision == "none" else values.mixed_precision
+    how = numerics.fastest(
+        gpu=on.has_gpus,
+        one_device=on.strategy is None,
+        cores=cores,
+        batch_size=config.hparams.batch_size,
+        jit=values.jit,
+        cudnn=values.cudnn,
+        products=products,
+    )
+    numerics.share_threads(how.towers, cores)
     run = runs.Run(
         config,
         run_dir,
@@ -299,13 +310,7 @@ def _train(
         policy=policy,
         warm_start=warm_start,
         devices=on,
-        numerics=numerics.fastest(
-            gpu=on.has_gpus,
-            one_device=on.strategy is None,
-            jit=values.jit,
-            cudnn=values.cudnn,
-            products=products,
-        ),
+        numerics=how,
     )
     if run.restored:
         _log.info("going on from %s", run.restored)

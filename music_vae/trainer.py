@@ -1,6 +1,7 @@
 """One training step, one evaluation step, and what a checkpoint has to hold to go on from there."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import keras
@@ -51,7 +52,7 @@ class Trainer:
             raise ValueError("a step of several devices cannot be compiled as a whole")
         self.model = model
         self.hparams = model.hparams
-        self._whole_step = numerics.whole_step
+        self._whole_step, self._towers = numerics.whole_step, numerics.towers
         set_numerics(model, numerics)
         self._devices = devices
         with devices.scope():
@@ -82,7 +83,8 @@ class Trainer:
         Args:
           batch: The whole batch, or this process's share where there are several processes.
         """
-        return self._train(self._of_full_length(batch) if self._whole_step else batch)
+        whole = self._of_full_length(batch) if self._whole_step else batch
+        return self._train(whole, self._towers_of(batch))
 
     def _of_full_length(self, batch: Batch) -> Batch:
         """A batch padded to the longest there can be: each other length is compiled anew."""
@@ -96,20 +98,22 @@ class Trainer:
             controls=tf.pad(batch.controls, padding),
         )
 
-    def _train_step(self, batch: Batch) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
-        return self._devices.run(self._replica_step, batch)
+    def _towers_of(self, batch: Batch) -> int:
+        """How many towers take a batch; a small or uneven one goes through the model undivided."""
+        size = int(batch.targets.shape[0])
+        return self._towers if size % self._towers == 0 else 1
+
+    def _train_step(
+        self, batch: Batch, towers: int
+    ) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
+        return self._devices.run(partial(self._replica_step, towers), batch)
 
     def _replica_step(
-        self, batch: Batch, shard: Shard
+        self, towers: int, batch: Batch, shard: Shard
     ) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
         step = tf.cast(self.step, tf.float32)
-        variables = [variable.value for variable in self.model.trainable_variables]
-        with tf.GradientTape() as tape:
-            loss = self.model.elbo_loss(batch, step=step, policy=self.training_policy(shard))
-            share = loss.total / shard.count
-        scalars = {name: value / shard.count for name, value in _loss_scalars(loss).items()}
         gradients, scalars, statistics = self._devices.summed(
-            (tape.gradient(share, variables), scalars, loss.statistics)
+            _side_by_side(self._gradients, batch, shard, towers)
         )
         scalars["learning_rate"] = schedules.learning_rate(self.hparams, step)
         if self.samples_in_training:
@@ -117,6 +121,17 @@ class Trainer:
             scalars["sampling_probability"] = probability
         scalars["global_norm"] = self.apply_gradients(gradients)
         return scalars, statistics
+
+    def _gradients(
+        self, batch: Batch, shard: Shard
+    ) -> tuple[list[tf.Tensor], dict[str, tf.Tensor], dict[str, tf.Tensor]]:
+        """What this share of a batch adds to the gradients, scalars and statistics of the whole."""
+        step = tf.cast(self.step, tf.float32)
+        variables = [variable.value for variable in self.model.trainable_variables]
+        with tf.GradientTape() as tape:
+            loss = self.model.elbo_loss(batch, step=step, policy=self.training_policy(shard))
+            share = loss.total / shard.count
+        return tape.gradient(share, variables), _loss_scalars(loss, shard), loss.statistics
 
     def training_policy(self, shard: Shard = WHOLE) -> Policy:
         """Scheduled sampling and dropout of the present step, for a share of the batch."""
@@ -162,10 +177,12 @@ class Trainer:
         examples, sums, statistics = 0, dict[str, float](), dict[str, np.ndarray]()
         for batch in batches:
             size = int(tf.shape(batch.lengths)[0])
-            loss = self._evaluate(batch, self._fold_seed(examples), sampling_probability)
-            for name, value in _loss_scalars(loss).items():
+            scalars, sums_of_batch = self._evaluate(
+                batch, self._fold_seed(examples), sampling_probability, self._towers_of(batch)
+            )
+            for name, value in scalars.items():
                 sums[name] = sums.get(name, 0.0) + size * float(value)
-            for name, value in loss.statistics.items():
+            for name, value in sums_of_batch.items():
                 statistics[name] = statistics.get(name, 0.0) + value.numpy().astype(np.float64)
             examples += size
         if not examples:
@@ -173,9 +190,17 @@ class Trainer:
         losses = {name: value / examples for name, value in sums.items()}
         return losses | self.model.decoder.summarize(statistics)
 
-    def _evaluation_step(self, batch: Batch, seed: tf.Tensor, sampling_probability: float) -> Loss:
+    def _evaluation_step(
+        self, batch: Batch, seed: tf.Tensor, sampling_probability: float, towers: int
+    ) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
         step = tf.cast(self.step, tf.float32)
-        return self.model.elbo_loss(batch, step=step, policy=Policy(sampling_probability, seed))
+
+        def evaluate(batch: Batch, shard: Shard) -> Any:
+            policy = Policy(sampling_probability, seed, shard=shard)
+            loss = self.model.elbo_loss(batch, step=step, policy=policy)
+            return _loss_scalars(loss, shard), loss.statistics
+
+        return _side_by_side(evaluate, batch, WHOLE, towers)
 
     def _fold_seed(self, number: Any) -> tf.Tensor:
         """int32 `[2]`, its own for each number under this trainer's seed."""
@@ -272,11 +297,28 @@ def clip_gradients(
     return [tf.math.multiply_no_nan(g, scale) for g in gradients], global_norm
 
 
-def _loss_scalars(loss: Loss) -> dict[str, tf.Tensor]:
-    return {
+def _side_by_side(
+    function: Callable[[Batch, Shard], Any], batch: Batch, shard: Shard, towers: int
+) -> Any:
+    """The sum of what `function` makes of equal shares of a batch, which is a share itself.
+
+    Nothing in one depends on another, so that TensorFlow computes them at the same time.
+    """
+    shares = zip(*(tf.split(array, towers) for array in batch), strict=True)
+    results = [
+        function(Batch(*share), part)
+        for share, part in zip(shares, shard.split(towers), strict=True)
+    ]
+    return tf.nest.map_structure(lambda *values: tf.add_n(values), *results)
+
+
+def _loss_scalars(loss: Loss, shard: Shard) -> dict[str, tf.Tensor]:
+    """What a share of a batch adds to the means over the whole."""
+    scalars = {
         "loss": loss.total,
         "losses/r_loss": loss.recon,
         "losses/kl_loss": loss.kl_cost,
         "losses/kl_bits": loss.kl / _NATS_PER_BIT,
         "losses/kl_beta": loss.beta,
     }
+    return {name: value / shard.count for name, value in scalars.items()}

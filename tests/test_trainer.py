@@ -169,3 +169,30 @@ def test_a_step_compiled_as_a_whole_is_compiled_once_for_all_lengths(batch, tiny
     whole, compilations = losses(Numerics(jit=True, whole_step=True))
     np.testing.assert_allclose(whole, plain, rtol=1e-5)
     assert compilations == 1
+
+
+@pytest.mark.parametrize("hparams", [{}, {"sampling_rate": 0, "dropout_keep_prob": 0.7}])
+def test_towers_take_the_step_of_an_undivided_batch(batch, tiny_config, hparams):
+    if "sampling_rate" in hparams:
+        hparams["sampling_schedule"] = "constant"
+    config = tiny_config.replace(hparams=tiny_config.hparams.replace(**hparams))
+    rows = Batch(*(array[:6] for array in batch))
+
+    def figures(towers):
+        keras.utils.set_random_seed(0)
+        trainer = Trainer(build_model(config), seed=1, numerics=Numerics(towers=towers))
+        scalars, statistics = trainer.train_step(rows)
+        weights = [variable.numpy() for variable in trainer.model.trainable_variables]
+        return scalars, statistics, weights, trainer.evaluate([rows, batch])
+
+    for actual, expected in zip(
+        tf.nest.flatten(figures(3)), tf.nest.flatten(figures(1)), strict=True
+    ):
+        np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_batch_that_cannot_be_shared_equally_stays_whole(batch, tiny_config):
+    trainer = Trainer(build_model(tiny_config), numerics=Numerics(towers=2))
+    rows = Batch(*(array[:3] for array in batch))
+    assert np.isfinite(float(trainer.train_step(rows)[0]["loss"]))
+    assert np.isfinite(trainer.evaluate([rows])["loss"])

@@ -36,6 +36,10 @@ class Shard:
     index: Any = 0
     count: int = 1
 
+    def split(self, count: int) -> list["Shard"]:
+        """Equal shares of this one."""
+        return [Shard(self.index * count + n, self.count * count) for n in range(count)]
+
     def uniform(self, shape: Sequence[Any], seed: tf.Tensor, *, batch_axis: int = 0) -> tf.Tensor:
         """Numbers in [0, 1) of the given shape for a seed, int32 `[2]`."""
         return self._own_rows(_uniform, shape, seed, batch_axis)

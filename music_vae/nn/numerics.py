@@ -1,5 +1,6 @@
 """How models compute what they compute: it changes results by rounding alone."""
 
+import contextlib
 import dataclasses
 
 import tensorflow as tf
@@ -8,6 +9,10 @@ from music_vae.errors import UserError
 
 HALF_TYPES = ("bfloat16", "float16")
 
+_FEWEST_ROWS = 16
+_MOST_TOWERS = 8
+"""What a tower needs to keep a core busy, and how many sets of gradients are kept at most."""
+
 _LARGEST = 1 / 16
 """To what the largest element of a gradient is scaled before it becomes a float16: a sum of a
 million of its products stays below 65504, and what is 1,000 times smaller keeps all its bits."""
@@ -15,13 +20,15 @@ million of its products stays below 65504, and what is 1,000 times smaller keeps
 
 @dataclasses.dataclass(frozen=True)
 class Numerics:
-    """What is compiled, and in which type matrix products are taken.
+    """What is compiled, what runs side by side, and in which type matrix products are taken.
 
     Attributes:
       jit: Whether XLA compiles the LSTM layers' loops over time.
       whole_step: Whether XLA compiles training steps as a whole; on a single device only.
       cudnn: Whether cuDNN computes an LSTM layer whose inputs are all known; on GPUs only, with
         products in the weights' type, and not in a step that is compiled as a whole.
+      towers: Into how many shares a batch is split, each of which goes through the model by itself,
+        at the same time as the others. Their gradients are added up.
       products: `bfloat16` or `float16` for the factors of matrix products; None for the type of the
         weights, in which everything else is computed (sums, gates, states, losses, updates).
     """
@@ -29,6 +36,7 @@ class Numerics:
     jit: bool = False
     whole_step: bool = False
     cudnn: bool = False
+    towers: int = 1
     products: str | None = None
 
     def __post_init__(self) -> None:
@@ -84,20 +92,25 @@ def fastest(
     *,
     gpu: bool,
     one_device: bool,
-    jit: bool = True,
+    cores: int = 1,
+    batch_size: int = 1,
+    jit: bool | None = None,
     cudnn: bool | None = None,
     products: str | None = None,
 ) -> Numerics:
     """What was measured to train fastest.
 
     On a GPU that is a step compiled as a whole. What several devices tell each other cannot be
-    compiled; there, cuDNN and compiled loops are the next best. On CPUs a compiled step is slower
-    than compiled loops.
+    compiled; there, cuDNN and compiled loops are the next best. On a CPU it is a tower for each
+    core: an LSTM step is too short to be shared by several, which wait for each other at every
+    operation. Compiled loops are faster only without towers.
 
     Args:
       gpu: Whether training is on GPUs.
       one_device: Whether it is on one device.
-      jit: Whether XLA may compile anything.
+      cores: How many cores there are.
+      batch_size: Examples in a batch.
+      jit: Whether XLA compiles loops or steps, where that has been said.
       cudnn: Whether to use cuDNN, where that has been said.
       products: See `Numerics`.
 
@@ -106,10 +119,27 @@ def fastest(
     """
     if cudnn and not gpu:
         raise UserError("cuDNN computes on NVIDIA's GPUs, and there is none: leave out --cudnn")
+    towers = 1 if gpu or jit or not one_device else _towers(cores, batch_size)
+    if jit is None:
+        jit = towers == 1
     whole_step = jit and gpu and one_device and not cudnn
     if cudnn is None:
         cudnn = gpu and not whole_step and products is None
-    return Numerics(jit=jit, whole_step=whole_step, cudnn=cudnn, products=products)
+    return Numerics(jit=jit, whole_step=whole_step, cudnn=cudnn, towers=towers, products=products)
+
+
+def _towers(cores: int, batch_size: int) -> int:
+    """As many as there are cores, if shares are equal and not too small."""
+    counts = range(1, min(cores, _MOST_TOWERS, batch_size // _FEWEST_ROWS) + 1)
+    return max((count for count in counts if batch_size % count == 0), default=1)
+
+
+def share_threads(towers: int, cores: int) -> None:
+    """Gives every tower's operations their share of the cores, if TensorFlow has not started."""
+    if towers == 1:
+        return
+    with contextlib.suppress(RuntimeError):  # it has, and its threads stay as they are
+        tf.config.threading.set_intra_op_parallelism_threads(max(1, cores // towers))
 
 
 def _power_of_two(gradient: tf.Tensor) -> tf.Tensor:

@@ -123,7 +123,7 @@ def _forward_loop(
     steps = tf.shape(gates)[0]
 
     def body(t: tf.Tensor, c: tf.Tensor, h: tf.Tensor, kept: Any) -> Any:
-        now = tf.gather(gates, t) + numerics.multiply(h, recurrent)
+        now = gates[t] + numerics.multiply(h, recurrent)
         c, h, activations = gates_to_state(now, c)
         made = (c, h, activations)
         return t + 1, c, h, tuple(a.write(t, x) for a, x in zip(kept, made, strict=True))
@@ -156,15 +156,15 @@ def _backward_loop(
     through_tanh = tf.raw_ops.TanhGrad
 
     def body(t: tf.Tensor, d_c: tf.Tensor, d_h: tf.Tensor, kept: tf.TensorArray) -> Any:
-        i, j, f, o = tf.split(tf.gather(activations, t), 4, axis=-1)
-        tanh_c = tf.tanh(tf.gather(cs, t))
-        d_h += tf.gather(d_hs, t)
-        d_c += tf.gather(d_cs, t) + through_tanh(y=tanh_c, dy=d_h * o)
+        i, j, f, o = tf.split(activations[t], 4, axis=-1)
+        tanh_c = tf.tanh(cs[t])
+        d_h += d_hs[t]
+        d_c += d_cs[t] + through_tanh(y=tanh_c, dy=d_h * o)
         d_gates = tf.concat(
             [
                 through_sigmoid(y=i, dy=d_c * j),
                 through_tanh(y=j, dy=d_c * i),
-                through_sigmoid(y=f, dy=d_c * tf.gather(before_cs, t)),
+                through_sigmoid(y=f, dy=d_c * before_cs[t]),
                 through_sigmoid(y=o, dy=d_h * tanh_c),
             ],
             axis=-1,

@@ -10,7 +10,24 @@ from music_vae.nn.numerics import Numerics, fastest
     ("asked", "found"),
     [
         ({"gpu": False, "one_device": True}, Numerics(jit=True)),
+        ({"gpu": False, "one_device": True, "cores": 4, "batch_size": 512}, Numerics(towers=4)),
+        ({"gpu": False, "one_device": True, "cores": 64, "batch_size": 512}, Numerics(towers=8)),
+        ({"gpu": False, "one_device": True, "cores": 4, "batch_size": 32}, Numerics(towers=2)),
+        ({"gpu": False, "one_device": True, "cores": 4, "batch_size": 50}, Numerics(towers=2)),
+        ({"gpu": False, "one_device": True, "cores": 2, "batch_size": 51}, Numerics(jit=True)),
+        (
+            {"gpu": False, "one_device": True, "cores": 2, "batch_size": 512, "jit": True},
+            Numerics(jit=True),
+        ),
+        (
+            {"gpu": False, "one_device": False, "cores": 2, "batch_size": 512},
+            Numerics(jit=True),
+        ),
         ({"gpu": False, "one_device": False}, Numerics(jit=True)),
+        (
+            {"gpu": True, "one_device": True, "cores": 4, "batch_size": 512},
+            Numerics(jit=True, whole_step=True),
+        ),
         ({"gpu": True, "one_device": True}, Numerics(jit=True, whole_step=True)),
         ({"gpu": True, "one_device": False}, Numerics(jit=True, cudnn=True)),
         ({"gpu": True, "one_device": True, "cudnn": True}, Numerics(jit=True, cudnn=True)),
