@@ -21,7 +21,7 @@ from music_vae.errors import UserError
 from music_vae.nn.heads import Head, Statistics, Sums, numbered
 from music_vae.nn.noise import WHOLE, Shard, fold_in
 from music_vae.nn.parts import Part, split_one_hots
-from music_vae.nn.recurrence import Trace
+from music_vae.nn.recurrence import Activations, Recorder, Trace
 from music_vae.nn.rnn import BidirectionalLstm, Dropout, LstmStack, LstmState
 from music_vae.specs import HParams
 
@@ -332,13 +332,13 @@ class FlatDecoder(Decoder):
         def body(
             t: Any, x: Any, states: Any, ended: Any, samples: Any, inputs: Any, kept: Any
         ) -> Any:
-            activations: list[tf.Tensor] = []
+            activations: list[Activations] = []
             hidden, new_states = step(t, x, states, activations)
             sample = self.head.sample(self.output_projection(hidden), temperature, chance[t])
             samples, inputs = samples.write(t, sample), inputs.write(t, x)
             if keep:
-                now = [Trace(*s, a) for s, a in zip(new_states, activations, strict=True)]
-                kept = tf.nest.map_structure(lambda array, x: array.write(t, x), kept, now)
+                layers = zip(kept, new_states, activations, strict=True)
+                kept = [recorder.add(t, *state, made) for recorder, state, made in layers]
             if end_token is not None:
                 # An example that has ended keeps the state it ended with.
                 new_states = tf.nest.map_structure(
@@ -350,27 +350,24 @@ class FlatDecoder(Decoder):
 
         shape = [None, self.output_depth]
         arrays = [tf.TensorArray(z.dtype, steps, element_shape=shape) for _ in range(2)]
-        kept = [
-            Trace(
-                *(
-                    tf.TensorArray(z.dtype, steps, element_shape=[None, n * units])
-                    for n in (1, 1, 4)
-                )
-            )
-            for units in self.lstm.sizes * keep
-        ]
+        states = self.initial_states(z)
+        bottom = self.lstm.layers[0].cell
+        kept = [Recorder.start(*state, steps) for state in states * keep]
         if first is None:
             first = tf.zeros([batch, self.output_depth], z.dtype)
         _, _, states, _, samples, inputs, kept = tf.while_loop(
             lambda t, x, states, ended, *_: (t < steps) & ~tf.reduce_all(ended),
             body,
-            (0, first, self.initial_states(z), tf.zeros([batch], tf.bool), *arrays, kept),
+            (0, first, states, tf.zeros([batch], tf.bool), *arrays, kept),
         )
         return _Run(
             samples=_time_major(samples.stack()),
             inputs=_time_major(inputs.stack()),
             final_state=tf.concat([array for state in states for array in state], axis=-1),
-            traces=[Trace(*(array.stack() for array in trace)) for trace in kept],
+            traces=[
+                recorder.trace(units, z.dtype, stacked=bottom.numerics.jit)
+                for recorder, units in zip(kept, self.lstm.sizes * keep, strict=True)
+            ],
         )
 
     def _stepper(
@@ -381,7 +378,7 @@ class FlatDecoder(Decoder):
         if dropout is not None or bottom.residual:
             masks = self.lstm.masks(dropout, steps, tf.shape(z)[0])
 
-            def noisy_step(t: Any, x: Any, states: Any, kept: list[tf.Tensor]) -> Any:
+            def noisy_step(t: Any, x: Any, states: Any, kept: list[Activations]) -> Any:
                 now = [None if mask is None else mask[t] for mask in masks]
                 return self.lstm.step([x, z, controls[t]], states, now, kept)
 
@@ -391,7 +388,7 @@ class FlatDecoder(Decoder):
         known = bottom.cell.project([self.output_depth, z, controls])
         (rows,) = known.left_out
 
-        def step(t: Any, x: Any, states: Any, kept: list[tf.Tensor]) -> Any:
+        def step(t: Any, x: Any, states: Any, kept: list[Activations]) -> Any:
             now = known.gates[t] if controls.shape[-1] else known.gates
             return self.lstm.step_projected(known._replace(gates=now + x @ rows), states, kept)
 

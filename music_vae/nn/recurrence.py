@@ -6,29 +6,74 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from music_vae.nn import steps
 from music_vae.nn.numerics import PLAIN, Numerics
 
 
-def gates_to_state(gates: tf.Tensor, c: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Gate pre-activations and the old cell to (new c, new h, activations `[B, 4 * units]`)."""
+class Activations(NamedTuple):
+    """Of the gates at one step, each `[B, H]`; or of every step, see `Trace`."""
+
+    i: tf.Tensor
+    j: tf.Tensor
+    f: tf.Tensor
+    o: tf.Tensor
+
+
+def gates_to_state(gates: tf.Tensor, c: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, Activations]:
+    """Gate pre-activations `[B, 4H]` and the old cell to new c, new h, and activations."""
     i, j, f, o = tf.split(gates, 4, axis=-1)
     i, j, f, o = tf.sigmoid(i), tf.tanh(j), tf.sigmoid(f), tf.sigmoid(o)
     c = c * f + i * j
-    return c, tf.tanh(c) * o, tf.concat([i, j, f, o], axis=-1)
+    return c, tf.tanh(c) * o, Activations(i, j, f, o)
 
 
 class Trace(NamedTuple):
     """What a loop over time went through: all that its gradient needs.
 
     Attributes:
-      cs: `[T, B, H]`, the cell after every step.
-      hs: `[T, B, H]`, the output of every step.
-      activations: `[T, B, 4H]`, of the gates.
+      hs: `[T + 1, B, H]`, the output before the first step and after every step.
+      cs: The same of the cell, as lists or stacked; see `music_vae.nn.steps`.
+      activations: Of the gates at every step, as lists or stacked.
     """
 
-    cs: tf.Tensor
     hs: tf.Tensor
-    activations: tf.Tensor
+    cs: tf.Tensor
+    activations: Activations
+
+
+class Recorder(NamedTuple):
+    """Lists that a loop over time adds to, all of which it carries on."""
+
+    hs: tf.Tensor
+    cs: tf.Tensor
+    activations: Activations
+
+    @classmethod
+    def start(cls, c0: tf.Tensor, h0: tf.Tensor, count: Any) -> "Recorder":
+        """Before the first of so many steps."""
+        hs, cs = (steps.put(steps.reserve(count + 1, x.dtype), 0, x) for x in (h0, c0))
+        return cls(hs, cs, Activations(*(steps.reserve(count, c0.dtype) for _ in range(4))))
+
+    def add(self, t: Any, c: tf.Tensor, h: tf.Tensor, activations: Activations) -> "Recorder":
+        """After step t."""
+        pairs = zip(self.activations, activations, strict=True)
+        return Recorder(
+            steps.put(self.hs, t + 1, h),
+            steps.put(self.cs, t + 1, c),
+            Activations(*(steps.put(kept, t, now) for kept, now in pairs)),
+        )
+
+    def trace(self, units: int | None, dtype: tf.DType, *, stacked: bool = False) -> Trace:
+        """What there is after the last step."""
+        hs = steps.stack(self.hs, dtype)
+        hs.set_shape([None, None, units])
+        if not stacked:
+            return Trace(hs, self.cs, self.activations)
+        return Trace(
+            hs,
+            steps.stack(self.cs, dtype),
+            Activations(*(steps.stack(kept, dtype) for kept in self.activations)),
+        )
 
 
 def run(
@@ -39,10 +84,8 @@ def run(
     numerics: Numerics = PLAIN,
 ) -> Trace:
     """The loop without its gradient; arguments as for `recurrence`."""
-    trace = Trace(*_forward_loop(gates, recurrent, c0, h0, numerics=numerics))
-    units = recurrent.shape[0]
-    for array, width in zip(trace, (units, units, 4 * units), strict=True):
-        array.set_shape([*gates.shape[:2], width])
+    trace = _forward_loop(gates, recurrent, c0, h0, numerics=numerics)
+    trace.hs.set_shape([None, gates.shape[1], recurrent.shape[0]])
     return trace
 
 
@@ -51,11 +94,12 @@ def recurrence(
     recurrent: tf.Tensor,
     c0: tf.Tensor,
     h0: tf.Tensor,
+    lengths: tf.Tensor,
     *,
     trace: Trace | None = None,
     numerics: Numerics = PLAIN,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """The LSTM over time with its own gradient: `[T, B, 4H]` to c and h, both `[T, B, H]`.
+    """The LSTM over time with its own gradient: `[T, B, 4H]` to h `[T, B, H]` and the last c.
 
     Automatic differentiation would add up a weight gradient at every step. Here the activations are
     kept from the forward loop, the backward loop finds the gradients of the gates alone, and the
@@ -66,6 +110,7 @@ def recurrence(
       recurrent: Weights of h, `[H, 4H]`.
       c0: `[B, H]`.
       h0: `[B, H]`.
+      lengths: `[B]` valid steps: the last c, `[B, H]`, is that after so many; of none, it is c0.
       trace: Of a loop that has been run already. The gates are then there for their gradient alone;
         in a graph they are never computed.
       numerics: How products are taken.
@@ -74,17 +119,32 @@ def recurrence(
     @tf.custom_gradient
     def loop(gates: tf.Tensor, recurrent: tf.Tensor, c0: tf.Tensor, h0: tf.Tensor) -> Any:
         kept = trace or run(gates, recurrent, c0, h0, numerics)
+        cs = kept.cs if kept.cs.dtype != tf.variant else steps.stack(kept.cs, c0.dtype)
+        last_c = tf.gather_nd(cs, tf.stack([lengths, tf.range(tf.shape(lengths)[0])], axis=-1))
+        last_c.set_shape([None, recurrent.shape[0]])
 
-        def gradient(d_cs: tf.Tensor, d_hs: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            return _backward_loop(d_cs, d_hs, recurrent, c0, h0, *kept, numerics=numerics)
+        def gradient(d_hs: tf.Tensor, d_last_c: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            return _backward_loop(
+                d_hs,
+                recurrent,
+                d_last_c,
+                lengths_as(c0.dtype),
+                kept.hs,
+                kept.cs,
+                *kept.activations,
+                numerics=numerics,
+            )
 
-        return (tf.identity(kept.cs), tf.identity(kept.hs)), gradient
+        return (kept.hs[1:], last_c), gradient
+
+    def lengths_as(dtype: tf.DType) -> tf.Tensor:
+        return tf.cast(lengths, dtype)[:, None]
 
     return loop(gates, recurrent, c0, h0)
 
 
-def _shared(*ranks: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Makes a function of tensors of these ranks one graph for layers of all sizes.
+def _shared(*ranks: int, lists: int = 0) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Makes a function of tensors of these ranks, and of lists, one graph for layers of all sizes.
 
     A copy of the loops in the graph of every layer would take most of the time that a model needs
     to its first step.
@@ -93,9 +153,14 @@ def _shared(*ranks: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.cache
         def graph(dtype: tf.DType, numerics: Numerics) -> Any:
+            signature = [tf.TensorSpec([None] * rank, dtype) for rank in ranks]
+            # What XLA compiles cannot pass lists on.
+            kept = (
+                tf.TensorSpec([None] * 3, dtype) if numerics.jit else tf.TensorSpec([], tf.variant)
+            )
             return tf.function(
                 lambda *tensors: function(*tensors, numerics=numerics),
-                input_signature=[tf.TensorSpec([None] * rank, dtype) for rank in ranks],
+                input_signature=[*signature, *[kept] * lists],
                 autograph=False,
                 jit_compile=numerics.jit or None,
                 experimental_attributes={"_noinline": True},
@@ -118,67 +183,66 @@ def _forward_loop(
     h0: tf.Tensor,
     *,
     numerics: Numerics,
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """c and h, `[T, B, H]`, and the gates' activations `[T, B, 4H]`."""
-    steps = tf.shape(gates)[0]
+) -> Trace:
+    count = tf.shape(gates)[0]
 
-    def body(t: tf.Tensor, c: tf.Tensor, h: tf.Tensor, kept: Any) -> Any:
-        now = gates[t] + numerics.multiply(h, recurrent)
-        c, h, activations = gates_to_state(now, c)
-        made = (c, h, activations)
-        return t + 1, c, h, tuple(a.write(t, x) for a, x in zip(kept, made, strict=True))
+    def body(t: tf.Tensor, c: tf.Tensor, h: tf.Tensor, recorder: Recorder) -> Any:
+        c, h, activations = gates_to_state(gates[t] + numerics.multiply(h, recurrent), c)
+        return t + 1, c, h, recorder.add(t, c, h, activations)
 
-    arrays = tuple(tf.TensorArray(gates.dtype, steps) for _ in range(3))
-    *_, kept = tf.while_loop(lambda t, *_: t < steps, body, (0, c0, h0, arrays))
-    return tuple(array.stack() for array in kept)
+    *_, recorder = tf.while_loop(
+        lambda t, *_: t < count, body, (0, c0, h0, Recorder.start(c0, h0, count))
+    )
+    return recorder.trace(None, gates.dtype, stacked=numerics.jit)
 
 
-@_shared(3, 3, 2, 2, 2, 3, 3, 3)
+@_shared(3, 2, 2, 2, 3, lists=5)
 def _backward_loop(
-    d_cs: tf.Tensor,
     d_hs: tf.Tensor,
     recurrent: tf.Tensor,
-    c0: tf.Tensor,
-    h0: tf.Tensor,
-    cs: tf.Tensor,
+    d_last_c: tf.Tensor,
+    lengths: tf.Tensor,
     hs: tf.Tensor,
-    activations: tf.Tensor,
-    *,
+    cs: tf.Tensor,
+    *activations: tf.Tensor,
     numerics: Numerics,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Gradients of the gates, the recurrent weights, and the first c and h."""
-    steps, units = tf.shape(cs)[0], tf.shape(cs)[2]
-    before_cs, before_hs = (
-        tf.concat([first[None], states[:-1]], axis=0) for first, states in ((c0, cs), (h0, hs))
-    )
+    """Gradients of the gates, the recurrent weights, and the first c and h.
+
+    Lengths are `[B, 1]`, of the type of the rest.
+    """
+    count, units, dtype = tf.shape(d_hs)[0], tf.shape(d_hs)[2], d_hs.dtype
     transposed = tf.transpose(recurrent)  # once: a transposing product at every step is slow
     through_sigmoid = tf.raw_ops.SigmoidGrad
     through_tanh = tf.raw_ops.TanhGrad
 
-    def body(t: tf.Tensor, d_c: tf.Tensor, d_h: tf.Tensor, kept: tf.TensorArray) -> Any:
-        i, j, f, o = tf.split(activations[t], 4, axis=-1)
-        tanh_c = tf.tanh(cs[t])
+    def ends_at(t: tf.Tensor) -> tf.Tensor:
+        """The last c's own gradient where t steps are valid, `[B, H]`."""
+        return d_last_c * tf.cast(lengths == tf.cast(t, dtype), dtype)
+
+    def body(t: tf.Tensor, d_c: tf.Tensor, d_h: tf.Tensor, kept: tf.Tensor) -> Any:
+        i, j, f, o = (steps.at(array, t, dtype) for array in activations)
+        tanh_c = tf.tanh(steps.at(cs, t + 1, dtype))
         d_h += d_hs[t]
-        d_c += d_cs[t] + through_tanh(y=tanh_c, dy=d_h * o)
+        d_c += ends_at(t + 1) + through_tanh(y=tanh_c, dy=d_h * o)
         d_gates = tf.concat(
             [
                 through_sigmoid(y=i, dy=d_c * j),
                 through_tanh(y=j, dy=d_c * i),
-                through_sigmoid(y=f, dy=d_c * before_cs[t]),
+                through_sigmoid(y=f, dy=d_c * steps.at(cs, t, dtype)),
                 through_sigmoid(y=o, dy=d_h * tanh_c),
             ],
             axis=-1,
         )
         d_h = numerics.multiply_gradient(d_gates, transposed)
-        return t - 1, d_c * f, d_h, kept.write(t, d_gates)
+        return t - 1, d_c * f, d_h, steps.put(kept, t, d_gates)
 
-    zeros = tf.zeros_like(c0)
-    array = tf.TensorArray(cs.dtype, steps)
+    zeros = tf.zeros_like(d_last_c)
     _, d_c0, d_h0, kept = tf.while_loop(
-        lambda t, *_: t >= 0, body, (steps - 1, zeros, zeros, array)
+        lambda t, *_: t >= 0, body, (count - 1, zeros, zeros, steps.reserve(count, dtype))
     )
-    d_gates = kept.stack()
+    d_gates = steps.stack(kept, dtype)
     d_recurrent = numerics.multiply_gradient_of_weights(
-        tf.reshape(before_hs, [-1, units]), tf.reshape(d_gates, [-1, 4 * units])
+        tf.reshape(hs[:-1], [-1, units]), tf.reshape(d_gates, [-1, 4 * units])
     )
-    return d_gates, d_recurrent, d_c0, d_h0
+    return d_gates, d_recurrent, d_c0 + ends_at(tf.constant(0)), d_h0

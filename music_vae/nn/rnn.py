@@ -23,7 +23,7 @@ from music_vae.nn import cudnn
 from music_vae.nn.noise import WHOLE, Shard, fold_in
 from music_vae.nn.numerics import PLAIN, Numerics
 from music_vae.nn.parts import OneHot, Part, last_valid, multiplied, reverse, side_by_side, width_of
-from music_vae.nn.recurrence import Trace, gates_to_state, recurrence, run
+from music_vae.nn.recurrence import Activations, Trace, gates_to_state, recurrence, run
 
 _FORGET_BIAS = 1.0
 
@@ -111,11 +111,11 @@ class LstmCell(keras.layers.Layer):
         )
 
     def step(
-        self, projected: "Projected", state: LstmState, kept: list[tf.Tensor] | None = None
+        self, projected: "Projected", state: LstmState, kept: list[Activations] | None = None
     ) -> LstmState:
         """One step from projected inputs without a time axis, and the state before.
 
-        The gates' activations, `[B, 4 * units]`, are added to `kept`.
+        The gates' activations are added to `kept`.
         """
         product = self.numerics.multiply(state.h, projected.recurrent)
         c, h, activations = gates_to_state(projected.gates + product, state.c)
@@ -126,17 +126,19 @@ class LstmCell(keras.layers.Layer):
     def sequence(
         self,
         projected: "Projected",
+        lengths: tf.Tensor,
         state: LstmState | None = None,
         trace: Trace | None = None,
-    ) -> LstmState:
-        """The states after every step, `[T, B, units]`, from projected inputs over time.
+    ) -> tuple[tf.Tensor, LstmState]:
+        """h of every step from projected inputs over time, and the last states.
 
-        Starts from `state`, or from zeros. With `trace`, the steps have been taken already.
+        Arguments and results as for `LstmLayer.sequence`.
         """
         gates, recurrent = projected.gates, projected.recurrent
         state = state or self.zero_state(tf.shape(gates)[1], gates.dtype)
-        over_time = recurrence(gates, recurrent, *state, trace=trace, numerics=self.numerics)
-        return LstmState(*over_time)
+        hs, c = recurrence(gates, recurrent, *state, lengths, trace=trace, numerics=self.numerics)
+        c = tf.where(lengths[:, None] > 0, c, tf.zeros_like(c))
+        return hs, LstmState(c, last_valid(hs, lengths))
 
     def fused_sequence(
         self, parts: Sequence[Part], lengths: tf.Tensor, state: LstmState | None = None
@@ -252,8 +254,7 @@ class LstmLayer(keras.layers.Layer):
         if self.cell.numerics.cudnn and trace is None:
             hs, last = self.cell.fused_sequence(parts, lengths, state)
         else:
-            states = self.cell.sequence(self.cell.project(parts), state, trace)
-            hs, last = states.h, LstmState(*(last_valid(array, lengths) for array in states))
+            hs, last = self.cell.sequence(self.cell.project(parts), lengths, state, trace)
         return hs if skipped is None else hs + skipped, last
 
     def trace(
@@ -262,7 +263,8 @@ class LstmLayer(keras.layers.Layer):
         """`sequence` without its gradient: outputs, and what the cell goes through."""
         projected, skipped = self.prepare(parts, self._mask(parts, dropout))
         trace = self.cell.trace(projected, state)
-        return trace.hs if skipped is None else trace.hs + skipped, trace
+        hs = trace.hs[1:]
+        return hs if skipped is None else hs + skipped, trace
 
     def _mask(self, parts: Sequence[Part], dropout: Dropout | None) -> tf.Tensor | None:
         """Dropout's factors for all steps of the parts side by side."""
@@ -276,7 +278,7 @@ class LstmLayer(keras.layers.Layer):
         parts: Sequence[Part],
         state: LstmState,
         mask: tf.Tensor | None = None,
-        kept: list[tf.Tensor] | None = None,
+        kept: list[Activations] | None = None,
     ) -> tuple[tf.Tensor, LstmState]:
         """One step: output `[B, units]` and the new state; see `LstmCell.step`."""
         projected, skipped = self.prepare(parts, mask)
@@ -330,7 +332,7 @@ class LstmStack(keras.layers.Layer):
         parts: Sequence[Part],
         states: Sequence[LstmState],
         masks: Sequence[tf.Tensor | None] | None = None,
-        kept: list[tf.Tensor] | None = None,
+        kept: list[Activations] | None = None,
     ) -> tuple[tf.Tensor, tuple[LstmState, ...]]:
         """One step of all layers: the top layer's output `[B, units]` and the new states.
 
@@ -348,7 +350,7 @@ class LstmStack(keras.layers.Layer):
         self,
         projected: Projected,
         states: Sequence[LstmState],
-        kept: list[tf.Tensor] | None = None,
+        kept: list[Activations] | None = None,
     ) -> tuple[tf.Tensor, tuple[LstmState, ...]]:
         """`step` of plain layers from the bottom cell's projected inputs, without a time axis."""
         state = self.layers[0].cell.step(projected, states[0], kept)
@@ -360,7 +362,7 @@ class LstmStack(keras.layers.Layer):
         bottom: LstmState,
         states: Sequence[LstmState],
         masks: Sequence[tf.Tensor | None],
-        kept: list[tf.Tensor] | None,
+        kept: list[Activations] | None,
     ) -> tuple[tf.Tensor, tuple[LstmState, ...]]:
         new_states = [bottom]
         for layer, state, mask in zip(self.layers[1:], states[1:], masks[1:], strict=True):

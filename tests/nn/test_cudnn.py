@@ -67,7 +67,8 @@ def test_packed_weights_mean_in_cudnns_equations_what_they_mean_in_ours(rng):
     inputs, c, h = normal(rng, 6, 2, 3), normal(rng, 2, 4), normal(rng, 2, 4)
     bias = cell.bias.numpy() + np.repeat([0, 0, 1, 0], 4).astype(np.float32)
     params = cudnn.packed(tf.constant(cell.kernel.numpy()), tf.constant(bias)).numpy()
-    ours = cell.sequence(cell.project([tf.constant(inputs)]), LstmState(c, h)).h
+    lengths = tf.constant([6, 6])
+    ours, _ = cell.sequence(cell.project([tf.constant(inputs)]), lengths, LstmState(c, h))
     np.testing.assert_allclose(by_cudnns_equations(params, inputs, c, h), ours, atol=1e-6)
 
 

@@ -50,8 +50,9 @@ def make_cell(rng, input_size, units):
 def test_a_sequence_equals_the_equations(rng):
     cell = make_cell(rng, 3, 4)
     inputs, c, h = normal(rng, 6, 2, 3), normal(rng, 2, 4), normal(rng, 2, 4)
-    outputs = cell.sequence(cell.project([tf.constant(inputs)]), LstmState(c, h))
-    np.testing.assert_allclose(outputs.h, numpy_lstm(cell, inputs, c, h), atol=1e-6)
+    lengths = tf.constant([6, 6])
+    hs, _ = cell.sequence(cell.project([tf.constant(inputs)]), lengths, LstmState(c, h))
+    np.testing.assert_allclose(hs, numpy_lstm(cell, inputs, c, h), atol=1e-6)
 
 
 def test_steps_equal_the_sequence(rng):
@@ -61,7 +62,8 @@ def test_steps_equal_the_sequence(rng):
     for x in inputs:
         state = cell.step(cell.project([tf.constant(x)]), state)
         outputs.append(state.h)
-    whole = cell.sequence(cell.project([tf.constant(inputs)])).h
+    whole, last = cell.sequence(cell.project([tf.constant(inputs)]), tf.constant([5, 5]))
+    np.testing.assert_allclose(last, state, atol=1e-6)
     np.testing.assert_allclose(tf.stack(outputs), whole, atol=1e-6)
 
 
@@ -83,22 +85,25 @@ def test_inputs_of_the_wrong_width_are_refused(rng):
 
 def test_the_gradient_equals_automatic_differentiation_of_single_steps(rng):
     cell = make_cell(rng, 3, 4)
-    inputs, weights = normal(rng, 7, 2, 3), normal(rng, 7, 2, 4)
+    inputs, weights = normal(rng, 7, 4, 3), normal(rng, 7, 4, 4)
     inputs, c, h = (
         tf.Variable(inputs),
-        tf.Variable(normal(rng, 2, 4)),
-        tf.Variable(normal(rng, 2, 4)),
+        tf.Variable(normal(rng, 4, 4)),
+        tf.Variable(normal(rng, 4, 4)),
     )
     sources = [inputs, c, h, cell.kernel.value, cell.bias.value]
+    lengths = [7, 4, 0, 1]
     with tf.GradientTape() as tape:
-        states = cell.sequence(cell.project([tf.convert_to_tensor(inputs)]), LstmState(c, h))
-        loss = tf.reduce_sum(states.h * weights) + tf.reduce_sum(states.c * weights[::-1])
+        projected = cell.project([tf.convert_to_tensor(inputs)])
+        hs, last = cell.sequence(projected, tf.constant(lengths), LstmState(c, h))
+        loss = tf.reduce_sum(hs * weights) + tf.reduce_sum(last.c * weights[0])
     fused = tape.gradient(loss, sources)
     with tf.GradientTape() as tape:
         state, loss = LstmState(tf.convert_to_tensor(c), tf.convert_to_tensor(h)), 0.0
         for t in range(7):
             state = cell.step(cell.project([inputs[t]]), state)
-            loss += tf.reduce_sum(state.h * weights[t]) + tf.reduce_sum(state.c * weights[6 - t])
+            ends = np.equal(lengths, t + 1).astype(np.float32)[:, None]
+            loss += tf.reduce_sum(state.h * weights[t]) + tf.reduce_sum(state.c * weights[0] * ends)
     stepwise = tape.gradient(loss, sources)
     for actual, expected in zip(fused, stepwise, strict=True):
         np.testing.assert_allclose(actual, expected, atol=2e-5)
