@@ -4,8 +4,9 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from sizes import SMALL
 
-from music_vae import data
+from music_vae import configs, data
 from music_vae.errors import UserError
 from music_vae.lstm_models import build_model
 from music_vae.nn.numerics import Numerics
@@ -196,3 +197,29 @@ def test_a_batch_that_cannot_be_shared_equally_stays_whole(batch, tiny_config):
     rows = Batch(*(array[:3] for array in batch))
     assert np.isfinite(float(trainer.train_step(rows)[0]["loss"]))
     assert np.isfinite(trainer.evaluate([rows])["loss"])
+
+
+@pytest.mark.parametrize(
+    "name", ["groovae_2bar_humanize", "hierdec-mel_16bar", "hier-multiperf_vel_1bar_med"]
+)
+@pytest.mark.parametrize("numerics", [Numerics(jit=True), Numerics(towers=2)])
+def test_every_family_trains_the_same_however_it_is_computed(name, numerics):
+    config = configs.get_config(name, hparams=SMALL)
+    depths = config.data_converter.input_depth, config.data_converter.output_depth
+    steps = config.hparams.max_seq_len
+    rng = np.random.default_rng(0)
+    inputs, targets = (
+        np.eye(depth, dtype=np.float32)[rng.integers(0, depth, (4, steps))] for depth in depths
+    )
+    lengths = rng.integers(1, steps + 1, 4).astype(np.int32)
+    batch = Batch(
+        *map(tf.constant, (inputs, targets, np.zeros((4, steps, 0), np.float32), lengths))
+    )
+
+    def figures(numerics):
+        keras.utils.set_random_seed(0)
+        trainer = Trainer(build_model(config), seed=1, numerics=numerics)
+        steps = [trainer.train_step(batch)[0] for _ in range(2)]
+        return [[float(step[name]) for name in ("loss", "global_norm")] for step in steps]
+
+    np.testing.assert_allclose(figures(numerics), figures(Numerics()), rtol=1e-4)
