@@ -110,7 +110,7 @@ def recurrence(
       recurrent: Weights of h, `[H, 4H]`.
       c0: `[B, H]`.
       h0: `[B, H]`.
-      lengths: `[B]` valid steps: the last c, `[B, H]`, is that after so many; of none, it is c0.
+      lengths: `[B]` valid steps: the last c, `[B, H]`, is that after so many steps.
       trace: Of a loop that has been run already. The gates are then there for their gradient alone;
         in a graph they are never computed.
       numerics: How products are taken.
@@ -128,7 +128,7 @@ def recurrence(
                 d_hs,
                 recurrent,
                 d_last_c,
-                lengths_as(c0.dtype),
+                tf.cast(lengths, c0.dtype)[:, None],
                 kept.hs,
                 kept.cs,
                 *kept.activations,
@@ -136,9 +136,6 @@ def recurrence(
             )
 
         return (kept.hs[1:], last_c), gradient
-
-    def lengths_as(dtype: tf.DType) -> tf.Tensor:
-        return tf.cast(lengths, dtype)[:, None]
 
     return loop(gates, recurrent, c0, h0)
 
@@ -209,7 +206,15 @@ def _backward_loop(
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
     """Gradients of the gates, the recurrent weights, and the first c and h.
 
-    Lengths are `[B, 1]`, of the type of the rest.
+    Args:
+      d_hs: Of every step, `[T, B, H]`.
+      recurrent: See `recurrence`.
+      d_last_c: Of the c after the last valid step, `[B, H]`.
+      lengths: `[B, 1]` valid steps, of the type of the rest.
+      hs: See `Trace`, as what follows.
+      cs: Of T + 1 steps.
+      *activations: Of i, j, f and o.
+      numerics: See `recurrence`.
     """
     count, units, dtype = tf.shape(d_hs)[0], tf.shape(d_hs)[2], d_hs.dtype
     transposed = tf.transpose(recurrent)  # once: a transposing product at every step is slow

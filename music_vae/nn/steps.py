@@ -1,7 +1,7 @@
 """What a loop over time leaves at every step, `[B, D]`: as a list, or stacked.
 
-A list holds tensors where they are. Stacking copies them all, which for what only the backward loop
-reads again would cost a twentieth of a training step.
+A list holds tensors where they are, which will do for what the backward loop reads step by step.
+Stacking copies them all.
 """
 
 from typing import Any
