@@ -48,7 +48,7 @@ def _builder(config_name: str, hparams: str) -> Callable[[], train_report.Step]:
     """A function that builds a model, with everything imported already."""
     import example_batch
 
-    from music_vae import imports, pools
+    from music_vae import imports
 
     imports.import_tensorflow()
     import keras
@@ -57,7 +57,6 @@ def _builder(config_name: str, hparams: str) -> Callable[[], train_report.Step]:
     from music_vae.configs import get_config
     from music_vae.lstm_models import build_model
     from music_vae.nn import latent
-    from music_vae.nn.numerics import fastest, share_threads
     from music_vae.specs import Batch
     from music_vae.trainer import Trainer
 
@@ -65,14 +64,7 @@ def _builder(config_name: str, hparams: str) -> Callable[[], train_report.Step]:
     arrays = example_batch.example_batch(
         config_name, config.data_converter, config.hparams.batch_size, config.hparams.max_seq_len
     )
-    cores = pools.num_cpus()
-    numerics = fastest(
-        gpu=bool(tf.config.list_physical_devices("GPU")),
-        one_device=True,
-        cores=cores,
-        batch_size=config.hparams.batch_size,
-    )
-    share_threads(numerics.towers, cores)
+    numerics = _fastest(config)
 
     # What a step imports when it is first taken; the original has it imported by now, too.
     latent.kl_divergence(tf.zeros([1, 1]), tf.ones([1, 1]))
@@ -84,6 +76,19 @@ def _builder(config_name: str, hparams: str) -> Callable[[], train_report.Step]:
         return lambda: float(trainer.train_step(batch)[0]["loss"])
 
     return build
+
+
+def _fastest(config: Any) -> Any:
+    """How `music_vae_train` computes on this machine; to be called before TensorFlow starts."""
+    from music_vae import devices, pools
+    from music_vae.nn import numerics
+
+    cores, on = pools.num_cpus(), devices.ONE_DEVICE
+    found = numerics.fastest(
+        gpu=on.has_gpus, one_device=True, cores=cores, batch_size=config.hparams.batch_size
+    )
+    numerics.share_threads(found.towers, cores)
+    return found
 
 
 def write_inputs(arguments: Sequence[str]) -> None:
@@ -300,6 +305,7 @@ def waiting(arguments: Sequence[str]) -> None:
     from music_vae.configs import get_config
 
     config = get_config(config_name, hparams)
+    numerics = _fastest(config)
     music = data.load(data.TFRecords(path), config, augment=True, num_processes=None)
     waited: list[float] = []
     took: list[float] = []
@@ -317,7 +323,7 @@ def waiting(arguments: Sequence[str]) -> None:
 
     runs._prefetched = timed
     with tempfile.TemporaryDirectory() as folder:
-        run = runs.Run(config, Path(folder), seed=SEED)
+        run = runs.Run(config, Path(folder), seed=SEED, numerics=numerics)
         runs.train(run, music, num_steps=int(steps) + WARM_UP_STEPS)
     waited, took = waited[WARM_UP_STEPS:], took[WARM_UP_STEPS:]
     waited = waited[: len(took)]
