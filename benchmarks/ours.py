@@ -55,6 +55,7 @@ def _builder(config_name: str, hparams: str) -> Callable[[], train_report.Step]:
     import tensorflow as tf
 
     from music_vae.configs import get_config
+    from music_vae.devices import ONE_DEVICE
     from music_vae.lstm_models import build_model
     from music_vae.nn import latent
     from music_vae.specs import Batch
@@ -64,7 +65,7 @@ def _builder(config_name: str, hparams: str) -> Callable[[], train_report.Step]:
     arrays = example_batch.example_batch(
         config_name, config.data_converter, config.hparams.batch_size, config.hparams.max_seq_len
     )
-    numerics = _fastest(config)
+    numerics = ONE_DEVICE.fastest(config.hparams.batch_size)
 
     # What a step imports when it is first taken; the original has it imported by now, too.
     latent.kl_divergence(tf.zeros([1, 1]), tf.ones([1, 1]))
@@ -76,19 +77,6 @@ def _builder(config_name: str, hparams: str) -> Callable[[], train_report.Step]:
         return lambda: float(trainer.train_step(batch)[0]["loss"])
 
     return build
-
-
-def _fastest(config: Any) -> Any:
-    """How `music_vae_train` computes on this machine; to be called before TensorFlow starts."""
-    from music_vae import devices, pools
-    from music_vae.nn import numerics
-
-    cores, on = pools.num_cpus(), devices.ONE_DEVICE
-    found = numerics.fastest(
-        gpu=on.has_gpus, one_device=True, cores=cores, batch_size=config.hparams.batch_size
-    )
-    numerics.share_threads(found.towers, cores)
-    return found
 
 
 def write_inputs(arguments: Sequence[str]) -> None:
@@ -303,9 +291,10 @@ def waiting(arguments: Sequence[str]) -> None:
     imports.import_tensorflow()
     from music_vae import data, runs
     from music_vae.configs import get_config
+    from music_vae.devices import ONE_DEVICE
 
     config = get_config(config_name, hparams)
-    numerics = _fastest(config)
+    numerics = ONE_DEVICE.fastest(config.hparams.batch_size)
     music = data.load(data.TFRecords(path), config, augment=True, num_processes=None)
     waited: list[float] = []
     took: list[float] = []

@@ -11,9 +11,12 @@ from typing import Any
 
 import tensorflow as tf
 
+from music_vae import pools
 from music_vae.cluster import Cluster
 from music_vae.errors import UserError, WorkerLostError
+from music_vae.nn import numerics
 from music_vae.nn.noise import Shard
+from music_vae.nn.numerics import Numerics
 
 # What a collective operation raises in the processes that are left when one has gone.
 _LOST = (
@@ -50,11 +53,6 @@ class Devices:
         """Replicas of all processes."""
         return 1 if self.strategy is None else self.strategy.num_replicas_in_sync
 
-    @property
-    def has_gpus(self) -> bool:
-        """Whether training is on GPUs."""
-        return bool(tf.config.list_physical_devices("GPU"))
-
     def check_batch_size(self, batch_size: int) -> None:
         """Raises `UserError` unless every replica gets the same number of examples."""
         if batch_size % self.num_replicas:
@@ -62,6 +60,31 @@ class Devices:
                 f"a batch of {batch_size} cannot be shared equally by {self.num_replicas} devices; "
                 f"--hparams=batch_size={_nearest_multiple(batch_size, self.num_replicas)} can"
             )
+
+    def fastest(
+        self,
+        batch_size: int,
+        *,
+        jit: bool | None = None,
+        cudnn: bool | None = None,
+        products: str | None = None,
+    ) -> Numerics:
+        """How to compute on these devices; see `numerics.fastest`.
+
+        To be called before TensorFlow computes anything: towers share its threads.
+        """
+        cores = pools.num_cpus()
+        found = numerics.fastest(
+            gpu=_has_gpus(),
+            one_device=self.strategy is None,
+            cores=cores,
+            batch_size=batch_size,
+            jit=jit,
+            cudnn=cudnn,
+            products=products,
+        )
+        numerics.share_threads(found.towers, cores)
+        return found
 
     def scope(self) -> contextlib.AbstractContextManager:
         """Where variables are made; the chief's values are everyone's."""
@@ -160,10 +183,14 @@ def open_devices(strategy: str, cluster: Cluster | None) -> Devices:
             "does not use; take TF_CONFIG away, or the flag"
         )
     if strategy == "mirrored":
-        kind = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
+        kind = "GPU" if _has_gpus() else "CPU"
         names = [device.name for device in tf.config.list_logical_devices(kind)]
         return Devices(tf.distribute.MirroredStrategy(names))
     return ONE_DEVICE
+
+
+def _has_gpus() -> bool:
+    return bool(tf.config.list_physical_devices("GPU"))
 
 
 @contextlib.contextmanager

@@ -282,8 +282,7 @@ def _train(
     warm_start: Path | None,
     workers: cluster.Cluster | None,
 ) -> None:
-    from music_vae import devices, pools, runs
-    from music_vae.nn import numerics
+    from music_vae import devices, runs
     from music_vae.validation import Schedule, Validation
 
     policy = runs.CheckpointPolicy(
@@ -291,18 +290,7 @@ def _train(
         keep_every_n_hours=values.keep_checkpoint_every_n_hours,
     )
     on = devices.open_devices(values.strategy, workers)
-    cores = pools.num_cpus()
     products = None if values.mixed_precision == "none" else values.mixed_precision
-    how = numerics.fastest(
-        gpu=on.has_gpus,
-        one_device=on.strategy is None,
-        cores=cores,
-        batch_size=config.hparams.batch_size,
-        jit=values.jit,
-        cudnn=values.cudnn,
-        products=products,
-    )
-    numerics.share_threads(how.towers, cores)
     run = runs.Run(
         config,
         run_dir,
@@ -310,7 +298,9 @@ def _train(
         policy=policy,
         warm_start=warm_start,
         devices=on,
-        numerics=how,
+        numerics=on.fastest(
+            config.hparams.batch_size, jit=values.jit, cudnn=values.cudnn, products=products
+        ),
     )
     if run.restored:
         _log.info("going on from %s", run.restored)

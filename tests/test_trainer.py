@@ -74,6 +74,14 @@ def test_the_same_seed_repeats_a_run_and_another_does_not(batch, tiny_config):
     assert losses(1) != losses(2)
 
 
+def figures(config, batch, numerics, *, steps):
+    """Loss and gradient's norm of each of the first steps, from the same weights every time."""
+    keras.utils.set_random_seed(0)
+    trainer = Trainer(build_model(config), seed=1, numerics=numerics)
+    taken = [trainer.train_step(batch)[0] for _ in range(steps)]
+    return [[float(step[name]) for name in ("loss", "global_norm")] for step in taken]
+
+
 @pytest.mark.parametrize(
     ("numerics", "tolerance"),
     [
@@ -90,14 +98,8 @@ def test_numerics_change_losses_by_rounding_alone(batch, tiny_config, numerics, 
     if "sampling_rate" in hparams:
         hparams["sampling_schedule"] = "constant"
     config = tiny_config.replace(hparams=tiny_config.hparams.replace(**hparams))
-
-    def figures(numerics):
-        keras.utils.set_random_seed(0)
-        trainer = Trainer(build_model(config), seed=1, numerics=numerics)
-        steps = [trainer.train_step(batch)[0] for _ in range(3)]
-        return [[float(step[name]) for name in ("loss", "global_norm")] for step in steps]
-
-    np.testing.assert_allclose(figures(numerics), figures(Numerics()), rtol=tolerance)
+    found, expected = (figures(config, batch, how, steps=3) for how in (numerics, Numerics()))
+    np.testing.assert_allclose(found, expected, rtol=tolerance)
 
 
 def test_evaluation_weighs_batches_by_their_size(batch, tiny_config):
@@ -215,11 +217,5 @@ def test_every_family_trains_the_same_however_it_is_computed(name, numerics):
     batch = Batch(
         *map(tf.constant, (inputs, targets, np.zeros((4, steps, 0), np.float32), lengths))
     )
-
-    def figures(numerics):
-        keras.utils.set_random_seed(0)
-        trainer = Trainer(build_model(config), seed=1, numerics=numerics)
-        steps = [trainer.train_step(batch)[0] for _ in range(2)]
-        return [[float(step[name]) for name in ("loss", "global_norm")] for step in steps]
-
-    np.testing.assert_allclose(figures(numerics), figures(Numerics()), rtol=1e-4)
+    found, expected = (figures(config, batch, how, steps=2) for how in (numerics, Numerics()))
+    np.testing.assert_allclose(found, expected, rtol=1e-4)

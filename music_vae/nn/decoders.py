@@ -351,7 +351,7 @@ class FlatDecoder(Decoder):
         shape = [None, self.output_depth]
         arrays = [tf.TensorArray(z.dtype, steps, element_shape=shape) for _ in range(2)]
         states = self.initial_states(z)
-        bottom = self.lstm.layers[0].cell
+        jit = self.lstm.layers[0].cell.numerics.jit
         kept = [Recorder.start(*state, steps) for state in states * keep]
         if first is None:
             first = tf.zeros([batch, self.output_depth], z.dtype)
@@ -364,10 +364,7 @@ class FlatDecoder(Decoder):
             samples=_time_major(samples.stack()),
             inputs=_time_major(inputs.stack()),
             final_state=tf.concat([array for state in states for array in state], axis=-1),
-            traces=[
-                recorder.trace(units, z.dtype, stacked=bottom.numerics.jit)
-                for recorder, units in zip(kept, self.lstm.sizes * keep, strict=True)
-            ],
+            traces=[recorder.trace(z.dtype, stacked=jit) for recorder in kept],
         )
 
     def _stepper(

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from music_vae.nn import steps
 from music_vae.nn.numerics import PLAIN, Numerics
+from music_vae.nn.parts import last_valid
 
 
 class Activations(NamedTuple):
@@ -63,10 +64,9 @@ class Recorder(NamedTuple):
             Activations(*(steps.put(kept, t, now) for kept, now in pairs)),
         )
 
-    def trace(self, units: int | None, dtype: tf.DType, *, stacked: bool = False) -> Trace:
+    def trace(self, dtype: tf.DType, *, stacked: bool) -> Trace:
         """What there is after the last step."""
         hs = steps.stack(self.hs, dtype)
-        hs.set_shape([None, None, units])
         if not stacked:
             return Trace(hs, self.cs, self.activations)
         return Trace(
@@ -110,7 +110,7 @@ def recurrence(
       recurrent: Weights of h, `[H, 4H]`.
       c0: `[B, H]`.
       h0: `[B, H]`.
-      lengths: `[B]` valid steps: the last c, `[B, H]`, is that after so many steps.
+      lengths: `[B]` valid steps: the last c, `[B, H]`, is that after so many; zeros after none.
       trace: Of a loop that has been run already. The gates are then there for their gradient alone;
         in a graph they are never computed.
       numerics: How products are taken.
@@ -119,9 +119,9 @@ def recurrence(
     @tf.custom_gradient
     def loop(gates: tf.Tensor, recurrent: tf.Tensor, c0: tf.Tensor, h0: tf.Tensor) -> Any:
         kept = trace or run(gates, recurrent, c0, h0, numerics)
-        cs = kept.cs if kept.cs.dtype != tf.variant else steps.stack(kept.cs, c0.dtype)
-        last_c = tf.gather_nd(cs, tf.stack([lengths, tf.range(tf.shape(lengths)[0])], axis=-1))
-        last_c.set_shape([None, recurrent.shape[0]])
+        hs, cs = (steps.stack(states, c0.dtype)[1:] for states in (kept.hs, kept.cs))
+        for states in (hs, cs):
+            states.set_shape([*gates.shape[:2], recurrent.shape[0]])
 
         def gradient(d_hs: tf.Tensor, d_last_c: tf.Tensor) -> tuple[tf.Tensor, ...]:
             return _backward_loop(
@@ -135,7 +135,7 @@ def recurrence(
                 numerics=numerics,
             )
 
-        return (kept.hs[1:], last_c), gradient
+        return (hs, last_valid(cs, lengths)), gradient
 
     return loop(gates, recurrent, c0, h0)
 
@@ -190,7 +190,7 @@ def _forward_loop(
     *_, recorder = tf.while_loop(
         lambda t, *_: t < count, body, (0, c0, h0, Recorder.start(c0, h0, count))
     )
-    return recorder.trace(None, gates.dtype, stacked=numerics.jit)
+    return recorder.trace(gates.dtype, stacked=numerics.jit)
 
 
 @_shared(3, 2, 2, 2, 3, lists=5)
@@ -221,15 +221,12 @@ def _backward_loop(
     through_sigmoid = tf.raw_ops.SigmoidGrad
     through_tanh = tf.raw_ops.TanhGrad
 
-    def ends_at(t: tf.Tensor) -> tf.Tensor:
-        """The last c's own gradient where t steps are valid, `[B, H]`."""
-        return d_last_c * tf.cast(lengths == tf.cast(t, dtype), dtype)
-
     def body(t: tf.Tensor, d_c: tf.Tensor, d_h: tf.Tensor, kept: tf.Tensor) -> Any:
         i, j, f, o = (steps.at(array, t, dtype) for array in activations)
         tanh_c = tf.tanh(steps.at(cs, t + 1, dtype))
         d_h += d_hs[t]
-        d_c += ends_at(t + 1) + through_tanh(y=tanh_c, dy=d_h * o)
+        ends = tf.cast(lengths == tf.cast(t + 1, dtype), dtype)
+        d_c += d_last_c * ends + through_tanh(y=tanh_c, dy=d_h * o)
         d_gates = tf.concat(
             [
                 through_sigmoid(y=i, dy=d_c * j),
@@ -250,4 +247,4 @@ def _backward_loop(
     d_recurrent = numerics.multiply_gradient_of_weights(
         tf.reshape(hs[:-1], [-1, units]), tf.reshape(d_gates, [-1, 4 * units])
     )
-    return d_gates, d_recurrent, d_c0 + ends_at(tf.constant(0)), d_h0
+    return d_gates, d_recurrent, d_c0, d_h0

@@ -137,7 +137,6 @@ class LstmCell(keras.layers.Layer):
         gates, recurrent = projected.gates, projected.recurrent
         state = state or self.zero_state(tf.shape(gates)[1], gates.dtype)
         hs, c = recurrence(gates, recurrent, *state, lengths, trace=trace, numerics=self.numerics)
-        c = tf.where(lengths[:, None] > 0, c, tf.zeros_like(c))
         return hs, LstmState(c, last_valid(hs, lengths))
 
     def fused_sequence(

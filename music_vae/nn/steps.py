@@ -20,7 +20,9 @@ def put(steps: tf.Tensor, t: Any, value: tf.Tensor) -> tf.Tensor:
 
 
 def stack(steps: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
-    """`[T, B, D]` of a list."""
+    """`[T, B, D]` of a list; what is stacked already stays as it is."""
+    if steps.dtype != tf.variant:
+        return steps
     return tf.raw_ops.TensorListStack(
         input_handle=steps, element_shape=[-1, -1], element_dtype=dtype
     )
