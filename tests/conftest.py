@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from http_server import FileServer
-from sizes import SMALL, TINY
 
 from music_vae import notes_io, run_config, tfrecord, weights_file
 from music_vae.configs import get_config
 from music_vae.engine.numpy_engine import weight_shapes
+from support.http_server import FileServer
+from support.sizes import SMALL, TINY
 
 TUNES = Path(__file__).parent.parent / "examples" / "tunes"
 

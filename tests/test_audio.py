@@ -7,11 +7,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from soundfonts import soundfont
 
 from music_vae import audio, synthesizer
 from music_vae.errors import UserError
 from music_vae.imports import import_note_seq
+from support.soundfonts import soundfont
 
 RATE = 44100
 

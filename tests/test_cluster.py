@@ -10,11 +10,12 @@ import time
 
 import numpy as np
 import pytest
-from sizes import TINY
 
 from music_vae import checkpoint_files, checkpoints, cluster
 from music_vae.cluster import Cluster, read_tf_config
 from music_vae.errors import UserError, WorkerLostError
+from support.events import scalars
+from support.sizes import TINY
 
 STEPS = 20
 TWO = {"worker": ["a:1", "b:1"]}
@@ -161,8 +162,6 @@ def undisturbed(tunes, tmp_path_factory):
 
 @pytest.mark.slow
 def test_two_workers_lose_as_much_as_one_process_does(tunes, tmp_path, undisturbed):
-    from test_train import scalars
-
     from music_vae import train
 
     assert train.main(flags(tunes, tmp_path, STEPS)) == 0

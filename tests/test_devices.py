@@ -6,13 +6,13 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
-from sizes import TINY
 
 from music_vae import devices
 from music_vae.cluster import Cluster
 from music_vae.devices import ONE_DEVICE, Devices
 from music_vae.errors import UserError
 from music_vae.nn.noise import Shard
+from support.sizes import TINY
 
 # Trains for some steps on logical devices, which have to be made before TensorFlow starts.
 TRAIN = """

@@ -1,48 +1,15 @@
 """The models give the numbers of the original (see tests/golden/README.md)."""
 
-import json
-import os
-from pathlib import Path
-
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from music_vae import checkpoints
-from music_vae.configs import CONFIG_MAP
 from music_vae.legacy_weights import named_variables
-from music_vae.lstm_models import Policy, build_model
 from music_vae.nn import latent
-from music_vae.specs import Batch, HParams
+from music_vae.specs import Batch
 from music_vae.trainer import Trainer
-
-GOLDEN = Path(os.environ.get("GOLDEN_DIR", Path(__file__).parent / "golden"))
-TEACHER_FORCING = Policy(0.0, tf.zeros([2], tf.int32))
-TIE_LOGITS = 1e-4  # the golden temperature: classes closer than some of these fell by chance
-CASES = sorted(path.name for path in (GOLDEN / "models").iterdir())
-
-
-class Golden:
-    """One golden case: the model with the golden weights, the batch, and what is expected."""
-
-    def __init__(self, name, dtype=np.float32):
-        folder = GOLDEN / "models" / name
-        self.facts = json.loads((folder / "golden.json").read_text())
-        self.values = np.load(folder / "golden.npz")
-        self.config = CONFIG_MAP[name].replace(hparams=HParams(**self.facts["hparams"]))
-        self.model = build_model(self.config)
-        checkpoints.load_weights(self.model, folder / "model.ckpt")
-        batch, steps = self.values["input_sequence"].shape[:2]
-        controls = np.zeros((batch, steps, 0))
-        if "control_sequence" in self.values:
-            controls = self.values["control_sequence"]
-        self.batch = Batch(
-            tf.constant(self.values["input_sequence"].astype(dtype)),
-            tf.constant(self.values["output_sequence"].astype(dtype)),
-            tf.constant(controls.astype(dtype)),
-            tf.constant(self.values["sequence_length"]),
-        )
+from support.golden import CASES, TEACHER_FORCING, Golden, check_tie, report
 
 
 @pytest.fixture(scope="module", params=CASES)
@@ -56,14 +23,6 @@ def golden_in_float64(request):
     keras.config.set_dtype_policy("float64")
     yield Golden(request.param, np.float64)
     keras.config.set_dtype_policy("float32")
-
-
-def report(record_property, name, actual, expected):
-    """Notes the largest difference relative to the size of the expected values; returns it."""
-    scale = max(float(np.abs(expected).max()), 1e-12)
-    difference = float(np.abs(np.asarray(actual) - expected).max()) / scale
-    record_property(name, difference)
-    return difference
 
 
 def test_the_posterior_and_its_divergence_are_equal(golden, record_property):
@@ -118,15 +77,6 @@ def test_the_likeliest_samples_are_equal(golden):
         (different,) = np.nonzero(differences > 1e-4)
         if len(different):
             check_tie(golden.config, logits[example, different[0]], expected[example, different[0]])
-
-
-def check_tie(config, logits, expected):
-    """That the expected classes are the likeliest, or as good as."""
-    depths = getattr(config.data_converter, "split_output_depths", None) or (len(expected),)
-    assert sum(depths) == len(logits), "the samples differ, and there are no classes to tie"
-    edges = np.cumsum(depths)[:-1]
-    for part, one_hot in zip(np.split(logits, edges), np.split(expected, edges), strict=True):
-        assert part.max() - part[one_hot.argmax()] < 10 * TIE_LOGITS
 
 
 def test_four_training_steps_are_equal(golden_in_float64, record_property):

@@ -1,7 +1,6 @@
 """Parts of a config that do not fit each other are refused, by TensorFlow and NumPy alike."""
 
 import pytest
-from test_conformance import SMALL, hierarchical
 
 from music_vae.configs import get_config
 from music_vae.engine.numpy_engine import NumpyEngine
@@ -14,6 +13,7 @@ from music_vae.specs import (
     MultiCategoricalHeadSpec,
     SplitDecoderSpec,
 )
+from support.cases import SMALL, hierarchical
 
 
 def with_decoder(spec, name="cat-mel_2bar_small"):

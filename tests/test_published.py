@@ -5,7 +5,6 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from sizes import TINY
 
 from music_vae import (
     cache,
@@ -18,6 +17,7 @@ from music_vae import (
 )
 from music_vae.configs import CONFIG_MAP
 from music_vae.errors import UserError
+from support.sizes import TINY
 
 BIG = "cat-mel_2bar_big"
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pretty_midi
 import pytest
-from soundfonts import soundfont
 
 from music_vae import generate, plotting, rendering
 from music_vae.errors import UserError
+from support.soundfonts import soundfont
 
 TUNES = Path(__file__).parent.parent / "examples" / "tunes"
 

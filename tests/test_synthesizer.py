@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from soundfonts import RATE, soundfont
 
 from music_vae import soundfont as sf
 from music_vae import synthesizer
 from music_vae.errors import UserError
 from music_vae.imports import import_note_seq
 from music_vae.soundfont import SoundFont
+from support.soundfonts import RATE, soundfont
 
 LOOP = [(sf.LOOP_MODE, 1)]
 WRONG_BAG = (b"ibag\x08\0\0\0\0\0", b"ibag\x08\0\0\0\xff\0")

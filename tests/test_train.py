@@ -9,7 +9,6 @@ import time
 import numpy as np
 import pytest
 import tensorflow as tf
-from sizes import TINY
 
 from music_vae import (
     checkpoint_files,
@@ -23,6 +22,8 @@ from music_vae import (
 from music_vae.configs import get_config
 from music_vae.legacy_weights import named_variables
 from music_vae.lstm_models import build_model
+from support.events import scalars
+from support.sizes import TINY
 
 SLOW = f"{TINY},learning_rate=0.000001,min_learning_rate=0.0000001"
 
@@ -47,16 +48,6 @@ def command(tunes, tiny_config):
         )
 
     return run
-
-
-def scalars(folder):
-    """All TensorBoard scalars in `folder`: {name: {step: value}}."""
-    found = {}
-    for path in sorted(folder.glob("events*")):
-        for event in tf.compat.v1.train.summary_iterator(str(path)):
-            for value in event.summary.value:
-                found.setdefault(value.tag, {})[event.step] = float(tf.make_ndarray(value.tensor))
-    return found
 
 
 def test_a_run_leaves_checkpoint_config_and_progress(tiny_run, tiny_config):

@@ -4,7 +4,6 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from sizes import SMALL
 
 from music_vae import configs, data
 from music_vae.errors import UserError
@@ -12,6 +11,7 @@ from music_vae.lstm_models import build_model
 from music_vae.nn.numerics import Numerics
 from music_vae.specs import Batch, HParams
 from music_vae.trainer import Adam, Trainer, clip_gradients
+from support.sizes import SMALL
 
 
 @pytest.fixture(scope="module")

@@ -5,12 +5,12 @@ import json
 import numpy as np
 import pytest
 import tensorflow as tf
-from sizes import TINY
 
 from music_vae import run_config, train, validation
 from music_vae.engine.numpy_engine import NumpyEngine
 from music_vae.specs import Batch
 from music_vae.weights_file import WeightsFile
+from support.sizes import TINY
 
 
 def command(tunes, run_dir, *flags):

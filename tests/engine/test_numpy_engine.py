@@ -7,9 +7,6 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from test_conformance import CASES, LEVELS, SMALL, hierarchical
-from test_golden_models import CASES as GOLDEN_CASES
-from test_golden_models import TEACHER_FORCING, Golden, check_tie, report
 
 from music_vae import measures, weights_file
 from music_vae.configs import get_config
@@ -26,6 +23,9 @@ from music_vae.specs import (
     MultiCategoricalHeadSpec,
     SplitDecoderSpec,
 )
+from support.cases import CASES, LEVELS, SMALL, hierarchical
+from support.golden import CASES as GOLDEN_CASES
+from support.golden import TEACHER_FORCING, Golden, check_tie, report
 
 BATCH = 3
 TIE = 1e-5  # of a class's share of the unit interval, whose sum over classes is rounded

@@ -7,10 +7,10 @@ import sys
 import numpy as np
 import onnxruntime
 import pytest
-import tfjs_manifest
 
 from music_vae import TrainedModel, attribute_vectors, export_tool, run_config, shipped
 from music_vae.weights_file import WeightsFile
+from support import tfjs_manifest
 
 EVEN = "z_size=4,enc_rnn_size=[6],dec_rnn_size=[5,5]"
 

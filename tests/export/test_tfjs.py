@@ -4,14 +4,14 @@ import json
 
 import numpy as np
 import pytest
-import tfjs_manifest
-from sizes import SMALL
 
 from music_vae.configs import get_config
 from music_vae.engine.numpy_engine import weight_shapes
 from music_vae.errors import UserError
 from music_vae.export import tfjs, tfjs_config
 from music_vae.specs import FlatDecoderSpec, HierarchicalDecoderSpec
+from support import tfjs_manifest
+from support.sizes import SMALL
 
 EVEN = "z_size=4,enc_rnn_size=[6],dec_rnn_size=[5,5],nade_num_hidden=3"
 CELL = "multi_rnn_cell/cell_0/lstm_cell/kernel"

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-import tfjs_manifest
 
 from music_vae.errors import UserError
 from music_vae.export import tfjs_files
+from support import tfjs_manifest
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-import tfjs_manifest
 
 from music_vae import export_tool, run_config, shipped
 from music_vae.configs import Config
@@ -16,6 +15,7 @@ from music_vae.engine import EVEN_CHANCE
 from music_vae.engine.numpy_engine import NumpyEngine
 from music_vae.export import tfjs_files
 from music_vae.weights_file import WEIGHTS_FILE, WeightsFile
+from support import tfjs_manifest
 
 TOLERANCE = 1e-5
 """Of means, and of a groove's velocities and offsets: float32 sums in another order."""

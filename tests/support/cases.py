@@ -1,0 +1,79 @@
+"""A small model of every config and of every part of the library that no config uses."""
+
+import functools
+
+from music_vae.configs import PUBLISHED_CONFIGS, get_config
+from music_vae.converters.drums import DrumsConverter
+from music_vae.specs import (
+    BooleanHeadSpec,
+    FlatDecoderSpec,
+    HierarchicalDecoderSpec,
+    HierarchicalEncoderSpec,
+    LstmEncoderSpec,
+)
+
+SMALL = "batch_size=2,z_size=4,enc_rnn_size=[5],dec_rnn_size=[6,4],nade_num_hidden=3"
+MELODY_16BAR = "hierdec-mel_16bar"
+
+
+def config_of(name):
+    return get_config(name, SMALL)
+
+
+def with_hparams(name, **changes):
+    config = config_of(name)
+    return config.replace(hparams=config.hparams.replace(**changes))
+
+
+def boolean_drums():
+    """Drum rolls, each class by itself."""
+    converter = DrumsConverter(max_bars=100, slice_bars=2, roll_input=True, roll_output=True)
+    return config_of("nade-drums_2bar_reduced").replace(
+        data_converter=converter, decoder=FlatDecoderSpec(BooleanHeadSpec())
+    )
+
+
+def hierarchical(lengths=(4, 6), encoder=None, dropout_keep_prob=1.0, **options):
+    """A hierarchy over the first bar and a half, for these read their segments one by one."""
+    config = with_hparams(MELODY_16BAR, max_seq_len=24, dropout_keep_prob=dropout_keep_prob)
+    decoder = HierarchicalDecoderSpec(level_lengths=lengths, **options)
+    return config.replace(decoder=decoder, encoder=encoder or config.encoder)
+
+
+LEVELS = HierarchicalEncoderSpec(level_lengths=(6, 4))
+VARIANTS = {
+    "a forward encoder": lambda: config_of("cat-mel_2bar_small").replace(encoder=LstmEncoderSpec()),
+    "a boolean head": boolean_drums,
+    "an autoregressive conductor": lambda: hierarchical(autoregressive_levels=(0,)),
+    "an autoregressive conductor on some levels": lambda: hierarchical(
+        (2, 2, 6), autoregressive_levels=(1,)
+    ),
+    "a re-encoding hierarchy": lambda: hierarchical(
+        autoregressive_levels=(0,), reencoder=LEVELS, encoder=LEVELS
+    ),
+    "a re-encoder of its own": lambda: hierarchical(autoregressive_levels=(0,), reencoder=LEVELS),
+    "preprocessed controls": lambda: with_hparams(
+        "cat-mel_2bar_med_chords", control_preprocessing_rnn_size=(3,)
+    ).replace(decoder=FlatDecoderSpec(preprocess_controls=True)),
+    "residual layers": lambda: with_hparams(
+        "cat-mel_2bar_small", residual_encoder=True, residual_decoder=True
+    ),
+    "dropout in a hierarchy that reads back": lambda: hierarchical(
+        autoregressive_levels=(0,), dropout_keep_prob=0.5
+    ),
+    "a constant schedule": lambda: with_hparams(
+        "cat-mel_2bar_small", sampling_schedule="constant", sampling_rate=0.5
+    ),
+    "an exponential schedule": lambda: with_hparams(
+        "cat-mel_2bar_small", sampling_schedule="exponential", sampling_rate=0.5
+    ),
+    "an inverse sigmoid schedule in a hierarchy": lambda: with_hparams(
+        MELODY_16BAR, sampling_schedule="inverse_sigmoid", sampling_rate=1
+    ),
+    "clipping by value": lambda: with_hparams(
+        "cat-mel_2bar_small", clip_mode="value", grad_clip=0.01
+    ),
+    "no latent vector": lambda: with_hparams("cat-mel_2bar_small", z_size=0),
+    "no condition": lambda: with_hparams("cat-mel_2bar_small", conditional=False),
+}
+CASES = {name: functools.partial(config_of, name) for name in PUBLISHED_CONFIGS} | VARIANTS
