@@ -1,7 +1,5 @@
 """What tests of several modules share: a tiny config, tunes, a trained run, and a web server."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -9,9 +7,8 @@ from music_vae import notes_io, run_config, tfrecord, weights_file
 from music_vae.configs import get_config
 from music_vae.engine.numpy_engine import weight_shapes
 from support.http_server import FileServer
+from support.paths import TUNES
 from support.sizes import SMALL, TINY
-
-TUNES = Path(__file__).parent.parent / "examples" / "tunes"
 
 
 @pytest.fixture

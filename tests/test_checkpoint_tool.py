@@ -1,14 +1,13 @@
 """`music_vae_checkpoints`: list, download, info and export."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from music_vae import checkpoint_tool, checkpoints, export_tf1, published, run_config
 from music_vae.cache import VARIABLE
+from support import paths
 
-GOLDEN = Path(__file__).parent / "golden" / "models" / "cat-mel_2bar_small" / "model.ckpt"
+GOLDEN = paths.GOLDEN / "models" / "cat-mel_2bar_small" / "model.ckpt"
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,6 @@ import re
 import shutil
 import tarfile
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,8 +16,9 @@ from music_vae.errors import UserError
 from music_vae.legacy_weights import named_variables
 from music_vae.lstm_models import build_model
 from music_vae.specs import HParams
+from support import paths
 
-GOLDEN = Path(__file__).parent / "golden" / "models" / "cat-mel_2bar_small"
+GOLDEN = paths.GOLDEN / "models" / "cat-mel_2bar_small"
 MODELS = sorted(path.name for path in GOLDEN.parent.iterdir())
 SIZES = "z_size=12,enc_rnn_size=[24],dec_rnn_size=[20,16]"
 MU = "encoder/mu/kernel"

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -15,8 +14,9 @@ from music_vae.configs import (
     get_config,
 )
 from music_vae.errors import UserError
+from support.paths import GOLDEN
 
-PUBLISHED = json.loads((Path(__file__).parent / "golden" / "configs.json").read_text())
+PUBLISHED = json.loads((GOLDEN / "configs.json").read_text())
 ALIASES = {"groovae_2bar_hits_control": "groovae_2bar_hits_control_tfds"}
 
 

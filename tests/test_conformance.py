@@ -7,7 +7,6 @@ values of a config.
 import functools
 import itertools
 import struct
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,8 +25,9 @@ from music_vae.specs import (
 from music_vae.trained_model import TrainedModel
 from music_vae.trainer import Trainer
 from support.cases import CASES
+from support.paths import GOLDEN
 
-SEQUENCES = Path(__file__).parent / "golden" / "data" / "sequences.bin"
+SEQUENCES = GOLDEN / "data" / "sequences.bin"
 
 
 @functools.cache

@@ -4,7 +4,6 @@ import dataclasses
 import sys
 import types
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,8 +12,7 @@ from music_vae import data, tfrecord
 from music_vae.augment import NoteSequenceAugmenter, transpose
 from music_vae.converters.base import Example
 from music_vae.errors import UserError
-
-TUNES = Path(__file__).parent.parent / "examples" / "tunes"
+from support.paths import TUNES
 
 
 @pytest.fixture(scope="module")

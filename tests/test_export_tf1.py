@@ -1,7 +1,6 @@
 """Exports are what the original writes: names, types and values, in every form of archive."""
 
 import tarfile
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,8 +11,9 @@ from music_vae.configs import get_config
 from music_vae.errors import UserError
 from music_vae.legacy_weights import named_variables
 from music_vae.lstm_models import build_model
+from support import paths
 
-MODELS = Path(__file__).parent / "golden" / "models"
+MODELS = paths.GOLDEN / "models"
 GOLDEN = MODELS / "cat-mel_2bar_small" / "model.ckpt"
 
 

@@ -3,15 +3,15 @@
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pretty_midi
 import pytest
 
 from music_vae import generate, notes_io
+from support import paths
+from support.paths import TUNES
 
-GOLDEN = Path(__file__).parent / "golden" / "models" / "cat-mel_2bar_small" / "model.ckpt"
-TUNES = Path(__file__).parent.parent / "examples" / "tunes"
+GOLDEN = paths.GOLDEN / "models" / "cat-mel_2bar_small" / "model.ckpt"
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The modes of `music_vae_generate` that start from pieces, and what models are told by flags."""
 
 import re
-from pathlib import Path
 
 import numpy as np
 import pretty_midi
@@ -10,7 +9,6 @@ import pytest
 from music_vae import attribute_vectors, generate, notes_io, run_config
 from music_vae.imports import import_note_seq
 
-TUNES = Path(__file__).parent.parent / "examples" / "tunes"
 BEAT_STEPS = [step for step in range(1, 80) if step % 3 != 2]
 
 

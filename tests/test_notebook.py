@@ -5,7 +5,6 @@ import io
 import subprocess
 import sys
 import types
-from pathlib import Path
 
 import nbformat
 import numpy as np
@@ -15,8 +14,8 @@ from nbclient import NotebookClient
 from music_vae import audio, notebook
 from music_vae.converters.drums import DrumsConverter
 from music_vae.errors import UserError
+from support.paths import ROOT
 
-ROOT = Path(__file__).parent.parent
 NOTEBOOK = ROOT / "notebooks" / "music_vae.ipynb"
 TUNE = ROOT / "examples" / "tunes" / "soldiers_joy.mid"
 

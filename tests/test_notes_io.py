@@ -13,8 +13,7 @@ import pytest
 from music_vae import imports, notes_io
 from music_vae.errors import UserError
 from music_vae.notes_io import UnreadableMusicError, read_file, read_music_file
-
-TUNES = Path(__file__).parents[1] / "examples" / "tunes"
+from support.paths import TUNES
 
 C_MAJOR_TRIAD_XML = """<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE score-partwise PUBLIC "-//Recordare//DTD MusicXML 3.1 Partwise//EN"

@@ -3,7 +3,6 @@
 import logging
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,8 +10,8 @@ import pytest
 from music_vae import generate, personal, personal_training, personalize, run_config
 from music_vae.personal import PersonalModel
 from music_vae.small_networks import Owner
+from support.paths import TUNES
 
-TUNES = Path(__file__).parent.parent / "examples" / "tunes"
 FAST = ["--num_steps=3"]
 
 

@@ -1,15 +1,13 @@
 """Piano rolls, by what is in the figure: grid, notes, hits, colours, chords, strips and grids."""
 
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from music_vae import notes_io, piano_rolls, plotting
 from music_vae.imports import import_note_seq
-
-TUNES = Path(__file__).parent.parent / "examples" / "tunes"
+from support.paths import TUNES
 
 
 def piece(*notes, qpm=120.0, metre=None, total_time=0.0):

@@ -3,15 +3,13 @@
 import shutil
 import sys
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
 from music_vae import data, preprocess, tfrecord
 from music_vae.configs import CONFIG_MAP
 from music_vae.scripts import convert_dir_to_note_sequences
-
-TUNES = Path(__file__).parent.parent / "examples" / "tunes"
+from support.paths import TUNES
 
 
 @pytest.fixture

@@ -1,11 +1,10 @@
 """The README says what is there."""
 
 import re
-from pathlib import Path
 
 from music_vae.configs import CONFIG_MAP
+from support.paths import ROOT
 
-ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 

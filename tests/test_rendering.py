@@ -2,7 +2,6 @@
 
 import re
 import sys
-from pathlib import Path
 
 import pretty_midi
 import pytest
@@ -10,8 +9,6 @@ import pytest
 from music_vae import generate, plotting, rendering
 from music_vae.errors import UserError
 from support.soundfonts import soundfont
-
-TUNES = Path(__file__).parent.parent / "examples" / "tunes"
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """`TrainedModel` on a tiny run and on golden weights."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,9 +13,10 @@ from music_vae.errors import (
     UserError,
 )
 from music_vae.specs import HParams
+from support import paths
+from support.paths import TUNES
 
-GOLDEN = Path(__file__).parent / "golden" / "models" / "cat-mel_2bar_small"
-TUNES = Path(__file__).parent.parent / "examples" / "tunes"
+GOLDEN = paths.GOLDEN / "models" / "cat-mel_2bar_small"
 
 
 @pytest.fixture(scope="module")

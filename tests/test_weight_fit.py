@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -12,8 +11,9 @@ from music_vae.engine.numpy_engine import weight_shapes
 from music_vae.specs import HParams
 from music_vae.weight_fit import Fit, describe_fits, fitting_configs
 from music_vae.weight_names import is_weight
+from support.paths import GOLDEN
 
-MODELS = Path(__file__).parent / "golden" / "models"
+MODELS = GOLDEN / "models"
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in MODELS.iterdir()))

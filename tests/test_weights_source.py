@@ -5,7 +5,6 @@ import subprocess
 import sys
 import tarfile
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,8 +14,9 @@ from music_vae.cache import cache_dir
 from music_vae.engine import ENGINES
 from music_vae.errors import UserError
 from music_vae.trained_model import TrainedModel
+from support import paths
 
-GOLDEN = Path(__file__).parent / "golden" / "models" / "cat-mel_2bar_small"
+GOLDEN = paths.GOLDEN / "models" / "cat-mel_2bar_small"
 NAME = "decoder/output_projection/bias"
 
 

@@ -3,7 +3,6 @@
 import itertools
 import math
 from collections import Counter
-from pathlib import Path
 
 import note_seq
 import numpy as np
@@ -15,8 +14,9 @@ from music_vae.configs import CONFIG_MAP
 from music_vae.converters import extract
 from music_vae.converters.grid import Grid, quantise_in_any_metre
 from music_vae.converters.score import SUSTAIN, as_sequence, change_times, cut, read, sustained
+from support.paths import TUNES
 
-TUNES = sorted((Path(__file__).parents[2] / "examples" / "tunes").glob("*.mid"))
+TUNES = sorted((TUNES).glob("*.mid"))
 NUM_NASTY = 50
 CONFIGS = ("cat-mel_2bar_med_chords", "nade-drums_2bar_full", "cat-mel_2bar_small", "groovae_4bar")
 GRIDS = (1, 3, 4, 24)  # steps in a quarter note

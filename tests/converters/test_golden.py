@@ -22,8 +22,9 @@ from music_vae.converters.melody import OneHotMelodyConverter
 from music_vae.converters.performance import MultiInstrumentPerformanceConverter
 from music_vae.converters.trio import TrioConverter
 from music_vae.errors import UserError
+from support.paths import GOLDEN
 
-DEFAULT_DIR = pathlib.Path(__file__).parents[1] / "golden"
+DEFAULT_DIR = GOLDEN
 DATA = pathlib.Path(os.environ.get("GOLDEN_DIR", DEFAULT_DIR)) / "data"
 CASES = json.loads((DATA / "converters.json").read_text())
 CRASHED = -1  # the count of a sequence on which magenta failed

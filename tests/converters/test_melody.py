@@ -1,6 +1,5 @@
 import dataclasses
 import json
-import pathlib
 
 import numpy as np
 import pytest
@@ -9,8 +8,7 @@ from music_vae.constants import MELODY_PROGRAMS
 from music_vae.converters.base import PAD
 from music_vae.converters.melody import OneHotMelodyConverter
 from music_vae.errors import UserError
-
-TUNES = pathlib.Path(__file__).parents[2] / "examples" / "tunes"
+from support.paths import TUNES
 
 C4, D4, E4 = 41, 43, 45  # tokens: MIDI pitches 60, 62, 64, less the lowest (21), plus 2
 OFF = 1

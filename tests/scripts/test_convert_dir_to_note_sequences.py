@@ -17,8 +17,7 @@ import pytest
 from music_vae import imports, pools, tfrecord
 from music_vae.scripts import convert_dir_to_note_sequences as command
 from music_vae.scripts.convert_dir_to_note_sequences import Conversion
-
-TUNES = Path(__file__).parents[2] / "examples" / "tunes"
+from support.paths import TUNES
 
 ABC = "X:1\nL:1/4\nK:C\nCDEF|\n\nX:7\nL:1/4\nK:C\nfedc|\n\nX:8\nK:C\n(3CDE|\n"
 MUSICXML = """<score-partwise><part-list><score-part id="P1"/></part-list><part id="P1">

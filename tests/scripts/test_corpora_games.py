@@ -4,15 +4,14 @@ import shutil
 import struct
 import subprocess
 import zipfile
-from pathlib import Path
 
 import games
 import pytest
 
 from music_vae import data, notes_io
 from music_vae.errors import UserError
+from support.paths import TUNES
 
-TUNES = Path(__file__).parents[2] / "examples" / "tunes"
 NAMES = ("soldiers_joy.mid", "fishers_hornpipe.mid", "bach_bwv10_7.mid")
 
 

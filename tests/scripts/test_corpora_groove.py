@@ -10,8 +10,9 @@ import groove
 import pytest
 
 from music_vae import data
+from support.paths import TUNES
 
-TUNE = Path(__file__).parents[2] / "examples" / "tunes" / "soldiers_joy.mid"
+TUNE = TUNES / "soldiers_joy.mid"
 HEADER = "drummer,session,id,style,bpm,beat_type,time_signature,midi_filename,split"
 ROWS = (
     "drummer2,s1,d2/s1/1,jazz,90,beat,4-4,drummer2/s1/1.mid,test",

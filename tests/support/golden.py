@@ -11,8 +11,9 @@ from music_vae import checkpoints
 from music_vae.configs import CONFIG_MAP
 from music_vae.lstm_models import Policy, build_model
 from music_vae.specs import Batch, HParams
+from support import paths
 
-GOLDEN = Path(os.environ.get("GOLDEN_DIR", Path(__file__).parents[1] / "golden"))
+GOLDEN = Path(os.environ.get("GOLDEN_DIR", paths.GOLDEN))
 TEACHER_FORCING = Policy(0.0, tf.zeros([2], tf.int32))
 TIE_LOGITS = 1e-4  # the golden temperature: classes closer than some of these fell by chance
 CASES = sorted(path.name for path in (GOLDEN / "models").iterdir())
