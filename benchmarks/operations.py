@@ -9,8 +9,7 @@ the optimizer) is small beside these and left out, for both sides alike.
 import itertools
 from collections.abc import Sequence
 
-from music_vae.configs import Config
-from music_vae.specs import (
+from music_vae.common.specs import (
     BidirectionalEncoderSpec,
     EncoderSpec,
     FlatDecoderSpec,
@@ -18,6 +17,7 @@ from music_vae.specs import (
     HierarchicalEncoderSpec,
     HParams,
 )
+from music_vae.configs import Config
 
 _PER_PRODUCT = 2 * 3
 _NO_INPUT_SIZE = 1  # of a conductor that reads nothing back

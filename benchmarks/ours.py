@@ -48,17 +48,17 @@ def _builder(config_name: str, hparams: str) -> Callable[[], train_report.Step]:
     """A function that builds a model, with everything imported already."""
     import example_batch
 
-    from music_vae import imports
+    from music_vae.common import lazy_imports
 
-    imports.import_tensorflow()
+    lazy_imports.import_tensorflow()
     import keras
     import tensorflow as tf
 
+    from music_vae.common.specs import Batch
     from music_vae.configs import get_config
     from music_vae.devices import ONE_DEVICE
     from music_vae.lstm_models import build_model
     from music_vae.nn import latent
-    from music_vae.specs import Batch
     from music_vae.trainer import Trainer
 
     config = get_config(config_name, hparams)
@@ -171,8 +171,8 @@ def golden(arguments: Sequence[str]) -> None:
     import numpy as np
 
     from music_vae import TrainedModel
+    from music_vae.common.specs import HParams
     from music_vae.configs import CONFIG_MAP
-    from music_vae.specs import HParams
 
     for folder in sorted(GOLDEN.iterdir()):
         facts = json.loads((folder / "golden.json").read_text())
@@ -214,17 +214,17 @@ def export(arguments: Sequence[str]) -> None:
     The values are those of `original.py compute`, and the lengths.
     """
     config_name, hparams, prefix, out = arguments
-    from music_vae import imports
+    from music_vae.common import lazy_imports
 
-    imports.import_tensorflow()
+    lazy_imports.import_tensorflow()
     import example_batch
     import numpy as np
     import tensorflow as tf
 
     from music_vae import export_tf1, runs
+    from music_vae.common.specs import Batch
     from music_vae.configs import get_config
     from music_vae.lstm_models import Policy
-    from music_vae.specs import Batch
 
     config = get_config(config_name, hparams)
     with tempfile.TemporaryDirectory() as folder:
@@ -255,10 +255,11 @@ def export(arguments: Sequence[str]) -> None:
 def examples(arguments: Sequence[str]) -> None:
     """Times the batches, dense, of some epochs; and what goes before the first of them."""
     config_name, path, way = arguments
-    from music_vae import data, imports
+    from music_vae import data
+    from music_vae.common import lazy_imports
     from music_vae.configs import get_config
 
-    imports.import_note_seq()
+    lazy_imports.import_note_seq()
     config = get_config(config_name)
     cache, _, processes = way.partition("_")
     start = time.perf_counter()
@@ -286,9 +287,9 @@ def examples(arguments: Sequence[str]) -> None:
 def waiting(arguments: Sequence[str]) -> None:
     """Trains for some steps as a run does; adds up how long it waits for their batches."""
     config_name, hparams, path, steps = arguments
-    from music_vae import imports
+    from music_vae.common import lazy_imports
 
-    imports.import_tensorflow()
+    lazy_imports.import_tensorflow()
     from music_vae import data, runs
     from music_vae.configs import get_config
     from music_vae.devices import ONE_DEVICE

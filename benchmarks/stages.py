@@ -59,10 +59,11 @@ def run(argv: Sequence[str]) -> dict[str, float]:
     watch = Stopwatch()
     with watch.stage("the rest"):
         with watch.stage("import music_vae"):
-            from music_vae import generate, imports
+            from music_vae import generate
+            from music_vae.common import lazy_imports
 
             with watch.stage("import note_seq"):
-                imports.import_note_seq()
+                lazy_imports.import_note_seq()
             from music_vae import notes_io, trained_model, weights_source
         watch.wrap(weights_source, "open_weights", "find the weights")
         watch.wrap(trained_model, "NumpyEngine", "check the weights")

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from music_vae.errors import UserError
+from music_vae.common.errors import UserError
 
 SUFFIXES = (".tar", ".tar.gz", ".tgz", ".zip")
 """Names of archives; what is in one is found from its content."""

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from music_vae import cli, files, imports, model_flags
-from music_vae.errors import UserError
+from music_vae import cli, model_flags
+from music_vae.common import files, lazy_imports
+from music_vae.common.errors import UserError
 
 if TYPE_CHECKING:
     from music_vae.configs import Config
@@ -106,7 +107,7 @@ def _compute(values: flags.FlagValues, config: "Config") -> None:
     files.check_writable(output.parent, "output")
     if output.is_dir() or output.suffix != ".safetensors":
         raise UserError(f"--output={output}: expected the name of a .safetensors file")
-    imports.import_note_seq()
+    lazy_imports.import_note_seq()
     found, _ = evaluation.load_windows(values.examples_path, config)
     windows = evaluation.subset(found, values.num_examples, values.seed)
     vectors = attribute_vectors.find(
@@ -145,7 +146,7 @@ def _map(values: flags.FlagValues, config: "Config") -> None:
     names = attributes.names(config.data_converter)
     if values.attribute not in names:
         raise UserError(f"--attribute={values.attribute}: expected one of {', '.join(names)}")
-    imports.import_note_seq()
+    lazy_imports.import_note_seq()
     found, _ = evaluation.load_windows(values.examples_path, config)
     windows = evaluation.subset(found, values.num_examples, values.seed)
     mu, measured = attribute_vectors.encoded(model_flags.open_model(values, config), windows)

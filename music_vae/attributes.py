@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from music_vae.constants import MAX_MIDI_VELOCITY, SEMITONES
+from music_vae.common.constants import MAX_MIDI_VELOCITY, SEMITONES
+from music_vae.common.errors import UserError
 from music_vae.converters.base import Converter, bits
 from music_vae.converters.drums import DrumsConverter
 from music_vae.converters.groove import HALF_STEPS
 from music_vae.converters.melody import FIRST_PITCH, OneHotMelodyConverter
-from music_vae.errors import UserError
 from music_vae.grooves import has_numbers
 from music_vae.measures import Groove, symbols
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from music_vae import files, synthesizer
-from music_vae.errors import UserError
+from music_vae import synthesizer
+from music_vae.common import files
+from music_vae.common.errors import UserError
 from music_vae.soundfont import SoundFont
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from music_vae.constants import MAX_MIDI_PITCH, MIN_MIDI_PITCH
+from music_vae.common.constants import MAX_MIDI_PITCH, MIN_MIDI_PITCH
+from music_vae.common.errors import UserError
 from music_vae.converters.controls import NO_CHORD_SYMBOL, is_readable_chord
 from music_vae.converters.score import CHORD_SYMBOL, Score, transposed
-from music_vae.errors import UserError
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence

@@ -13,9 +13,10 @@ import apache_beam as beam
 from apache_beam.metrics import Metrics, MetricsFilter
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from music_vae import imports, preprocessing
+from music_vae import preprocessing
+from music_vae.common import lazy_imports
+from music_vae.common.errors import UserError
 from music_vae.converters.base import Converter
-from music_vae.errors import UserError
 from music_vae.preprocessing import Filters
 from music_vae.scripts.convert_dir_to_note_sequences import Conversion, Summary
 
@@ -110,7 +111,7 @@ class _Counting(beam.DoFn):
     """What counts with plain counters."""
 
     def setup(self) -> None:
-        imports.import_note_seq()
+        lazy_imports.import_note_seq()
 
     @staticmethod
     def count(counts: Counter[str]) -> None:

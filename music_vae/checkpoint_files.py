@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from music_vae import archives, published
-from music_vae.errors import UserError
+from music_vae.common.errors import UserError
 from music_vae.run_config import TRAIN_DIR
 
 STATE_FILE = "checkpoint"

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from music_vae import cache, cli, imports
-from music_vae.errors import UserError
+from music_vae import cli
+from music_vae.common import cache, lazy_imports
+from music_vae.common.errors import UserError
 
 if TYPE_CHECKING:
     from music_vae.checkpoints import CheckpointWeights
@@ -88,7 +89,7 @@ def _info(checkpoint: str, base_url: str | None) -> None:
     checkpoint_files.check_there(checkpoint)
     config = run_config.read(checkpoint)
     path = published.locate(checkpoint, base_url)
-    imports.import_tensorflow()
+    lazy_imports.import_tensorflow()
     from music_vae import checkpoints
 
     with checkpoints.open_weights(path) as weights:
@@ -96,9 +97,9 @@ def _info(checkpoint: str, base_url: str | None) -> None:
 
 
 def _print_info(path: str, config: "Config | None", weights: "CheckpointWeights") -> None:
+    from music_vae.common.weight_names import is_weight
     from music_vae.engine.numpy_engine import weight_shapes
     from music_vae.weight_fit import fitting_configs
-    from music_vae.weight_names import is_weight
 
     shapes = {name: shape for name, shape in weights.shapes.items() if is_weight(name)}
     ignored = sorted(set(weights.shapes) - set(shapes))
@@ -135,7 +136,7 @@ def _export(checkpoint: str, out: str, base_url: str | None) -> None:
     checkpoint_files.check_there(checkpoint)
     config = run_config.read(checkpoint)
     path = published.locate(checkpoint, base_url)
-    imports.import_tensorflow()
+    lazy_imports.import_tensorflow()
     from music_vae import export_tf1
 
     print(export_tf1.export(path, out, config))

@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from music_vae.checkpoint_files import find_newest, open_prefix
-from music_vae.errors import UserError
+from music_vae.common.errors import UserError
 from music_vae.legacy_weights import named_variables
 from music_vae.lstm_models import MusicVAE
 from music_vae.weight_fit import Shapes, check_fit

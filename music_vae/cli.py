@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from absl import flags
 
-from music_vae.errors import UserError
+from music_vae.common.errors import UserError
 
 MAX_SEED = 2**63 - 1
 EXIT_OK = 0

@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Mapping
 
-from music_vae.errors import UserError, WorkerLostError
+from music_vae.common.errors import UserError, WorkerLostError
 
 MAX_RESTARTS = 10
 """How often in a row a process starts again without having taken a step in between."""

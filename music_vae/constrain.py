@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from music_vae import cli, files, imports, model_flags
-from music_vae.errors import UserError
+from music_vae import cli, model_flags
+from music_vae.common import files, lazy_imports
+from music_vae.common.errors import UserError
 
 if TYPE_CHECKING:
     from music_vae.configs import Config
@@ -108,12 +109,12 @@ def _train(values: flags.FlagValues, config: "Config") -> None:
     output = cli.expand(values.output) if values.output else constraints.own_folder(source)
     files.check_writable(output, "output")
     owner = constraints.Owner.of(config, source)
-    imports.import_note_seq()
+    lazy_imports.import_note_seq()
     found, _ = evaluation.load_windows(values.examples_path, config)
     windows = evaluation.subset(found, values.num_examples, values.seed)
     known, labels = constraints.labelled(config.data_converter, windows, asked)
     mu, sigma = evaluation.posteriors(model_flags.open_model(values, config), windows)
-    imports.import_tensorflow()
+    lazy_imports.import_tensorflow()
     from tqdm import trange
 
     from music_vae import constraint_training
@@ -146,7 +147,7 @@ def _evaluate(values: flags.FlagValues, config: "Config") -> None:
     constraint.wanted(wanted)  # refuses what it does not know
     windows: Any = None
     if values.examples_path:
-        imports.import_note_seq()
+        lazy_imports.import_note_seq()
         found, _ = evaluation.load_windows(values.examples_path, config)
         windows = evaluation.subset(found, values.num_examples, values.seed)
     figures = constraint_figures.find(

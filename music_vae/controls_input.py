@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from music_vae.common.constants import SEMITONES
+from music_vae.common.errors import UserError
 from music_vae.configs import Config
-from music_vae.constants import SEMITONES
 from music_vae.converters.base import Converter, one_hot
 from music_vae.converters.controls import (
     CHORD_CLASSES,
@@ -22,7 +23,6 @@ from music_vae.converters.controls import (
 )
 from music_vae.converters.groove import GrooveConverter
 from music_vae.converters.performance import MultiInstrumentPerformanceConverter
-from music_vae.errors import UserError
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence

@@ -9,9 +9,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from music_vae import imports, weight_names, weights_file
+from music_vae import weights_file
 from music_vae.cli import EXIT_OK, EXIT_USER_ERROR
-from music_vae.errors import UserError
+from music_vae.common import lazy_imports, weight_names
+from music_vae.common.errors import UserError
 
 
 def convert(checkpoint: str | Path, target: str | Path, metadata: dict[str, str]) -> None:
@@ -20,7 +21,7 @@ def convert(checkpoint: str | Path, target: str | Path, metadata: dict[str, str]
     Raises:
       UserError: If there is no checkpoint, or it cannot be read or holds no weights.
     """
-    imports.import_tensorflow()
+    lazy_imports.import_tensorflow()
     from music_vae import checkpoints
 
     with checkpoints.open_weights(checkpoint) as weights:

@@ -24,6 +24,8 @@ from tqdm import tqdm
 
 from music_vae import __version__, converters, example_cache
 from music_vae.augment import NoteSequenceAugmenter
+from music_vae.common.errors import UserError
+from music_vae.common.specs import Batch, to_json
 from music_vae.configs import Config
 from music_vae.converters.base import Converter, Example, Tensors
 from music_vae.converters.drums import DrumsConverter
@@ -42,10 +44,8 @@ from music_vae.epochs import (
     rng_for,
     transposition_range,
 )
-from music_vae.errors import UserError
 from music_vae.example_store import Store, stack, stack_single
 from music_vae.sources import Source, TensorFlowDataset, TFRecords, parse
-from music_vae.specs import Batch, to_json
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence

@@ -19,8 +19,9 @@ import requests
 import urllib3
 from tqdm import tqdm
 
-from music_vae import __version__, cli, files
-from music_vae.errors import UserError
+from music_vae import __version__, cli
+from music_vae.common import files
+from music_vae.common.errors import UserError
 
 MAX_BYTES = 8 * 2**30
 TIMEOUTS_S = (10.0, 30.0)  # to connect, and for the next bytes

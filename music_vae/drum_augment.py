@@ -8,9 +8,9 @@ import dataclasses
 
 import numpy as np
 
+from music_vae.common.errors import UserError
 from music_vae.converters.base import Converter, Example, bit_masks
 from music_vae.converters.drums import DrumsConverter
-from music_vae.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from music_vae import cli, imports, model_flags
+from music_vae import cli, model_flags
+from music_vae.common import lazy_imports
 
 if TYPE_CHECKING:
     from music_vae.configs import Config
@@ -99,7 +100,7 @@ def _run(values: flags.FlagValues) -> None:
     from music_vae import evaluation
 
     evaluation.check_latent(config)
-    imports.import_note_seq()
+    lazy_imports.import_note_seq()
     if values.interpolation:
         from music_vae import interpolation_figures
 
@@ -137,7 +138,7 @@ def _run(values: flags.FlagValues) -> None:
 
 def _evaluator(values: flags.FlagValues, config: "Config") -> "Evaluator":
     if values.engine == "tensorflow":
-        imports.import_tensorflow()
+        lazy_imports.import_tensorflow()
     from music_vae.evaluation import Evaluator
     from music_vae.trained_model import TrainedModel
 

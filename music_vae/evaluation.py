@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from music_vae import cli, measures
+from music_vae.common.constants import DEFAULT_QPM
+from music_vae.common.errors import UserError
 from music_vae.configs import Config
-from music_vae.constants import DEFAULT_QPM
 from music_vae.converters.base import Converter, Example
 from music_vae.converters.groove import GrooveConverter
 from music_vae.converters.performance import MultiInstrumentPerformanceConverter
 from music_vae.converters.trio import PARTS, TrioConverter
-from music_vae.errors import UserError
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence

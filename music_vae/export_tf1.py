@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from music_vae import checkpoints, files, run_config
+from music_vae import checkpoints, run_config
 from music_vae.checkpoint_files import STATE_FILE
+from music_vae.common import files
+from music_vae.common.errors import UserError
+from music_vae.common.weight_names import is_weight
 from music_vae.configs import Config
-from music_vae.errors import UserError
-from music_vae.weight_names import is_weight
 
 _TAR_MODES = {".tar": "w", ".tar.gz": "w:gz", ".tgz": "w:gz"}
 _NAME = "model.ckpt"

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from music_vae import cli, files, model_flags
-from music_vae.errors import UserError
+from music_vae import cli, model_flags
+from music_vae.common import files
+from music_vae.common.errors import UserError
 
 if TYPE_CHECKING:
     from music_vae.configs import Config

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from music_vae import cli, files, imports, model_flags
-from music_vae.errors import UserError
+from music_vae import cli, model_flags
+from music_vae.common import files, lazy_imports
+from music_vae.common.errors import UserError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -235,7 +236,7 @@ def _run(values: flags.FlagValues) -> None:
 
     wanted = rendering.parse(values.render, values.soundfont, shape=_shape(values))
     request = modes.with_seed(_request(values, config))
-    imports.import_note_seq()
+    lazy_imports.import_note_seq()
     stamp = time.strftime("%Y-%m-%d_%H%M%S")
     controls = _controls(values, config, output_dir, stamp)
     inputs = _inputs(values, config, output_dir, stamp)
@@ -482,7 +483,7 @@ def _inputs(
 def _model(values: flags.FlagValues, config: "Config", count: int) -> "TrainedModel":
     source = model_flags.source(values)
     if values.engine == "tensorflow":
-        imports.import_tensorflow()
+        lazy_imports.import_tensorflow()
     from music_vae.trained_model import TrainedModel
 
     return TrainedModel(

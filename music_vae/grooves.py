@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from music_vae.constants import MAX_MIDI_VELOCITY
+from music_vae.common.constants import MAX_MIDI_VELOCITY
+from music_vae.common.errors import NoExtractedExamplesError, UserError
 from music_vae.converters.base import Converter
 from music_vae.converters.groove import GrooveConverter
-from music_vae.errors import NoExtractedExamplesError, UserError
 from music_vae.measures import Groove
 
 if TYPE_CHECKING:

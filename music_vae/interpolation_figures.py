@@ -15,12 +15,12 @@ import numpy as np
 from absl import flags
 
 from music_vae import cli, evaluation, language_model, latent_space, measures, model_flags, plotting
+from music_vae.common.errors import UserError
 from music_vae.configs import Config
 from music_vae.converters.base import Converter
 from music_vae.converters.drums import DrumsConverter
 from music_vae.converters.groove import GrooveConverter
 from music_vae.converters.trio import TrioConverter
-from music_vae.errors import UserError
 
 if TYPE_CHECKING:
     from music_vae.evaluation import Window

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from music_vae.errors import UserError
+from music_vae.common.errors import UserError
 
 _PARALLEL = 1e-6
 """Below this angle (radians) from parallel or opposite, the sphere's formula loses all digits."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from music_vae import weight_names as names
+from music_vae.common import weight_names as names
 from music_vae.lstm_models import MusicVAE
 from music_vae.nn.decoders import Decoder, FlatDecoder, SplitDecoder
 from music_vae.nn.encoders import (

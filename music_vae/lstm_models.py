@@ -14,8 +14,22 @@ import keras
 import tensorflow as tf
 
 from music_vae import schedules
+from music_vae.common.errors import UserError
+from music_vae.common.part_fit import check_parts
+from music_vae.common.specs import (
+    Batch,
+    BooleanHeadSpec,
+    CategoricalHeadSpec,
+    FlatDecoderSpec,
+    GrooveHeadSpec,
+    HeadSpec,
+    HierarchicalDecoderSpec,
+    HParams,
+    MultiCategoricalHeadSpec,
+    NadeHeadSpec,
+    SplitDecoderSpec,
+)
 from music_vae.configs import Config
-from music_vae.errors import UserError
 from music_vae.nn import heads, latent
 from music_vae.nn.decoders import (
     Decoder,
@@ -34,20 +48,6 @@ from music_vae.nn.encoders import (
 )
 from music_vae.nn.hierarchy import HierarchicalDecoder
 from music_vae.nn.rnn import Dropout
-from music_vae.part_fit import check_parts
-from music_vae.specs import (
-    Batch,
-    BooleanHeadSpec,
-    CategoricalHeadSpec,
-    FlatDecoderSpec,
-    GrooveHeadSpec,
-    HeadSpec,
-    HierarchicalDecoderSpec,
-    HParams,
-    MultiCategoricalHeadSpec,
-    NadeHeadSpec,
-    SplitDecoderSpec,
-)
 
 __all__ = [
     "BidirectionalLstmEncoder",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from music_vae.constants import MAX_MIDI_PITCH, MAX_MIDI_VELOCITY, SEMITONES
+from music_vae.common.constants import MAX_MIDI_PITCH, MAX_MIDI_VELOCITY, SEMITONES
 from music_vae.converters.base import Converter, bit_masks
 from music_vae.converters.drums import DrumsConverter
 from music_vae.converters.groove import HALF_STEPS, GrooveConverter

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from music_vae import cli
-from music_vae.errors import UserError
+from music_vae.common.errors import UserError
 
 if TYPE_CHECKING:
     from music_vae.configs import Config
@@ -64,7 +64,8 @@ def check(values: flags.FlagValues) -> None:
 
 def config(values: flags.FlagValues) -> "Config":
     """The config of the run or of the checkpoint, else the one that was named."""
-    from music_vae import configs, overrides, run_config
+    from music_vae import configs, run_config
+    from music_vae.common import overrides
 
     source = _named(values)
     if not (values.run_dir or values.checkpoint_file):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from music_vae import grooves
-from music_vae.constants import DEFAULT_QPM
+from music_vae.common.constants import DEFAULT_QPM
 from music_vae.converters.groove import GrooveConverter
 from music_vae.converters.performance import MultiInstrumentPerformanceConverter
 from music_vae.grooves import Playing

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from music_vae import audio, notes_io, piano_rolls, plotting
-from music_vae.constants import DEFAULT_QPM, DRUMS_INSTRUMENT, OUTPUT_VELOCITY
-from music_vae.errors import UserError
-from music_vae.imports import import_note_seq
+from music_vae.common.constants import DEFAULT_QPM, DRUMS_INSTRUMENT, OUTPUT_VELOCITY
+from music_vae.common.errors import UserError
+from music_vae.common.lazy_imports import import_note_seq
 from music_vae.soundfont import SoundFont
 
 if TYPE_CHECKING:

@@ -23,10 +23,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from xml.parsers import expat
 
-from music_vae.constants import DEFAULT_QPM, MAX_MIDI_PITCH, MAX_MIDI_VELOCITY
-from music_vae.errors import UserError
-from music_vae.files import atomic_path
-from music_vae.imports import MAX_TICKS, import_note_seq
+from music_vae.common.constants import DEFAULT_QPM, MAX_MIDI_PITCH, MAX_MIDI_VELOCITY
+from music_vae.common.errors import UserError
+from music_vae.common.files import atomic_path
+from music_vae.common.lazy_imports import MAX_TICKS, import_note_seq
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from music_vae import small_networks
-from music_vae.errors import UserError
+from music_vae.common.errors import UserError
 from music_vae.latent_space import Prior
 from music_vae.small_networks import Layers, Owner
 

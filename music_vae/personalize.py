@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from music_vae import cli, files, imports, model_flags
-from music_vae.errors import UserError
+from music_vae import cli, model_flags
+from music_vae.common import files, lazy_imports
+from music_vae.common.errors import UserError
 
 if TYPE_CHECKING:
     from music_vae.configs import Config
@@ -83,7 +84,7 @@ def _run(values: flags.FlagValues) -> None:
     files.check_writable(output, "output")
     paths = _paths(values)
     source = model_flags.source(values)
-    imports.import_note_seq()
+    lazy_imports.import_note_seq()
     windows = _windows(paths, config)
     from music_vae import evaluation
     from music_vae.small_networks import Owner
@@ -92,7 +93,7 @@ def _run(values: flags.FlagValues) -> None:
     owner = Owner.of(config, source)
     model = TrainedModel(config, values.max_batch_size, source)
     mu, sigma = evaluation.posteriors(model, windows)
-    imports.import_tensorflow()
+    lazy_imports.import_tensorflow()
     from tqdm import trange
 
     from music_vae import personal_training

@@ -13,7 +13,7 @@ import numpy as np
 
 from music_vae import notes_io, plotting
 from music_vae.attributes import C_MAJOR
-from music_vae.constants import MAX_MIDI_PITCH, MAX_MIDI_VELOCITY, SEMITONES
+from music_vae.common.constants import MAX_MIDI_PITCH, MAX_MIDI_VELOCITY, SEMITONES
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence

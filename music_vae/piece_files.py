@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from music_vae import notes_io
-from music_vae.errors import UserError
+from music_vae.common.errors import UserError
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence

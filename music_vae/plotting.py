@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from music_vae import files
-from music_vae.errors import UserError
+from music_vae.common import files
+from music_vae.common.errors import UserError
 
 SUFFIXES = (".png", ".svg")
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from absl import flags
 
-from music_vae import cli, files, imports, tfrecord
-from music_vae.errors import UserError
+from music_vae import cli, tfrecord
+from music_vae.common import files, lazy_imports
+from music_vae.common.errors import UserError
 
 PROGRAM = "music_vae_preprocess"
 USAGE = """Splits TFRecords of NoteSequences into the examples of a config, and keeps each unique
@@ -112,7 +113,7 @@ def _run(values: flags.FlagValues) -> None:
         output = str(path)
     require_beam(PROGRAM)
     patterns = _patterns(values.input_tfrecord)
-    imports.import_note_seq()
+    lazy_imports.import_note_seq()
     from music_vae import beam_pipelines, preprocessing
 
     filters = None

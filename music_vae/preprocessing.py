@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from music_vae import imports
+from music_vae.common import lazy_imports
 from music_vae.converters.base import Converter, Example
 from music_vae.converters.grid import quantise_in_any_metre, why_impossible
 from music_vae.converters.score import Score, change_times, cut, read
@@ -72,7 +72,7 @@ def examples_of(
     from google.protobuf.message import DecodeError
 
     try:
-        sequence = imports.import_note_seq().NoteSequence.FromString(record)
+        sequence = lazy_imports.import_note_seq().NoteSequence.FromString(record)
     except DecodeError:
         counts["record that is not a NoteSequence"] += 1
         return
@@ -150,7 +150,7 @@ def as_sequence(
 
 def with_sources(serialised: bytes, sources: Iterable[str]) -> bytes:
     """A serialised NoteSequence with the ids of its sources, each once, joined with commas."""
-    sequence = imports.import_note_seq().NoteSequence.FromString(serialised)
+    sequence = lazy_imports.import_note_seq().NoteSequence.FromString(serialised)
     sequence.id = ",".join(sorted({source for source in sources if source}))
     return sequence.SerializeToString(deterministic=True)
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 from music_vae import archives
-from music_vae.cache import cache_dir
-from music_vae.errors import UserError
+from music_vae.common.cache import cache_dir
+from music_vae.common.errors import UserError
 
 BASE_URL = "https://storage.googleapis.com/magentadata/models/music_vae/checkpoints/"
 BASE_URL_VARIABLE = "MUSIC_VAE_CHECKPOINT_BASE_URL"

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from music_vae import audio, cli, files, piano_rolls, plotting, results_page
-from music_vae.errors import UserError
+from music_vae import audio, cli, piano_rolls, plotting, results_page
+from music_vae.common import files
+from music_vae.common.errors import UserError
 from music_vae.soundfont import SoundFont
 
 if TYPE_CHECKING:

@@ -27,11 +27,13 @@ from music_vae import (
     checkpoints,
     cli,
     dense,
-    files,
     legacy_weights,
     run_config,
     weights_source,
 )
+from music_vae.common import files
+from music_vae.common.errors import UserError, WorkerLostError
+from music_vae.common.specs import Batch
 from music_vae.configs import Config
 from music_vae.data import (
     Converter,
@@ -43,10 +45,8 @@ from music_vae.data import (
     evaluation_batches,
 )
 from music_vae.devices import ONE_DEVICE, Devices
-from music_vae.errors import UserError, WorkerLostError
 from music_vae.lstm_models import build_model
 from music_vae.nn.numerics import PLAIN, Numerics
-from music_vae.specs import Batch
 from music_vae.trainer import Trainer
 from music_vae.validation import LOSS, Validation
 

@@ -6,8 +6,8 @@ Needs no TensorFlow.
 import difflib
 from pathlib import Path
 
+from music_vae.common.errors import UserError
 from music_vae.configs import get_config
-from music_vae.errors import UserError
 from music_vae.weights_file import WEIGHTS_FILE
 
 MODELS_DIR = Path(__file__).parent / "models"

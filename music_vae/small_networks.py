@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from music_vae import files, weights_file, weights_source
-from music_vae.errors import UserError
+from music_vae import weights_file, weights_source
+from music_vae.common import files
+from music_vae.common.errors import UserError
 from music_vae.weights_file import WEIGHTS_FILE, WeightsFile
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from music_vae.errors import UserError
+from music_vae.common.errors import UserError
 
 DRUM_BANK = 128
 

@@ -9,10 +9,11 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from music_vae import imports, tfrecord
+from music_vae import tfrecord
+from music_vae.common import lazy_imports
+from music_vae.common.errors import UserError
 from music_vae.converters.score import Score, read
 from music_vae.converters.serialised import read_serialised
-from music_vae.errors import UserError
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
@@ -144,7 +145,7 @@ def parse(record: Record) -> "NoteSequence":
     """
     from google.protobuf.message import DecodeError
 
-    note_seq = imports.import_note_seq()
+    note_seq = lazy_imports.import_note_seq()
     try:
         if record.is_midi:
             return note_seq.midi_to_note_sequence(record.data)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from music_vae import soundfont as sf
-from music_vae.constants import MAX_MIDI_VELOCITY
+from music_vae.common.constants import MAX_MIDI_VELOCITY
 from music_vae.soundfont import Region, SoundFont
 
 if TYPE_CHECKING:

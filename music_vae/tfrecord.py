@@ -16,8 +16,8 @@ from typing import BinaryIO, cast
 
 import google_crc32c
 
-from music_vae.errors import UserError
-from music_vae.files import atomic_path
+from music_vae.common.errors import UserError
+from music_vae.common.files import atomic_path
 
 # A protocol buffer, which is what the records hold here, cannot be larger.
 MAX_RECORD_BYTES = 2**31 - 1

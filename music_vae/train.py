@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from music_vae import cli, cluster, files, imports
-from music_vae.errors import UserError, WorkerLostError
+from music_vae import cli, cluster
+from music_vae.common import files, lazy_imports
+from music_vae.common.errors import UserError, WorkerLostError
 
 if TYPE_CHECKING:
     from music_vae.configs import Config
@@ -208,8 +209,8 @@ def _run(values: flags.FlagValues) -> None:
         from music_vae import published
 
         warm_start = published.locate(warm_start, values.checkpoint_base_url)
-    imports.import_tensorflow()
-    imports.import_note_seq()
+    lazy_imports.import_tensorflow()
+    lazy_imports.import_note_seq()
     if values.mode == "train":
         _train(values, config, run_dir, tfds_name, warm_start, workers)
     else:
@@ -250,7 +251,8 @@ def _config(values: flags.FlagValues, run_dir: Path, warm_start: str | Path | No
 
     `--hparams` come on top of any.
     """
-    from music_vae import configs, overrides, run_config
+    from music_vae import configs, run_config
+    from music_vae.common import overrides
 
     config = run_config.read(run_dir) if run_dir.is_dir() else None
     if config is None and warm_start is not None and not values.config:

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from music_vae import latent_space, shipped, weights_source
+from music_vae.common.errors import (
+    MultipleExtractedExamplesError,
+    NoExtractedExamplesError,
+    UserError,
+)
+from music_vae.common.lazy_imports import import_note_seq
+from music_vae.common.specs import HierarchicalDecoderSpec
 from music_vae.configs import Config, get_config
 from music_vae.controls_input import extended
 from music_vae.converters.base import Converter, Tensors
 from music_vae.engine import ENGINES, Engine
 from music_vae.engine.numpy_engine import NumpyEngine
-from music_vae.errors import (
-    MultipleExtractedExamplesError,
-    NoExtractedExamplesError,
-    UserError,
-)
-from music_vae.imports import import_note_seq
-from music_vae.specs import HierarchicalDecoderSpec
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence

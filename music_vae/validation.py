@@ -11,11 +11,12 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from music_vae import files, legacy_weights, run_config, weights_file
+from music_vae import legacy_weights, run_config, weights_file
+from music_vae.common import files
+from music_vae.common.errors import UserError
+from music_vae.common.specs import Batch
 from music_vae.configs import Config
 from music_vae.data import Music, StreamedMusic, evaluation_batches
-from music_vae.errors import UserError
-from music_vae.specs import Batch
 from music_vae.trainer import Trainer
 
 CURVE_FILE = "validation.jsonl"

@@ -5,9 +5,9 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from music_vae.common.errors import UserError
+from music_vae.common.weight_names import is_weight
 from music_vae.configs import CONFIG_MAP
-from music_vae.errors import UserError
-from music_vae.weight_names import is_weight
 
 Shapes = Mapping[str, tuple[int, ...]]
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from music_vae import files
-from music_vae.errors import UserError
+from music_vae.common import files
+from music_vae.common.errors import UserError
 
 SUFFIX = ".safetensors"
 WEIGHTS_FILE = f"weights{SUFFIX}"

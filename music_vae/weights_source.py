@@ -12,10 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from music_vae import archives, checkpoint_files, files, published, weights_file
-from music_vae.cache import cache_dir
+from music_vae import archives, checkpoint_files, published, weights_file
 from music_vae.cli import EXIT_USER_ERROR
-from music_vae.errors import UserError
+from music_vae.common import files
+from music_vae.common.cache import cache_dir
+from music_vae.common.errors import UserError
 from music_vae.run_config import TRAIN_DIR
 from music_vae.weights_file import SUFFIX, WEIGHTS_FILE, WeightsFile
 

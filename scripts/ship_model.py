@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 
 from music_vae import run_config, shipped, validation, weights_file
+from music_vae.common.errors import UserError
 from music_vae.configs import get_config
-from music_vae.errors import UserError
 from music_vae.weights_source import open_weights
 
 

@@ -9,7 +9,7 @@ import zipfile
 import pytest
 
 from music_vae import archives
-from music_vae.errors import UserError
+from music_vae.common.errors import UserError
 
 INDEX, DATA = "model.ckpt.index", "model.ckpt.data-00000-of-00001"
 CONTENT = {INDEX: b"index", DATA: b"data" * 1000}

@@ -7,9 +7,9 @@ import pytest
 
 from music_vae import attribute_vectors, weights_file
 from music_vae.attribute_vectors import default_path
+from music_vae.common.errors import UserError
 from music_vae.configs import get_config
 from music_vae.converters.base import Example
-from music_vae.errors import UserError
 from music_vae.evaluation import Window
 
 CONFIG = get_config("cat-mel_2bar_small", "z_size=3")

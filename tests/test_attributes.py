@@ -8,10 +8,10 @@ import pytest
 
 from music_vae import attributes
 from music_vae.attributes import Melody, measure, measure_sequence, names
+from music_vae.common.errors import UserError
+from music_vae.common.lazy_imports import import_note_seq
 from music_vae.configs import CONFIG_MAP
 from music_vae.converters.base import bit_masks
-from music_vae.errors import UserError
-from music_vae.imports import import_note_seq
 from music_vae.measures import Groove
 
 MELODIES = CONFIG_MAP["cat-mel_2bar_small"].data_converter

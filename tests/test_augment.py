@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from music_vae.augment import NoteSequenceAugmenter, transpose
-from music_vae.errors import UserError
+from music_vae.common.errors import UserError
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from music_vae import checkpoint_tool, checkpoints, export_tf1, published, run_config
-from music_vae.cache import VARIABLE
+from music_vae.common.cache import VARIABLE
 from support import paths
 
 GOLDEN = paths.GOLDEN / "models" / "cat-mel_2bar_small" / "model.ckpt"

@@ -11,11 +11,11 @@ import pytest
 import tensorflow as tf
 
 from music_vae import checkpoint_files, checkpoints, run_config
+from music_vae.common.errors import UserError
+from music_vae.common.specs import HParams
 from music_vae.configs import CONFIG_MAP, get_config
-from music_vae.errors import UserError
 from music_vae.legacy_weights import named_variables
 from music_vae.lstm_models import build_model
-from music_vae.specs import HParams
 from support import paths
 
 GOLDEN = paths.GOLDEN / "models" / "cat-mel_2bar_small"

@@ -6,7 +6,7 @@ import pytest
 from absl import flags
 
 from music_vae import cli
-from music_vae.errors import UserError
+from music_vae.common.errors import UserError
 
 
 @pytest.fixture

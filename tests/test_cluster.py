@@ -13,7 +13,7 @@ import pytest
 
 from music_vae import checkpoint_files, checkpoints, cluster
 from music_vae.cluster import Cluster, read_tf_config
-from music_vae.errors import UserError, WorkerLostError
+from music_vae.common.errors import UserError, WorkerLostError
 from support.events import scalars
 from support.sizes import TINY
 

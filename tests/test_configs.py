@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from music_vae.common.errors import UserError
 from music_vae.configs import (
     CONFIG_MAP,
     PUBLISHED_CONFIGS,
@@ -13,7 +14,6 @@ from music_vae.configs import (
     config_to_json,
     get_config,
 )
-from music_vae.errors import UserError
 from support.paths import GOLDEN
 
 PUBLISHED = json.loads((GOLDEN / "configs.json").read_text())

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from music_vae import constraint_training, constraints, small_networks, weights_file
+from music_vae.common.errors import UserError
 from music_vae.constraints import Attribute, Constraint
-from music_vae.errors import UserError
 from music_vae.small_networks import Owner
 
 OWNER = Owner("some-config", 2, "key")

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from music_vae import controls_input
+from music_vae.common.errors import UserError
+from music_vae.common.lazy_imports import import_note_seq
 from music_vae.configs import CONFIG_MAP
 from music_vae.controls_input import (
     Told,
@@ -16,8 +18,6 @@ from music_vae.controls_input import (
     key_class,
 )
 from music_vae.converters.melody import OneHotMelodyConverter
-from music_vae.errors import UserError
-from music_vae.imports import import_note_seq
 
 CHORDS = CONFIG_MAP["cat-mel_2bar_med_chords"]
 BAND = CONFIG_MAP["hier-multiperf_vel_1bar_med_chords"]

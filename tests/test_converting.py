@@ -6,8 +6,8 @@ import signal
 import pytest
 
 from music_vae import converting, data, tfrecord
+from music_vae.common.errors import UserError
 from music_vae.converters.melody import OneHotMelodyConverter
-from music_vae.errors import UserError
 
 
 # Processes import these from this module.

@@ -10,8 +10,8 @@ import pytest
 
 from music_vae import data, tfrecord
 from music_vae.augment import NoteSequenceAugmenter, transpose
+from music_vae.common.errors import UserError
 from music_vae.converters.base import Example
-from music_vae.errors import UserError
 from support.paths import TUNES
 
 

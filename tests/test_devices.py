@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from music_vae import devices
 from music_vae.cluster import Cluster
+from music_vae.common.errors import UserError
 from music_vae.devices import ONE_DEVICE, Devices
-from music_vae.errors import UserError
 from music_vae.nn.noise import Shard
 from support.sizes import TINY
 
@@ -21,7 +21,7 @@ import keras, numpy as np, tensorflow as tf
 from music_vae import data, devices
 from music_vae.configs import get_config
 from music_vae.lstm_models import build_model
-from music_vae.specs import Batch
+from music_vae.common.specs import Batch
 from music_vae.trainer import Trainer
 
 _, tunes, hparams, count, output = sys.argv

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from music_vae import downloads
-from music_vae.errors import UserError
+from music_vae.common.errors import UserError
 
 CONTENT = bytes(range(256)) * 40_000  # about 10 MB
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from music_vae import data
+from music_vae.common.errors import UserError
 from music_vae.configs import CONFIG_MAP
 from music_vae.converters.base import Example
 from music_vae.converters.drums import DrumsConverter
 from music_vae.drum_augment import DrumAugmenter
-from music_vae.errors import UserError
 
 CONVERTER = DrumsConverter(slice_bars=2)
 STEPS, BEAT, DRUMS = 32, 4, 9

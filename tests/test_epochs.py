@@ -7,9 +7,9 @@ import pytest
 
 from music_vae import data, epochs, tfrecord
 from music_vae.augment import NoteSequenceAugmenter, transpose
+from music_vae.common.errors import UserError
 from music_vae.configs import CONFIG_MAP
 from music_vae.converters.groove import GrooveConverter
-from music_vae.errors import UserError
 from music_vae.example_store import stack, stack_single
 
 RANGE = (-5, 4)

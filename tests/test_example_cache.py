@@ -195,7 +195,7 @@ def test_a_damaged_cache_is_said_and_made_anew(cached, tmp_path, caplog, damage)
 
 def test_a_conversion_that_fails_leaves_nothing(tmp_path, monkeypatch, tiny_config, tunes):
     from music_vae import tfrecord
-    from music_vae.errors import UserError
+    from music_vae.common.errors import UserError
 
     monkeypatch.setenv("MUSIC_VAE_CACHE", str(tmp_path / "cache"))
     path = tmp_path / "odd.tfrecord"

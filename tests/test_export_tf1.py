@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 
 from music_vae import checkpoints, export_tf1, run_config
+from music_vae.common.errors import UserError
 from music_vae.configs import get_config
-from music_vae.errors import UserError
 from music_vae.legacy_weights import named_variables
 from music_vae.lstm_models import build_model
 from support import paths

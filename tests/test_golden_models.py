@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from music_vae.common.specs import Batch
 from music_vae.legacy_weights import named_variables
 from music_vae.nn import latent
-from music_vae.specs import Batch
 from music_vae.trainer import Trainer
 from support.golden import CASES, TEACHER_FORCING, Golden, check_tie, report
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from music_vae import TrainedModel, grooves, run_config
+from music_vae.common.errors import NoExtractedExamplesError, UserError
+from music_vae.common.lazy_imports import import_note_seq
 from music_vae.configs import get_config
-from music_vae.errors import NoExtractedExamplesError, UserError
 from music_vae.grooves import Playing
-from music_vae.imports import import_note_seq
 from music_vae.measures import Groove
 
 KICK, SNARE, HAT = 36, 38, 42

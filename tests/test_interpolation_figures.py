@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from music_vae import evaluate, interpolation_figures
+from music_vae.common.errors import UserError
 from music_vae.configs import get_config
 from music_vae.converters.base import Example
-from music_vae.errors import UserError
 from music_vae.evaluation import Window
 from music_vae.interpolation_figures import figures
 

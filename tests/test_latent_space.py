@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from music_vae.errors import UserError
+from music_vae.common.errors import UserError
 from music_vae.latent_space import (
     attribute_shift,
     attribute_vector,

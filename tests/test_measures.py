@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from music_vae import measures
+from music_vae.common.lazy_imports import import_note_seq
 from music_vae.configs import get_config
-from music_vae.imports import import_note_seq
 from music_vae.measures import Groove, groove_errors
 
 MELODY = get_config("cat-mel_2bar_small").data_converter

@@ -12,8 +12,8 @@ import pytest
 from nbclient import NotebookClient
 
 from music_vae import audio, notebook
+from music_vae.common.errors import UserError
 from music_vae.converters.drums import DrumsConverter
-from music_vae.errors import UserError
 from support.paths import ROOT
 
 NOTEBOOK = ROOT / "notebooks" / "music_vae.ipynb"

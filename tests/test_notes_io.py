@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from music_vae import imports, notes_io
-from music_vae.errors import UserError
+from music_vae import notes_io
+from music_vae.common import lazy_imports
+from music_vae.common.errors import UserError
 from music_vae.notes_io import UnreadableMusicError, read_file, read_music_file
 from support.paths import TUNES
 
@@ -217,7 +218,7 @@ def test_running_status_meta_events_and_sysex_are_understood(tmp_path):
 def test_37_bytes_of_midi_that_ask_for_6_gigabytes_are_refused_at_once(tmp_path):
     assert len(BOMB) == 37
     path = saved(tmp_path / "bomb.mid", BOMB)
-    imports.import_note_seq()
+    lazy_imports.import_note_seq()
     tracemalloc.start()
     start = time.monotonic()
     assert reason(path) == "MIDI longer than 10,000,000 ticks"
@@ -231,7 +232,7 @@ def test_37_bytes_of_midi_that_ask_for_6_gigabytes_are_refused_at_once(tmp_path)
 def test_pretty_midi_has_its_own_tick_limit_again(tmp_path):
     import io
 
-    imports.import_note_seq()
+    lazy_imports.import_note_seq()
     import pretty_midi
 
     with pytest.raises(ValueError, match="largest tick"):

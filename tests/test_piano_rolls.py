@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from music_vae import notes_io, piano_rolls, plotting
-from music_vae.imports import import_note_seq
+from music_vae.common.lazy_imports import import_note_seq
 from support.paths import TUNES
 
 

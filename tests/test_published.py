@@ -6,17 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from music_vae import (
-    cache,
-    checkpoint_files,
-    downloads,
-    export_tf1,
-    generate,
-    published,
-    run_config,
-)
+from music_vae import checkpoint_files, downloads, export_tf1, generate, published, run_config
+from music_vae.common import cache
+from music_vae.common.errors import UserError
 from music_vae.configs import CONFIG_MAP
-from music_vae.errors import UserError
 from support.sizes import TINY
 
 BIG = "cat-mel_2bar_big"

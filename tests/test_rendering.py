@@ -7,7 +7,7 @@ import pretty_midi
 import pytest
 
 from music_vae import generate, plotting, rendering
-from music_vae.errors import UserError
+from music_vae.common.errors import UserError
 from support.soundfonts import soundfont
 
 

@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 import pytest
 
 from music_vae import results_page
-from music_vae.imports import import_note_seq
+from music_vae.common.lazy_imports import import_note_seq
 
 NASTY = """<script>alert("1")</script>&'{{notes}}"""
 

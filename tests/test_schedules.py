@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from music_vae import schedules
-from music_vae.specs import HParams
+from music_vae.common.specs import HParams
 
 
 def test_beta_rises_from_zero_to_its_maximum():

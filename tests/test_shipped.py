@@ -14,8 +14,8 @@ from music_vae import (
     run_config,
     shipped,
 )
+from music_vae.common.errors import UserError
 from music_vae.configs import MINI_CONFIGS, get_config
-from music_vae.errors import UserError
 from music_vae.small_networks import Owner
 from music_vae.weights_file import WEIGHTS_FILE, WeightsFile
 

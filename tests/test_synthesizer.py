@@ -5,8 +5,8 @@ import pytest
 
 from music_vae import soundfont as sf
 from music_vae import synthesizer
-from music_vae.errors import UserError
-from music_vae.imports import import_note_seq
+from music_vae.common.errors import UserError
+from music_vae.common.lazy_imports import import_note_seq
 from music_vae.soundfont import SoundFont
 from support.soundfonts import RATE, soundfont
 

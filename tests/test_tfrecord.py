@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from music_vae import tfrecord
-from music_vae.errors import UserError
+from music_vae.common.errors import UserError
 
 RECORDS = [b"", b"one", bytes(range(256)) * 20_000]
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from music_vae import TrainedModel, notes_io, run_config
-from music_vae.configs import CONFIG_MAP
-from music_vae.errors import (
+from music_vae.common.errors import (
     MultipleExtractedExamplesError,
     NoExtractedExamplesError,
     UserError,
 )
-from music_vae.specs import HParams
+from music_vae.common.specs import HParams
+from music_vae.configs import CONFIG_MAP
 from support import paths
 from support.paths import TUNES
 

@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 
 from music_vae import run_config, train, validation
+from music_vae.common.specs import Batch
 from music_vae.engine.numpy_engine import NumpyEngine
-from music_vae.specs import Batch
 from music_vae.weights_file import WeightsFile
 from support.sizes import TINY
 

@@ -6,11 +6,11 @@ import sys
 
 import pytest
 
+from music_vae.common.specs import HParams
+from music_vae.common.weight_names import is_weight
 from music_vae.configs import CONFIG_MAP, get_config
 from music_vae.engine.numpy_engine import weight_shapes
-from music_vae.specs import HParams
 from music_vae.weight_fit import Fit, describe_fits, fitting_configs
-from music_vae.weight_names import is_weight
 from support.paths import GOLDEN
 
 MODELS = GOLDEN / "models"

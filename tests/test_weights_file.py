@@ -9,7 +9,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from music_vae import weights_file
-from music_vae.errors import UserError
+from music_vae.common.errors import UserError
 from music_vae.weights_file import WeightsFile
 
 WEIGHTS = {

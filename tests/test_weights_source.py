@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from music_vae import checkpoints, convert_weights, run_config, weights_file, weights_source
-from music_vae.cache import cache_dir
+from music_vae.common.cache import cache_dir
+from music_vae.common.errors import UserError
 from music_vae.engine import ENGINES
-from music_vae.errors import UserError
 from music_vae.trained_model import TrainedModel
 from support import paths
 
@@ -206,7 +206,7 @@ def test_a_damaged_copy_is_made_again_and_damage_in_an_archive_is_said(tiny_run,
 CODE = """
 import logging, sys
 from music_vae import weights_source
-from music_vae.errors import UserError
+from music_vae.common.errors import UserError
 logging.basicConfig(level=logging.INFO, format="%(message)s")
 try:
     print(len(weights_source.open_weights(sys.argv[1])), "tensorflow" in sys.modules)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from music_vae.constants import SEMITONES
+from music_vae.common.constants import SEMITONES
 from music_vae.converters.grid import Grid
 from music_vae.converters.score import as_sequence
 

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from music_vae.constants import SEMITONES
+from music_vae.common.constants import SEMITONES
+from music_vae.common.errors import UserError
+from music_vae.common.specs import OneHot
 from music_vae.converters.base import one_hot
 from music_vae.converters.chord_inference import infer_chords
 from music_vae.converters.grid import Grid, sections
 from music_vae.converters.score import Chord, Key, Score
-from music_vae.errors import UserError
-from music_vae.specs import OneHot
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence

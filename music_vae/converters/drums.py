@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from music_vae.constants import (
+from music_vae.common.constants import (
     DEFAULT_QPM,
     MAX_MIDI_PITCH,
     OUTPUT_VELOCITY,
     REDUCED_DRUM_PITCH_CLASSES,
 )
+from music_vae.common.errors import UserError
+from music_vae.common.specs import Compact, OneHot, Roll
 from music_vae.converters.base import (
     Converter,
     Example,
@@ -39,8 +41,6 @@ from music_vae.converters.extract import (
 from music_vae.converters.grid import Grid, bars, grids_of
 from music_vae.converters.score import Score, read
 from music_vae.converters.segments import split
-from music_vae.errors import UserError
-from music_vae.specs import Compact, OneHot, Roll
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence

@@ -15,10 +15,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from music_vae.constants import MAX_MIDI_PITCH, MIN_MIDI_PITCH
+from music_vae.common.constants import MAX_MIDI_PITCH, MIN_MIDI_PITCH
+from music_vae.common.errors import UserError
 from music_vae.converters.grid import CHANGES, Grid, bars
 from music_vae.converters.segments import join, ranges
-from music_vae.errors import UserError
 
 MAX_NOTES_READ = 2_000_000  # all notes of a section, once for every line found in it
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from music_vae.constants import DEFAULT_QPM, MAX_MIDI_VELOCITY
+from music_vae.common.constants import DEFAULT_QPM, MAX_MIDI_VELOCITY
 from music_vae.converters.base import Extraction
 from music_vae.converters.score import Metre, Score, Tempo, change_times, cut, read_all
 from music_vae.converters.segments import join, maxima, minima, split, take

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from music_vae.constants import DEFAULT_QPM, DRUMS_INSTRUMENT, MAX_MIDI_VELOCITY
+from music_vae.common.constants import DEFAULT_QPM, DRUMS_INSTRUMENT, MAX_MIDI_VELOCITY
+from music_vae.common.errors import UserError
+from music_vae.common.specs import Compact, Numbers
 from music_vae.converters.base import PAD, Converter, Example, Extraction, length_of, one_hot
 from music_vae.converters.extract import check_grid, checked_pitch_classes, class_of, windows
 from music_vae.converters.grid import Grid, bars, grids_of
 from music_vae.converters.score import Score
-from music_vae.errors import UserError
-from music_vae.specs import Compact, Numbers
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from music_vae.constants import (
+from music_vae.common.constants import (
     DEFAULT_QPM,
     MAX_MIDI_PITCH,
     MIN_MIDI_PITCH,
@@ -20,6 +20,8 @@ from music_vae.constants import (
     PIANO_MAX_PITCH,
     PIANO_MIN_PITCH,
 )
+from music_vae.common.errors import UserError
+from music_vae.common.specs import Compact, OneHot
 from music_vae.converters.base import Converter, Example, Extraction, length_of, one_hot
 from music_vae.converters.controls import Harmony, HarmonyTrack, check_chord_encoding
 from music_vae.converters.extract import (
@@ -34,8 +36,6 @@ from music_vae.converters.extract import (
 from music_vae.converters.grid import Grid, bars, grids_of
 from music_vae.converters.score import Score, read
 from music_vae.converters.segments import join, split, take, totals
-from music_vae.errors import UserError
-from music_vae.specs import Compact, OneHot
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence

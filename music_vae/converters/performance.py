@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from music_vae.constants import DEFAULT_QPM, MAX_MIDI_PITCH, MIN_MIDI_PITCH
+from music_vae.common.constants import DEFAULT_QPM, MAX_MIDI_PITCH, MIN_MIDI_PITCH
+from music_vae.common.errors import UserError
+from music_vae.common.specs import Compact, OneHot
 from music_vae.converters.base import PAD, Converter, Example, Extraction, one_hot
 from music_vae.converters.controls import (
     NO_CHORD,
@@ -36,8 +38,6 @@ from music_vae.converters.performance_events import (
     played_notes,
 )
 from music_vae.converters.score import Score, cut, read, sustained
-from music_vae.errors import UserError
-from music_vae.specs import Compact, OneHot
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence

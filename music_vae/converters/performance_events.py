@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from music_vae.constants import MAX_MIDI_PITCH, MAX_MIDI_VELOCITY, MIN_MIDI_PITCH
+from music_vae.common.constants import MAX_MIDI_PITCH, MAX_MIDI_VELOCITY, MIN_MIDI_PITCH
+from music_vae.common.errors import UserError
 from music_vae.converters.grid import Grid
-from music_vae.errors import UserError
 
 if TYPE_CHECKING:
     from note_seq import MetricPerformance

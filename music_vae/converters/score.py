@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 
-from music_vae.constants import DEFAULT_QPM, MAX_MIDI_PITCH, MIN_MIDI_PITCH, SEMITONES
+from music_vae.common.constants import DEFAULT_QPM, MAX_MIDI_PITCH, MIN_MIDI_PITCH, SEMITONES
 from music_vae.converters.segments import join, maxima, ranges, split, take, totals
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from google.protobuf.message import DecodeError
 
-from music_vae import imports
+from music_vae.common import lazy_imports
 from music_vae.converters.score import CONTROL_CHANGE, NOTE, Score, read
 from music_vae.converters.segments import split, totals
 
@@ -54,7 +54,7 @@ def read_serialised(records: Sequence[bytes]) -> list[Score | None]:
     layouts = _layouts()
     runs = [_Runs(joined, layout.tag) for layout in layouts]
     by_tag = {layout.tag: own for layout, own in zip(layouts, runs, strict=True)}
-    parse = imports.import_note_seq().NoteSequence.FromString
+    parse = lazy_imports.import_note_seq().NoteSequence.FromString
     headers = [
         _header(data, (begin, begin + len(record)), by_tag, parse)
         for begin, record in zip(begins.tolist(), records, strict=False)
@@ -199,7 +199,7 @@ def _rows(
 @cache
 def _layouts() -> tuple[_Layout, _Layout]:
     """Of notes and of control changes."""
-    note_sequence = imports.import_note_seq().NoteSequence
+    note_sequence = lazy_imports.import_note_seq().NoteSequence
     names = {"start_time": "start_s", "end_time": "end_s", "control_number": "number"}
     names |= {"time": "time_s", "control_value": "value"}
     fields = note_sequence.DESCRIPTOR.fields_by_name

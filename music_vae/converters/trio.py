@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from music_vae.constants import (
+from music_vae.common.constants import (
     BASS_PROGRAMS,
     DRUMS_INSTRUMENT,
     ELECTRIC_BASS_PROGRAM,
     MELODY_PROGRAMS,
 )
+from music_vae.common.errors import UserError
+from music_vae.common.specs import Compact, OneHot
 from music_vae.converters.base import Converter, Example, Extraction, length_of, one_hot
 from music_vae.converters.drums import DrumsConverter
 from music_vae.converters.extract import check_grid, class_of
@@ -28,8 +30,6 @@ from music_vae.converters.grid import Grid, bars, grids_of
 from music_vae.converters.melody import OneHotMelodyConverter
 from music_vae.converters.score import Score
 from music_vae.converters.segments import take
-from music_vae.errors import UserError
-from music_vae.specs import Compact, OneHot
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence

@@ -13,12 +13,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from music_vae import weight_names as names
+from music_vae.common import weight_names as names
+from music_vae.common.specs import FlatDecoderSpec, HParams
 from music_vae.engine import heads
 from music_vae.engine.lstm import BidirectionalLstm, Entry, LstmStack
 from music_vae.engine.products import Dense
 from music_vae.engine.weights import Weights
-from music_vae.specs import FlatDecoderSpec, HParams
 
 _ENOUGH_ROWS = 256
 """Of a product of known inputs: more make it no quicker, and take more memory than caches have."""

@@ -5,15 +5,15 @@ from typing import Protocol
 
 import numpy as np
 
-from music_vae import weight_names as names
-from music_vae.engine.lstm import BidirectionalLstm, LstmStack, last_valid
-from music_vae.engine.weights import Weights
-from music_vae.specs import (
+from music_vae.common import weight_names as names
+from music_vae.common.specs import (
     BidirectionalEncoderSpec,
     EncoderSpec,
     HierarchicalEncoderSpec,
     HParams,
 )
+from music_vae.engine.lstm import BidirectionalLstm, LstmStack, last_valid
+from music_vae.engine.weights import Weights
 
 
 class Encoder(Protocol):

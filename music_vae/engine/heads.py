@@ -5,10 +5,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from music_vae import weight_names as names
-from music_vae.engine.products import sigmoid
-from music_vae.engine.weights import Weights
-from music_vae.specs import (
+from music_vae.common import weight_names as names
+from music_vae.common.specs import (
     BooleanHeadSpec,
     CategoricalHeadSpec,
     GrooveHeadSpec,
@@ -16,6 +14,8 @@ from music_vae.specs import (
     HParams,
     MultiCategoricalHeadSpec,
 )
+from music_vae.engine.products import sigmoid
+from music_vae.engine.weights import Weights
 
 MIN_TEMPERATURE = 1e-6
 """Below this a temperature of zero is meant: float32 still holds logits divided by it."""

@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from music_vae import weight_names as names
+from music_vae.common import weight_names as names
+from music_vae.common.specs import HierarchicalDecoderSpec, HParams
 from music_vae.engine.decoders import (
     Choice,
     Expected,
@@ -22,7 +23,6 @@ from music_vae.engine.decoders import (
 from music_vae.engine.encoders import HierarchicalEncoder, segment_lengths
 from music_vae.engine.lstm import LstmStack, last_valid
 from music_vae.engine.weights import Weights
-from music_vae.specs import HierarchicalDecoderSpec, HParams
 
 _NO_INPUT_SIZE = 1  # of the zeros that a conductor reads when it reads nothing back
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from music_vae import weight_names as names
+from music_vae.common import weight_names as names
 from music_vae.engine.products import Matrices, positions_of_ones
 from music_vae.engine.weights import Weights
 

@@ -14,7 +14,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from music_vae import weight_names as names
+from music_vae.common import weight_names as names
+from music_vae.common.errors import UserError
+from music_vae.common.part_fit import check_parts
+from music_vae.common.specs import FlatDecoderSpec, HierarchicalDecoderSpec, SplitDecoderSpec
 from music_vae.configs import Config
 from music_vae.engine import EVEN_CHANCE, Reconstruction
 from music_vae.engine.decoders import Choice, FlatDecoder, Known
@@ -22,9 +25,6 @@ from music_vae.engine.encoders import Encoder, HierarchicalEncoder, build_encode
 from music_vae.engine.hierarchy import HierarchicalDecoder
 from music_vae.engine.products import Dense
 from music_vae.engine.weights import Weights
-from music_vae.errors import UserError
-from music_vae.part_fit import check_parts
-from music_vae.specs import FlatDecoderSpec, HierarchicalDecoderSpec, SplitDecoderSpec
 
 _MOST_EXAMPLES = 128
 """At a time: of more, what a step reads and writes does not stay in a processor's cache."""

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from music_vae import checkpoints, weights_source
+from music_vae.common.specs import Batch
 from music_vae.configs import Config
 from music_vae.engine import EVEN_CHANCE, Reconstruction
 from music_vae.lstm_models import (
@@ -18,7 +19,6 @@ from music_vae.lstm_models import (
     build_model,
 )
 from music_vae.nn.decoders import Decoder
-from music_vae.specs import Batch
 
 
 class TensorFlowEngine:

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from music_vae import weight_names as names
-from music_vae.errors import UserError
+from music_vae.common import weight_names as names
+from music_vae.common.errors import UserError
 from music_vae.weight_fit import check_fit
 
 

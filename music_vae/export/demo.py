@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from music_vae import attribute_vectors
+from music_vae.common.errors import UserError
 from music_vae.configs import Config
 from music_vae.converters.groove import GrooveConverter
-from music_vae.errors import UserError
 from music_vae.export.tfjs import PLAYER, PLAYER_VERSION
 
 PAGE_FILE = "index.html"

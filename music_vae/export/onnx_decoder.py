@@ -5,18 +5,18 @@ import math
 
 import numpy as np
 
-from music_vae import weight_names as names
-from music_vae.configs import Config
-from music_vae.engine import heads
-from music_vae.engine.weights import Weights
-from music_vae.export import onnx_layers as layers
-from music_vae.export.onnx_graph import Graph, Shape
-from music_vae.specs import (
+from music_vae.common import weight_names as names
+from music_vae.common.specs import (
     FlatDecoderSpec,
     HeadSpec,
     HierarchicalDecoderSpec,
     SplitDecoderSpec,
 )
+from music_vae.configs import Config
+from music_vae.engine import heads
+from music_vae.engine.weights import Weights
+from music_vae.export import onnx_layers as layers
+from music_vae.export.onnx_graph import Graph, Shape
 
 
 @dataclasses.dataclass(frozen=True)

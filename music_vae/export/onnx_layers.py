@@ -9,12 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from music_vae import weight_names as names
-from music_vae.engine.heads import MIN_TEMPERATURE
-from music_vae.engine.lstm import FORGET_BIAS
-from music_vae.engine.weights import Weights
-from music_vae.export.onnx_graph import Graph
-from music_vae.specs import (
+from music_vae.common import weight_names as names
+from music_vae.common.specs import (
     BidirectionalEncoderSpec,
     BooleanHeadSpec,
     EncoderSpec,
@@ -25,6 +21,10 @@ from music_vae.specs import (
     MultiCategoricalHeadSpec,
     NadeHeadSpec,
 )
+from music_vae.engine.heads import MIN_TEMPERATURE
+from music_vae.engine.lstm import FORGET_BIAS
+from music_vae.engine.weights import Weights
+from music_vae.export.onnx_graph import Graph
 
 
 class Lengths(NamedTuple):

@@ -4,8 +4,9 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from music_vae.common.constants import MAX_MIDI_VELOCITY
+from music_vae.common.specs import HierarchicalDecoderSpec
 from music_vae.configs import Config, config_to_json
-from music_vae.constants import MAX_MIDI_VELOCITY
 from music_vae.converters.base import Converter
 from music_vae.converters.controls import CHORD_CLASSES, KEY_CLASSES
 from music_vae.converters.drums import DrumsConverter
@@ -15,7 +16,6 @@ from music_vae.converters.performance import MultiInstrumentPerformanceConverter
 from music_vae.converters.performance_events import PROGRAMS
 from music_vae.converters.trio import PARTS, TrioConverter
 from music_vae.export.onnx_graph import OPSET, Tensor
-from music_vae.specs import HierarchicalDecoderSpec
 
 FORMAT_VERSION = 1
 """Of `model.json`."""

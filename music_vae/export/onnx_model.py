@@ -17,17 +17,17 @@ from pathlib import Path
 
 import numpy as np
 
-from music_vae import files
-from music_vae import weight_names as names
+from music_vae.common import files
+from music_vae.common import weight_names as names
+from music_vae.common.errors import UserError
+from music_vae.common.specs import HierarchicalDecoderSpec, SplitDecoderSpec
 from music_vae.configs import Config
 from music_vae.engine.numpy_engine import NumpyEngine
 from music_vae.engine.weights import Weights
-from music_vae.errors import UserError
 from music_vae.export import onnx_layers as layers
 from music_vae.export.onnx_decoder import Decoder
 from music_vae.export.onnx_graph import Graph
 from music_vae.export.onnx_manifest import Ends, manifest
-from music_vae.specs import HierarchicalDecoderSpec, SplitDecoderSpec
 
 ENCODER, DECODER = "encoder.onnx", "decoder.onnx"
 START, STEP = "decoder_start.onnx", "decoder_step.onnx"

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from music_vae import weight_names as names
+from music_vae.common import weight_names as names
+from music_vae.common.specs import HierarchicalDecoderSpec
 from music_vae.configs import Config
 from music_vae.engine.numpy_engine import weight_shapes
 from music_vae.export import tfjs_config, tfjs_files
 from music_vae.run_config import CONFIG_FILE
-from music_vae.specs import HierarchicalDecoderSpec
 from music_vae.weight_fit import check_fit
 
 PLAYER = "@magenta/music"

@@ -8,15 +8,8 @@ config's values.
 from collections.abc import Iterator
 from typing import Any
 
-from music_vae.configs import Config
-from music_vae.converters.base import Converter
-from music_vae.converters.drums import DrumsConverter
-from music_vae.converters.groove import GrooveConverter
-from music_vae.converters.melody import OneHotMelodyConverter
-from music_vae.converters.performance import MultiInstrumentPerformanceConverter
-from music_vae.converters.trio import TrioConverter
-from music_vae.errors import UserError
-from music_vae.specs import (
+from music_vae.common.errors import UserError
+from music_vae.common.specs import (
     BidirectionalEncoderSpec,
     BooleanHeadSpec,
     CategoricalHeadSpec,
@@ -28,6 +21,13 @@ from music_vae.specs import (
     NadeHeadSpec,
     SplitDecoderSpec,
 )
+from music_vae.configs import Config
+from music_vae.converters.base import Converter
+from music_vae.converters.drums import DrumsConverter
+from music_vae.converters.groove import GrooveConverter
+from music_vae.converters.melody import OneHotMelodyConverter
+from music_vae.converters.performance import MultiInstrumentPerformanceConverter
+from music_vae.converters.trio import TrioConverter
 
 _LEVELS = 2  # of a hierarchy, as the player knows it
 

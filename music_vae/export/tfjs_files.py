@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from music_vae import cli
-from music_vae.errors import UserError
+from music_vae.common.errors import UserError
 
 MANIFEST_FILE = "weights_manifest.json"
 SHARD_BYTES = 4 * 2**20

@@ -17,13 +17,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from music_vae.errors import UserError
+from music_vae.common.errors import UserError
+from music_vae.common.specs import HParams
 from music_vae.nn.heads import Head, Statistics, Sums, numbered
 from music_vae.nn.noise import WHOLE, Shard, fold_in
 from music_vae.nn.parts import Part, split_one_hots
 from music_vae.nn.recurrence import Activations, Recorder, Trace
 from music_vae.nn.rnn import BidirectionalLstm, Dropout, LstmStack, LstmState
-from music_vae.specs import HParams
 
 _Z_INITIALIZER_STDDEV = 0.001
 

@@ -8,15 +8,15 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from music_vae.nn.parts import last_valid, split_one_hots
-from music_vae.nn.rnn import BidirectionalLstm, Dropout, LstmStack
-from music_vae.specs import (
+from music_vae.common.specs import (
     BidirectionalEncoderSpec,
     EncoderSpec,
     HierarchicalEncoderSpec,
     HParams,
     LstmEncoderSpec,
 )
+from music_vae.nn.parts import last_valid, split_one_hots
+from music_vae.nn.rnn import BidirectionalLstm, Dropout, LstmStack
 
 
 class Encoder(keras.layers.Layer, abc.ABC):

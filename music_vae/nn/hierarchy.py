@@ -17,12 +17,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from music_vae.common.specs import HierarchicalDecoderSpec, HParams
 from music_vae.nn.decoders import Decoder, InitialState, Policy, Reconstruction, Samples
 from music_vae.nn.encoders import HierarchicalLstmEncoder, segment_lengths
 from music_vae.nn.heads import Sums
 from music_vae.nn.parts import last_valid
 from music_vae.nn.rnn import Dropout, LstmStack
-from music_vae.specs import HierarchicalDecoderSpec, HParams
 
 _NO_INPUT_SIZE = 1  # of the zeros that a conductor reads when it reads nothing back
 

@@ -5,7 +5,7 @@ import dataclasses
 
 import tensorflow as tf
 
-from music_vae.errors import UserError
+from music_vae.common.errors import UserError
 
 HALF_TYPES = ("bfloat16", "float16")
 

@@ -25,8 +25,9 @@ from absl import flags
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from music_vae import cli, imports, notes_io, pools, tfrecord
-from music_vae.errors import UserError
+from music_vae import cli, notes_io, tfrecord
+from music_vae.common import lazy_imports, pools
+from music_vae.common.errors import UserError
 
 PROGRAM = "convert_dir_to_note_sequences"
 USAGE = """
@@ -211,7 +212,7 @@ def _run_in_beam(
     from music_vae import preprocess
 
     preprocess.require_beam("--pipeline_options")
-    imports.import_note_seq()
+    lazy_imports.import_note_seq()
     from music_vae import beam_pipelines
 
     output, shards = output.absolute(), values.output_shards

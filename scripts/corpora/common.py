@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 from absl import flags
 from splits import SPLITS, TEST, VALIDATION, Shares, split, without_copies
 
-from music_vae import cli, files, imports, notes_io, tfrecord
-from music_vae.errors import UserError
+from music_vae import cli, notes_io, tfrecord
+from music_vae.common import files, lazy_imports
+from music_vae.common.errors import UserError
 from music_vae.scripts import convert_dir_to_note_sequences
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def read_midi_files(root: Path, collection: str, skipped: Counter[str]) -> "list
 
     names = convert_dir_to_note_sequences.find_music_files(root, recursive=True)
     midi = [name for name in names if name.lower().endswith(notes_io.MIDI_SUFFIXES)]
-    note_sequence = imports.import_note_seq().NoteSequence
+    note_sequence = lazy_imports.import_note_seq().NoteSequence
     convert = functools.partial(
         convert_dir_to_note_sequences.convert_file, root=root, collection=collection
     )

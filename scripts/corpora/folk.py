@@ -21,9 +21,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import common
 from absl import flags
 
-from music_vae import cli, data, files, imports, notes_io
-from music_vae.constants import DEFAULT_QPM, OUTPUT_VELOCITY
-from music_vae.errors import UserError
+from music_vae import cli, data, notes_io
+from music_vae.common import files, lazy_imports
+from music_vae.common.constants import DEFAULT_QPM, OUTPUT_VELOCITY
+from music_vae.common.errors import UserError
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
@@ -239,7 +240,7 @@ def on_bar_lines(measures: Iterable[Measure], bar: float) -> list[Note]:
 
 def sequence_of(tune: Mapping[str, Any], corpus: str) -> "NoteSequence":
     """A tune as a NoteSequence in 4/4 at 120 quarter notes a minute."""
-    note_seq = imports.import_note_seq()
+    note_seq = lazy_imports.import_note_seq()
     sequence = note_seq.NoteSequence()
     sequence.id = f"/id/abc/{corpus}/{tune['file']}#{tune['number']}"
     sequence.filename = tune["file"]

@@ -20,7 +20,7 @@ import common
 from absl import flags
 
 from music_vae import cli, notes_io
-from music_vae.errors import UserError
+from music_vae.common.errors import UserError
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence

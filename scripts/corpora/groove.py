@@ -18,7 +18,7 @@ from absl import flags
 from splits import SPLITS
 
 from music_vae import cli, notes_io
-from music_vae.errors import UserError
+from music_vae.common.errors import UserError
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from music_vae.constants import DEFAULT_QPM
+from music_vae.common.constants import DEFAULT_QPM
+from music_vae.common.errors import UserError
 from music_vae.converters.melody import FIRST_PITCH, OneHotMelodyConverter
-from music_vae.errors import UserError
 from music_vae.measures import window_key
 
 if TYPE_CHECKING:

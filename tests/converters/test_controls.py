@@ -5,6 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from music_vae.common.errors import UserError
 from music_vae.converters.base import PAD
 from music_vae.converters.controls import (
     CHORD_CLASSES,
@@ -16,7 +17,6 @@ from music_vae.converters.controls import (
 )
 from music_vae.converters.grid import quantise
 from music_vae.converters.score import read
-from music_vae.errors import UserError
 
 CHORDS = Harmony(chords=True, keys=False)
 KEYS = Harmony(chords=False, keys=True)

@@ -4,10 +4,10 @@ import json
 import numpy as np
 import pytest
 
-from music_vae.constants import FULL_DRUM_PITCH_CLASSES, REDUCED_DRUM_PITCH_CLASSES
+from music_vae.common.constants import FULL_DRUM_PITCH_CLASSES, REDUCED_DRUM_PITCH_CLASSES
+from music_vae.common.errors import UserError
 from music_vae.converters.base import PAD, Example
 from music_vae.converters.drums import DrumsConverter
-from music_vae.errors import UserError
 
 KICK, SNARE, HAT = 36, 38, 42
 ELECTRIC_SNARE = 40  # in the snare's class

@@ -4,10 +4,10 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from music_vae.common.errors import UserError
 from music_vae.converters import extract
 from music_vae.converters.grid import quantise
 from music_vae.converters.score import read
-from music_vae.errors import UserError
 
 NO_EVENT, NOTE_OFF = -2, -1  # as note_seq's Melody has them
 KICK, SNARE = 36, 38

@@ -13,7 +13,8 @@ import struct
 import numpy as np
 import pytest
 
-from music_vae import constants
+from music_vae.common import constants
+from music_vae.common.errors import UserError
 from music_vae.converters.base import Converter
 from music_vae.converters.controls import CHORD_CLASSES
 from music_vae.converters.drums import DrumsConverter
@@ -21,7 +22,6 @@ from music_vae.converters.groove import GrooveConverter
 from music_vae.converters.melody import OneHotMelodyConverter
 from music_vae.converters.performance import MultiInstrumentPerformanceConverter
 from music_vae.converters.trio import TrioConverter
-from music_vae.errors import UserError
 from support.paths import GOLDEN
 
 DEFAULT_DIR = GOLDEN

@@ -4,10 +4,10 @@ import json
 import numpy as np
 import pytest
 
-from music_vae.constants import REDUCED_DRUM_PITCH_CLASSES
+from music_vae.common.constants import REDUCED_DRUM_PITCH_CLASSES
+from music_vae.common.errors import UserError
 from music_vae.converters.base import Example, pad_value
 from music_vae.converters.groove import ROLAND_DRUM_PITCH_CLASSES, GrooveConverter
-from music_vae.errors import UserError
 
 KICK, SNARE, HAT, OPEN_HAT = range(4)  # classes
 PITCHES = (36, 38, 42, 46)
@@ -219,9 +219,9 @@ class TestCorrupt:
         assert 0 < column.sum() < 16
 
     def test_training_drops_other_notes_in_every_epoch(self, beat):
+        from music_vae.common.specs import HParams
         from music_vae.configs import Config
         from music_vae.data import TrainingBatches, convert, evaluation_batches
-        from music_vae.specs import HParams
 
         converter = GrooveConverter(split_bars=1, max_note_dropout_probability=1.0)
         config = Config("grooves", HParams(batch_size=1), converter)

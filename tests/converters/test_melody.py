@@ -4,10 +4,10 @@ import json
 import numpy as np
 import pytest
 
-from music_vae.constants import MELODY_PROGRAMS
+from music_vae.common.constants import MELODY_PROGRAMS
+from music_vae.common.errors import UserError
 from music_vae.converters.base import PAD
 from music_vae.converters.melody import OneHotMelodyConverter
-from music_vae.errors import UserError
 from support.paths import TUNES
 
 C4, D4, E4 = 41, 43, 45  # tokens: MIDI pitches 60, 62, 64, less the lowest (21), plus 2

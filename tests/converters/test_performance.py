@@ -4,11 +4,11 @@ import json
 import numpy as np
 import pytest
 
+from music_vae.common.errors import UserError
 from music_vae.converters.base import PAD
 from music_vae.converters.controls import encode_chord
 from music_vae.converters.performance import MultiInstrumentPerformanceConverter
 from music_vae.converters.performance_events import Note, Vocabulary
-from music_vae.errors import UserError
 
 # Tokens with 128 pitches, 24 steps to a quarter and 8 velocity bins. Six steps are a sixteenth.
 OFF, SHIFT, VELOCITY, PROGRAM, DRUMS, END = 128, 255, 352, 360, 488, 489

@@ -4,9 +4,9 @@ import json
 import numpy as np
 import pytest
 
+from music_vae.common.errors import UserError
 from music_vae.converters.base import PAD
 from music_vae.converters.trio import TrioConverter, stretches
-from music_vae.errors import UserError
 
 NONE, OFF = 0, 1
 C4, E4, G4 = 60 - 19, 64 - 19, 67 - 19  # melody tokens: 2 and up are pitches from 21 up

@@ -9,13 +9,8 @@ import pytest
 import tensorflow as tf
 
 from music_vae import measures, weights_file
-from music_vae.configs import get_config
-from music_vae.engine.numpy_engine import NumpyEngine, weight_shapes
-from music_vae.engine.tensorflow_engine import TensorFlowEngine
-from music_vae.errors import UserError
-from music_vae.legacy_weights import named_variables
-from music_vae.lstm_models import build_model
-from music_vae.specs import (
+from music_vae.common.errors import UserError
+from music_vae.common.specs import (
     Batch,
     FlatDecoderSpec,
     HierarchicalDecoderSpec,
@@ -23,6 +18,11 @@ from music_vae.specs import (
     MultiCategoricalHeadSpec,
     SplitDecoderSpec,
 )
+from music_vae.configs import get_config
+from music_vae.engine.numpy_engine import NumpyEngine, weight_shapes
+from music_vae.engine.tensorflow_engine import TensorFlowEngine
+from music_vae.legacy_weights import named_variables
+from music_vae.lstm_models import build_model
 from support.cases import CASES, LEVELS, SMALL, hierarchical
 from support.golden import CASES as GOLDEN_CASES
 from support.golden import TEACHER_FORCING, Golden, check_tie, report

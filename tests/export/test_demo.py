@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from music_vae import TrainedModel, export_tool, notes_io, run_config, shipped
-from music_vae.errors import UserError
+from music_vae.common.errors import UserError
 from music_vae.export import demo
 
 EVEN = "z_size=8,enc_rnn_size=[16],dec_rnn_size=[12,12]"

@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pytest
 
+from music_vae.common.errors import UserError
+from music_vae.common.specs import FlatDecoderSpec, HierarchicalDecoderSpec
 from music_vae.configs import get_config
 from music_vae.engine.numpy_engine import weight_shapes
-from music_vae.errors import UserError
 from music_vae.export import tfjs, tfjs_config
-from music_vae.specs import FlatDecoderSpec, HierarchicalDecoderSpec
 from support import tfjs_manifest
 from support.sizes import SMALL
 

@@ -4,10 +4,8 @@ import dataclasses
 
 import pytest
 
-from music_vae.configs import CONFIG_MAP, get_config
-from music_vae.errors import UserError
-from music_vae.export import tfjs_config
-from music_vae.specs import (
+from music_vae.common.errors import UserError
+from music_vae.common.specs import (
     BooleanHeadSpec,
     FlatDecoderSpec,
     GrooveHeadSpec,
@@ -17,6 +15,8 @@ from music_vae.specs import (
     NadeHeadSpec,
     SplitDecoderSpec,
 )
+from music_vae.configs import CONFIG_MAP, get_config
+from music_vae.export import tfjs_config
 
 ENCODER_REFUSED = {
     "hierdec-mel_16bar": ("its encoder has 2 layers", "its encoder is not"),

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from music_vae.errors import UserError
+from music_vae.common.errors import UserError
 from music_vae.export import tfjs_files
 from support import tfjs_manifest
 

@@ -4,12 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from music_vae.common.specs import HierarchicalEncoderSpec, HParams, LstmEncoderSpec
 from music_vae.nn.encoders import build_encoder, segment_lengths
-from music_vae.specs import (
-    HierarchicalEncoderSpec,
-    HParams,
-    LstmEncoderSpec,
-)
 
 HPARAMS = HParams(max_seq_len=12, enc_rnn_size=(5,))
 

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from music_vae.errors import UserError
+from music_vae.common.errors import UserError
+from music_vae.common.specs import HierarchicalDecoderSpec, HierarchicalEncoderSpec, HParams
 from music_vae.nn.decoders import FlatDecoder, Policy
 from music_vae.nn.encoders import build_encoder
 from music_vae.nn.heads import CategoricalHead
 from music_vae.nn.hierarchy import HierarchicalDecoder
 from music_vae.nn.rnn import Dropout
-from music_vae.specs import HierarchicalDecoderSpec, HierarchicalEncoderSpec, HParams
 
 B, S, STEPS, DEPTH, Z = 2, 3, 4, 5, 6
 HPARAMS = HParams(max_seq_len=S * STEPS, z_size=Z, dec_rnn_size=(4, 3), enc_rnn_size=(3,))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from music_vae.errors import UserError
+from music_vae.common.errors import UserError
 from music_vae.nn.numerics import Numerics, fastest
 
 

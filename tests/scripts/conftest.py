@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "scripts" / "corpora"))
 @pytest.fixture
 def make_tune():
     """Makes a tune of (pitch, length in quarters; pitch 0 for a rest) in 4/4 at 120 a minute."""
-    from music_vae.imports import import_note_seq
+    from music_vae.common.lazy_imports import import_note_seq
 
     def make(notes, title="", name="tune", program=0, drums=False):
         sequence = import_note_seq().NoteSequence(id=f"/id/{name}", filename=name)

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from music_vae import imports, pools, tfrecord
+from music_vae import tfrecord
+from music_vae.common import lazy_imports, pools
 from music_vae.scripts import convert_dir_to_note_sequences as command
 from music_vae.scripts.convert_dir_to_note_sequences import Conversion
 from support.paths import TUNES
@@ -45,7 +46,7 @@ def run(*arguments) -> int:
 
 
 def sequences(path: Path) -> list:
-    note_sequence = imports.import_note_seq().NoteSequence
+    note_sequence = lazy_imports.import_note_seq().NoteSequence
     return [note_sequence.FromString(record) for record in tfrecord.read_records(path)]
 
 
@@ -141,7 +142,7 @@ def test_file_names_that_are_not_utf_8_are_converted(tmp_path):
     except OSError:
         pytest.skip("this file system has UTF-8 names only")
     conversion = command.convert_file(name, root=tmp_path, collection="songs")
-    sequence = imports.import_note_seq().NoteSequence.FromString(conversion.records[0])
+    sequence = lazy_imports.import_note_seq().NoteSequence.FromString(conversion.records[0])
     assert sequence.filename == "caf\N{REPLACEMENT CHARACTER}.mid"
     assert sequence.id.endswith(hashlib.sha1(b"caf\xe9.mid").hexdigest())
 
@@ -155,7 +156,7 @@ def test_a_file_that_takes_too_long_is_skipped(folder, monkeypatch):
 
 def test_abc_that_makes_the_parser_backtrack_for_ages_is_stopped(tmp_path, monkeypatch):
     monkeypatch.setattr(command, "MAX_FILE_S", 0.5)
-    imports.import_note_seq()
+    lazy_imports.import_note_seq()
     (tmp_path / "a.abc").write_text("X:1\nL:1/4\nK:C\n[" + "A11111" * 40)
     conversion = command.convert_file("a.abc", root=tmp_path, collection="songs")
     assert conversion.reason.startswith("takes longer than")

@@ -9,7 +9,7 @@ import games
 import pytest
 
 from music_vae import data, notes_io
-from music_vae.errors import UserError
+from music_vae.common.errors import UserError
 from support.paths import TUNES
 
 NAMES = ("soldiers_joy.mid", "fishers_hornpipe.mid", "bach_bwv10_7.mid")
@@ -140,7 +140,7 @@ def test_lead_instruments_become_pianos_and_nothing_else_does(make_tune):
 
 
 def test_leads_as_piano_is_written_when_asked_for(tmp_path):
-    from music_vae.imports import import_note_seq
+    from music_vae.common.lazy_imports import import_note_seq
 
     sequence = import_note_seq().NoteSequence()
     sequence.notes.add(pitch=70, velocity=80, start_time=0, end_time=1, program=73)

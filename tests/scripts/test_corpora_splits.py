@@ -7,7 +7,7 @@ import pytest
 import splits
 from splits import Shares, group_tunes, split, without_copies
 
-from music_vae.errors import UserError
+from music_vae.common.errors import UserError
 
 REEL = (62, 67, 66, 67, 69, 71, 67, 69, 71, 72, 71, 72, 74, 76, 78, 79)
 

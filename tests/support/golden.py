@@ -8,9 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 from music_vae import checkpoints
+from music_vae.common.specs import Batch, HParams
 from music_vae.configs import CONFIG_MAP
 from music_vae.lstm_models import Policy, build_model
-from music_vae.specs import Batch, HParams
 from support import paths
 
 GOLDEN = Path(os.environ.get("GOLDEN_DIR", paths.GOLDEN))

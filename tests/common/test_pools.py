@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from music_vae import pools
+from music_vae.common import pools
 
 
 # What the processes do; they import it from this module.

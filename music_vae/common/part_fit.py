@@ -2,9 +2,8 @@
 
 import math
 
-from music_vae.configs import Config
-from music_vae.errors import UserError
-from music_vae.specs import (
+from music_vae.common.errors import UserError
+from music_vae.common.specs import (
     DecoderSpec,
     FlatDecoderSpec,
     GrooveHeadSpec,
@@ -13,6 +12,7 @@ from music_vae.specs import (
     MultiCategoricalHeadSpec,
     SplitDecoderSpec,
 )
+from music_vae.configs import Config
 
 
 def check_parts(config: Config) -> None:

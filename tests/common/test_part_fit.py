@@ -2,17 +2,17 @@
 
 import pytest
 
-from music_vae.configs import get_config
-from music_vae.engine.numpy_engine import NumpyEngine
-from music_vae.errors import UserError
-from music_vae.lstm_models import build_model
-from music_vae.specs import (
+from music_vae.common.errors import UserError
+from music_vae.common.specs import (
     FlatDecoderSpec,
     GrooveHeadSpec,
     HierarchicalEncoderSpec,
     MultiCategoricalHeadSpec,
     SplitDecoderSpec,
 )
+from music_vae.configs import get_config
+from music_vae.engine.numpy_engine import NumpyEngine
+from music_vae.lstm_models import build_model
 from support.cases import SMALL, hierarchical
 
 

@@ -16,7 +16,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from music_vae import imports
+from music_vae.common import lazy_imports
 
 # What one process may take beyond what it has after its imports; large scores need some 1 GiB.
 MAX_WORKER_BYTES = 4 * 2**30
@@ -156,7 +156,7 @@ def prepare_process() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # The ABC parser logs every oddity of every tune there.
     logging.getLogger("absl").setLevel(logging.ERROR)
-    imports.import_note_seq()
+    lazy_imports.import_note_seq()
     try:
         import resource
 

@@ -4,8 +4,8 @@ import stat
 
 import pytest
 
-from music_vae import files
-from music_vae.errors import UserError
+from music_vae.common import files
+from music_vae.common.errors import UserError
 
 
 def test_a_file_appears_with_its_folder_when_it_is_complete(tmp_path):

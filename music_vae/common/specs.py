@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple, get_args
 
-from music_vae.errors import UserError
+from music_vae.common.errors import UserError
 
 SAMPLING_SCHEDULES = ("constant", "inverse_sigmoid", "exponential")
 CLIP_MODES = ("global_norm", "value")

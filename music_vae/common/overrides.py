@@ -5,8 +5,8 @@ import difflib
 import re
 from typing import Any
 
-from music_vae.errors import UserError
-from music_vae.specs import HParams
+from music_vae.common.errors import UserError
+from music_vae.common.specs import HParams
 
 _ASSIGNMENT = re.compile(r"\s*(\w+)\s*=\s*(\[[^\]]*\]|[^,\[\]]*?)\s*(?:,|$)")
 

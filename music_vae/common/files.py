@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from music_vae.errors import UserError
+from music_vae.common.errors import UserError
 
 
 @contextlib.contextmanager

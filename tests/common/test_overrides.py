@@ -2,9 +2,9 @@
 
 import pytest
 
-from music_vae.errors import UserError
-from music_vae.overrides import apply_overrides
-from music_vae.specs import HParams
+from music_vae.common.errors import UserError
+from music_vae.common.overrides import apply_overrides
+from music_vae.common.specs import HParams
 
 
 def test_values_get_the_type_of_their_hyper_parameter():
