@@ -283,7 +283,7 @@ def dense_batch(stacked: Example, converter: Converter) -> Batch:
 
 
 def compact_batch(stacked: Example) -> Batch:
-    """Stacked examples as a batch of compact arrays; see `dense.dense_batch`."""
+    """Stacked examples as a batch of compact arrays; see `densify.dense_batch`."""
     controls = stacked.controls
     if controls is None:
         controls = np.zeros((*stacked.outputs.shape[:2], 0), np.float32)
@@ -354,7 +354,7 @@ class TrainingBatches:
         return dense_batch(stacked, self._config.data_converter), position
 
     def next_compact(self) -> tuple[Example, Position]:
-        """The next batch as stacked compact examples; `dense.dense_batch` makes it dense."""
+        """The next batch as stacked compact examples; `densify.dense_batch` makes it dense."""
         (batch, position), self._next = self._next, self._take_batch()
         number, count = self._share
         size = self._config.hparams.batch_size

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from music_vae import schedules
 from music_vae.common.errors import UserError
 from music_vae.common.part_fit import check_parts
 from music_vae.common.specs import (
@@ -30,7 +29,7 @@ from music_vae.common.specs import (
     SplitDecoderSpec,
 )
 from music_vae.configs import Config
-from music_vae.nn import heads, latent
+from music_vae.nn import heads, latent, schedules
 from music_vae.nn.decoders import (
     Decoder,
     FlatDecoder,

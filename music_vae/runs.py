@@ -22,15 +22,7 @@ import keras
 import tensorflow as tf
 from tqdm import tqdm
 
-from music_vae import (
-    checkpoint_files,
-    checkpoints,
-    cli,
-    dense,
-    legacy_weights,
-    run_config,
-    weights_source,
-)
+from music_vae import checkpoint_files, checkpoints, cli, legacy_weights, run_config, weights_source
 from music_vae.common import files
 from music_vae.common.errors import UserError, WorkerLostError
 from music_vae.common.specs import Batch
@@ -46,6 +38,7 @@ from music_vae.data import (
 )
 from music_vae.devices import ONE_DEVICE, Devices
 from music_vae.lstm_models import build_model
+from music_vae.nn import densify
 from music_vae.nn.numerics import PLAIN, Numerics
 from music_vae.trainer import Trainer
 from music_vae.validation import LOSS, Validation
@@ -329,7 +322,7 @@ def _prefetched(batches: TrainingBatches, converter: Converter) -> Iterator[tupl
         lambda: itertools.chain([first], stream),
         output_signature=(specs, (tf.TensorSpec([], tf.int64), tf.TensorSpec([], tf.int64))),
     )
-    make_dense = tf.function(partial(dense.dense_batch, compact=compact), reduce_retracing=True)
+    make_dense = tf.function(partial(densify.dense_batch, compact=compact), reduce_retracing=True)
     for batch, (epoch, offset) in dataset.prefetch(_PREFETCHED_BATCHES):
         yield make_dense(batch), Position(int(epoch), int(offset))
     for failure in failures:

@@ -122,7 +122,7 @@ class Harmony:
 
     @property
     def compact(self) -> OneHot:
-        """What `dense` does, as values."""
+        """What `densify` does, as values."""
         depths = (CHORD_CLASSES,) * self.chords + (KEY_CLASSES,) * self.keys
         return OneHot(depths)
 

@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from music_vae import data, dense
+from music_vae import data
 from music_vae.configs import PUBLISHED_CONFIGS
 from music_vae.converters.base import Example, pad_value
 from music_vae.converters.drums import DrumsConverter
 from music_vae.converters.groove import GrooveConverter
 from music_vae.converters.melody import OneHotMelodyConverter
 from music_vae.example_store import stack
+from music_vae.nn import densify
 
 STEPS = 24
 
@@ -61,7 +62,7 @@ def test_dense_batches_are_those_of_the_converter(name):
     ).all()
     expected = data.dense_batch(stacked, converter)
     batch = tf.nest.map_structure(tf.constant, data.compact_batch(stacked))
-    found = dense.dense_batch(batch, converter.compact)
+    found = densify.dense_batch(batch, converter.compact)
     for actual, wanted in zip(found, expected, strict=True):
         assert actual.dtype == wanted.dtype
         np.testing.assert_array_equal(actual, wanted)

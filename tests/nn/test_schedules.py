@@ -5,8 +5,8 @@ import math
 import pytest
 import tensorflow as tf
 
-from music_vae import schedules
 from music_vae.common.specs import HParams
+from music_vae.nn import schedules
 
 
 def test_beta_rises_from_zero_to_its_maximum():
