@@ -82,8 +82,8 @@ def _builder(config_name: str, hparams: str) -> Callable[[], train_report.Step]:
 def write_inputs(arguments: Sequence[str]) -> None:
     """Writes two pieces of a tune that each fit the config."""
     config_name, directory = arguments
-    from music_vae import notes_io
     from music_vae.configs import get_config
+    from music_vae.music import notes_io
 
     converter = get_config(config_name).data_converter.for_inference()
     (tune,) = notes_io.read_music_file(TUNE)

@@ -93,7 +93,7 @@ def _run(values: flags.FlagValues, arguments: Sequence[str]) -> None:
     config = model_flags.config(values)
     if not config.hparams.latent_size:
         raise UserError(f"{config.name} has no latent space")
-    from music_vae import attributes
+    from music_vae.music import attributes
 
     attributes.names(config.data_converter)  # refuses music that has none
     command(values, config)
@@ -140,7 +140,8 @@ def _evaluate(values: flags.FlagValues, config: "Config") -> None:
 
 def _map(values: flags.FlagValues, config: "Config") -> None:
     cli.require(values, "examples_path", "attribute", "picture")
-    from music_vae import attribute_vectors, attributes, evaluation, latent_space, plotting
+    from music_vae import attribute_vectors, evaluation, latent_space, plotting
+    from music_vae.music import attributes
 
     plotting.check_picture(values.picture, "picture")
     names = attributes.names(config.data_converter)

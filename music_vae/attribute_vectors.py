@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from music_vae import attributes, cli, evaluation, latent_space, shipped, weights_file
+from music_vae import cli, evaluation, latent_space, shipped, weights_file
 from music_vae.common.errors import UserError
 from music_vae.configs import Config, get_config
+from music_vae.music import attributes
 from music_vae.run_config import TRAIN_DIR
 from music_vae.weights_file import SUFFIX, WeightsFile
 

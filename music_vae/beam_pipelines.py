@@ -16,7 +16,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from music_vae import preprocessing
 from music_vae.common import lazy_imports
 from music_vae.common.errors import UserError
-from music_vae.converters.base import Converter
+from music_vae.music.converters.base import Converter
 from music_vae.preprocessing import Filters
 from music_vae.scripts.convert_dir_to_note_sequences import Conversion, Summary
 

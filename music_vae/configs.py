@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from music_vae.augment import NoteSequenceAugmenter
 from music_vae.common import overrides
 from music_vae.common.constants import (
     FULL_DRUM_PITCH_CLASSES,
@@ -36,13 +35,14 @@ from music_vae.common.specs import (
     from_json,
     to_json,
 )
-from music_vae.converters.base import Converter
-from music_vae.converters.drums import DrumsConverter
-from music_vae.converters.groove import GrooveConverter
-from music_vae.converters.melody import OneHotMelodyConverter
-from music_vae.converters.performance import MultiInstrumentPerformanceConverter
-from music_vae.converters.trio import TrioConverter
-from music_vae.drum_augment import DrumAugmenter, check_fits
+from music_vae.music.augmentation import NoteSequenceAugmenter
+from music_vae.music.converters.base import Converter
+from music_vae.music.converters.drums import DrumsConverter
+from music_vae.music.converters.groove import GrooveConverter
+from music_vae.music.converters.melody import OneHotMelodyConverter
+from music_vae.music.converters.performance import MultiInstrumentPerformanceConverter
+from music_vae.music.converters.trio import TrioConverter
+from music_vae.music.drum_augmentation import DrumAugmenter, check_fits
 
 FORMAT_VERSION = 1
 """Of `config.json`; a reader refuses a newer one."""

@@ -164,7 +164,7 @@ def _evaluate(values: flags.FlagValues, config: "Config") -> None:
 
 def _check_attributes(config: "Config", asked: dict[str, Any]) -> None:
     """Raises `UserError` for an attribute that the model's music does not have."""
-    from music_vae import attributes
+    from music_vae.music import attributes
 
     known = attributes.names(config.data_converter) if asked else ()
     for name in asked:

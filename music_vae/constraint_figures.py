@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from music_vae import attributes, evaluation, measures
+from music_vae import evaluation, measures
 from music_vae.common.errors import UserError
 from music_vae.constraints import SIDES, Constraint
+from music_vae.music import attributes
 
 if TYPE_CHECKING:
     from music_vae.evaluation import Window

@@ -19,16 +19,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from music_vae import attributes, shipped, small_networks
+from music_vae import shipped, small_networks
 from music_vae.common.errors import UserError
 from music_vae.configs import get_config
 from music_vae.latent_space import Prior
+from music_vae.music import attributes
 from music_vae.run_config import TRAIN_DIR
 from music_vae.small_networks import Layers, Owner
 
 if TYPE_CHECKING:
-    from music_vae.converters.base import Converter
     from music_vae.evaluation import Window
+    from music_vae.music.converters.base import Converter
 
 KIND = "constraint"
 OWN_FOLDER = "constraint"

@@ -13,12 +13,12 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from music_vae.augment import NoteSequenceAugmenter, transpose_scores
 from music_vae.common import pools
 from music_vae.common.errors import UserError
-from music_vae.converters.base import Converter, Example, Extraction
-from music_vae.converters.score import Score
 from music_vae.example_store import Packed, PieceGroups, pack
+from music_vae.music.augmentation import NoteSequenceAugmenter, transpose_scores
+from music_vae.music.converters.base import Converter, Example, Extraction
+from music_vae.music.converters.score import Score
 from music_vae.sources import Record, scores
 
 # As many records go to a process at once: enough for what is sent not to count.

@@ -22,18 +22,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from music_vae import __version__, converters, example_cache
-from music_vae.augment import NoteSequenceAugmenter
+from music_vae import __version__, example_cache
 from music_vae.common.errors import UserError
 from music_vae.common.specs import Batch, to_json
 from music_vae.configs import Config
-from music_vae.converters.base import Converter, Example, Tensors
-from music_vae.converters.drums import DrumsConverter
-from music_vae.converters.groove import GrooveConverter
-from music_vae.converters.melody import OneHotMelodyConverter
-from music_vae.converters.performance import MultiInstrumentPerformanceConverter
-from music_vae.converters.score import read
-from music_vae.converters.trio import TrioConverter
 from music_vae.converting import Conversion, Task, chunks, limit, pool
 from music_vae.epochs import (
     CORRUPTION,
@@ -45,6 +37,15 @@ from music_vae.epochs import (
     transposition_range,
 )
 from music_vae.example_store import Store, stack, stack_single
+from music_vae.music import converters
+from music_vae.music.augmentation import NoteSequenceAugmenter
+from music_vae.music.converters.base import Converter, Example, Tensors
+from music_vae.music.converters.drums import DrumsConverter
+from music_vae.music.converters.groove import GrooveConverter
+from music_vae.music.converters.melody import OneHotMelodyConverter
+from music_vae.music.converters.performance import MultiInstrumentPerformanceConverter
+from music_vae.music.converters.score import read
+from music_vae.music.converters.trio import TrioConverter
 from music_vae.sources import Source, TensorFlowDataset, TFRecords, parse
 
 if TYPE_CHECKING:

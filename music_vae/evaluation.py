@@ -21,10 +21,10 @@ from music_vae import cli, measures
 from music_vae.common.constants import DEFAULT_QPM
 from music_vae.common.errors import UserError
 from music_vae.configs import Config
-from music_vae.converters.base import Converter, Example
-from music_vae.converters.groove import GrooveConverter
-from music_vae.converters.performance import MultiInstrumentPerformanceConverter
-from music_vae.converters.trio import PARTS, TrioConverter
+from music_vae.music.converters.base import Converter, Example
+from music_vae.music.converters.groove import GrooveConverter
+from music_vae.music.converters.performance import MultiInstrumentPerformanceConverter
+from music_vae.music.converters.trio import PARTS, TrioConverter
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence

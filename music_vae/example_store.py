@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from music_vae.converters.base import Example, pad_value
+from music_vae.music.converters.base import Example, pad_value
 
 
 class Packed(NamedTuple):

@@ -232,7 +232,8 @@ def _run(values: flags.FlagValues) -> None:
     output_dir = cli.expand(values.output_dir)
     files.check_writable(output_dir, "output_dir")
     _check_for_model(values, config)
-    from music_vae import modes, notes_io, piece_files, rendering
+    from music_vae import modes, piece_files, rendering
+    from music_vae.music import notes_io
 
     wanted = rendering.parse(values.render, values.soundfont, shape=_shape(values))
     request = modes.with_seed(_request(values, config))
@@ -336,10 +337,11 @@ def _shape(values: flags.FlagValues) -> tuple[int, int] | None:
 
 def _check_for_model(values: flags.FlagValues, config: "Config") -> None:
     """Raises `UserError` for flags that the model needs, or that mean nothing to it."""
-    from music_vae import controls_input, grooves
-    from music_vae.converters.groove import GrooveConverter
+    from music_vae import grooves
+    from music_vae.music import conditioning
+    from music_vae.music.converters.groove import GrooveConverter
 
-    needed = controls_input.flags_needed(config.data_converter)
+    needed = conditioning.flags_needed(config.data_converter)
     for flag in ("chords", "key", "control_midi"):
         if values[flag].value is not None and flag not in needed:
             raise UserError(f"--{flag}: {config.name} is not told that")
@@ -450,10 +452,11 @@ def _controls(
     values: flags.FlagValues, config: "Config", output_dir: Path, stamp: str
 ) -> "list[np.ndarray]":
     """What the model is told by flags; nothing where none are given."""
-    from music_vae import controls_input, piece_files
+    from music_vae import piece_files
+    from music_vae.music import conditioning
 
     converter = config.data_converter
-    needed = controls_input.flags_needed(converter)
+    needed = conditioning.flags_needed(converter)
     told = any(values[flag].value is not None for flag in needed)
     if not converter.control_depth or (needed and not told):
         return []
@@ -461,8 +464,8 @@ def _controls(
     if values.control_midi is not None:
         given = piece_files.InputFile("control_midi", "control", cli.expand(values.control_midi))
         (hits,) = piece_files.read_windows(config, [given], output_dir, stamp)
-    return controls_input.c_inputs(
-        config, controls_input.Told(chords=values.chords, key=values.key, hits=hits)
+    return conditioning.c_inputs(
+        config, conditioning.Told(chords=values.chords, key=values.key, hits=hits)
     )
 
 
@@ -471,7 +474,7 @@ def _inputs(
 ) -> "list[NoteSequence]":
     """The pieces to start from; grooves that are reconstructed or changed are of any length."""
     from music_vae import piece_files
-    from music_vae.converters.groove import GrooveConverter
+    from music_vae.music.converters.groove import GrooveConverter
 
     given = [] if values.mode == "sample" else _input_files(values)
     whole = values.mode in ("reconstruct", "attribute")

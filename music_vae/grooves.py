@@ -12,9 +12,9 @@ import numpy as np
 
 from music_vae.common.constants import MAX_MIDI_VELOCITY
 from music_vae.common.errors import NoExtractedExamplesError, UserError
-from music_vae.converters.base import Converter
-from music_vae.converters.groove import GrooveConverter
 from music_vae.measures import Groove
+from music_vae.music.converters.base import Converter
+from music_vae.music.converters.groove import GrooveConverter
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence

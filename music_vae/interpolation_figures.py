@@ -17,10 +17,10 @@ from absl import flags
 from music_vae import cli, evaluation, language_model, latent_space, measures, model_flags, plotting
 from music_vae.common.errors import UserError
 from music_vae.configs import Config
-from music_vae.converters.base import Converter
-from music_vae.converters.drums import DrumsConverter
-from music_vae.converters.groove import GrooveConverter
-from music_vae.converters.trio import TrioConverter
+from music_vae.music.converters.base import Converter
+from music_vae.music.converters.drums import DrumsConverter
+from music_vae.music.converters.groove import GrooveConverter
+from music_vae.music.converters.trio import TrioConverter
 
 if TYPE_CHECKING:
     from music_vae.evaluation import Window

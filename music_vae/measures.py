@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from music_vae.common.constants import MAX_MIDI_PITCH, MAX_MIDI_VELOCITY, SEMITONES
-from music_vae.converters.base import Converter, bit_masks
-from music_vae.converters.drums import DrumsConverter
-from music_vae.converters.groove import HALF_STEPS, GrooveConverter
-from music_vae.converters.melody import FIRST_PITCH, OneHotMelodyConverter
-from music_vae.converters.trio import PARTS, TrioConverter
+from music_vae.music.converters.base import Converter, bit_masks
+from music_vae.music.converters.drums import DrumsConverter
+from music_vae.music.converters.groove import HALF_STEPS, GrooveConverter
+from music_vae.music.converters.melody import FIRST_PITCH, OneHotMelodyConverter
+from music_vae.music.converters.trio import PARTS, TrioConverter
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence

@@ -8,10 +8,10 @@ import numpy as np
 
 from music_vae import grooves
 from music_vae.common.constants import DEFAULT_QPM
-from music_vae.converters.groove import GrooveConverter
-from music_vae.converters.performance import MultiInstrumentPerformanceConverter
 from music_vae.grooves import Playing
 from music_vae.latent_space import Prior
+from music_vae.music.converters.groove import GrooveConverter
+from music_vae.music.converters.performance import MultiInstrumentPerformanceConverter
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
@@ -67,7 +67,7 @@ def make(
       model: What makes it.
       request: What is asked for.
       pieces: The inputs, if there are any.
-      controls: See `controls_input.c_inputs`. Each gives a window of the music, from the same z;
+      controls: See `conditioning.c_inputs`. Each gives a window of the music, from the same z;
         the windows are joined. Without any, pieces that are reconstructed, changed or varied have
         their own.
     """

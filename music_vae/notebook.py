@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from music_vae import audio, notes_io, piano_rolls, plotting
+from music_vae import audio, piano_rolls, plotting
 from music_vae.common.constants import DEFAULT_QPM, DRUMS_INSTRUMENT, OUTPUT_VELOCITY
 from music_vae.common.errors import UserError
 from music_vae.common.lazy_imports import import_note_seq
+from music_vae.music import notes_io
 from music_vae.soundfont import SoundFont
 
 if TYPE_CHECKING:

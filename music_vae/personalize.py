@@ -126,7 +126,8 @@ def _windows(paths: Sequence[Path], config: "Config") -> "list[Window]":
     """The windows in the files; files that cannot be read, or hold none, are logged."""
     from tqdm import tqdm
 
-    from music_vae import evaluation, notes_io
+    from music_vae import evaluation
+    from music_vae.music import notes_io
 
     windows: list[Window] = []
     for path in tqdm(paths, unit="file", desc="reading", disable=not cli.show_progress()):

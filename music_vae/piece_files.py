@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from music_vae import notes_io
 from music_vae.common.errors import UserError
+from music_vae.music import notes_io
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence

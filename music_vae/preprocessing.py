@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from music_vae.common import lazy_imports
-from music_vae.converters.base import Converter, Example
-from music_vae.converters.grid import quantise_in_any_metre, why_impossible
-from music_vae.converters.score import Score, change_times, cut, read
+from music_vae.music.converters.base import Converter, Example
+from music_vae.music.converters.grid import quantise_in_any_metre, why_impossible
+from music_vae.music.converters.score import Score, change_times, cut, read
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from music_vae import tfrecord
 from music_vae.common import lazy_imports
 from music_vae.common.errors import UserError
-from music_vae.converters.score import Score, read
-from music_vae.converters.serialised import read_serialised
+from music_vae.music.converters.score import Score, read
+from music_vae.music.converters.serialised import read_serialised
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence

@@ -16,10 +16,10 @@ from music_vae.common.errors import (
 from music_vae.common.lazy_imports import import_note_seq
 from music_vae.common.specs import HierarchicalDecoderSpec
 from music_vae.configs import Config, get_config
-from music_vae.controls_input import extended
-from music_vae.converters.base import Converter, Tensors
 from music_vae.engine import ENGINES, Engine
 from music_vae.engine.numpy_engine import NumpyEngine
+from music_vae.music.conditioning import extended
+from music_vae.music.converters.base import Converter, Tensors
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from music_vae import notes_io, run_config, tfrecord, weights_file
+from music_vae import run_config, tfrecord, weights_file
 from music_vae.configs import get_config
 from music_vae.engine.numpy_engine import weight_shapes
+from music_vae.music import notes_io
 from support.http_server import FileServer
 from support.paths import TUNES
 from support.sizes import SMALL, TINY
@@ -37,7 +38,7 @@ def tiny_config():
 @pytest.fixture(scope="session")
 def tunes(tmp_path_factory):
     """A TFRecord of three tunes: 16 and 15 windows of 2 bars, and one in 2/4 that gives none."""
-    from music_vae import notes_io
+    from music_vae.music import notes_io
 
     names = ("soldiers_joy.mid", "fishers_hornpipe.mid", "maple-leaf-rag.mid")
     records = [notes_io.read_music_file(TUNES / name)[0].SerializeToString() for name in names]

@@ -9,8 +9,8 @@ from music_vae import attribute_vectors, weights_file
 from music_vae.attribute_vectors import default_path
 from music_vae.common.errors import UserError
 from music_vae.configs import get_config
-from music_vae.converters.base import Example
 from music_vae.evaluation import Window
+from music_vae.music.converters.base import Example
 
 CONFIG = get_config("cat-mel_2bar_small", "z_size=3")
 

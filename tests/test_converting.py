@@ -7,7 +7,7 @@ import pytest
 
 from music_vae import converting, data, tfrecord
 from music_vae.common.errors import UserError
-from music_vae.converters.melody import OneHotMelodyConverter
+from music_vae.music.converters.melody import OneHotMelodyConverter
 
 
 # Processes import these from this module.

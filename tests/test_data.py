@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from music_vae import data, tfrecord
-from music_vae.augment import NoteSequenceAugmenter, transpose
 from music_vae.common.errors import UserError
-from music_vae.converters.base import Example
+from music_vae.music.augmentation import NoteSequenceAugmenter, transpose
+from music_vae.music.converters.base import Example
 from support.paths import TUNES
 
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from music_vae import data, epochs, tfrecord
-from music_vae.augment import NoteSequenceAugmenter, transpose
 from music_vae.common.errors import UserError
 from music_vae.configs import CONFIG_MAP
-from music_vae.converters.groove import GrooveConverter
 from music_vae.example_store import stack, stack_single
+from music_vae.music.augmentation import NoteSequenceAugmenter, transpose
+from music_vae.music.converters.groove import GrooveConverter
 
 RANGE = (-5, 4)
 CONFIGS = (

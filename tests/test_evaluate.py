@@ -11,9 +11,9 @@ import pytest
 from music_vae import evaluate, evaluation, tfrecord, train
 from music_vae.common.lazy_imports import import_note_seq
 from music_vae.configs import get_config
-from music_vae.converters.base import Example
 from music_vae.engine import ENGINES
 from music_vae.evaluation import Evaluator, Window
+from music_vae.music.converters.base import Example
 
 TINY = "batch_size=2,z_size=4,enc_rnn_size=[6],dec_rnn_size=[6]"
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from music_vae import data, example_cache
-from music_vae.converters.base import Example
 from music_vae.example_store import Packed, PieceGroups, Store, pack
+from music_vae.music.converters.base import Example
 
 
 def example(outputs, inputs=None, controls=None):

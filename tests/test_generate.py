@@ -7,7 +7,8 @@ import sys
 import pretty_midi
 import pytest
 
-from music_vae import generate, notes_io
+from music_vae import generate
+from music_vae.music import notes_io
 from support import paths
 from support.paths import TUNES
 

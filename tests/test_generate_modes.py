@@ -6,8 +6,9 @@ import numpy as np
 import pretty_midi
 import pytest
 
-from music_vae import attribute_vectors, generate, notes_io, run_config
+from music_vae import attribute_vectors, generate, run_config
 from music_vae.common.lazy_imports import import_note_seq
+from music_vae.music import notes_io
 
 BEAT_STEPS = [step for step in range(1, 80) if step % 3 != 2]
 

@@ -10,9 +10,9 @@ import pytest
 from music_vae import evaluate, interpolation_figures
 from music_vae.common.errors import UserError
 from music_vae.configs import get_config
-from music_vae.converters.base import Example
 from music_vae.evaluation import Window
 from music_vae.interpolation_figures import figures
+from music_vae.music.converters.base import Example
 
 CONFIG = get_config("cat-mel_2bar_small", "z_size=2")
 STEPS = 11

@@ -13,7 +13,7 @@ from nbclient import NotebookClient
 
 from music_vae import audio, notebook
 from music_vae.common.errors import UserError
-from music_vae.converters.drums import DrumsConverter
+from music_vae.music.converters.drums import DrumsConverter
 from support.paths import ROOT
 
 NOTEBOOK = ROOT / "notebooks" / "music_vae.ipynb"

@@ -5,17 +5,10 @@ import shutil
 import numpy as np
 import pytest
 
-from music_vae import (
-    TrainedModel,
-    attribute_vectors,
-    attributes,
-    constraints,
-    generate,
-    run_config,
-    shipped,
-)
+from music_vae import TrainedModel, attribute_vectors, constraints, generate, run_config, shipped
 from music_vae.common.errors import UserError
 from music_vae.configs import MINI_CONFIGS, get_config
+from music_vae.music import attributes
 from music_vae.small_networks import Owner
 from music_vae.weights_file import WEIGHTS_FILE, WeightsFile
 

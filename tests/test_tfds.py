@@ -59,7 +59,7 @@ def groove(seed, bars=6):
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory):
     """Where the tiny data set is the groove data set."""
-    from music_vae import notes_io
+    from music_vae.music import notes_io
 
     folder = tmp_path_factory.mktemp("grooves")
     for seed, name in enumerate("abc"):

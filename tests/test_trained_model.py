@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from music_vae import TrainedModel, notes_io, run_config
+from music_vae import TrainedModel, run_config
 from music_vae.common.errors import (
     MultipleExtractedExamplesError,
     NoExtractedExamplesError,
@@ -13,6 +13,7 @@ from music_vae.common.errors import (
 )
 from music_vae.common.specs import HParams
 from music_vae.configs import CONFIG_MAP
+from music_vae.music import notes_io
 from support import paths
 from support.paths import TUNES
 

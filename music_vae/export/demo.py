@@ -15,8 +15,8 @@ from typing import Any
 from music_vae import attribute_vectors
 from music_vae.common.errors import UserError
 from music_vae.configs import Config
-from music_vae.converters.groove import GrooveConverter
 from music_vae.export.tfjs import PLAYER, PLAYER_VERSION
+from music_vae.music.converters.groove import GrooveConverter
 
 PAGE_FILE = "index.html"
 ATTRIBUTES_FILE = "attributes.json"

@@ -7,15 +7,15 @@ from typing import Any, NamedTuple
 from music_vae.common.constants import MAX_MIDI_VELOCITY
 from music_vae.common.specs import HierarchicalDecoderSpec
 from music_vae.configs import Config, config_to_json
-from music_vae.converters.base import Converter
-from music_vae.converters.controls import CHORD_CLASSES, KEY_CLASSES
-from music_vae.converters.drums import DrumsConverter
-from music_vae.converters.groove import GrooveConverter
-from music_vae.converters.melody import FIRST_PITCH, NO_EVENT, NOTE_OFF, OneHotMelodyConverter
-from music_vae.converters.performance import MultiInstrumentPerformanceConverter
-from music_vae.converters.performance_events import PROGRAMS
-from music_vae.converters.trio import PARTS, TrioConverter
 from music_vae.export.onnx_graph import OPSET, Tensor
+from music_vae.music.converters.base import Converter
+from music_vae.music.converters.controls import CHORD_CLASSES, KEY_CLASSES
+from music_vae.music.converters.drums import DrumsConverter
+from music_vae.music.converters.groove import GrooveConverter
+from music_vae.music.converters.melody import FIRST_PITCH, NO_EVENT, NOTE_OFF, OneHotMelodyConverter
+from music_vae.music.converters.performance import MultiInstrumentPerformanceConverter
+from music_vae.music.converters.performance_events import PROGRAMS
+from music_vae.music.converters.trio import PARTS, TrioConverter
 
 FORMAT_VERSION = 1
 """Of `model.json`."""

@@ -22,12 +22,12 @@ from music_vae.common.specs import (
     SplitDecoderSpec,
 )
 from music_vae.configs import Config
-from music_vae.converters.base import Converter
-from music_vae.converters.drums import DrumsConverter
-from music_vae.converters.groove import GrooveConverter
-from music_vae.converters.melody import OneHotMelodyConverter
-from music_vae.converters.performance import MultiInstrumentPerformanceConverter
-from music_vae.converters.trio import TrioConverter
+from music_vae.music.converters.base import Converter
+from music_vae.music.converters.drums import DrumsConverter
+from music_vae.music.converters.groove import GrooveConverter
+from music_vae.music.converters.melody import OneHotMelodyConverter
+from music_vae.music.converters.performance import MultiInstrumentPerformanceConverter
+from music_vae.music.converters.trio import TrioConverter
 
 _LEVELS = 2  # of a hierarchy, as the player knows it
 

@@ -25,9 +25,10 @@ from absl import flags
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from music_vae import cli, notes_io, tfrecord
+from music_vae import cli, tfrecord
 from music_vae.common import lazy_imports, pools
 from music_vae.common.errors import UserError
+from music_vae.music import notes_io
 
 PROGRAM = "convert_dir_to_note_sequences"
 USAGE = """

@@ -21,10 +21,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import common
 from absl import flags
 
-from music_vae import cli, data, notes_io
+from music_vae import cli, data
 from music_vae.common import files, lazy_imports
 from music_vae.common.constants import DEFAULT_QPM, OUTPUT_VELOCITY
 from music_vae.common.errors import UserError
+from music_vae.music import notes_io
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING
 import common
 from absl import flags
 
-from music_vae import cli, notes_io
+from music_vae import cli
 from music_vae.common.errors import UserError
+from music_vae.music import notes_io
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence

@@ -18,8 +18,8 @@ import numpy as np
 
 from music_vae.common.constants import DEFAULT_QPM
 from music_vae.common.errors import UserError
-from music_vae.converters.melody import FIRST_PITCH, OneHotMelodyConverter
 from music_vae.measures import window_key
+from music_vae.music.converters.melody import FIRST_PITCH, OneHotMelodyConverter
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence

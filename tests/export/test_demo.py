@@ -6,9 +6,10 @@ import re
 import numpy as np
 import pytest
 
-from music_vae import TrainedModel, export_tool, notes_io, run_config, shipped
+from music_vae import TrainedModel, export_tool, run_config, shipped
 from music_vae.common.errors import UserError
 from music_vae.export import demo
+from music_vae.music import notes_io
 
 EVEN = "z_size=8,enc_rnn_size=[16],dec_rnn_size=[12,12]"
 STEP_S = 0.125  # a sixteenth note at 120 quarter notes a minute

@@ -21,11 +21,11 @@ from music_vae.common.specs import (
     LstmEncoderSpec,
 )
 from music_vae.configs import CONFIG_MAP, config_from_json, get_config
-from music_vae.converters.drums import DrumsConverter
-from music_vae.converters.melody import OneHotMelodyConverter
 from music_vae.engine import heads
 from music_vae.engine.numpy_engine import NumpyEngine, weight_shapes
 from music_vae.export import onnx_model
+from music_vae.music.converters.drums import DrumsConverter
+from music_vae.music.converters.melody import OneHotMelodyConverter
 from music_vae.weights_file import WeightsFile
 
 SMALL = "batch_size=2,z_size=4,enc_rnn_size=[5,3],dec_rnn_size=[6,4],nade_num_hidden=3"

@@ -10,10 +10,10 @@ import pytest
 
 from music_vae import export_tool, run_config, shipped
 from music_vae.configs import Config
-from music_vae.converters.groove import GrooveConverter
 from music_vae.engine import EVEN_CHANCE
 from music_vae.engine.numpy_engine import NumpyEngine
 from music_vae.export import tfjs_files
+from music_vae.music.converters.groove import GrooveConverter
 from music_vae.weights_file import WEIGHTS_FILE, WeightsFile
 from support import tfjs_manifest
 

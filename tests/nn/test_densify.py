@@ -6,11 +6,11 @@ import tensorflow as tf
 
 from music_vae import data
 from music_vae.configs import PUBLISHED_CONFIGS
-from music_vae.converters.base import Example, pad_value
-from music_vae.converters.drums import DrumsConverter
-from music_vae.converters.groove import GrooveConverter
-from music_vae.converters.melody import OneHotMelodyConverter
 from music_vae.example_store import stack
+from music_vae.music.converters.base import Example, pad_value
+from music_vae.music.converters.drums import DrumsConverter
+from music_vae.music.converters.groove import GrooveConverter
+from music_vae.music.converters.melody import OneHotMelodyConverter
 from music_vae.nn import densify
 
 STEPS = 24

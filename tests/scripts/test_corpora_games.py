@@ -8,8 +8,9 @@ import zipfile
 import games
 import pytest
 
-from music_vae import data, notes_io
+from music_vae import data
 from music_vae.common.errors import UserError
+from music_vae.music import notes_io
 from support.paths import TUNES
 
 NAMES = ("soldiers_joy.mid", "fishers_hornpipe.mid", "bach_bwv10_7.mid")

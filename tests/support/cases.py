@@ -10,7 +10,7 @@ from music_vae.common.specs import (
     LstmEncoderSpec,
 )
 from music_vae.configs import PUBLISHED_CONFIGS, get_config
-from music_vae.converters.drums import DrumsConverter
+from music_vae.music.converters.drums import DrumsConverter
 
 SMALL = "batch_size=2,z_size=4,enc_rnn_size=[5],dec_rnn_size=[6,4],nade_num_hidden=3"
 MELODY_16BAR = "hierdec-mel_16bar"

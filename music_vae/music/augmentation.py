@@ -1,0 +1,102 @@
+"""Augmentation: the same music in another key or at another tempo, drawn anew every time."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from music_vae.common.constants import MAX_MIDI_PITCH, MIN_MIDI_PITCH
+from music_vae.common.errors import UserError
+from music_vae.music.converters.controls import NO_CHORD_SYMBOL, is_readable_chord
+from music_vae.music.converters.score import CHORD_SYMBOL, Score, transposed
+
+if TYPE_CHECKING:
+    from note_seq.protobuf.music_pb2 import NoteSequence
+
+
+@dataclasses.dataclass(frozen=True)
+class NoteSequenceAugmenter:
+    """Ranges to draw from; None leaves the music as it is.
+
+    Attributes:
+      transpose_range: Lowest and highest number of semitones, both included.
+      stretch_range: Smallest and largest factor on times. Quantised converters do not notice it.
+    """
+
+    transpose_range: tuple[int, int] | None = None
+    stretch_range: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("transpose_range", "stretch_range"):
+            values = getattr(self, name)
+            if values is None:
+                continue
+            object.__setattr__(self, name, tuple(values))
+            if len(values) != 2 or values[0] > values[1]:
+                raise UserError(f"{name}={values} is not a range; expected (lowest, highest)")
+
+    def draw_semitones(self, rng: np.random.Generator) -> int:
+        """A transposition from the range, each equally likely."""
+        low, high = self.transpose_range or (0, 0)
+        return int(rng.integers(low, high, endpoint=True))
+
+    def augment(self, sequence: "NoteSequence", rng: np.random.Generator) -> "NoteSequence":
+        """A transposed and stretched copy; notes that leave MIDI's range are dropped."""
+        copy = transpose(sequence, self.draw_semitones(rng))
+        if self.stretch_range is None:
+            return copy
+        from note_seq import sequences_lib
+
+        factor = float(rng.uniform(*self.stretch_range))
+        return sequences_lib.stretch_note_sequence(copy, factor, in_place=True)
+
+
+def transpose(sequence: "NoteSequence", semitones: int) -> "NoteSequence":
+    """A copy, `semitones` higher; drums stay, notes that leave MIDI's range are dropped.
+
+    Chord symbols move along; one that cannot be read is dropped.
+    """
+    from note_seq import sequences_lib
+
+    copy, _ = sequences_lib.transpose_note_sequence(
+        _with_readable_chords(sequence), semitones, MIN_MIDI_PITCH, MAX_MIDI_PITCH
+    )
+    return copy
+
+
+def transpose_scores(scores: Sequence[Score], semitones: Sequence[int]) -> list[Score]:
+    """Scores, each so many semitones higher; see `transpose`."""
+    chords = [
+        [
+            chord._replace(symbol=_transpose_chord(chord.symbol, by))
+            for chord in score.chords
+            if is_readable_chord(chord.symbol)
+        ]
+        for score, by in zip(scores, semitones, strict=True)
+    ]
+    return transposed(scores, semitones, chords) if scores else []
+
+
+def _transpose_chord(symbol: str, semitones: int) -> str:
+    from note_seq import chord_symbols_lib
+
+    if symbol == NO_CHORD_SYMBOL:
+        return symbol
+    return chord_symbols_lib.transpose_chord_symbol(symbol, semitones)
+
+
+def _with_readable_chords(sequence: "NoteSequence") -> "NoteSequence":
+    """The sequence, or a copy without the chord symbols that note_seq cannot transpose."""
+    kept = [
+        text
+        for text in sequence.text_annotations
+        if text.annotation_type != CHORD_SYMBOL or is_readable_chord(text.text)
+    ]
+    if len(kept) == len(sequence.text_annotations):
+        return sequence
+    copy = type(sequence)()
+    copy.CopyFrom(sequence)
+    del copy.text_annotations[:]
+    copy.text_annotations.extend(kept)
+    return copy

@@ -1,0 +1,400 @@
+"""Melodies: one voice, a token a step.
+
+Token 0 is 'no event' (a note or a rest goes on), 1 ends a note, 2 and up start a note of
+`min_pitch` and up; the end token, where there is one, is the last class. An example is the same
+array as input and output (Roberts et al. 2018, section 5.1).
+"""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from music_vae.common.constants import (
+    DEFAULT_QPM,
+    MAX_MIDI_PITCH,
+    MIN_MIDI_PITCH,
+    OUTPUT_VELOCITY,
+    PIANO_MAX_PITCH,
+    PIANO_MIN_PITCH,
+)
+from music_vae.common.errors import UserError
+from music_vae.common.specs import Compact, OneHot
+from music_vae.music.converters.base import Converter, Example, Extraction, length_of, one_hot
+from music_vae.music.converters.controls import Harmony, HarmonyTrack, check_chord_encoding
+from music_vae.music.converters.extract import (
+    check_grid,
+    class_of,
+    melodies,
+    pad_melody,
+    transposable,
+    unique,
+    windows,
+)
+from music_vae.music.converters.grid import Grid, bars, grids_of
+from music_vae.music.converters.score import Score, read
+from music_vae.music.converters.segments import join, split, take, totals
+
+if TYPE_CHECKING:
+    from note_seq.protobuf.music_pb2 import NoteSequence
+
+NO_EVENT = 0
+NOTE_OFF = 1
+FIRST_PITCH = 2
+"""The tokens; note_seq's melody events are two lower, and its pitches not shifted."""
+
+MAX_PROGRAM = 127  # General MIDI's programs, counted from 0
+
+
+@dataclasses.dataclass(frozen=True)
+class OneHotMelodyConverter(Converter):
+    """Melodies as one-hot classes; see the module for the tokens.
+
+    Attributes:
+      min_pitch: Lowest MIDI pitch; notes below it are left out.
+      max_pitch: Highest MIDI pitch; notes above it are left out.
+      valid_programs: MIDI programs (from 0) whose notes are read; None: all.
+      skip_polyphony: Leaves a track with chords out instead of reading its highest notes.
+      max_bars: A melody is cut after this many bars, before windows are taken; None: never.
+      slice_bars: Length of an example in bars; windows slide by one bar. None: whole melodies.
+      gap_bars: Bars of silence that end a melody; None or 0: silence never does.
+      steps_per_quarter: Steps in a quarter note.
+      quarters_per_bar: Quarter notes in a bar; music in other metres is skipped.
+      add_end_token: Whether an example ends with one step of the end token.
+      pad_to_total_time: Whether a melody is stretched with silence to the whole section.
+      max_tensors_per_notesequence: How many examples of a sequence to use (see `data.limit`);
+        `extract` returns all.
+      presplit_on_time_changes: Whether a piece is cut where its metre or tempo changes; else such
+        a piece is skipped.
+      chord_encoding: "triad" (or note_seq's TriadChordOneHotEncoding, which becomes that) for the
+        chord of every step as controls; None: no chords. See `controls`.
+      condition_on_key: Whether the key of every step is a control.
+      dedupe_event_lists: Whether equal windows of a section, with equal controls, are kept once.
+
+    Raises:
+      UserError: For a setting that is impossible.
+    """
+
+    min_pitch: int = PIANO_MIN_PITCH
+    max_pitch: int = PIANO_MAX_PITCH
+    valid_programs: tuple[int, ...] | None = None
+    skip_polyphony: bool = False
+    max_bars: int | None = None
+    slice_bars: int | None = None
+    gap_bars: float | None = 1.0
+    steps_per_quarter: int = 4
+    quarters_per_bar: int = 4
+    add_end_token: bool = False
+    pad_to_total_time: bool = False
+    max_tensors_per_notesequence: int | None = 5
+    presplit_on_time_changes: bool = True
+    chord_encoding: Any = None
+    condition_on_key: bool = False
+    dedupe_event_lists: bool = True
+
+    def __post_init__(self) -> None:
+        if self.valid_programs is not None:
+            programs = tuple(self.valid_programs)
+            if not programs or not all(0 <= program <= MAX_PROGRAM for program in programs):
+                raise UserError(f"valid_programs must be from 0 to {MAX_PROGRAM}, not {programs}")
+            object.__setattr__(self, "valid_programs", programs)
+        if not MIN_MIDI_PITCH <= self.min_pitch <= self.max_pitch <= MAX_MIDI_PITCH:
+            raise UserError(
+                f"min_pitch={self.min_pitch}, max_pitch={self.max_pitch} must be in this order "
+                f"and from {MIN_MIDI_PITCH} to {MAX_MIDI_PITCH}"
+            )
+        check_grid(
+            steps_per_quarter=self.steps_per_quarter,
+            quarters_per_bar=self.quarters_per_bar,
+            max_bars=self.max_bars,
+            slice_bars=self.slice_bars,
+            gap_bars=self.gap_bars,
+            max_tensors_per_notesequence=self.max_tensors_per_notesequence,
+        )
+        object.__setattr__(self, "chord_encoding", check_chord_encoding(self.chord_encoding))
+
+    @property
+    def steps_per_bar(self) -> int:
+        """Steps in a bar, by which windows slide."""
+        return self.steps_per_quarter * self.quarters_per_bar
+
+    @property
+    def output_depth(self) -> int:
+        """Number of classes: no event, note off, the pitches, and perhaps the end."""
+        return FIRST_PITCH + self.max_pitch - self.min_pitch + 1 + self.add_end_token
+
+    @property
+    def input_depth(self) -> int:
+        """As `output_depth`."""
+        return self.output_depth
+
+    @property
+    def input_one_hots(self) -> tuple[int, ...]:
+        """One: of the class."""
+        return (self.input_depth,)
+
+    @property
+    def harmony(self) -> Harmony:
+        """What the controls say."""
+        return Harmony(chords=self.chord_encoding is not None, keys=self.condition_on_key)
+
+    @property
+    def control_depth(self) -> int:
+        """49 columns for chords and 12 for keys, in this order."""
+        return self.harmony.depth
+
+    @property
+    def end_token(self) -> int | None:
+        """The last class, or None."""
+        return self.output_depth - 1 if self.add_end_token else None
+
+    def extract(self, sequence: "NoteSequence | Score") -> Extraction:
+        """All windows of all melodies as int16 tokens `[T]`, by section, instrument and time."""
+        return self.extract_all([sequence])[0]
+
+    def extract_all(self, sequences: Sequence["NoteSequence | Score"]) -> list[Extraction]:
+        """What `extract` gives of each sequence."""
+        found, owners, grids = grids_of(
+            sequences,
+            split_on_time_changes=self.presplit_on_time_changes,
+            steps_per_quarter=self.steps_per_quarter,
+            quarters_per_bar=self.quarters_per_bar,
+            playable=self._playable,
+        )
+        skipped = [found[owner].skipped for owner in owners]
+        lines = melodies(
+            grids,
+            skipped,
+            gap_bars=self.gap_bars,
+            max_bars=self.max_bars,
+            skip_polyphony=self.skip_polyphony,
+        )
+        if self.pad_to_total_time:
+            lines = [
+                [pad_melody(line, grid.total_steps) for line in own]
+                for grid, own in zip(grids, lines, strict=True)
+            ]
+        cut = iter(self._windows([line.events for own in lines for line in own]))
+        for owner, grid, own in zip(owners, grids, lines, strict=True):
+            tokens = [next(cut) for _ in own]
+            starts = [line.start_step for line in own]
+            found[owner].examples += self._examples(grid, starts, tokens, found[owner].skipped)
+        for extraction in found:
+            if not extraction.examples and not extraction.skipped:
+                extraction.skipped["no melody"] += 1
+        return found
+
+    def _playable(self, sections: Sequence[Score]) -> list[np.ndarray | str]:
+        """For each section the notes of the programs and in the pitch range, or why none is."""
+        notes, sizes = join([section.notes for section in sections])
+        pitches, is_pitched = notes["pitch"], ~notes["is_drum"]
+        chosen = self._is_chosen(notes["program"])
+        kept = chosen & (pitches >= self.min_pitch) & (pitches <= self.max_pitch)
+        numbers = (
+            totals(mask, sizes).tolist()
+            for mask in (kept & is_pitched, is_pitched, chosen & is_pitched)
+        )
+        playable = split(take(notes, kept), totals(kept, sizes))
+        found: list[np.ndarray | str] = []
+        for own, num_kept, num_pitched, num_chosen in zip(playable, *numbers, strict=True):
+            if num_kept:
+                found.append(own)
+            elif not num_pitched:
+                found.append("only drums")
+            elif not num_chosen:
+                found.append(f"no notes in programs {_ranges(self.valid_programs or ())}")
+            else:
+                found.append("no melody in the pitch range")
+        return found
+
+    def _is_chosen(self, programs: np.ndarray) -> np.ndarray:
+        """Whether the notes of these programs are read."""
+        if self.valid_programs is None:
+            return np.ones(len(programs), bool)
+        return class_of((self.valid_programs,), programs) >= 0
+
+    def _windows(self, events: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """For each melody its windows as tokens `[N, T]`, end tokens not yet added."""
+        if self.slice_bars is None:
+            return [self._tokens(own)[None] for own in events]
+        cut, numbers = windows(events, self.slice_bars * self.steps_per_bar, self.steps_per_bar)
+        return split(_without_leading_note_off(self._tokens(cut)), numbers)
+
+    def _tokens(self, events: np.ndarray) -> np.ndarray:
+        """The tokens of events."""
+        return np.where(events < 0, events, events - np.int16(self.min_pitch)) + FIRST_PITCH
+
+    def _examples(
+        self,
+        grid: Grid,
+        start_steps: Sequence[int],
+        windows: Sequence[np.ndarray],
+        skipped: Counter[str],
+    ) -> list[Example]:
+        """The examples of one section: of its melodies, of which start and windows are given."""
+        track = None
+        if windows and self.control_depth:
+            track = self.harmony.read(grid, skipped)
+            if track is None:
+                return []
+        short = sum(not len(tokens) for tokens in windows)
+        if short:
+            skipped[f"melody shorter than {bars(self.slice_bars or 0)}"] += short
+        if track is None:
+            melodies = [own for tokens in windows for own in tokens]
+            if self.dedupe_event_lists:
+                melodies = unique(melodies)
+            return [self._example(own, None) for own in melodies]
+        return self._told_examples(start_steps, windows, track, skipped)
+
+    def _told_examples(
+        self,
+        start_steps: Sequence[int],
+        windows: Sequence[np.ndarray],
+        track: HarmonyTrack,
+        skipped: Counter[str],
+    ) -> list[Example]:
+        """The examples of windows with their harmony; without those whose chords are no triads."""
+        found: list[tuple[np.ndarray, np.ndarray]] = []
+        for start, tokens in zip(start_steps, windows, strict=True):
+            for number, own in enumerate(tokens):
+                first = start + number * self.steps_per_bar
+                found.append((own, track.at(first + np.arange(len(own)))))
+        if self.dedupe_event_lists:
+            found = _unique(found)
+        told = ((own, track.encode(harmony, skipped)) for own, harmony in found)
+        return [self._example(own, controls) for own, controls in told if controls is not None]
+
+    def _example(self, tokens: np.ndarray, controls: np.ndarray | None) -> Example:
+        if self.add_end_token:
+            tokens = np.append(tokens, np.int16(self.output_depth - 1))
+            if controls is not None:  # an end that the controls told would not be learnt
+                controls = np.concatenate([controls, controls[-1:]])
+        return Example(tokens, tokens, controls, length_of(len(tokens)))
+
+    def dense_inputs(self, inputs: np.ndarray) -> np.ndarray:
+        """Tokens `[..., T]` to boolean one-hot `[..., T, input_depth]`; `PAD` to zeros."""
+        return one_hot(inputs, self.input_depth)
+
+    def dense_outputs(self, outputs: np.ndarray) -> np.ndarray:
+        """As `dense_inputs`."""
+        return one_hot(outputs, self.output_depth)
+
+    def dense_controls(self, controls: np.ndarray) -> np.ndarray:
+        """Compact controls to boolean `[..., T, control_depth]`; `PAD` to zeros."""
+        if not self.control_depth:
+            return super().dense_controls(controls)
+        return self.harmony.dense(controls)
+
+    @property
+    def compact(self) -> Compact:
+        """Tokens, and what the harmony's controls are."""
+        tokens = OneHot((self.output_depth,))
+        return Compact(tokens, tokens, self.harmony.compact)
+
+    def from_tensors(self, samples: Any, controls: Any = None) -> list["NoteSequence"]:
+        """Decodes one-hot arrays or class scores `[T, output_depth]`, up to the first end token.
+
+        Every sequence is at 120 quarter notes a minute, on instrument 0 and program 0. Controls
+        become chord symbols and key signatures where they change.
+
+        Raises:
+          UserError: If controls are given whose depth is not `control_depth`.
+        """
+        if controls is None or not self.control_depth:
+            return [self._sequence(np.argmax(sample, axis=-1)) for sample in samples]
+        return [
+            self._sequence(np.argmax(sample, axis=-1), told)
+            for sample, told in zip(samples, controls, strict=True)
+        ]
+
+    def _sequence(self, tokens: np.ndarray, controls: np.ndarray | None = None) -> "NoteSequence":
+        from note_seq import Melody
+
+        if self.end_token is not None:
+            tokens = tokens[: _first(tokens == self.end_token)]
+        pitched = tokens >= FIRST_PITCH
+        events = np.where(pitched, tokens + self.min_pitch, tokens) - FIRST_PITCH
+        melody = Melody(
+            events.tolist(),
+            steps_per_bar=self.steps_per_bar,
+            steps_per_quarter=self.steps_per_quarter,
+        )
+        sequence = melody.to_sequence(velocity=OUTPUT_VELOCITY, qpm=DEFAULT_QPM)
+        if controls is None:
+            return sequence
+        step_s = 60 / DEFAULT_QPM / self.steps_per_quarter
+        times_s = [step * step_s for step in range(len(tokens))]
+        return self.harmony.annotate(sequence, controls, times_s)
+
+    def transpose(self, example: Example, semitones: int | np.ndarray) -> Example | None:
+        """The example with every pitch moved, or None where one would leave the pitch range."""
+        tokens = example.outputs
+        pitched = tokens >= FIRST_PITCH
+        if self.end_token is not None:
+            pitched &= tokens != self.end_token
+        by = np.asarray(semitones, tokens.dtype)[..., None]
+        moved = np.where(pitched, tokens + by, FIRST_PITCH)
+        highest = FIRST_PITCH + self.max_pitch - self.min_pitch
+        if moved.size and not FIRST_PITCH <= moved.min() <= moved.max() <= highest:
+            return None
+        transposed = np.where(pitched, moved, tokens)
+        controls = example.controls
+        if controls is not None:
+            controls = self.harmony.transpose(controls, by)
+        return example._replace(inputs=transposed, outputs=transposed, controls=controls)
+
+    def transposable_range(self, sequence: "NoteSequence | Score") -> tuple[int, int]:
+        """Semitones down (0 or less) and up for which no note enters or leaves the pitch range."""
+        score = read(sequence)
+        limit = MAX_MIDI_PITCH
+        # Transposition sets the total time to the end of the last note.
+        ends_with_notes = score.total_time_s == score.last_end_s
+        if score.total_time_s < score.last_end_s or (
+            self.pad_to_total_time and not ends_with_notes
+        ):
+            return 0, 0
+        if self.control_depth and not (ends_with_notes and self.harmony.moves_with(score)):
+            return 0, 0
+        pitched = score.notes[~score.notes["is_drum"]]
+        pitches = pitched["pitch"]
+        low, high = -limit, limit
+        if self.pad_to_total_time and len(pitches):
+            # A note beyond MIDI's range is lost, and its time with it.
+            low, high = max(low, -int(pitches.min())), min(high, limit - int(pitches.max()))
+        read_pitches = pitches[self._is_chosen(pitched["program"])]
+        return transposable(read_pitches, self.min_pitch, self.max_pitch, (low, high))
+
+
+def _unique(
+    found: Iterable[tuple[np.ndarray, np.ndarray]],
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Tokens and harmony without repetitions, in the order in which they first appear."""
+    seen: dict[tuple[bytes, bytes], tuple[np.ndarray, np.ndarray]] = {}
+    for tokens, harmony in found:
+        seen.setdefault((tokens.tobytes(), harmony.tobytes()), (tokens, harmony))
+    return list(seen.values())
+
+
+def _without_leading_note_off(tokens: np.ndarray) -> np.ndarray:
+    """Windows `[N, T]` in which a note that began before the window does not end in it."""
+    sounding = np.logical_or.accumulate(tokens >= FIRST_PITCH, axis=1)
+    return np.where(sounding, tokens, np.int16(NO_EVENT))
+
+
+def _first(found: np.ndarray) -> int:
+    """Index of the first True of `[T]`, or T."""
+    return int(np.argmax(found)) if found.any() else len(found)
+
+
+def _ranges(numbers: Iterable[int]) -> str:
+    """Whole numbers in short: (0, 1, 2, 5) is '0-2, 5'."""
+    spans: list[list[int]] = []
+    for number in sorted(set(numbers)):
+        if spans and number == spans[-1][1] + 1:
+            spans[-1][1] = number
+        else:
+            spans.append([number, number])
+    return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in spans)

@@ -1,0 +1,329 @@
+"""A piece of music as arrays: what the converters read, taken from a NoteSequence once.
+
+All that is done to a piece before lines are found in it is done to arrays: to transpose it, to cut
+it where its metre or tempo changes, to put it on a grid of steps. The results are those of note_seq
+on NoteSequences, which take many times as long.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from itertools import pairwise
+from operator import attrgetter, itemgetter
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+import numpy as np
+
+from music_vae.common.constants import DEFAULT_QPM, MAX_MIDI_PITCH, MIN_MIDI_PITCH, SEMITONES
+from music_vae.music.converters.segments import join, maxima, ranges, split, take, totals
+
+if TYPE_CHECKING:
+    from note_seq.protobuf.music_pb2 import NoteSequence
+
+NOTE = np.dtype(
+    [
+        ("start_s", np.float64),
+        ("end_s", np.float64),
+        ("pitch", np.int32),
+        ("velocity", np.int32),
+        ("instrument", np.int32),
+        ("program", np.int32),
+        ("is_drum", np.bool_),
+    ],
+    align=True,
+)
+"""A note; the numbers are what the piece says, within MIDI's limits or not."""
+
+CONTROL_CHANGE = np.dtype(
+    [
+        ("time_s", np.float64),
+        ("instrument", np.int32),
+        ("number", np.int32),
+        ("value", np.int32),
+    ]
+)
+"""A control change; `SUSTAIN` is the number of the sustain pedal."""
+
+SUSTAIN = 64
+CHORD_SYMBOL = 1  # NoteSequence.TextAnnotation.CHORD_SYMBOL
+
+_NOTE_FIELDS = attrgetter(
+    "start_time", "end_time", "pitch", "velocity", "instrument", "program", "is_drum"
+)
+_CONTROL_FIELDS = attrgetter("time", "instrument", "control_number", "control_value")
+
+
+class Tempo(NamedTuple):
+    """So many quarter notes a minute from a time on."""
+
+    time_s: float
+    qpm: float
+
+
+class Metre(NamedTuple):
+    """A time signature."""
+
+    time_s: float
+    numerator: int
+    denominator: int
+
+
+class Key(NamedTuple):
+    """A key signature; the key is its tonic, 0 to 11."""
+
+    time_s: float
+    key: int
+
+
+class Chord(NamedTuple):
+    """A chord symbol."""
+
+    time_s: float
+    symbol: str
+
+
+_Event = TypeVar("_Event", Tempo, Metre, Key, Chord)
+
+
+class Score(NamedTuple):
+    """A piece, or a part of one that begins at time 0.
+
+    Attributes:
+      notes: Of dtype `NOTE`, `[N]`.
+      total_time_s: Its length as it says itself; notes may end later.
+      tempos: In the order of the NoteSequence, as are all events.
+      metres: The time signatures.
+      keys: The key signatures.
+      chords: The chord symbols.
+      controls: Of dtype `CONTROL_CHANGE`; what `cut` gives has the sustain pedal alone, or none.
+      remark_times_s: The times of all other text.
+      is_quantised: Whether the NoteSequence had been quantised.
+    """
+
+    notes: np.ndarray
+    total_time_s: float
+    tempos: Sequence[Tempo] = ()
+    metres: Sequence[Metre] = ()
+    keys: Sequence[Key] = ()
+    chords: Sequence[Chord] = ()
+    controls: np.ndarray = np.empty(0, CONTROL_CHANGE)
+    remark_times_s: Sequence[float] = ()
+    is_quantised: bool = False
+
+    @property
+    def qpm(self) -> float:
+        """The first tempo, or MIDI's default."""
+        return self.tempos[0].qpm if self.tempos else DEFAULT_QPM
+
+    @property
+    def last_end_s(self) -> float:
+        """When the last note ends; 0 without notes that end later."""
+        return float(self.notes["end_s"].max(initial=0.0))
+
+
+def read_all(sequences: Sequence["NoteSequence | Score"]) -> list[Score]:
+    """The scores of NoteSequences; a score is its own."""
+    return [read(sequence) for sequence in sequences]
+
+
+def read(sequence: "NoteSequence | Score") -> Score:
+    """The score of a NoteSequence; a score is its own."""
+    if isinstance(sequence, Score):
+        return sequence
+    info = sequence.quantization_info
+    chords, remark_times_s = [], []
+    for text in sequence.text_annotations:
+        if text.annotation_type == CHORD_SYMBOL:
+            chords.append(Chord(text.time, text.text))
+        else:
+            remark_times_s.append(text.time)
+    return Score(
+        _rows(NOTE, _NOTE_FIELDS, sequence.notes),
+        sequence.total_time,
+        [Tempo(tempo.time, tempo.qpm) for tempo in sequence.tempos],
+        [Metre(m.time, m.numerator, m.denominator) for m in sequence.time_signatures],
+        [Key(signature.time, signature.key) for signature in sequence.key_signatures],
+        chords,
+        _rows(CONTROL_CHANGE, _CONTROL_FIELDS, sequence.control_changes),
+        remark_times_s,
+        info.steps_per_quarter > 0 or info.steps_per_second > 0,
+    )
+
+
+def _rows(dtype: np.dtype, fields: attrgetter, messages: Sequence) -> np.ndarray:
+    return np.fromiter(map(fields, messages), dtype, len(messages))
+
+
+def as_sequence(score: Score) -> "NoteSequence":
+    """The inverse of `read`, for what note_seq alone can do; other text is left out."""
+    from note_seq.protobuf import music_pb2
+
+    sequence = music_pb2.NoteSequence(total_time=score.total_time_s)
+    for start_s, end_s, pitch, velocity, instrument, program, is_drum in score.notes.tolist():
+        sequence.notes.add(
+            start_time=start_s,
+            end_time=end_s,
+            pitch=pitch,
+            velocity=velocity,
+            instrument=instrument,
+            program=program,
+            is_drum=is_drum,
+        )
+    for time_s, instrument, number, value in score.controls.tolist():
+        sequence.control_changes.add(
+            time=time_s, instrument=instrument, control_number=number, control_value=value
+        )
+    for tempo in score.tempos:
+        sequence.tempos.add(time=tempo.time_s, qpm=tempo.qpm)
+    for time_s, numerator, denominator in score.metres:
+        sequence.time_signatures.add(time=time_s, numerator=numerator, denominator=denominator)
+    for key in score.keys:
+        sequence.key_signatures.add(time=key.time_s, key=key.key)
+    for chord in score.chords:
+        sequence.text_annotations.add(
+            time=chord.time_s, text=chord.symbol, annotation_type=CHORD_SYMBOL
+        )
+    return sequence
+
+
+def transposed(
+    scores: Sequence[Score], semitones: Sequence[int], chords: Sequence[Sequence[Chord]]
+) -> list[Score]:
+    """Each score so many semitones higher, and with other chords.
+
+    Drums stay, notes that leave MIDI's range are dropped, and a piece ends with its last note.
+    """
+    notes, sizes = join([score.notes for score in scores])
+    stays = notes["is_drum"]
+    pitches = notes["pitch"] + np.repeat(np.array(semitones, np.int64), sizes) * ~stays
+    kept = stays | ((pitches >= MIN_MIDI_PITCH) & (pitches <= MAX_MIDI_PITCH))
+    sizes = totals(kept, sizes)
+    moved = take(notes, kept)
+    moved["pitch"] = pitches[kept]
+    last_ends_s = maxima(moved["end_s"], sizes).tolist()
+    found = []
+    for score, by, own, end_s, symbols in zip(
+        scores, semitones, split(moved, sizes), last_ends_s, chords, strict=True
+    ):
+        keys = [key._replace(key=(key.key + by) % SEMITONES) for key in score.keys]
+        found.append(score._replace(notes=own, total_time_s=end_s, keys=keys, chords=symbols))
+    return found
+
+
+def sustained(section: Score) -> Score:
+    """The section with its notes as long as the sustain pedal makes them."""
+    notes = section.notes
+    if (
+        not len(section.controls)
+        and (notes["is_drum"] | (notes["start_s"] <= notes["end_s"])).all()
+    ):
+        return section  # without a pedal, note_seq changes notes that end before they start
+    from note_seq import sequences_lib
+
+    return read(sequences_lib.apply_sustain_control_changes(as_sequence(section)))
+
+
+def change_times(score: Score) -> list[float]:
+    """Where to cut a piece into parts of one metre and tempo: 0, the changes, and the end.
+
+    0 alone where there is no time after it.
+    """
+    metre, qpm, times = (4, 4), DEFAULT_QPM, [0.0]
+    events: list[Metre | Tempo] = [*score.metres, *score.tempos]
+    for event in sorted(events, key=itemgetter(0)):
+        if event.time_s >= score.total_time_s:
+            break
+        if isinstance(event, Metre):
+            changed, metre = event[1:] != metre, event[1:]
+        else:
+            changed, qpm = event.qpm != qpm, event.qpm
+        if changed and event.time_s > times[-1]:
+            times.append(event.time_s)
+    if score.total_time_s > times[-1]:
+        times.append(score.total_time_s)
+    return times
+
+
+def cut(
+    scores: Sequence[Score], times: Sequence[Sequence[float]], *, with_pedals: bool = False
+) -> list[list[Score]]:
+    """The parts of each piece between one time and the next, shifted to time 0.
+
+    A note belongs to the part in which it starts and ends in it at the latest; tempos, metres, keys
+    and chords go on into the parts after theirs. A part is as long as its last note.
+
+    Args:
+      scores: The pieces.
+      times: For each piece times in seconds, in ascending order, each once, from 0.
+      with_pedals: Whether parts have the sustain pedal's changes; otherwise none.
+    """
+    if not scores:
+        return []
+    notes, sizes = join([score.notes for score in scores])
+    owners, starts_s = np.repeat(np.arange(len(scores)), sizes), notes["start_s"]
+    if ((starts_s[1:] < starts_s[:-1]) & (owners[1:] == owners[:-1])).any():
+        notes = take(notes, np.lexsort((starts_s, owners)))
+        starts_s = notes["start_s"]
+    bounds = [
+        np.searchsorted(own, at) + end - len(own)
+        for own, at, end in zip(split(starts_s, sizes), times, np.cumsum(sizes), strict=True)
+    ]
+    firsts = np.concatenate([bound[:-1] for bound in bounds])
+    part_sizes = np.concatenate([bound[1:] for bound in bounds]) - firsts
+    notes = take(notes, ranges(firsts, part_sizes))
+    begins_s = np.repeat([begin for at in times for begin in at[:-1]], part_sizes)
+    ends_s = np.repeat([end for at in times for end in at[1:]], part_sizes)
+    notes["start_s"] -= begins_s
+    notes["end_s"] = np.minimum(notes["end_s"], ends_s) - begins_s
+    last_ends_s = iter(maxima(notes["end_s"], part_sizes).tolist())
+    own_notes = iter(split(notes, part_sizes))
+    return [
+        [
+            Score(next(own_notes), next(last_ends_s), *events)
+            for events in zip(*_events(score, at, with_pedals), strict=True)
+        ]
+        for score, at in zip(scores, times, strict=True)
+    ]
+
+
+def _events(score: Score, times: Sequence[float], with_pedals: bool) -> list[list]:
+    """What parts have besides notes, as lists over the parts."""
+    return [
+        _held(score.tempos, times),
+        _held(score.metres, times),
+        _held(score.keys, times),
+        _held(score.chords, times),
+        _pedals(score.controls, times) if with_pedals else [score.controls[:0]] * (len(times) - 1),
+    ]
+
+
+def _held(events: Sequence[_Event], times: Sequence[float]) -> list[list[_Event]]:
+    """The events of every part: that which holds as it begins, at time 0, and those in it."""
+    if not events:
+        return [[] for _ in times[1:]]
+    ordered = sorted(events, key=itemgetter(0))
+    starts = [event.time_s for event in ordered]
+    parts = []
+    for begin, end in pairwise(times):
+        first, last = bisect_right(starts, begin), bisect_left(starts, end)
+        found = [ordered[first - 1]._replace(time_s=0.0)] if first else []
+        parts.append(found + [e._replace(time_s=e.time_s - begin) for e in ordered[first:last]])
+    return parts
+
+
+def _pedals(controls: np.ndarray, times: Sequence[float]) -> list[np.ndarray]:
+    """The changes of the sustain pedal in every part; those that hold as it begins, at time 0."""
+    changes = controls[controls["number"] == SUSTAIN]
+    changes = changes[np.argsort(changes["time_s"], kind="stable")]
+    inside = np.searchsorted(changes["time_s"], times, side="right")
+    before = np.searchsorted(changes["time_s"], times)
+    held: dict[int, np.void] = {}
+    parts, read_until = [], 0
+    for number, begin in enumerate(times[:-1]):
+        for change in changes[read_until : inside[number]]:
+            held[int(change["instrument"])] = change
+        read_until = inside[number]
+        part = np.array([*held.values(), *changes[read_until : before[number + 1]]], CONTROL_CHANGE)
+        part["time_s"][len(held) :] -= begin
+        part["time_s"][: len(held)] = 0.0
+        parts.append(part)
+    return parts
