@@ -13,8 +13,8 @@ _SEMITONES = 25  # above the lowest pitch
 
 def write(path: Path, number: int) -> None:
     """Writes `number` tunes of 32 bars: a melody, a bass line and drums."""
-    from music_vae import tfrecord
     from music_vae.common import lazy_imports
+    from music_vae.dataset import tfrecord
 
     note_sequence = lazy_imports.import_note_seq().NoteSequence
     rng = np.random.default_rng(_SEED)

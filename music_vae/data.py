@@ -22,12 +22,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from music_vae import __version__, example_cache
+from music_vae import __version__
 from music_vae.common.errors import UserError
 from music_vae.common.specs import Batch, to_json
 from music_vae.configs import Config
-from music_vae.converting import Conversion, Task, chunks, limit, pool
-from music_vae.epochs import (
+from music_vae.dataset import disk_cache
+from music_vae.dataset.conversion import Conversion, Task, chunks, limit, pool
+from music_vae.dataset.epochs import (
     CORRUPTION,
     WINDOWS,
     Counts,
@@ -36,7 +37,8 @@ from music_vae.epochs import (
     rng_for,
     transposition_range,
 )
-from music_vae.example_store import Store, stack, stack_single
+from music_vae.dataset.example_store import Store, stack, stack_single
+from music_vae.dataset.sources import Source, TensorFlowDataset, TFRecords, parse
 from music_vae.music import converters
 from music_vae.music.augmentation import NoteSequenceAugmenter
 from music_vae.music.converters.base import Converter, Example, Tensors
@@ -46,7 +48,6 @@ from music_vae.music.converters.melody import OneHotMelodyConverter
 from music_vae.music.converters.performance import MultiInstrumentPerformanceConverter
 from music_vae.music.converters.score import read
 from music_vae.music.converters.trio import TrioConverter
-from music_vae.sources import Source, TensorFlowDataset, TFRecords, parse
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
@@ -152,7 +153,7 @@ def load(
       config: Whose converter and augmenter count.
       augment: Whether the music is to be transposed later.
       cache: Where examples are kept. `memory`: there, or in temporary files where they do not fit.
-        `disk`: in files (see `example_cache.cache_dir`) that later runs on the same music use
+        `disk`: in files (see `disk_cache.cache_dir`) that later runs on the same music use
         again. `none`: nowhere; every epoch converts them anew.
       num_processes: How many processes convert; 0: this one. None: one for each CPU, if it takes
         longer than they take to start.
@@ -166,7 +167,7 @@ def load(
     conversion = _conversion(config, augment)
     if cache == DISK:
         return _cached(source, conversion, num_processes, progress=progress)
-    writer = example_cache.Writer(None, limit_bytes=_memory_limit())
+    writer = disk_cache.Writer(None, limit_bytes=_memory_limit())
     counts = _write(writer, source, conversion, num_processes, progress=progress)
     return Music(Store(writer.packed()), conversion.semitones, counts, writer.temporary)
 
@@ -176,7 +177,7 @@ def _conversion(config: Config, augment: bool) -> Conversion:
 
 
 def _write(
-    writer: example_cache.Writer,
+    writer: disk_cache.Writer,
     source: Source,
     conversion: Conversion,
     num_processes: int | None,
@@ -201,23 +202,23 @@ def _cached(
     source: Source, conversion: Conversion, num_processes: int | None, *, progress: bool
 ) -> Music:
     """The music of a source from its files, which are made if they are not there."""
-    target = example_cache.cache_dir() / "examples" / _cache_key(source, conversion)
+    target = disk_cache.cache_dir() / "examples" / _cache_key(source, conversion)
     try:
         music = _read_cached(target, conversion)
         _log.info("using the converted examples in %s", target)
         return music
     except FileNotFoundError:
         pass
-    except example_cache.DamagedCacheError as error:
+    except disk_cache.DamagedCacheError as error:
         _log.warning("%s is damaged (%s) and is made anew", target, error)
         shutil.rmtree(target)
-    with example_cache.new_folder(target) as folder:
-        writer = example_cache.Writer(folder, limit_bytes=0)
+    with disk_cache.new_folder(target) as folder:
+        writer = disk_cache.Writer(folder, limit_bytes=0)
         try:
             counts = _write(writer, source, conversion, num_processes, progress=progress)
         finally:
             writer.close()
-        example_cache.write_index(
+        disk_cache.write_index(
             folder, writer, num_sequences=counts.num_sequences, skipped=counts.skipped
         )
     _log.info("the converted examples are kept in %s", target)
@@ -225,13 +226,13 @@ def _cached(
 
 
 def _read_cached(folder: Path, conversion: Conversion) -> Music:
-    cached = example_cache.read(folder)
+    cached = disk_cache.read(folder)
     store = Store(cached.packed)
     try:
         if store.num_examples:
             dense_batch(store.take(np.zeros(1, int)), conversion.converter)
     except (ValueError, IndexError, TypeError) as error:
-        raise example_cache.DamagedCacheError(f"{conversion.converter}: {error}") from error
+        raise disk_cache.DamagedCacheError(f"{conversion.converter}: {error}") from error
     return Music(store, conversion.semitones, Counts(cached.num_sequences, cached.skipped))
 
 
@@ -242,7 +243,7 @@ def _cache_key(source: Source, conversion: Conversion) -> str:
         for path in sorted(Path(folder).glob("*.py")):
             code.update(path.read_bytes())
     made_of = {
-        "versions": [__version__, version("note-seq"), example_cache.FORMAT_VERSION],
+        "versions": [__version__, version("note-seq"), disk_cache.FORMAT_VERSION],
         "code": code.hexdigest(),
         "converter": to_json(conversion.converter),
         "semitones": conversion.semitones,

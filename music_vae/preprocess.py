@@ -7,9 +7,10 @@ from pathlib import Path
 
 from absl import flags
 
-from music_vae import cli, tfrecord
+from music_vae import cli
 from music_vae.common import files, lazy_imports
 from music_vae.common.errors import UserError
+from music_vae.dataset import tfrecord
 
 PROGRAM = "music_vae_preprocess"
 USAGE = """Splits TFRecords of NoteSequences into the examples of a config, and keeps each unique
@@ -114,7 +115,7 @@ def _run(values: flags.FlagValues) -> None:
     require_beam(PROGRAM)
     patterns = _patterns(values.input_tfrecord)
     lazy_imports.import_note_seq()
-    from music_vae import beam_pipelines, preprocessing
+    from music_vae.dataset import beam_pipelines, preprocessing
 
     filters = None
     if values.enable_filtering:

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from music_vae import run_config, tfrecord, weights_file
+from music_vae import run_config, weights_file
 from music_vae.configs import get_config
+from music_vae.dataset import tfrecord
 from music_vae.engine.numpy_engine import weight_shapes
 from music_vae.music import notes_io
 from support.http_server import FileServer

@@ -7,7 +7,8 @@ import sys
 import numpy as np
 import pytest
 
-from music_vae import attribute_tool, attribute_vectors, run_config, tfrecord
+from music_vae import attribute_tool, attribute_vectors, run_config
+from music_vae.dataset import tfrecord
 from music_vae.weights_file import WeightsFile
 
 

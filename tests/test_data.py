@@ -8,8 +8,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from music_vae import data, tfrecord
+from music_vae import data
 from music_vae.common.errors import UserError
+from music_vae.dataset import tfrecord
 from music_vae.music.augmentation import NoteSequenceAugmenter, transpose
 from music_vae.music.converters.base import Example
 from support.paths import TUNES

@@ -8,9 +8,10 @@ import sys
 import numpy as np
 import pytest
 
-from music_vae import evaluate, evaluation, tfrecord, train
+from music_vae import evaluate, evaluation, train
 from music_vae.common.lazy_imports import import_note_seq
 from music_vae.configs import get_config
+from music_vae.dataset import tfrecord
 from music_vae.engine import ENGINES
 from music_vae.evaluation import Evaluator, Window
 from music_vae.music.converters.base import Example

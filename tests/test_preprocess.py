@@ -6,8 +6,9 @@ from collections import Counter
 
 import pytest
 
-from music_vae import data, preprocess, tfrecord
+from music_vae import data, preprocess
 from music_vae.configs import CONFIG_MAP
+from music_vae.dataset import tfrecord
 from music_vae.scripts import convert_dir_to_note_sequences
 from support.paths import TUNES
 
@@ -41,7 +42,7 @@ def records(pattern):
 def test_each_unique_example_is_written_once_with_its_sources(
     beam, command, tunes, tmp_path, capsys
 ):
-    from music_vae.preprocessing import examples_of
+    from music_vae.dataset.preprocessing import examples_of
 
     twice = tmp_path / "twice.tfrecord"
     sequences = list(data.read_note_sequences(str(tunes)))

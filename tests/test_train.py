@@ -10,16 +10,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from music_vae import (
-    checkpoint_files,
-    checkpoints,
-    export_tf1,
-    run_config,
-    runs,
-    tfrecord,
-    train,
-)
+from music_vae import checkpoint_files, checkpoints, export_tf1, run_config, runs, train
 from music_vae.configs import get_config
+from music_vae.dataset import tfrecord
 from music_vae.legacy_weights import named_variables
 from music_vae.lstm_models import build_model
 from support.events import scalars

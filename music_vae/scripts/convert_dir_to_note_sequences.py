@@ -25,9 +25,10 @@ from absl import flags
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from music_vae import cli, tfrecord
+from music_vae import cli
 from music_vae.common import lazy_imports, pools
 from music_vae.common.errors import UserError
+from music_vae.dataset import tfrecord
 from music_vae.music import notes_io
 
 PROGRAM = "convert_dir_to_note_sequences"
@@ -214,7 +215,7 @@ def _run_in_beam(
 
     preprocess.require_beam("--pipeline_options")
     lazy_imports.import_note_seq()
-    from music_vae import beam_pipelines
+    from music_vae.dataset import beam_pipelines
 
     output, shards = output.absolute(), values.output_shards
     summary = beam_pipelines.convert_files(

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from music_vae import tfrecord
 from music_vae.common import lazy_imports, pools
+from music_vae.dataset import tfrecord
 from music_vae.scripts import convert_dir_to_note_sequences as command
 from music_vae.scripts.convert_dir_to_note_sequences import Conversion
 from support.paths import TUNES

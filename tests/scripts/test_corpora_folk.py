@@ -8,7 +8,8 @@ import folk
 import pytest
 from folk import Measure, Note, on_bar_lines
 
-from music_vae import data, tfrecord
+from music_vae import data
+from music_vae.dataset import tfrecord
 
 # A pick-up, a repeat, a second strain with a bar cut short before its own pick-up; then a tune in
 # 2/4, one in 6/8, and one with a chord.

@@ -2,8 +2,8 @@
 
 import windows
 
-from music_vae import tfrecord
 from music_vae.configs import get_config
+from music_vae.dataset import tfrecord
 
 SCALE = [(60 + n, 0.5) for n in range(16)]
 ARPEGGIO = [(60 + 4 * (n % 4), 0.5) for n in range(16)]

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from google.protobuf.message import DecodeError
 
-from music_vae import data, tfrecord
+from music_vae import data
+from music_vae.dataset import tfrecord
 from music_vae.music.converters.score import read
 from music_vae.music.converters.serialised import read_serialised
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from music_vae import tfrecord
 from music_vae.common.errors import UserError
+from music_vae.dataset import tfrecord
 
 RECORDS = [b"", b"one", bytes(range(256)) * 20_000]
 

@@ -5,8 +5,9 @@ import signal
 
 import pytest
 
-from music_vae import converting, data, tfrecord
+from music_vae import data
 from music_vae.common.errors import UserError
+from music_vae.dataset import conversion, tfrecord
 from music_vae.music.converters.melody import OneHotMelodyConverter
 
 
@@ -46,11 +47,11 @@ def test_a_process_that_dies_is_one_error_that_names_the_records(tunes, tiny_con
 
 def test_chunks_are_short_and_keep_the_order(tunes, monkeypatch):
     records = list(data.TFRecords(str(tunes)).records())
-    monkeypatch.setattr(converting, "CHUNK_RECORDS", 2)
-    assert [(c.first, len(c.records)) for c in converting.chunks(records)] == [(0, 2), (2, 1)]
-    monkeypatch.setattr(converting, "CHUNK_BYTES", 1)
-    assert [c.first for c in converting.chunks(records)] == [0, 1, 2]
-    assert [r for c in converting.chunks(records) for r in c.records] == records
+    monkeypatch.setattr(conversion, "CHUNK_RECORDS", 2)
+    assert [(c.first, len(c.records)) for c in conversion.chunks(records)] == [(0, 2), (2, 1)]
+    monkeypatch.setattr(conversion, "CHUNK_BYTES", 1)
+    assert [c.first for c in conversion.chunks(records)] == [0, 1, 2]
+    assert [r for c in conversion.chunks(records) for r in c.records] == records
 
 
 def test_a_record_says_where_it_is_from(tmp_path):

@@ -15,11 +15,11 @@ import numpy as np
 
 from music_vae.common import pools
 from music_vae.common.errors import UserError
-from music_vae.example_store import Packed, PieceGroups, pack
+from music_vae.dataset.example_store import Packed, PieceGroups, pack
+from music_vae.dataset.sources import Record, scores
 from music_vae.music.augmentation import NoteSequenceAugmenter, transpose_scores
 from music_vae.music.converters.base import Converter, Example, Extraction
 from music_vae.music.converters.score import Score
-from music_vae.sources import Record, scores
 
 # As many records go to a process at once: enough for what is sent not to count.
 CHUNK_RECORDS = 32

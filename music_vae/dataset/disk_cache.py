@@ -21,7 +21,7 @@ from typing import Any, BinaryIO, NamedTuple
 import google_crc32c
 import numpy as np
 
-from music_vae.example_store import Packed
+from music_vae.dataset.example_store import Packed
 
 FORMAT_VERSION = 1
 INDEX = "index.json"
@@ -181,7 +181,7 @@ def new_folder(target: Path) -> Iterator[Path]:
 
 
 class Cached(NamedTuple):
-    """What a folder holds: see `converting.Converted`."""
+    """What a folder holds: see `conversion.Converted`."""
 
     packed: Packed
     num_sequences: int

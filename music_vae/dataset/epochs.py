@@ -15,10 +15,10 @@ from typing import Protocol
 import numpy as np
 
 from music_vae.configs import Config
-from music_vae.converting import Draw, Drawn, Task, chunks, pool
-from music_vae.example_store import Store, stack_single
+from music_vae.dataset.conversion import Draw, Drawn, Task, chunks, pool
+from music_vae.dataset.example_store import Store, stack_single
+from music_vae.dataset.sources import Source
 from music_vae.music.converters.base import Converter, Example
-from music_vae.sources import Source
 
 SHUFFLED_EXAMPLES = 20_000  # of music that is not kept: among so many the next is drawn
 

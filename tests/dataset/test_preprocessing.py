@@ -5,10 +5,10 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from music_vae import preprocessing
 from music_vae.configs import CONFIG_MAP
+from music_vae.dataset import preprocessing
+from music_vae.dataset.preprocessing import Filters, examples_of, why_filtered, with_sources
 from music_vae.music.converters.score import read
-from music_vae.preprocessing import Filters, examples_of, why_filtered, with_sources
 
 MELODY = CONFIG_MAP["cat-mel_2bar_small"].data_converter
 

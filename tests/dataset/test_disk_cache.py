@@ -8,8 +8,9 @@ import threading
 import numpy as np
 import pytest
 
-from music_vae import data, example_cache
-from music_vae.example_store import Packed, PieceGroups, Store, pack
+from music_vae import data
+from music_vae.dataset import disk_cache
+from music_vae.dataset.example_store import Packed, PieceGroups, Store, pack
 from music_vae.music.converters.base import Example
 
 
@@ -53,7 +54,7 @@ def test_examples_of_all_lengths_come_back():
 
 @pytest.mark.parametrize("limit_bytes", [0, 1, 10**9])
 def test_what_is_added_bit_by_bit_comes_back(tmp_path, limit_bytes):
-    writer = example_cache.Writer(tmp_path, limit_bytes=limit_bytes)
+    writer = disk_cache.Writer(tmp_path, limit_bytes=limit_bytes)
     for piece in MIXED:
         writer.append(pack([piece], 3))
     check_mixed(Store(writer.packed()))
@@ -61,7 +62,7 @@ def test_what_is_added_bit_by_bit_comes_back(tmp_path, limit_bytes):
 
 
 def test_an_empty_store_has_nothing(tmp_path):
-    writer = example_cache.Writer(tmp_path, limit_bytes=0)
+    writer = disk_cache.Writer(tmp_path, limit_bytes=0)
     writer.append(pack([], 3))
     store = Store(writer.packed())
     assert (store.num_examples, store.num_pieces) == (0, 0)
@@ -90,7 +91,7 @@ def test_a_second_run_converts_nothing(cached, tmp_path, monkeypatch):
     first = cached()
     (folder,) = folders(tmp_path)
     assert {path.name for path in folder.iterdir()} > {"index.json", "outputs.bin"}
-    monkeypatch.setattr("music_vae.converting.Conversion.__call__", None)
+    monkeypatch.setattr("music_vae.dataset.conversion.Conversion.__call__", None)
     second = cached()
     assert isinstance(second.store.packed.outputs, np.memmap)
     assert arrays(first) == arrays(second)
@@ -147,7 +148,7 @@ def forge(name, array):
     def apply(folder):
         path = folder / f"{name}.bin"
         path.unlink(missing_ok=True)
-        file = example_cache._ArrayFile(path, array)
+        file = disk_cache._ArrayFile(path, array)
         file.write(array)
         file.close()
         change_index(lambda index: index["arrays"].update({name: file.entry()}))(folder)
@@ -194,8 +195,8 @@ def test_a_damaged_cache_is_said_and_made_anew(cached, tmp_path, caplog, damage)
 
 
 def test_a_conversion_that_fails_leaves_nothing(tmp_path, monkeypatch, tiny_config, tunes):
-    from music_vae import tfrecord
     from music_vae.common.errors import UserError
+    from music_vae.dataset import tfrecord
 
     monkeypatch.setenv("MUSIC_VAE_CACHE", str(tmp_path / "cache"))
     path = tmp_path / "odd.tfrecord"
@@ -219,12 +220,12 @@ def test_processes_that_make_the_same_cache_at_once_agree(cached, tmp_path):
 
 def test_the_cache_goes_where_the_variable_says_or_the_platform_keeps_it(monkeypatch, tmp_path):
     monkeypatch.setenv("MUSIC_VAE_CACHE", str(tmp_path))
-    assert example_cache.cache_dir() == tmp_path
+    assert disk_cache.cache_dir() == tmp_path
     monkeypatch.delenv("MUSIC_VAE_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(example_cache.sys, "platform", "linux")
-    assert example_cache.cache_dir() == tmp_path / "music_vae"
+    monkeypatch.setattr(disk_cache.sys, "platform", "linux")
+    assert disk_cache.cache_dir() == tmp_path / "music_vae"
 
 
 def test_every_array_has_its_place_in_the_index():
-    assert set(example_cache._KINDS) == set(Packed._fields)
+    assert set(disk_cache._KINDS) == set(Packed._fields)

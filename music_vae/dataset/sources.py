@@ -9,9 +9,9 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from music_vae import tfrecord
 from music_vae.common import lazy_imports
 from music_vae.common.errors import UserError
+from music_vae.dataset import tfrecord
 from music_vae.music.converters.score import Score, read
 from music_vae.music.converters.serialised import read_serialised
 

@@ -5,10 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from music_vae import data, epochs, tfrecord
+from music_vae import data
 from music_vae.common.errors import UserError
 from music_vae.configs import CONFIG_MAP
-from music_vae.example_store import stack, stack_single
+from music_vae.dataset import epochs, tfrecord
+from music_vae.dataset.example_store import stack, stack_single
 from music_vae.music.augmentation import NoteSequenceAugmenter, transpose
 from music_vae.music.converters.groove import GrooveConverter
 
@@ -212,7 +213,7 @@ def test_music_that_does_not_fit_in_memory_goes_to_files(source, config, tmp_pat
 @pytest.mark.parametrize("cache", data.CACHES)
 def test_processes_change_nothing(source, config, cache, tmp_path, monkeypatch):
     monkeypatch.setattr(data.example_cache, "cache_dir", lambda: tmp_path / str(alone))
-    monkeypatch.setattr("music_vae.converting.CHUNK_RECORDS", 3)
+    monkeypatch.setattr("music_vae.dataset.conversion.CHUNK_RECORDS", 3)
     found = []
     for alone in (True, False):
         music = data.load(source, config, augment=True, cache=cache, num_processes=2 * (not alone))
