@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from music_vae import cli, evaluation, latent_space, shipped, weights_file
+from music_vae import cli, evaluation, latent_space
 from music_vae.common.errors import UserError
 from music_vae.configs import Config, get_config
 from music_vae.music import attributes
-from music_vae.run_config import TRAIN_DIR
-from music_vae.weights_file import SUFFIX, WeightsFile
+from music_vae.weights import safetensors_file, shipped
+from music_vae.weights.config_file import TRAIN_DIR
+from music_vae.weights.safetensors_file import SUFFIX, WeightsFile
 
 if TYPE_CHECKING:
     from music_vae.evaluation import Window
@@ -209,7 +210,7 @@ def write(
 ) -> None:
     """Writes the vectors `[Z]` of a model of `config`, found in so many windows."""
     metadata = {_KIND: _ATTRIBUTE_VECTORS, _CONFIG: config.name, "windows": str(num_windows)}
-    weights_file.write(path, vectors, metadata)
+    safetensors_file.write(path, vectors, metadata)
 
 
 def read(path: str | Path, config: Config) -> dict[str, np.ndarray]:

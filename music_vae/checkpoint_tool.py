@@ -12,8 +12,8 @@ from music_vae.common import cache, lazy_imports
 from music_vae.common.errors import UserError
 
 if TYPE_CHECKING:
-    from music_vae.checkpoints import CheckpointWeights
     from music_vae.configs import Config
+    from music_vae.weights.tf_checkpoints import CheckpointWeights
 
 PROGRAM = "music_vae_checkpoints"
 USAGE = """Lists, downloads, describes and exports checkpoints.
@@ -65,7 +65,7 @@ def _run(values: flags.FlagValues, arguments: Sequence[str]) -> None:
 
 
 def _list() -> None:
-    from music_vae import published
+    from music_vae.weights import published
 
     rows = [("id", "config", "file", "in the cache")]
     for entry in published.PUBLISHED.values():
@@ -77,29 +77,29 @@ def _list() -> None:
 
 
 def _download(ids: Sequence[str], base_url: str | None) -> None:
-    from music_vae import published
+    from music_vae.weights import published
 
     for entry in [published.get(id) for id in ids]:  # a name that does not exist is said first
         print(published.fetch(entry, base_url))
 
 
 def _info(checkpoint: str, base_url: str | None) -> None:
-    from music_vae import checkpoint_files, published, run_config
+    from music_vae.weights import checkpoint_files, config_file, published
 
     checkpoint_files.check_there(checkpoint)
-    config = run_config.read(checkpoint)
+    config = config_file.read(checkpoint)
     path = published.locate(checkpoint, base_url)
     lazy_imports.import_tensorflow()
-    from music_vae import checkpoints
+    from music_vae.weights import tf_checkpoints
 
-    with checkpoints.open_weights(path) as weights:
+    with tf_checkpoints.open_weights(path) as weights:
         _print_info(str(path), config, weights)
 
 
 def _print_info(path: str, config: "Config | None", weights: "CheckpointWeights") -> None:
     from music_vae.common.weight_names import is_weight
     from music_vae.engine.numpy_engine import weight_shapes
-    from music_vae.weight_fit import fitting_configs
+    from music_vae.weights.fit import fitting_configs
 
     shapes = {name: shape for name, shape in weights.shapes.items() if is_weight(name)}
     ignored = sorted(set(weights.shapes) - set(shapes))
@@ -131,10 +131,10 @@ def _print_info(path: str, config: "Config | None", weights: "CheckpointWeights"
 
 
 def _export(checkpoint: str, out: str, base_url: str | None) -> None:
-    from music_vae import checkpoint_files, published, run_config
+    from music_vae.weights import checkpoint_files, config_file, published
 
     checkpoint_files.check_there(checkpoint)
-    config = run_config.read(checkpoint)
+    config = config_file.read(checkpoint)
     path = published.locate(checkpoint, base_url)
     lazy_imports.import_tensorflow()
     from music_vae import export_tf1

@@ -19,13 +19,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from music_vae import shipped, small_networks
+from music_vae import small_networks
 from music_vae.common.errors import UserError
 from music_vae.configs import get_config
 from music_vae.latent_space import Prior
 from music_vae.music import attributes
-from music_vae.run_config import TRAIN_DIR
 from music_vae.small_networks import Layers, Owner
+from music_vae.weights import shipped
+from music_vae.weights.config_file import TRAIN_DIR
 
 if TYPE_CHECKING:
     from music_vae.evaluation import Window

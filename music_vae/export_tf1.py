@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from music_vae import checkpoints, run_config
-from music_vae.checkpoint_files import STATE_FILE
 from music_vae.common import files
 from music_vae.common.errors import UserError
 from music_vae.common.weight_names import is_weight
 from music_vae.configs import Config
+from music_vae.weights import config_file, tf_checkpoints
+from music_vae.weights.checkpoint_files import STATE_FILE
 
 _TAR_MODES = {".tar": "w", ".tar.gz": "w:gz", ".tgz": "w:gz"}
 _NAME = "model.ckpt"
@@ -45,7 +45,7 @@ def export(source: str | Path, out: str | Path, config: Config | None = None) ->
     out = Path(out).expanduser()
     if out.name.endswith(".zip"):
         raise UserError(f"{out}: the original reads no .zip; expected a .tar, directory or prefix")
-    config = config or run_config.read(source)
+    config = config or config_file.read(source)
     suffix = next((suffix for suffix in _TAR_MODES if out.name.endswith(suffix)), None)
     parent = out if is_directory else out.parent
     parent.mkdir(parents=True, exist_ok=True)
@@ -73,13 +73,13 @@ def write_variables(prefix: Path, variables: Mapping[str, np.ndarray]) -> None:
 
 def _write(source: str | Path, prefix: Path) -> int:
     """Writes the checkpoint to `prefix`; returns its step."""
-    with checkpoints.open_weights(source) as weights:
-        names = [name for name in weights if is_weight(name) and name != checkpoints.GLOBAL_STEP]
+    with tf_checkpoints.open_weights(source) as weights:
+        names = [name for name in weights if is_weight(name) and name != tf_checkpoints.GLOBAL_STEP]
         if not names:
             raise UserError(f"{source} holds no weights of a MusicVAE model")
         step = weights.step or 0
         variables = {name: weights[name] for name in names}
-        write_variables(prefix, variables | {checkpoints.GLOBAL_STEP: np.int64(step)})
+        write_variables(prefix, variables | {tf_checkpoints.GLOBAL_STEP: np.int64(step)})
     return step
 
 
@@ -87,7 +87,7 @@ def _to_directory(prefix: Path, directory: Path, step: int, config: Config | Non
     target = directory / f"{_NAME}-{step}"
     _move(prefix, target)
     if config is not None:
-        run_config.write(config, directory)
+        config_file.write(config, directory)
     state = f'model_checkpoint_path: "{target.name}"\nall_model_checkpoint_paths: "{target.name}"\n'
     files.write_text(directory / STATE_FILE, state)
     return target
@@ -110,7 +110,7 @@ def _to_tar(prefix: Path, target: Path, suffix: str, config: Config | None) -> N
             with path.open("rb") as content:
                 tar.addfile(member, content)
         if config is not None:
-            text = run_config.to_text(config).encode()
-            member = tarfile.TarInfo(run_config.CONFIG_FILE)
+            text = config_file.to_text(config).encode()
+            member = tarfile.TarInfo(config_file.CONFIG_FILE)
             member.size = len(text)
             tar.addfile(member, io.BytesIO(text))

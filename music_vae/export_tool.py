@@ -36,15 +36,15 @@ _log = logging.getLogger(__name__)
 
 
 def _export_tfjs(values: flags.FlagValues, config: "Config", folder: Path) -> None:
-    from music_vae import weights_source
     from music_vae.export import demo, tfjs, tfjs_config
+    from music_vae.weights import locate
 
     tfjs_config.check(config, decode_only=values.decode_only)
     if values.player and not values.demo:
         raise UserError("--player is a part of --demo; give both")
     player = demo.find_player(values.player) if values.player else None
     source = model_flags.source(values)
-    weights = weights_source.open_weights(source)
+    weights = locate.open_weights(source)
     if values.decode_only:
         _log.warning(
             "--decode_only: a dummy takes the encoder's place; sample() and decode() play the "
@@ -65,8 +65,8 @@ def _export_tfjs(values: flags.FlagValues, config: "Config", folder: Path) -> No
 
 
 def _export_onnx(values: flags.FlagValues, config: "Config", folder: Path) -> None:
-    from music_vae import weights_source
     from music_vae.export import onnx_model
+    from music_vae.weights import locate
 
     for flag in _TFJS_FLAGS:
         if values[flag].present:
@@ -74,7 +74,7 @@ def _export_onnx(values: flags.FlagValues, config: "Config", folder: Path) -> No
     onnx_model.require_onnx()
     onnx_model.check(config)
     source = model_flags.source(values)
-    weights = weights_source.open_weights(source)
+    weights = locate.open_weights(source)
     with files.atomic_directory(folder, "output_dir") as temporary:
         onnx_model.write(config, weights, temporary, source=str(source))
 

@@ -50,29 +50,30 @@ def check(values: flags.FlagValues) -> None:
     if values.run_dir and values.checkpoint_file:
         raise UserError("give --run_dir or --checkpoint_file, one of the two")
     if not (values.run_dir or values.checkpoint_file or values.config):
-        from music_vae import shipped
+        from music_vae.weights import shipped
 
         raise UserError(
             "give --config with the name of a model that comes with music_vae "
             f"({shipped.listed()}), or --run_dir or --checkpoint_file for another"
         )
     if values.checkpoint_file:
-        from music_vae import checkpoint_files
+        from music_vae.weights import checkpoint_files
 
         checkpoint_files.check_there(values.checkpoint_file)
 
 
 def config(values: flags.FlagValues) -> "Config":
     """The config of the run or of the checkpoint, else the one that was named."""
-    from music_vae import configs, run_config
+    from music_vae import configs
     from music_vae.common import overrides
+    from music_vae.weights import config_file
 
     source = _named(values)
     if not (values.run_dir or values.checkpoint_file):
         _log.info("using the model %s that comes with music_vae", values.config)
     if values.run_dir and not cli.expand(values.run_dir).is_dir():
         raise UserError(f"--run_dir={values.run_dir} is not a directory")
-    config = run_config.read(source)
+    config = config_file.read(source)
     if config is None:
         if not values.config:
             given = "run_dir" if values.run_dir else "checkpoint_file"
@@ -88,7 +89,7 @@ def config(values: flags.FlagValues) -> "Config":
 
 def source(values: flags.FlagValues) -> str | Path:
     """The run, or the checkpoint, which is downloaded if it has to be."""
-    from music_vae import published
+    from music_vae.weights import published
 
     return values.run_dir or published.locate(_named(values), values.checkpoint_base_url)
 
@@ -106,6 +107,6 @@ def _named(values: flags.FlagValues) -> str | Path:
     """What was named, else the model that ships with the package."""
     if values.run_dir or values.checkpoint_file:
         return values.run_dir or values.checkpoint_file
-    from music_vae import shipped
+    from music_vae.weights import shipped
 
     return shipped.locate(values.config)

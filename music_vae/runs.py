@@ -22,7 +22,7 @@ import keras
 import tensorflow as tf
 from tqdm import tqdm
 
-from music_vae import checkpoint_files, checkpoints, cli, legacy_weights, run_config, weights_source
+from music_vae import cli
 from music_vae.common import files
 from music_vae.common.errors import UserError, WorkerLostError
 from music_vae.common.specs import Batch
@@ -42,6 +42,7 @@ from music_vae.nn import densify
 from music_vae.nn.numerics import PLAIN, Numerics
 from music_vae.trainer import Trainer
 from music_vae.validation import LOSS, Validation
+from music_vae.weights import checkpoint_files, config_file, locate, tf_checkpoints, tf_variables
 
 CHECKPOINT_EVERY_S = 60.0
 SUMMARY_EVERY_STEPS = 10
@@ -98,7 +99,7 @@ class Run:
         devices.check_batch_size(config.hparams.batch_size)
         self.devices = devices
         policy = policy or CheckpointPolicy()
-        self.directory = run_dir / run_config.TRAIN_DIR
+        self.directory = run_dir / config_file.TRAIN_DIR
         self.config = config
         first_seed = secrets.randbits(31) if seed is None else seed
         keras.utils.set_random_seed(first_seed % 2**32)
@@ -114,7 +115,7 @@ class Run:
             "epoch": self._epoch,
             "offset": self._offset,
         }
-        self._checkpoints = checkpoints.RunCheckpoints(
+        self._checkpoints = tf_checkpoints.RunCheckpoints(
             self.directory,
             self.trainer.model,
             state,
@@ -124,7 +125,7 @@ class Run:
         )
         self.restored = self._checkpoints.restore_newest()
         if warm_start is not None and not self.restored:
-            checkpoints.load_weights(self.trainer.model, warm_start)
+            tf_checkpoints.load_weights(self.trainer.model, warm_start)
         if self.restored and seed is not None and seed != self.seed:
             raise UserError(
                 f"{run_dir} was started with --seed={self.seed}; leave --seed away to go on with it"
@@ -166,11 +167,11 @@ class Run:
                     f"after step {self.step} the weight {variable.path} is not finite; training "
                     "stops here and the checkpoints before it stay"
                 )
-        run_config.write(self.config, self.directory)
+        config_file.write(self.config, self.directory)
         prefix = self._checkpoints.save()
-        named = legacy_weights.named_variables(self.trainer.model)
+        named = tf_variables.named_variables(self.trainer.model)
         weights = {name: variable.numpy() for name, variable in named.items()}
-        weights_source.write_beside(prefix, weights, self.step)
+        locate.write_beside(prefix, weights, self.step)
         return prefix
 
     def write_progress(self, num_steps: int | None, *, finished: bool) -> None:
@@ -342,7 +343,7 @@ def evaluate_checkpoint(
     A model that is trained on its own samples is evaluated on them, as the original does, and once
     more with teacher forcing under `teacher_forced/`.
     """
-    checkpoints.load_weights(trainer.model, prefix)
+    tf_checkpoints.load_weights(trainer.model, prefix)
     trainer.step.assign(_step_of(prefix))
 
     def figures(probability: float | None) -> dict[str, float]:
@@ -383,7 +384,7 @@ def evaluate(
     Raises:
       UserError: With `once`, if there is no checkpoint yet.
     """
-    train_dir, done, waiting = run_dir / run_config.TRAIN_DIR, set[int](), False
+    train_dir, done, waiting = run_dir / config_file.TRAIN_DIR, set[int](), False
     if once:
         pending = [checkpoint_files.newest_prefix(train_dir)]
     trainer = Trainer(build_model(config))

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from music_vae import weights_file, weights_source
 from music_vae.common import files
 from music_vae.common.errors import UserError
-from music_vae.weights_file import WEIGHTS_FILE, WeightsFile
+from music_vae.weights import locate, safetensors_file
+from music_vae.weights.safetensors_file import WEIGHTS_FILE, WeightsFile
 
 if TYPE_CHECKING:
     from music_vae.configs import Config
@@ -34,7 +34,7 @@ class Owner(NamedTuple):
     Attributes:
       config: The config's name.
       z_size: Z.
-      weights_key: See `weights_file.weights_key`.
+      weights_key: See `safetensors_file.weights_key`.
     """
 
     config: str
@@ -43,8 +43,8 @@ class Owner(NamedTuple):
 
     @classmethod
     def of(cls, config: "Config", source: str | Path) -> "Owner":
-        """The model of `config` whose weights `source` means: see `weights_source.open_weights`."""
-        key = weights_file.weights_key(weights_source.open_weights(source))
+        """The model of `config` whose weights `source` means: see `locate.open_weights`."""
+        key = safetensors_file.weights_key(locate.open_weights(source))
         return cls(config.name, config.hparams.latent_size, key)
 
 
@@ -67,10 +67,10 @@ def write(
         "kind": kind,
         **owner._asdict(),
         "options": dict(options),
-        "network_key": weights_file.weights_key(arrays),
+        "network_key": safetensors_file.weights_key(arrays),
     }
     folder = Path(folder).expanduser()
-    weights_file.write(folder / WEIGHTS_FILE, arrays, {"kind": kind}, dtype="float16")
+    safetensors_file.write(folder / WEIGHTS_FILE, arrays, {"kind": kind}, dtype="float16")
     files.write_text(folder / NETWORK_FILE, json.dumps(described, indent=2) + "\n")
 
 
@@ -93,7 +93,7 @@ def read(folder: str | Path, kind: str, owner: Owner) -> tuple[Layers, dict[str,
                 f"with z of {owner.z_size} numbers needs one of its own"
             )
     weights = WeightsFile(folder / WEIGHTS_FILE)
-    if described.get("network_key") != weights_file.weights_key(weights):
+    if described.get("network_key") != safetensors_file.weights_key(weights):
         raise UserError(f"{str(folder)!r}: {WEIGHTS_FILE} and {NETWORK_FILE} are of two networks")
     return _layers(folder, weights), described["options"]
 

@@ -206,7 +206,7 @@ def _run(values: flags.FlagValues) -> None:
     if not values.examples_path and not tfds_name:
         cli.require(values, "examples_path")
     if warm_start is not None:
-        from music_vae import published
+        from music_vae.weights import published
 
         warm_start = published.locate(warm_start, values.checkpoint_base_url)
     lazy_imports.import_tensorflow()
@@ -221,11 +221,11 @@ def _warm_start(values: flags.FlagValues, run_dir: Path) -> str | Path | None:
     """The checkpoint that a new run starts from; None for a run that has one of its own."""
     if not values.warm_start:
         return None
-    from music_vae import checkpoint_files, run_config
+    from music_vae.weights import checkpoint_files, config_file
 
     if values.mode != "train":
         raise UserError("--warm_start is for training; leave it away with --mode=eval")
-    own = checkpoint_files.find_newest(run_dir / run_config.TRAIN_DIR)
+    own = checkpoint_files.find_newest(run_dir / config_file.TRAIN_DIR)
     if own is not None:
         _log.info("the run goes on from its own %s; --warm_start is not used", own.name)
         return None
@@ -251,12 +251,13 @@ def _config(values: flags.FlagValues, run_dir: Path, warm_start: str | Path | No
 
     `--hparams` come on top of any.
     """
-    from music_vae import configs, run_config
+    from music_vae import configs
     from music_vae.common import overrides
+    from music_vae.weights import config_file
 
-    config = run_config.read(run_dir) if run_dir.is_dir() else None
+    config = config_file.read(run_dir) if run_dir.is_dir() else None
     if config is None and warm_start is not None and not values.config:
-        config = run_config.read(warm_start)
+        config = config_file.read(warm_start)
         if config is None:
             raise UserError("--warm_start needs --config, as no config.json lies beside it")
     if config is None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from music_vae import latent_space, shipped, weights_source
+from music_vae import latent_space
 from music_vae.common.errors import (
     MultipleExtractedExamplesError,
     NoExtractedExamplesError,
@@ -20,6 +20,7 @@ from music_vae.engine import ENGINES, Engine
 from music_vae.engine.numpy_engine import NumpyEngine
 from music_vae.music.conditioning import extended
 from music_vae.music.converters.base import Converter, Tensors
+from music_vae.weights import locate, shipped
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
@@ -50,7 +51,7 @@ class TrainedModel:
         Args:
           config: What to build.
           batch_size: How many examples are computed at once.
-          checkpoint_dir_or_path: See `weights_source.open_weights`.
+          checkpoint_dir_or_path: See `locate.open_weights`.
           with_encoder: Whether the model can encode; without, it needs no weights for it.
           engine: `numpy`, or `tensorflow`: what computes. Both make the same music.
 
@@ -482,7 +483,7 @@ def _engine(name: str, config: Config, path: str | Path, *, with_encoder: bool) 
         from music_vae.engine.tensorflow_engine import TensorFlowEngine
 
         return TensorFlowEngine(config, path, with_encoder=with_encoder)
-    weights = weights_source.open_weights(path)
+    weights = locate.open_weights(path)
     return NumpyEngine(config, weights, source=str(path), with_encoder=with_encoder)
 
 

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from music_vae import legacy_weights, run_config, weights_file
 from music_vae.common import files
 from music_vae.common.errors import UserError
 from music_vae.common.specs import Batch
 from music_vae.configs import Config
 from music_vae.data import Music, StreamedMusic, evaluation_batches
 from music_vae.trainer import Trainer
+from music_vae.weights import config_file, safetensors_file, tf_variables
 
 CURVE_FILE = "validation.jsonl"
 BEST_DIR = "best"
@@ -112,11 +112,11 @@ class Validation:
         return losses.index(min(losses)) if losses else -1
 
     def _keep(self, trainer: Trainer, step: int) -> None:
-        named = legacy_weights.named_variables(trainer.model)
+        named = tf_variables.named_variables(trainer.model)
         weights = {name: variable.numpy() for name, variable in named.items()}
         folder = self._directory / BEST_DIR
-        run_config.write(self._config, folder)
-        weights_file.write(folder / weights_file.WEIGHTS_FILE, weights, {"step": str(step)})
+        config_file.write(self._config, folder)
+        safetensors_file.write(folder / safetensors_file.WEIGHTS_FILE, weights, {"step": str(step)})
 
 
 def read_curve(run_dir: Path) -> list[dict[str, float]]:

@@ -13,7 +13,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from music_vae import evaluate, shipped
+from music_vae import evaluate
+from music_vae.weights import shipped
 
 MAKEFILE = Path(__file__).parent.parent / "Makefile"
 

@@ -12,7 +12,8 @@ import numpy as np
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.util.tensor_util import make_ndarray
 
-from music_vae import plotting, run_config, validation
+from music_vae import plotting, validation
+from music_vae.weights import config_file
 
 _POINTS = 200
 PANELS = {
@@ -43,11 +44,11 @@ def main() -> None:
     parser.add_argument("run_dir", type=Path)
     parser.add_argument("output", type=Path)
     arguments = parser.parse_args()
-    config = run_config.read(arguments.run_dir)
+    config = config_file.read(arguments.run_dir)
     curve = validation.read_curve(arguments.run_dir)
     best = min(curve, key=lambda line: line[validation.LOSS])
     steps = [line["step"] for line in curve]
-    train_dir = arguments.run_dir / run_config.TRAIN_DIR
+    train_dir = arguments.run_dir / config_file.TRAIN_DIR
     panels = {
         title: {
             "training": training_curve(train_dir, name),

@@ -10,10 +10,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from music_vae import run_config, shipped, validation, weights_file
+from music_vae import validation
 from music_vae.common.errors import UserError
 from music_vae.configs import get_config
-from music_vae.weights_source import open_weights
+from music_vae.weights import config_file, safetensors_file, shipped
+from music_vae.weights.locate import open_weights
 
 
 def ship(run_dir: Path, models_dir: Path) -> Path:
@@ -24,15 +25,17 @@ def ship(run_dir: Path, models_dir: Path) -> Path:
         the registry.
     """
     best = run_dir / validation.BEST_DIR
-    config = run_config.read(best)
+    config = config_file.read(best)
     if config is None:
         raise UserError(f"{best} holds no model; train with --validation_path")
     if get_config(config.name) != config:
         raise UserError(f"{run_dir} was trained with other values than {config.name} has now")
     source, folder = open_weights(best), models_dir / config.name
     step = source.metadata["step"]
-    weights_file.write(folder / weights_file.WEIGHTS_FILE, source, {"step": step}, dtype="float16")
-    run_config.write(config, folder)
+    safetensors_file.write(
+        folder / safetensors_file.WEIGHTS_FILE, source, {"step": step}, dtype="float16"
+    )
+    config_file.write(config, folder)
     return folder
 
 
@@ -46,7 +49,7 @@ def main() -> int:
     except UserError as error:
         print(f"ship_model: {error}", file=sys.stderr)
         return 2
-    size = (folder / weights_file.WEIGHTS_FILE).stat().st_size
+    size = (folder / safetensors_file.WEIGHTS_FILE).stat().st_size
     print(f"{folder}: {size / 1e6:.1f} MB")
     return 0
 

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from music_vae import run_config, weights_file
 from music_vae.configs import get_config
 from music_vae.dataset import tfrecord
 from music_vae.engine.numpy_engine import weight_shapes
 from music_vae.music import notes_io
+from music_vae.weights import config_file, safetensors_file
 from support.http_server import FileServer
 from support.paths import TUNES
 from support.sizes import SMALL, TINY
@@ -74,10 +74,10 @@ def random_run(tmp_path_factory):
         config = get_config(name, hparams)
         folder = tmp_path_factory.mktemp("random") / name
         folder.mkdir()
-        run_config.write(config, folder)
+        config_file.write(config, folder)
         rng = np.random.default_rng(0)
         weights = {name: rng.normal(0, 0.5, shape) for name, shape in weight_shapes(config).items()}
-        weights_file.write(folder / weights_file.WEIGHTS_FILE, weights)
+        safetensors_file.write(folder / safetensors_file.WEIGHTS_FILE, weights)
         return folder
 
     return make

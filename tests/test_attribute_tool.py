@@ -7,9 +7,10 @@ import sys
 import numpy as np
 import pytest
 
-from music_vae import attribute_tool, attribute_vectors, run_config
+from music_vae import attribute_tool, attribute_vectors
 from music_vae.dataset import tfrecord
-from music_vae.weights_file import WeightsFile
+from music_vae.weights import config_file
+from music_vae.weights.safetensors_file import WeightsFile
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,7 @@ def computed(run, tunes):
 
 
 def test_vectors_are_written_into_the_run(computed, run):
-    vectors = attribute_vectors.read(computed, run_config.read(run))
+    vectors = attribute_vectors.read(computed, config_file.read(run))
     assert {"c_diatonic", "note_density", "average_interval"} <= set(vectors)
     assert all(np.linalg.norm(vector) > 0 for vector in vectors.values())
     assert WeightsFile(computed).metadata["windows"] == "31"

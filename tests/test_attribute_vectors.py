@@ -5,12 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from music_vae import attribute_vectors, weights_file
+from music_vae import attribute_vectors
 from music_vae.attribute_vectors import default_path
 from music_vae.common.errors import UserError
 from music_vae.configs import get_config
 from music_vae.evaluation import Window
 from music_vae.music.converters.base import Example
+from music_vae.weights import safetensors_file
 
 CONFIG = get_config("cat-mel_2bar_small", "z_size=3")
 
@@ -40,7 +41,7 @@ def test_a_vector_without_numbers_is_refused(tmp_path):
 
 
 def test_weights_are_no_vectors(tmp_path):
-    weights_file.write(tmp_path / "w.safetensors", {"a": np.ones(3)})
+    safetensors_file.write(tmp_path / "w.safetensors", {"a": np.ones(3)})
     with pytest.raises(UserError, match="holds no attribute vectors; music_vae_attributes makes"):
         attribute_vectors.read(tmp_path / "w.safetensors", CONFIG)
 

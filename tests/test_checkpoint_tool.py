@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from music_vae import checkpoint_tool, checkpoints, export_tf1, published, run_config
+from music_vae import checkpoint_tool, export_tf1
 from music_vae.common.cache import VARIABLE
+from music_vae.weights import config_file, published, tf_checkpoints
 from support import paths
 
 GOLDEN = paths.GOLDEN / "models" / "cat-mel_2bar_small" / "model.ckpt"
@@ -49,7 +50,7 @@ def test_download_of_an_unknown_id_downloads_nothing(capsys, http_server):
 
 
 def test_info_on_a_published_checkpoint(capsys, tmp_path):
-    weights = checkpoints.read_weights(GOLDEN)
+    weights = tf_checkpoints.read_weights(GOLDEN)
     weights |= {"encoder/mu/bias/Adam": np.zeros(12, np.float32)}
     export_tf1.write_variables(tmp_path / "model.ckpt", weights)
     assert checkpoint_tool.main(["info", str(tmp_path / "model.ckpt")]) == 0
@@ -85,7 +86,7 @@ def test_export_writes_and_prints_what_it_wrote(capsys, tiny_run, tmp_path):
     out = tmp_path / "out.tar"
     assert checkpoint_tool.main(["export", "--format=tf1", str(tiny_run), str(out)]) == 0
     assert lines(capsys) == [str(out)]
-    assert run_config.read(out) == run_config.read(tiny_run)
+    assert config_file.read(out) == config_file.read(tiny_run)
 
 
 def test_an_export_by_id_takes_the_ids_config_along(capsys, http_server, tiny_run, tmp_path):
@@ -93,7 +94,7 @@ def test_an_export_by_id_takes_the_ids_config_along(capsys, http_server, tiny_ru
     http_server.files["cat-mel_2bar_big.tar"] = tar
     flag, out = f"--checkpoint_base_url={http_server.url}", tmp_path / "out.tar"
     assert checkpoint_tool.main(["export", "cat-mel_2bar_big", str(out), flag]) == 0
-    assert run_config.read(out).name == "cat-mel_2bar_big"
+    assert config_file.read(out).name == "cat-mel_2bar_big"
 
 
 @pytest.mark.parametrize(

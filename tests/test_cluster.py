@@ -11,9 +11,10 @@ import time
 import numpy as np
 import pytest
 
-from music_vae import checkpoint_files, checkpoints, cluster
+from music_vae import cluster
 from music_vae.cluster import Cluster, read_tf_config
 from music_vae.common.errors import UserError, WorkerLostError
+from music_vae.weights import checkpoint_files, tf_checkpoints
 from support.events import scalars
 from support.sizes import TINY
 
@@ -198,8 +199,8 @@ def test_a_worker_that_is_killed_and_comes_back_ends_where_it_would_have(
     assert "starting again" in errors[1 - killed]
     assert "going on from" in errors[killed]
     assert checkpoint_files.newest_prefix(tmp_path / "train").name == f"model.ckpt-{STEPS}"
-    expected = checkpoints.read_weights(undisturbed)
-    for name, value in checkpoints.read_weights(tmp_path).items():
+    expected = tf_checkpoints.read_weights(undisturbed)
+    for name, value in tf_checkpoints.read_weights(tmp_path).items():
         np.testing.assert_array_equal(value, expected[name], err_msg=name)
 
 

@@ -17,11 +17,11 @@ from music_vae.common.errors import UserError
 from music_vae.common.specs import Batch
 from music_vae.configs import CONFIG_MAP
 from music_vae.engine.numpy_engine import weight_shapes
-from music_vae.legacy_weights import named_variables
 from music_vae.lstm_models import build_model
 from music_vae.runs import Run
 from music_vae.trained_model import TrainedModel
 from music_vae.trainer import Trainer
+from music_vae.weights.tf_variables import named_variables
 from support.cases import CASES
 from support.paths import GOLDEN
 

@@ -8,8 +8,9 @@ import sys
 import numpy as np
 import pytest
 
-from music_vae import constrain, constraints, generate, run_config
+from music_vae import constrain, constraints, generate
 from music_vae.small_networks import Owner
+from music_vae.weights import config_file
 
 TRAINING = ["--num_steps=3", "--hidden=8", "--attribute=note_density,c_diatonic=high"]
 
@@ -46,7 +47,7 @@ def test_a_constraint_says_what_it_is(trained, run):
     assert (described["kind"], described["config"]) == ("constraint", "cat-mel_2bar_small")
     assert described["options"]["windows"] == 31
     assert described["options"]["steps"] == 3
-    found = constraints.read(trained, Owner.of(run_config.read(run), run))
+    found = constraints.read(trained, Owner.of(config_file.read(run), run))
     assert [(a.name, a.sides) for a in found.attributes] == [
         ("note_density", ("high", "low")),
         ("c_diatonic", ("high",)),
@@ -158,5 +159,5 @@ def test_a_constraint_without_attributes_knows_realism_alone(run, tunes, tmp_pat
     flags = [f"--run_dir={run}", f"--examples_path={tunes}", f"--output={tmp_path / 'c'}"]
     assert constrain.main(["train", *flags, "--num_steps=2", "--hidden=4"]) == 0
     assert "from 31 windows; knows none" in capsys.readouterr().out
-    found = constraints.read(tmp_path / "c", Owner.of(run_config.read(run), run))
+    found = constraints.read(tmp_path / "c", Owner.of(config_file.read(run), run))
     assert np.isfinite(found.apply(np.ones((3, 4)), found.wanted({}))).all()

@@ -6,10 +6,11 @@ import json
 import numpy as np
 import pytest
 
-from music_vae import constraint_training, constraints, small_networks, weights_file
+from music_vae import constraint_training, constraints, small_networks
 from music_vae.common.errors import UserError
 from music_vae.constraints import Attribute, Constraint
 from music_vae.small_networks import Owner
+from music_vae.weights import safetensors_file
 
 OWNER = Owner("some-config", 2, "key")
 
@@ -125,10 +126,12 @@ def test_weights_that_are_no_network_are_refused(tmp_path, found, message):
 def test_the_key_of_weights_is_the_same_in_half_precision_and_another_after_training():
     rng = np.random.default_rng(0)
     weights = {"a": rng.normal(size=(3, 40)).astype(np.float32), "b": np.ones(3, np.float32)}
-    key = weights_file.weights_key(weights)
-    assert key == weights_file.weights_key({n: w.astype(np.float16) for n, w in weights.items()})
-    assert key != weights_file.weights_key({**weights, "b": weights["b"] * 1.01})
-    assert key != weights_file.weights_key({"a": weights["a"], "c": weights["b"]})
+    key = safetensors_file.weights_key(weights)
+    assert key == safetensors_file.weights_key(
+        {n: w.astype(np.float16) for n, w in weights.items()}
+    )
+    assert key != safetensors_file.weights_key({**weights, "b": weights["b"] * 1.01})
+    assert key != safetensors_file.weights_key({"a": weights["a"], "c": weights["b"]})
 
 
 def test_training_moves_the_prior_to_the_posteriors_and_to_what_is_wanted():

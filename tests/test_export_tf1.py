@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from music_vae import checkpoints, export_tf1, run_config
+from music_vae import export_tf1
 from music_vae.common.errors import UserError
 from music_vae.configs import get_config
-from music_vae.legacy_weights import named_variables
 from music_vae.lstm_models import build_model
+from music_vae.weights import config_file, tf_checkpoints
+from music_vae.weights.tf_variables import named_variables
 from support import paths
 
 MODELS = paths.GOLDEN / "models"
@@ -42,10 +43,10 @@ def test_what_the_original_wrote_comes_out_as_it_was(name, tmp_path):
 def test_a_run_comes_out_with_its_weights_and_step_and_nothing_else(tiny_run, tmp_path):
     prefix = export_tf1.export(tiny_run, f"{tmp_path}/deep/down/")
     assert prefix == tmp_path / "deep" / "down" / "model.ckpt-3"
-    weights = checkpoints.read_weights(tiny_run)
+    weights = tf_checkpoints.read_weights(tiny_run)
     assert_equal(variables(prefix), weights | {"global_step": np.int64(3)})
     assert tf.train.latest_checkpoint(str(prefix.parent)) == str(prefix)
-    assert run_config.read(prefix.parent) == run_config.read(tiny_run)
+    assert config_file.read(prefix.parent) == config_file.read(tiny_run)
     names = {path.name for path in prefix.parent.iterdir()}
     files = {"model.ckpt-3.index", "model.ckpt-3.data-00000-of-00001"}
     assert names == files | {"checkpoint", "config.json"}
@@ -53,7 +54,7 @@ def test_a_run_comes_out_with_its_weights_and_step_and_nothing_else(tiny_run, tm
 
 def test_a_saver_of_tensorflow_1_restores_it(tiny_run, tmp_path):
     prefix = export_tf1.export(tiny_run, tmp_path / "out")
-    weights = checkpoints.read_weights(tiny_run)
+    weights = tf_checkpoints.read_weights(tiny_run)
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         for name, value in weights.items():
             tf.compat.v1.get_variable(name, value.shape, tf.float32, use_resource=False)
@@ -73,10 +74,10 @@ def test_an_archive_has_the_config_with_it(name, tiny_run, tmp_path):
         assert tar.getnames() == [
             *("small.ckpt.data-00000-of-00001", "small.ckpt.index", "config.json")
         ]
-    assert run_config.read(path) == run_config.read(tiny_run)
+    assert config_file.read(path) == config_file.read(tiny_run)
     assert_equal(
-        checkpoints.read_weights(path),
-        checkpoints.read_weights(tiny_run) | {"global_step": np.int64(3)},
+        tf_checkpoints.read_weights(path),
+        tf_checkpoints.read_weights(tiny_run) | {"global_step": np.int64(3)},
     )
 
 
@@ -102,12 +103,12 @@ def test_what_cannot_be_exported_leaves_nothing(tmp_path):
 
 def test_an_export_trains_on_here(tiny_run, tiny_config, tmp_path):
     model = build_model(tiny_config)
-    checkpoints.load_weights(model, export_tf1.export(tiny_run, tmp_path / "x.tar"))
-    expected = checkpoints.read_weights(tiny_run)
+    tf_checkpoints.load_weights(model, export_tf1.export(tiny_run, tmp_path / "x.tar"))
+    expected = tf_checkpoints.read_weights(tiny_run)
     for name, variable in named_variables(model).items():
         np.testing.assert_array_equal(variable, expected[name])
 
 
 def test_the_config_that_is_given_goes_with_it(tmp_path):
     config = get_config("cat-mel_2bar_small", "z_size=12,enc_rnn_size=[24],dec_rnn_size=[20,16]")
-    assert run_config.read(export_tf1.export(GOLDEN, tmp_path / "x.tar", config)) == config
+    assert config_file.read(export_tf1.export(GOLDEN, tmp_path / "x.tar", config)) == config

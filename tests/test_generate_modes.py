@@ -6,9 +6,10 @@ import numpy as np
 import pretty_midi
 import pytest
 
-from music_vae import attribute_vectors, generate, run_config
+from music_vae import attribute_vectors, generate
 from music_vae.common.lazy_imports import import_note_seq
 from music_vae.music import notes_io
+from music_vae.weights import config_file
 
 BEAT_STEPS = [step for step in range(1, 80) if step % 3 != 2]
 
@@ -102,7 +103,7 @@ def vectors(melodies):
     """The vectors of two attributes, beside the weights of the model of melodies."""
     path = melodies / "attributes.safetensors"
     found = {"note_density": np.full(4, 2.0), "average_interval": np.array([1.0, 0, 0, 0])}
-    attribute_vectors.write(path, found, run_config.read(melodies), num_windows=8)
+    attribute_vectors.write(path, found, config_file.read(melodies), num_windows=8)
     return path
 
 

@@ -6,9 +6,9 @@ import pytest
 import tensorflow as tf
 
 from music_vae.common.specs import Batch
-from music_vae.legacy_weights import named_variables
 from music_vae.nn import latent
 from music_vae.trainer import Trainer
+from music_vae.weights.tf_variables import named_variables
 from support.golden import CASES, TEACHER_FORCING, Golden, check_tie, report
 
 

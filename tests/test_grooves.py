@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
-from music_vae import TrainedModel, grooves, run_config
+from music_vae import TrainedModel, grooves
 from music_vae.common.errors import NoExtractedExamplesError, UserError
 from music_vae.common.lazy_imports import import_note_seq
 from music_vae.configs import get_config
 from music_vae.grooves import Playing
 from music_vae.measures import Groove
+from music_vae.weights import config_file
 
 KICK, SNARE, HAT = 36, 38, 42
 STEP_S = 0.125
@@ -48,7 +49,7 @@ BEAT = [
 @pytest.fixture(scope="module")
 def model(random_run):
     folder = random_run("groovae_2bar_humanize")
-    return TrainedModel(run_config.read(folder), 8, folder)
+    return TrainedModel(config_file.read(folder), 8, folder)
 
 
 class Drummer:
@@ -194,6 +195,6 @@ def test_music_without_drums_says_why(model):
 
 def test_a_model_of_melodies_has_no_grooves(random_run):
     folder = random_run("cat-mel_2bar_small")
-    melody = TrainedModel(run_config.read(folder), 8, folder)
+    melody = TrainedModel(config_file.read(folder), 8, folder)
     with pytest.raises(UserError, match="cat-mel_2bar_small is not a model of grooves"):
         grooves.reconstruct(melody, groove(BEAT))

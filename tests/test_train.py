@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from music_vae import checkpoint_files, checkpoints, export_tf1, run_config, runs, train
+from music_vae import export_tf1, runs, train
 from music_vae.configs import get_config
 from music_vae.dataset import tfrecord
-from music_vae.legacy_weights import named_variables
 from music_vae.lstm_models import build_model
+from music_vae.weights import checkpoint_files, config_file, tf_checkpoints
+from music_vae.weights.tf_variables import named_variables
 from support.events import scalars
 from support.sizes import TINY
 
@@ -46,7 +47,7 @@ def command(tunes, tiny_config):
 def test_a_run_leaves_checkpoint_config_and_progress(tiny_run, tiny_config):
     names = {path.name for path in (tiny_run / "train").iterdir()}
     assert {"checkpoint", "config.json", "progress.json", "model.ckpt-3.index"} <= names
-    assert run_config.read(tiny_run) == tiny_config
+    assert config_file.read(tiny_run) == tiny_config
     progress = json.loads((tiny_run / "train" / "progress.json").read_text())
     assert progress == {"step": 3, "num_steps": 3, "finished": True}
 
@@ -55,7 +56,7 @@ def test_a_run_that_goes_on_ends_where_an_unbroken_one_does(command, tmp_path):
     assert command(tmp_path / "whole", "--num_steps=7", "--seed=5") == 0
     assert command(tmp_path / "parts", "--num_steps=4", "--seed=5") == 0
     assert command(tmp_path / "parts", "--num_steps=7") == 0
-    whole, parts = (checkpoints.read_weights(tmp_path / name) for name in ("whole", "parts"))
+    whole, parts = (tf_checkpoints.read_weights(tmp_path / name) for name in ("whole", "parts"))
     for name, expected in whole.items():
         np.testing.assert_array_equal(parts[name], expected, err_msg=name)
 
@@ -66,7 +67,7 @@ def test_examples_can_be_kept_anywhere_or_nowhere(command, tmp_path, monkeypatch
     assert command(tmp_path / "memory", "--cache_dataset", *flags) == 0
     assert not (tmp_path / "cache").exists()
     assert command(tmp_path / "disk", "--cache_dataset=disk", "--num_data_threads=2", *flags) == 0
-    memory, disk = (checkpoints.read_weights(tmp_path / name) for name in ("memory", "disk"))
+    memory, disk = (tf_checkpoints.read_weights(tmp_path / name) for name in ("memory", "disk"))
     for name, expected in memory.items():
         np.testing.assert_array_equal(disk[name], expected, err_msg=name)
     assert command(tmp_path / "none", "--nocache_dataset", "--num_steps=2", "--seed=5") == 0
@@ -268,7 +269,7 @@ def test_a_run_keeps_its_own_values_when_it_goes_on(tunes, tmp_path):
     sizes = "batch_size=8,z_size=4,enc_rnn_size=[6],dec_rnn_size=[6],learning_rate=0.002"
     assert train.main([*first, f"--hparams={sizes}", "--num_steps=1"]) == 0
     assert train.main([*first, "--num_steps=2", "--hparams=free_bits=3"]) == 0
-    hparams = run_config.read(tmp_path).hparams
+    hparams = config_file.read(tmp_path).hparams
     assert (hparams.learning_rate, hparams.free_bits, hparams.z_size) == (0.002, 3, 4)
 
 
@@ -312,7 +313,7 @@ def weights(tmp_path_factory, tiny_config):
 
 def test_a_warm_start_has_the_weights_and_else_begins_afresh(weights, tiny_config, tmp_path):
     run = runs.Run(tiny_config, tmp_path / "run", warm_start=weights)
-    expected = checkpoints.read_weights(weights)
+    expected = tf_checkpoints.read_weights(weights)
     for name, variable in named_variables(run.trainer.model).items():
         np.testing.assert_array_equal(variable, expected[name])
     assert (run.step, run.restored) == (0, None)
@@ -327,7 +328,7 @@ def test_a_warm_start_trains_on_from_the_weights_and_only_once(command, weights,
     with caplog.at_level("INFO", "music_vae"):
         assert command(tmp_path / "run", *flags, "--num_steps=1") == 0
     assert f"starting a new run from {weights}" in caplog.text
-    first, expected = (checkpoints.read_weights(p) for p in (tmp_path / "run", weights))
+    first, expected = (tf_checkpoints.read_weights(p) for p in (tmp_path / "run", weights))
     for name, value in first.items():
         np.testing.assert_allclose(value, expected[name], atol=1e-5, err_msg=name)
     caplog.clear()
@@ -335,7 +336,7 @@ def test_a_warm_start_trains_on_from_the_weights_and_only_once(command, weights,
     with caplog.at_level("INFO", "music_vae"):
         assert command(tmp_path / "run", gone, "--hparams=learning_rate=0.1", "--num_steps=2") == 0
     assert "goes on from its own model.ckpt-1; --warm_start is not used" in caplog.text
-    second = checkpoints.read_weights(tmp_path / "run")
+    second = tf_checkpoints.read_weights(tmp_path / "run")
     assert max(np.abs(second[name] - value).max() for name, value in first.items()) > 1e-3
     assert checkpoint_files.newest_prefix(tmp_path / "run").name == "model.ckpt-2"
 
@@ -345,7 +346,7 @@ def test_a_warm_start_from_a_run_needs_no_config(tiny_run, tiny_config, tunes, t
     flags = [f"--warm_start={tiny_run}", f"--run_dir={run_dir}", f"--examples_path={tunes}"]
     assert train.main([*flags, "--num_steps=1", "--hparams=free_bits=3"]) == 0
     expected = tiny_config.replace(hparams=tiny_config.hparams.replace(free_bits=3))
-    assert run_config.read(run_dir) == expected
+    assert config_file.read(run_dir) == expected
 
 
 def test_a_warm_start_by_id_takes_the_ids_config(
@@ -359,14 +360,14 @@ def test_a_warm_start_by_id_takes_the_ids_config(
         *(f"--run_dir={tmp_path / 'run'}", f"--examples_path={tunes}", f"--hparams={TINY}"),
     ]
     assert train.main([*flags, "--num_steps=1"]) == 0
-    assert run_config.read(tmp_path / "run").name == "cat-mel_2bar_big"
+    assert config_file.read(tmp_path / "run").name == "cat-mel_2bar_big"
 
 
 def test_a_warm_start_serves_any_config_whose_shapes_agree(weights, tiny_config, tmp_path):
     other = get_config("flat-mel_16bar", TINY.replace(",sampling_rate=10", ""))
     run = runs.Run(other, tmp_path / "run", warm_start=weights)
     mu = named_variables(run.trainer.model)["encoder/mu/kernel"]
-    np.testing.assert_array_equal(mu, checkpoints.read_weights(weights)["encoder/mu/kernel"])
+    np.testing.assert_array_equal(mu, tf_checkpoints.read_weights(weights)["encoder/mu/kernel"])
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from music_vae import TrainedModel, run_config
+from music_vae import TrainedModel
 from music_vae.common.errors import (
     MultipleExtractedExamplesError,
     NoExtractedExamplesError,
@@ -14,6 +14,7 @@ from music_vae.common.errors import (
 from music_vae.common.specs import HParams
 from music_vae.configs import CONFIG_MAP
 from music_vae.music import notes_io
+from music_vae.weights import config_file
 from support import paths
 from support.paths import TUNES
 
@@ -250,7 +251,7 @@ def test_a_shift_moves_samples_and_reconstructions(model, windows):
 def harmonist(random_run):
     """A model that is told chords, with random weights, and a piece over two of them."""
     folder = random_run("cat-mel_2bar_med_chords")
-    config = run_config.read(folder)
+    config = config_file.read(folder)
     (tune,) = notes_io.read_music_file(TUNES / "soldiers_joy.mid")
     converter = config.data_converter
     chords = np.eye(49, dtype=bool)[[1] * 16 + [8] * 16]

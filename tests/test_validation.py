@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from music_vae import run_config, train, validation
+from music_vae import train, validation
 from music_vae.common.specs import Batch
 from music_vae.engine.numpy_engine import NumpyEngine
-from music_vae.weights_file import WeightsFile
+from music_vae.weights import config_file
+from music_vae.weights.safetensors_file import WeightsFile
 from support.sizes import TINY
 
 
@@ -34,14 +35,14 @@ def test_a_run_is_validated_and_its_best_weights_stay(tunes, tmp_path):
     assert list(found) == [2, 4, 6, 8]
     best = WeightsFile(tmp_path / "best" / "weights.safetensors")
     assert best.metadata["step"] == str(min(found, key=found.get))
-    NumpyEngine(run_config.read(tmp_path / "best"), best)  # nothing is missing
+    NumpyEngine(config_file.read(tmp_path / "best"), best)  # nothing is missing
 
 
 def test_the_figures_are_those_of_an_evaluation_of_the_same_weights(tunes, tmp_path):
     from music_vae import data, runs
 
     assert command(tunes, tmp_path, "--num_steps=2") == 0
-    config = run_config.read(tmp_path)
+    config = config_file.read(tmp_path)
     run = runs.Run(config, tmp_path)
     music = data.load(data.TFRecords(str(tunes)), config, augment=False)
     batches = data.evaluation_batches(music, config)

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from music_vae import checkpoints, weights_source
 from music_vae.common.specs import Batch
 from music_vae.configs import Config
 from music_vae.engine import EVEN_CHANCE, Reconstruction
@@ -19,6 +18,7 @@ from music_vae.lstm_models import (
     build_model,
 )
 from music_vae.nn.decoders import Decoder
+from music_vae.weights import locate, tf_checkpoints
 
 
 class TensorFlowEngine:
@@ -29,7 +29,7 @@ class TensorFlowEngine:
     def __init__(self, config: Config, path: str | Path, *, with_encoder: bool = True) -> None:
         """Args:
         config: What to compute.
-        path: Where its weights are: see `weights_source.open_weights`.
+        path: Where its weights are: see `locate.open_weights`.
         with_encoder: Whether the model can encode.
 
         Raises:
@@ -39,11 +39,11 @@ class TensorFlowEngine:
         self._model = build_model(config, with_encoder=with_encoder)
         self._decoders: dict[int | None, Any] = {}
         self.noise_size = self._model.decoder.noise_size
-        weights = weights_source.find_file(path)
+        weights = locate.find_file(path)
         if weights is None:
-            checkpoints.load_weights(self._model, path)
+            tf_checkpoints.load_weights(self._model, path)
         else:
-            checkpoints.assign_weights(self._model, weights, str(path))
+            tf_checkpoints.assign_weights(self._model, weights, str(path))
 
     def encode(
         self, inputs: np.ndarray, lengths: np.ndarray, controls: np.ndarray

@@ -6,7 +6,7 @@ import numpy as np
 
 from music_vae.common import weight_names as names
 from music_vae.common.errors import UserError
-from music_vae.weight_fit import check_fit
+from music_vae.weights.fit import check_fit
 
 
 class Weights:
@@ -42,7 +42,7 @@ class Weights:
         return kernel, self.take(names.bias(layer), units)
 
     def check(self, *, with_encoder: bool) -> None:
-        """Raises `UserError` if the arrays are not what was taken; see `weight_fit.check_fit`."""
+        """Raises `UserError` if the arrays are not what was taken; see `fit.check_fit`."""
         found = {name: tuple(array.shape) for name, array in self._arrays.items()}
         check_fit(self.wanted, found, self._source, with_encoder=with_encoder)
         for name in self.wanted:

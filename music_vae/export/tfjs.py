@@ -16,8 +16,8 @@ from music_vae.common.specs import HierarchicalDecoderSpec
 from music_vae.configs import Config
 from music_vae.engine.numpy_engine import weight_shapes
 from music_vae.export import tfjs_config, tfjs_files
-from music_vae.run_config import CONFIG_FILE
-from music_vae.weight_fit import check_fit
+from music_vae.weights.config_file import CONFIG_FILE
+from music_vae.weights.fit import check_fit
 
 PLAYER = "@magenta/music"
 PLAYER_VERSION = "1.23.1"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from music_vae import measures, weights_file
+from music_vae import measures
 from music_vae.common.errors import UserError
 from music_vae.common.specs import (
     Batch,
@@ -21,8 +21,9 @@ from music_vae.common.specs import (
 from music_vae.configs import get_config
 from music_vae.engine.numpy_engine import NumpyEngine, weight_shapes
 from music_vae.engine.tensorflow_engine import TensorFlowEngine
-from music_vae.legacy_weights import named_variables
 from music_vae.lstm_models import build_model
+from music_vae.weights import safetensors_file
+from music_vae.weights.tf_variables import named_variables
 from support.cases import CASES, LEVELS, SMALL, hierarchical
 from support.golden import CASES as GOLDEN_CASES
 from support.golden import TEACHER_FORCING, Golden, check_tie, report
@@ -193,7 +194,7 @@ def pair(request):
 @pytest.fixture(scope="module")
 def tensorflow_engine(pair, tmp_path_factory):
     path = tmp_path_factory.mktemp("weights") / "weights.safetensors"
-    weights_file.write(path, pair.weights)
+    safetensors_file.write(path, pair.weights)
     return TensorFlowEngine(pair.config, path)
 
 

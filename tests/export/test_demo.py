@@ -6,10 +6,11 @@ import re
 import numpy as np
 import pytest
 
-from music_vae import TrainedModel, export_tool, run_config, shipped
+from music_vae import TrainedModel, export_tool
 from music_vae.common.errors import UserError
 from music_vae.export import demo
 from music_vae.music import notes_io
+from music_vae.weights import config_file, shipped
 
 EVEN = "z_size=8,enc_rnn_size=[16],dec_rnn_size=[12,12]"
 STEP_S = 0.125  # a sixteenth note at 120 quarter notes a minute
@@ -77,7 +78,7 @@ def test_a_folder_without_the_player_is_refused(tmp_path):
 
 def test_a_name_cannot_leave_its_place_in_the_page(random_run, tmp_path):
     run = random_run("cat-mel_2bar_small", EVEN)
-    config = run_config.read(run).replace(name="</script><b>")
+    config = config_file.read(run).replace(name="</script><b>")
     demo.write(config, tmp_path, None, decode_only=False)
     page = (tmp_path / "index.html").read_text(encoding="utf-8")
     assert "<b>" not in page.partition('<div class="bar">')[0]
@@ -207,7 +208,7 @@ def test_a_page_samples_plays_and_saves(visited, name, tmp_path):
 @pytest.mark.parametrize("name", [*NAMES, *SMALL[:2]])
 def test_a_page_encodes_a_midi_file_as_we_do(visited, name):
     sources, folder, results = visited
-    config = run_config.read(sources[name])
+    config = config_file.read(sources[name])
     music = notes_io.read_music_file(folder / name / "own.mid")[0]
     _, mu, _ = TrainedModel(config, 1, sources[name]).encode([music])
     assert not results[name]["errors"]

@@ -8,8 +8,9 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from music_vae import TrainedModel, attribute_vectors, export_tool, run_config, shipped
-from music_vae.weights_file import WeightsFile
+from music_vae import TrainedModel, attribute_vectors, export_tool
+from music_vae.weights import config_file, shipped
+from music_vae.weights.safetensors_file import WeightsFile
 from support import tfjs_manifest
 
 EVEN = "z_size=4,enc_rnn_size=[6],dec_rnn_size=[5,5]"
@@ -29,7 +30,7 @@ def test_a_shipped_model_is_written_with_its_attribute_vectors(tmp_path, capsys)
     assert all((array == weights[name]).all() for name, array in arrays.items())
     listed = json.loads((folder / "attributes.json").read_text())
     vectors = attribute_vectors.read(
-        shipped.locate(name) / "attributes.safetensors", run_config.read(shipped.locate(name))
+        shipped.locate(name) / "attributes.safetensors", config_file.read(shipped.locate(name))
     )
     assert set(listed) == set(vectors)
     for attribute, vector in vectors.items():
@@ -88,7 +89,7 @@ def test_onnx_files_compute_what_the_model_does(run, tmp_path, capsys):
         "decoder_step.onnx",
         "model.json",
     }
-    model = TrainedModel(run_config.read(run), 3, run)
+    model = TrainedModel(config_file.read(run), 3, run)
     inputs = np.eye(90, dtype=np.float32)[np.random.default_rng(0).integers(0, 90, (3, 32))]
     _, mu, _ = model.encode_tensors(list(inputs), [32] * 3)
     session = onnxruntime.InferenceSession(folder / "encoder.onnx")

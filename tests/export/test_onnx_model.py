@@ -11,7 +11,6 @@ import onnx
 import onnxruntime
 import pytest
 
-from music_vae import shipped
 from music_vae.common.errors import UserError
 from music_vae.common.specs import (
     BooleanHeadSpec,
@@ -26,7 +25,8 @@ from music_vae.engine.numpy_engine import NumpyEngine, weight_shapes
 from music_vae.export import onnx_model
 from music_vae.music.converters.drums import DrumsConverter
 from music_vae.music.converters.melody import OneHotMelodyConverter
-from music_vae.weights_file import WeightsFile
+from music_vae.weights import shipped
+from music_vae.weights.safetensors_file import WeightsFile
 
 SMALL = "batch_size=2,z_size=4,enc_rnn_size=[5,3],dec_rnn_size=[6,4],nade_num_hidden=3"
 BATCH = 3
@@ -391,7 +391,7 @@ def test_nothing_imports_tensorflow(tmp_path):
 import sys
 from music_vae.configs import get_config
 from music_vae.export import onnx_model
-from music_vae.weights_file import WeightsFile
+from music_vae.weights.safetensors_file import WeightsFile
 weights = WeightsFile({str(folder / "weights.safetensors")!r})
 onnx_model.write(get_config("groovae_4bar_mini"), weights, {str(tmp_path)!r})
 assert not {{"tensorflow", "keras", "torch"}} & set(sys.modules)

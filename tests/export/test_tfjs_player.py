@@ -8,13 +8,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from music_vae import export_tool, run_config, shipped
+from music_vae import export_tool
 from music_vae.configs import Config
 from music_vae.engine import EVEN_CHANCE
 from music_vae.engine.numpy_engine import NumpyEngine
 from music_vae.export import tfjs_files
 from music_vae.music.converters.groove import GrooveConverter
-from music_vae.weights_file import WEIGHTS_FILE, WeightsFile
+from music_vae.weights import config_file, shipped
+from music_vae.weights.safetensors_file import WEIGHTS_FILE, WeightsFile
 from support import tfjs_manifest
 
 TOLERANCE = 1e-5
@@ -134,7 +135,7 @@ def cases(random_run):
     """The models by name."""
     folders = {name: shipped.locate(name) for name in shipped.names()}
     folders |= {name: random_run(name, even(name)) for name in SMALL_CONFIGS}
-    return {name: make_case(run_config.read(folder), folder) for name, folder in folders.items()}
+    return {name: make_case(config_file.read(folder), folder) for name, folder in folders.items()}
 
 
 def even(name):

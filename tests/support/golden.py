@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from music_vae import checkpoints
 from music_vae.common.specs import Batch, HParams
 from music_vae.configs import CONFIG_MAP
 from music_vae.lstm_models import Policy, build_model
+from music_vae.weights import tf_checkpoints
 from support import paths
 
 GOLDEN = Path(os.environ.get("GOLDEN_DIR", paths.GOLDEN))
@@ -28,7 +28,7 @@ class Golden:
         self.values = np.load(folder / "golden.npz")
         self.config = CONFIG_MAP[name].replace(hparams=HParams(**self.facts["hparams"]))
         self.model = build_model(self.config)
-        checkpoints.load_weights(self.model, folder / "model.ckpt")
+        tf_checkpoints.load_weights(self.model, folder / "model.ckpt")
         batch, steps = self.values["input_sequence"].shape[:2]
         controls = np.zeros((batch, steps, 0))
         if "control_sequence" in self.values:

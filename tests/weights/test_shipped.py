@@ -5,12 +5,13 @@ import shutil
 import numpy as np
 import pytest
 
-from music_vae import TrainedModel, attribute_vectors, constraints, generate, run_config, shipped
+from music_vae import TrainedModel, attribute_vectors, constraints, generate
 from music_vae.common.errors import UserError
 from music_vae.configs import MINI_CONFIGS, get_config
 from music_vae.music import attributes
 from music_vae.small_networks import Owner
-from music_vae.weights_file import WEIGHTS_FILE, WeightsFile
+from music_vae.weights import config_file, shipped
+from music_vae.weights.safetensors_file import WEIGHTS_FILE, WeightsFile
 
 MAX_BYTES = 40e6  # of all together
 
@@ -20,7 +21,7 @@ def one_shipped(tiny_run, tmp_path, monkeypatch):
     """A package with one model, that of the tiny config."""
     folder = tmp_path / "models" / "cat-mel_2bar_small"
     folder.mkdir(parents=True)
-    for name in (WEIGHTS_FILE, run_config.CONFIG_FILE):
+    for name in (WEIGHTS_FILE, config_file.CONFIG_FILE):
         shutil.copy(tiny_run / "train" / name, folder / name)
     monkeypatch.setattr(shipped, "MODELS_DIR", folder.parent)
 
@@ -52,7 +53,7 @@ def test_what_ships_is_said_where_a_model_does_not(one_shipped, tmp_path, capsys
 @pytest.mark.parametrize("name", shipped.names())
 def test_a_shipped_model_is_that_of_the_registry_and_makes_music(name):
     folder = shipped.locate(name)
-    config = run_config.read(folder)
+    config = config_file.read(folder)
     assert config == get_config(name) == MINI_CONFIGS[name]
     assert {array.dtype for array in WeightsFile(folder / WEIGHTS_FILE).values()} == {
         np.dtype(np.float16)

@@ -9,9 +9,9 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from music_vae import archives, published
 from music_vae.common.errors import UserError
-from music_vae.run_config import TRAIN_DIR
+from music_vae.weights import archives, published
+from music_vae.weights.config_file import TRAIN_DIR
 
 STATE_FILE = "checkpoint"
 """Beside the checkpoints of a run: names the newest, as TensorFlow writes it."""

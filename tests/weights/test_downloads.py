@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from music_vae import downloads
 from music_vae.common.errors import UserError
+from music_vae.weights import downloads
 
 CONTENT = bytes(range(256)) * 40_000  # about 10 MB
 

@@ -9,11 +9,11 @@ import zipfile
 import numpy as np
 import pytest
 
-from music_vae import checkpoints, convert_weights, run_config, weights_file, weights_source
 from music_vae.common.cache import cache_dir
 from music_vae.common.errors import UserError
 from music_vae.engine import ENGINES
 from music_vae.trained_model import TrainedModel
+from music_vae.weights import config_file, convert, locate, safetensors_file, tf_checkpoints
 from support import paths
 
 GOLDEN = paths.GOLDEN / "models" / "cat-mel_2bar_small"
@@ -32,12 +32,12 @@ def conversions(monkeypatch):
     """The checkpoints that are converted."""
     made = []
 
-    def convert(checkpoint, target, metadata):
+    def convert_and_note(checkpoint, target, metadata):
         made.append(checkpoint)
         real(checkpoint, target, metadata)
 
-    real = convert_weights.convert
-    monkeypatch.setattr(convert_weights, "convert", convert)
+    real = convert.convert
+    monkeypatch.setattr(convert, "convert", convert_and_note)
     return made
 
 
@@ -59,11 +59,11 @@ def compressed(archive):
 
 
 def test_every_spelling_of_a_checkpoint_is_converted_once(archive, conversions, cache):
-    expected = checkpoints.read_weights(GOLDEN)
+    expected = tf_checkpoints.read_weights(GOLDEN)
     del expected["global_step"]
     spellings = (GOLDEN / "model.ckpt", GOLDEN, GOLDEN / "model.ckpt.index", archive)
     for path in (*spellings, *spellings):
-        found = weights_source.open_weights(path)
+        found = locate.open_weights(path)
         assert set(found) == set(expected)
         for name, array in expected.items():
             np.testing.assert_array_equal(found[name], array)
@@ -74,29 +74,29 @@ def test_every_spelling_of_a_checkpoint_is_converted_once(archive, conversions, 
 def test_a_compressed_archive_is_converted_once(archive, conversions):
     path = compressed(archive)
     for _ in range(2):
-        assert NAME in weights_source.open_weights(path)
+        assert NAME in locate.open_weights(path)
     assert conversions == [path]
 
 
 def test_what_belongs_to_the_optimizer_is_left_out(tiny_run):
-    found = weights_source.open_weights(tiny_run / "train" / "model.ckpt-3")
-    assert found.keys() == checkpoints.read_weights(tiny_run).keys()
+    found = locate.open_weights(tiny_run / "train" / "model.ckpt-3")
+    assert found.keys() == tf_checkpoints.read_weights(tiny_run).keys()
     assert all(name.split("/")[0] in ("encoder", "decoder") for name in found)
 
 
 def test_a_damaged_file_in_the_cache_is_made_again(conversions, cache):
-    weights_source.open_weights(GOLDEN)
+    locate.open_weights(GOLDEN)
     (file,) = (cache / "weights").iterdir()
     file.write_bytes(b"x" * 100)
-    assert NAME in weights_source.open_weights(GOLDEN)
+    assert NAME in locate.open_weights(GOLDEN)
     assert len(conversions) == 2
 
 
 def test_a_runs_own_weights_need_no_conversion(tiny_run, conversions):
     for path in (tiny_run, tiny_run / "train", tiny_run / "train" / "weights.safetensors"):
-        found = weights_source.open_weights(path)
+        found = locate.open_weights(path)
         assert found.metadata["step"] == "3"
-        for name, array in checkpoints.read_weights(tiny_run).items():
+        for name, array in tf_checkpoints.read_weights(tiny_run).items():
             np.testing.assert_array_equal(found[name], array)
     assert not conversions
 
@@ -105,13 +105,13 @@ def test_weights_of_an_older_checkpoint_are_left_aside(tiny_run, tmp_path, conve
     run = tmp_path / "run"
     shutil.copytree(tiny_run, run)
     path = run / "train" / "weights.safetensors"
-    old = {name: np.zeros_like(array) for name, array in weights_file.WeightsFile(path).items()}
-    weights_file.write(path, old, {weights_source.KEY: "of another"})
-    assert weights_source.open_weights(run)[NAME].any()
+    old = {name: np.zeros_like(array) for name, array in safetensors_file.WeightsFile(path).items()}
+    safetensors_file.write(path, old, {locate.KEY: "of another"})
+    assert locate.open_weights(run)[NAME].any()
     assert conversions == [run / "train" / "model.ckpt-3"]
     for file in (run / "train").glob("*ckpt*"):
         file.unlink()
-    assert not weights_source.open_weights(run)[NAME].any()
+    assert not locate.open_weights(run)[NAME].any()
 
 
 @pytest.mark.parametrize(
@@ -124,17 +124,17 @@ def test_weights_of_an_older_checkpoint_are_left_aside(tiny_run, tmp_path, conve
 )
 def test_what_is_not_there_is_named(tmp_path, path, message):
     with pytest.raises(UserError, match=message):
-        weights_source.open_weights(tmp_path / path)
+        locate.open_weights(tmp_path / path)
 
 
 def test_an_archive_without_a_checkpoint_is_refused(tmp_path):
     path = tmp_path / "empty.tar"
     tarfile.open(path, "w").close()
     with pytest.raises(UserError, match="must hold one checkpoint"):
-        weights_source.open_weights(path)
+        locate.open_weights(path)
     path.write_bytes(b"no archive")
     with pytest.raises(UserError, match="cannot be read as a tar archive"):
-        weights_source.open_weights(path)
+        locate.open_weights(path)
 
 
 def pack(path, *files):
@@ -155,13 +155,13 @@ def test_weights_in_an_archive_need_no_conversion(name, tiny_run, tmp_path, conv
     folder = tiny_run / "train"
     path = pack(tmp_path / name, folder / "weights.safetensors", folder / "config.json")
     for _ in range(2):
-        found = weights_source.open_weights(path)
-        for key, array in checkpoints.read_weights(tiny_run).items():
+        found = locate.open_weights(path)
+        for key, array in tf_checkpoints.read_weights(tiny_run).items():
             np.testing.assert_array_equal(found[key], array)
     assert not conversions
     (kept,) = (cache / "weights").iterdir()
     assert kept.read_bytes() == (folder / "weights.safetensors").read_bytes()
-    assert run_config.read(path) == run_config.read(tiny_run)
+    assert config_file.read(path) == config_file.read(tiny_run)
 
 
 def test_both_engines_read_weights_in_an_archive(tiny_run, tiny_config, tmp_path):
@@ -179,27 +179,27 @@ def test_weights_beside_a_checkpoint_in_an_archive_must_be_its_own(
     matches, tiny_run, tmp_path, conversions
 ):
     folder, weights = tiny_run / "train", tmp_path / "weights.safetensors"
-    key = weights_source.checkpoint_key(folder / "model.ckpt-3") if matches else "of another"
-    weights_file.write(weights, {NAME: np.zeros(90)}, {weights_source.KEY: key})
+    key = locate.checkpoint_key(folder / "model.ckpt-3") if matches else "of another"
+    safetensors_file.write(weights, {NAME: np.zeros(90)}, {locate.KEY: key})
     path = pack(tmp_path / "model.tar", weights, *folder.glob("model.ckpt-3.*"))
-    assert weights_source.open_weights(path)[NAME].any() == (not matches)
+    assert locate.open_weights(path)[NAME].any() == (not matches)
     assert conversions == [path] * (not matches)
 
 
 def test_a_damaged_copy_is_made_again_and_damage_in_an_archive_is_said(tiny_run, tmp_path, cache):
     weights = tiny_run / "train" / "weights.safetensors"
     path = pack(tmp_path / "model.tar", weights)
-    weights_source.open_weights(path)
+    locate.open_weights(path)
     (kept,) = (cache / "weights").iterdir()
     kept.write_bytes(b"x" * 100)
-    assert NAME in weights_source.open_weights(path)
+    assert NAME in locate.open_weights(path)
     broken = tmp_path / "weights.safetensors"
     broken.write_bytes(weights.read_bytes()[:-1])
     path = pack(tmp_path / "broken.tar", broken)
     with pytest.raises(
         UserError, match=r"broken.tar/weights.safetensors' is not a file of weights"
     ):
-        weights_source.open_weights(path)
+        locate.open_weights(path)
     assert list((cache / "weights").iterdir()) == [kept]
 
 

@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from music_vae import archives
 from music_vae.common.cache import cache_dir
 from music_vae.common.errors import UserError
+from music_vae.weights import archives
 
-BASE_URL = "https://storage.googleapis.com/magentadata/models/music_vae/checkpoints/"
+BASE_URL = "https://storage.googleapis.com/magentadata/models/music_vae/weights/tf_checkpoints/"
 BASE_URL_VARIABLE = "MUSIC_VAE_CHECKPOINT_BASE_URL"
 
 _log = logging.getLogger(__name__)
@@ -124,7 +124,7 @@ def fetch(entry: Published, base_url: str | None = None) -> Path:
     path = cached(entry)
     if path is not None:
         return path
-    from music_vae import downloads
+    from music_vae.weights import downloads
 
     base = (base_url or os.environ.get(BASE_URL_VARIABLE) or BASE_URL).rstrip("/")
     for name in entry.files:

@@ -8,8 +8,8 @@ import zipfile
 
 import pytest
 
-from music_vae import archives
 from music_vae.common.errors import UserError
+from music_vae.weights import archives
 
 INDEX, DATA = "model.ckpt.index", "model.ckpt.data-00000-of-00001"
 CONTENT = {INDEX: b"index", DATA: b"data" * 1000}

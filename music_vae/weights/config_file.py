@@ -6,10 +6,10 @@ Needs no TensorFlow.
 import json
 from pathlib import Path
 
-from music_vae import archives, published
 from music_vae.common import files
 from music_vae.common.errors import UserError
 from music_vae.configs import CONFIG_MAP, Config, config_from_json, config_to_json
+from music_vae.weights import archives, published
 
 CONFIG_FILE = "config.json"
 TRAIN_DIR = "train"

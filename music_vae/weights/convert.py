@@ -1,18 +1,18 @@
 """A TensorFlow checkpoint of any spelling to a file of weights:
 
-python -m music_vae.convert_weights CHECKPOINT TARGET.safetensors
+python -m music_vae.weights.convert CHECKPOINT TARGET.safetensors
 
-Needs TensorFlow. `weights_source` runs it once for a checkpoint, in a process of its own.
+Needs TensorFlow. `locate` runs it once for a checkpoint, in a process of its own.
 """
 
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from music_vae import weights_file
 from music_vae.cli import EXIT_OK, EXIT_USER_ERROR
 from music_vae.common import lazy_imports, weight_names
 from music_vae.common.errors import UserError
+from music_vae.weights import safetensors_file
 
 
 def convert(checkpoint: str | Path, target: str | Path, metadata: dict[str, str]) -> None:
@@ -22,13 +22,13 @@ def convert(checkpoint: str | Path, target: str | Path, metadata: dict[str, str]
       UserError: If there is no checkpoint, or it cannot be read or holds no weights.
     """
     lazy_imports.import_tensorflow()
-    from music_vae import checkpoints
+    from music_vae.weights import tf_checkpoints
 
-    with checkpoints.open_weights(checkpoint) as weights:
+    with tf_checkpoints.open_weights(checkpoint) as weights:
         kept = {name: weights[name] for name in weights if weight_names.is_weight(name)}
     if not kept:
         raise UserError(f"the checkpoint {str(checkpoint)!r} holds no weights")
-    weights_file.write(target, kept, metadata)
+    safetensors_file.write(target, kept, metadata)
 
 
 def main(argv: Sequence[str]) -> int:

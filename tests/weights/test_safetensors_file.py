@@ -8,9 +8,9 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from music_vae import weights_file
 from music_vae.common.errors import UserError
-from music_vae.weights_file import WeightsFile
+from music_vae.weights import safetensors_file
+from music_vae.weights.safetensors_file import WeightsFile
 
 WEIGHTS = {
     "encoder/mu/kernel": np.arange(6, dtype=np.float32).reshape(2, 3),
@@ -22,7 +22,7 @@ WEIGHTS = {
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 def test_what_is_written_is_read_back(tmp_path, dtype):
     path = tmp_path / "folder" / "weights.safetensors"
-    weights_file.write(path, WEIGHTS, {"step": "7"}, dtype=dtype)
+    safetensors_file.write(path, WEIGHTS, {"step": "7"}, dtype=dtype)
     found = WeightsFile(path)
     assert set(found) == set(WEIGHTS)
     assert len(found) == 3
@@ -36,7 +36,7 @@ def test_what_is_written_is_read_back(tmp_path, dtype):
 
 def test_the_format_is_that_of_the_library(tmp_path):
     path = tmp_path / "a.safetensors"
-    weights_file.write(path, WEIGHTS)
+    safetensors_file.write(path, WEIGHTS)
     with safe_open(path, framework="np") as file:
         assert set(file.keys()) == set(WEIGHTS)
         np.testing.assert_array_equal(file.get_tensor("encoder/mu/kernel"), [[0, 1, 2], [3, 4, 5]])
@@ -46,7 +46,7 @@ def test_the_format_is_that_of_the_library(tmp_path):
 
 def test_arrays_are_views_of_the_file_and_cannot_be_written_to(tmp_path):
     path = tmp_path / "a.safetensors"
-    weights_file.write(path, WEIGHTS)
+    safetensors_file.write(path, WEIGHTS)
     array = WeightsFile(path)["encoder/mu/kernel"]
     assert not array.flags.owndata
     with pytest.raises(ValueError, match="read-only"):
@@ -104,7 +104,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
 
 def test_a_file_that_was_cut_off_is_refused(tmp_path):
     path = tmp_path / "a.safetensors"
-    weights_file.write(path, WEIGHTS)
+    safetensors_file.write(path, WEIGHTS)
     whole = path.read_bytes()
     for size in range(0, len(whole), 7):
         path.write_bytes(whole[:size])

@@ -10,7 +10,7 @@ from music_vae.common.specs import HParams
 from music_vae.common.weight_names import is_weight
 from music_vae.configs import CONFIG_MAP, get_config
 from music_vae.engine.numpy_engine import weight_shapes
-from music_vae.weight_fit import Fit, describe_fits, fitting_configs
+from music_vae.weights.fit import Fit, describe_fits, fitting_configs
 from support.paths import GOLDEN
 
 MODELS = GOLDEN / "models"

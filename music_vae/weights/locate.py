@@ -12,13 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
-from music_vae import archives, checkpoint_files, published, weights_file
 from music_vae.cli import EXIT_USER_ERROR
 from music_vae.common import files
 from music_vae.common.cache import cache_dir
 from music_vae.common.errors import UserError
-from music_vae.run_config import TRAIN_DIR
-from music_vae.weights_file import SUFFIX, WEIGHTS_FILE, WeightsFile
+from music_vae.weights import archives, checkpoint_files, published, safetensors_file
+from music_vae.weights.config_file import TRAIN_DIR
+from music_vae.weights.safetensors_file import SUFFIX, WEIGHTS_FILE, WeightsFile
 
 KEY = "checkpoint_sha256"
 """Metadata of a file of weights: the key of the checkpoint whose weights it has."""
@@ -136,12 +136,12 @@ def _converted(checkpoint: Path, key: str) -> WeightsFile:
         except UserError as error:
             _log.warning("%s; it is made again", error)
     if "tensorflow" in sys.modules:
-        from music_vae import convert_weights
+        from music_vae.weights import convert
 
-        convert_weights.convert(checkpoint, target, {KEY: key})
+        convert.convert(checkpoint, target, {KEY: key})
         return WeightsFile(target)
     _log.info("converting the TensorFlow checkpoint %s once, to %s", checkpoint, target)
-    command = [sys.executable, "-m", "music_vae.convert_weights"]
+    command = [sys.executable, "-m", "music_vae.weights.convert"]
     result = subprocess.run(
         [*command, str(checkpoint), str(target), f"{KEY}={key}"],
         stdin=subprocess.DEVNULL,
@@ -160,4 +160,4 @@ def _converted(checkpoint: Path, key: str) -> WeightsFile:
 def write_beside(prefix: Path, weights: Mapping[str, np.ndarray], step: int) -> None:
     """Writes the weights of a run's newest checkpoint, `prefix`, as `weights.safetensors`."""
     metadata = {KEY: checkpoint_key(prefix), "step": str(step)}
-    weights_file.write(prefix.parent / WEIGHTS_FILE, weights, metadata)
+    safetensors_file.write(prefix.parent / WEIGHTS_FILE, weights, metadata)

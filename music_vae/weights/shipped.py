@@ -8,9 +8,9 @@ from pathlib import Path
 
 from music_vae.common.errors import UserError
 from music_vae.configs import get_config
-from music_vae.weights_file import WEIGHTS_FILE
+from music_vae.weights.safetensors_file import WEIGHTS_FILE
 
-MODELS_DIR = Path(__file__).parent / "models"
+MODELS_DIR = Path(__file__).parents[1] / "models"
 
 
 def names() -> list[str]:

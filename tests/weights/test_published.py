@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from music_vae import checkpoint_files, downloads, export_tf1, generate, published, run_config
+from music_vae import export_tf1, generate
 from music_vae.common import cache
 from music_vae.common.errors import UserError
 from music_vae.configs import CONFIG_MAP
+from music_vae.weights import checkpoint_files, config_file, downloads, published
 from support.sizes import TINY
 
 BIG = "cat-mel_2bar_big"
@@ -113,7 +114,7 @@ def test_a_folder_of_music_with_that_name_does_not(server):
 
 
 def test_an_id_names_its_config_without_a_download(server):
-    assert run_config.read("cat-drums_2bar_small.lokl") == CONFIG_MAP["cat-drums_2bar_small"]
+    assert config_file.read("cat-drums_2bar_small.lokl") == CONFIG_MAP["cat-drums_2bar_small"]
     checkpoint_files.check_there("cat-drums_2bar_small.lokl")
     assert not server.requests
 

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from music_vae import checkpoint_files, checkpoints, run_config
 from music_vae.common.errors import UserError
 from music_vae.common.specs import HParams
 from music_vae.configs import CONFIG_MAP, get_config
-from music_vae.legacy_weights import named_variables
 from music_vae.lstm_models import build_model
+from music_vae.weights import checkpoint_files, config_file, tf_checkpoints
+from music_vae.weights.tf_variables import named_variables
 from support import paths
 
 GOLDEN = paths.GOLDEN / "models" / "cat-mel_2bar_small"
@@ -66,7 +66,7 @@ def files_of(folder, prefix=""):
     ["model.ckpt", "model.ckpt.index", "model.ckpt.data-00000-of-00001", ""],
 )
 def test_a_prefix_its_files_and_its_directory_all_mean_the_checkpoint(folder, spelling):
-    weights = checkpoints.read_weights(folder / spelling)
+    weights = tf_checkpoints.read_weights(folder / spelling)
     assert weights[MU].shape == (48, 12)
 
 
@@ -76,7 +76,7 @@ def test_a_prefix_its_files_and_its_directory_all_mean_the_checkpoint(folder, sp
 def test_an_archive_means_the_checkpoint_in_it_wherever_it_lies(folder, tmp_path, name, mode):
     path = make_tar(tmp_path / name, files_of(folder, "deep/down/"), mode)
     np.testing.assert_array_equal(
-        checkpoints.read_weights(path)[MU], checkpoints.read_weights(folder)[MU]
+        tf_checkpoints.read_weights(path)[MU], tf_checkpoints.read_weights(folder)[MU]
     )
 
 
@@ -94,18 +94,18 @@ def test_every_golden_checkpoint_loads_from_prefix_directory_tar_and_zip(name, t
         *(make_tar(tmp_path / f"{name}.tar.gz", files, "w:gz"), tmp_path / f"{name}.zip"),
     ]
     make_zip(sources[-1], files)
-    expected = checkpoints.read_weights(folder / "model.ckpt")
+    expected = tf_checkpoints.read_weights(folder / "model.ckpt")
     for source in sources:
         for variable in model.trainable_variables:
             variable.assign(np.zeros(variable.shape))
-        checkpoints.load_weights(model, source)
+        tf_checkpoints.load_weights(model, source)
         for key, variable in named_variables(model).items():
             np.testing.assert_array_equal(variable, expected[key], err_msg=f"{source} {key}")
 
 
 def test_the_tilde_is_the_home_directory(folder, monkeypatch):
     monkeypatch.setenv("HOME", str(folder))
-    assert MU in checkpoints.read_weights("~/model.ckpt")
+    assert MU in tf_checkpoints.read_weights("~/model.ckpt")
 
 
 def test_a_directory_means_its_newest_checkpoint(tiny_run):
@@ -114,26 +114,26 @@ def test_a_directory_means_its_newest_checkpoint(tiny_run):
 
 
 def test_a_runs_checkpoint_has_the_published_names(tiny_run, tiny_config):
-    weights = checkpoints.read_weights(tiny_run)
+    weights = tf_checkpoints.read_weights(tiny_run)
     assert set(weights) == set(named_variables(build_model(tiny_config)))
 
 
 @pytest.mark.parametrize("path", ["nowhere", "nowhere.index", "nowhere/model.ckpt"])
 def test_a_checkpoint_that_is_not_there_is_an_error_that_says_what_would_be(tmp_path, path):
     with pytest.raises(UserError, match="expected a prefix such as"):
-        checkpoints.read_weights(tmp_path / path)
+        tf_checkpoints.read_weights(tmp_path / path)
 
 
 def test_a_directory_without_a_checkpoint_is_an_error(tmp_path):
     with pytest.raises(UserError, match="there is no checkpoint in the directory"):
-        checkpoints.read_weights(tmp_path)
+        tf_checkpoints.read_weights(tmp_path)
 
 
 def test_a_damaged_checkpoint_is_one_line(folder, tmp_path):
     for path in folder.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(UserError, match="cannot be read") as caught:
-        checkpoints.read_weights(tmp_path / "model.ckpt")
+        tf_checkpoints.read_weights(tmp_path / "model.ckpt")
     assert "\n" not in str(caught.value)
 
 
@@ -148,7 +148,7 @@ def test_a_wrong_byte_is_one_line_or_does_not_matter(folder, tmp_path):
         for at in range(0, len(content), step):
             path.write_bytes(content[:at] + bytes([content[at] ^ 0xFF]) + content[at + 1 :])
             try:
-                checkpoints.read_weights(tmp_path / "model.ckpt")
+                tf_checkpoints.read_weights(tmp_path / "model.ckpt")
             except UserError as error:
                 assert "\n" not in str(error)
                 refused += 1
@@ -159,7 +159,7 @@ def test_a_wrong_byte_is_one_line_or_does_not_matter(folder, tmp_path):
 def test_an_archive_that_is_none_is_one_line(tmp_path):
     (tmp_path / "a.tar").write_bytes(b"not a tar" * 100)
     with pytest.raises(UserError, match="cannot be read as a tar archive"):
-        checkpoints.read_weights(tmp_path / "a.tar")
+        tf_checkpoints.read_weights(tmp_path / "a.tar")
 
 
 def golden_model(overrides=SIZES):
@@ -170,20 +170,20 @@ def test_a_checkpoint_of_other_sizes_changes_nothing(folder):
     model = golden_model("z_size=12,enc_rnn_size=[24],dec_rnn_size=[20,17]")
     before = [v.numpy() for v in model.trainable_variables]
     with pytest.raises(UserError, match=r"has shape \[12, 72\], expected \[12, 74\]"):
-        checkpoints.load_weights(model, folder)
+        tf_checkpoints.load_weights(model, folder)
     for old, variable in zip(before, model.trainable_variables, strict=True):
         np.testing.assert_array_equal(old, variable.numpy())
 
 
 def test_missing_weights_are_an_error_that_lists_them(folder):
-    model, weights = golden_model(), checkpoints.read_weights(folder)
+    model, weights = golden_model(), tf_checkpoints.read_weights(folder)
     names = list(named_variables(model))
     for name in ("encoder/mu/kernel", "encoder/mu/bias"):
         del weights[name]
     with pytest.raises(UserError, match=r"2 of 16 weights .*: encoder/mu/kernel, encoder/mu/bias;"):
-        checkpoints.assign_weights(model, weights, "incomplete")
+        tf_checkpoints.assign_weights(model, weights, "incomplete")
     with pytest.raises(UserError) as caught:
-        checkpoints.assign_weights(model, {}, "empty")
+        tf_checkpoints.assign_weights(model, {}, "empty")
     message = str(caught.value)
     assert f"{names[11]} and 4 more" in message
     assert names[12] not in message
@@ -192,7 +192,7 @@ def test_missing_weights_are_an_error_that_lists_them(folder):
 def test_the_error_of_a_wrong_config_names_the_right_one_with_its_sizes(folder):
     model = build_model(get_config("cat-drums_2bar_small", SIZES))
     with pytest.raises(UserError, match=f"cat-mel_2bar_small .*--hparams={re.escape(SIZES)}"):
-        checkpoints.load_weights(model, folder)
+        tf_checkpoints.load_weights(model, folder)
 
 
 def test_a_larger_model_whose_lower_layers_fit_is_refused(folder):
@@ -201,14 +201,14 @@ def test_a_larger_model_whose_lower_layers_fit_is_refused(folder):
     large = build_model(get_config("cat-mel_2bar_small", sizes))
     weights = {name: variable.numpy() for name, variable in named_variables(large).items()}
     with pytest.raises(UserError, match=r"also holds encoder/cell_1/.*enc_rnn_size=\[24,24\]"):
-        checkpoints.assign_weights(golden_model(), weights, "large")
+        tf_checkpoints.assign_weights(golden_model(), weights, "large")
     decoder = build_model(get_config("cat-mel_2bar_small", SIZES), with_encoder=False)
-    checkpoints.assign_weights(decoder, weights, "large")
+    tf_checkpoints.assign_weights(decoder, weights, "large")
 
 
 def test_slots_counters_and_leftovers_of_training_are_ignored(folder, tmp_path, caplog):
     """As a checkpoint of the original's training has them, written by TensorFlow 1's Saver."""
-    model, weights = golden_model(), checkpoints.read_weights(folder)
+    model, weights = golden_model(), tf_checkpoints.read_weights(folder)
     extra = {"beta1_power": np.float32(0.9), "beta2_power": np.float32(0.99)}
     extra["encoder/cudnn_lstm/opaque_kernel"] = np.zeros(30, np.float32)
     extra["encoder/cudnn_lstm/opaque_kernel/Adam"] = np.zeros(30, np.float32)
@@ -216,7 +216,7 @@ def test_slots_counters_and_leftovers_of_training_are_ignored(folder, tmp_path, 
         extra[f"{name}/Adam"] = extra[f"{name}/Adam_1"] = np.ones_like(weights[name])
     write_variables(tmp_path / "model.ckpt", weights | extra)
     with caplog.at_level("DEBUG", "music_vae"):
-        checkpoints.load_weights(model, tmp_path)
+        tf_checkpoints.load_weights(model, tmp_path)
     for name, variable in named_variables(model).items():
         np.testing.assert_array_equal(variable, weights[name])
     assert not [record for record in caplog.records if record.levelname == "WARNING"]
@@ -228,16 +228,16 @@ def test_slots_counters_and_leftovers_of_training_are_ignored(folder, tmp_path, 
 
 
 def test_what_is_missing_is_in_the_table_too(folder, caplog):
-    weights = checkpoints.read_weights(folder)
+    weights = tf_checkpoints.read_weights(folder)
     del weights[MU]
     with caplog.at_level("DEBUG", "music_vae"), pytest.raises(UserError):
-        checkpoints.assign_weights(golden_model(), weights, "incomplete")
+        tf_checkpoints.assign_weights(golden_model(), weights, "incomplete")
     assert f"missing  {MU} [48, 12]" in caplog.text
 
 
 def test_weights_that_no_config_explains_are_a_warning(folder, caplog):
-    weights = checkpoints.read_weights(folder) | {"extra/kernel": np.zeros(3, np.float32)}
-    checkpoints.assign_weights(golden_model(), weights, "more")
+    weights = tf_checkpoints.read_weights(folder) | {"extra/kernel": np.zeros(3, np.float32)}
+    tf_checkpoints.assign_weights(golden_model(), weights, "more")
     assert "more also holds what this config does not use: extra/kernel" in caplog.text
 
 
@@ -247,19 +247,19 @@ def test_a_checkpoint_that_claims_more_than_it_holds_is_not_read(folder, tmp_pat
     data = tmp_path / "model.ckpt.data-00000-of-00001"
     data.write_bytes(data.read_bytes()[:-1])
     with pytest.raises(UserError, match=r"cannot be read: its variables claim 151,728 bytes"):
-        checkpoints.read_weights(tmp_path / "model.ckpt")
+        tf_checkpoints.read_weights(tmp_path / "model.ckpt")
 
 
 def test_a_variable_of_text_is_not_read(tmp_path):
     write_variables(tmp_path / "model.ckpt", {MU: np.array("text", object)})
     with pytest.raises(UserError, match="holds text instead of numbers"):
-        checkpoints.read_weights(tmp_path / "model.ckpt")
+        tf_checkpoints.read_weights(tmp_path / "model.ckpt")
 
 
 def test_a_checkpoint_says_its_step_and_whether_a_run_wrote_it(folder, tiny_run):
-    with checkpoints.open_weights(folder) as weights:
+    with tf_checkpoints.open_weights(folder) as weights:
         assert (weights.step, weights.of_run) == (1234, False)
-    with checkpoints.open_weights(tiny_run) as weights:
+    with tf_checkpoints.open_weights(tiny_run) as weights:
         assert (weights.step, weights.of_run) == (3, True)
 
 
@@ -267,19 +267,19 @@ def test_a_folder_name_that_looks_like_a_pattern_is_taken_as_it_is(folder, tmp_p
     odd = tmp_path / "r[1] *"
     shutil.copytree(folder, odd)
     np.testing.assert_array_equal(
-        checkpoints.read_weights(odd / "model.ckpt")[MU], checkpoints.read_weights(folder)[MU]
+        tf_checkpoints.read_weights(odd / "model.ckpt")[MU], tf_checkpoints.read_weights(folder)[MU]
     )
 
 
 def test_the_twins_that_macos_adds_to_a_tar_are_left_out(folder, tmp_path):
     files = files_of(folder)
     twins = {f"._{name}": path for name, path in files.items()}
-    assert MU in checkpoints.read_weights(make_tar(tmp_path / "mac.tar", twins | files))
+    assert MU in tf_checkpoints.read_weights(make_tar(tmp_path / "mac.tar", twins | files))
 
 
 def test_the_config_of_an_archive_is_read_from_it(tiny_run, tiny_config, tmp_path):
     path = make_tar(tmp_path / "a.tar.gz", files_of(tiny_run / "train", "x/"), "w:gz")
     (tmp_path / "config.json").write_text("{}")  # of something else
-    assert run_config.read(path) == tiny_config
+    assert config_file.read(path) == tiny_config
     bare = make_tar(tmp_path / "b.tar", {"model.ckpt.index": GOLDEN / "model.ckpt.index"})
-    assert run_config.read(bare) is None
+    assert config_file.read(bare) is None
