@@ -101,7 +101,8 @@ def _run(values: flags.FlagValues, arguments: Sequence[str]) -> None:
 
 def _compute(values: flags.FlagValues, config: "Config") -> None:
     cli.require(values, "examples_path")
-    from music_vae import attribute_vectors, evaluation
+    from music_vae import evaluation
+    from music_vae.latent import attribute_vectors
 
     output = cli.expand(values.output) if values.output else _default_path(values)
     files.check_writable(output.parent, "output")
@@ -118,7 +119,8 @@ def _compute(values: flags.FlagValues, config: "Config") -> None:
 
 
 def _evaluate(values: flags.FlagValues, config: "Config") -> None:
-    from music_vae import attribute_vectors, plotting
+    from music_vae import plotting
+    from music_vae.latent import attribute_vectors
 
     if values.picture:
         plotting.check_picture(values.picture, "picture")
@@ -140,7 +142,8 @@ def _evaluate(values: flags.FlagValues, config: "Config") -> None:
 
 def _map(values: flags.FlagValues, config: "Config") -> None:
     cli.require(values, "examples_path", "attribute", "picture")
-    from music_vae import attribute_vectors, evaluation, latent_space, plotting
+    from music_vae import evaluation, plotting
+    from music_vae.latent import attribute_vectors, latent_space
     from music_vae.music import attributes
 
     plotting.check_picture(values.picture, "picture")
@@ -168,7 +171,7 @@ def _map(values: flags.FlagValues, config: "Config") -> None:
 
 
 def _default_path(values: flags.FlagValues) -> Path:
-    from music_vae import attribute_vectors
+    from music_vae.latent import attribute_vectors
 
     return attribute_vectors.default_path(model_flags.source(values))
 

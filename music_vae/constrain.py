@@ -100,7 +100,8 @@ def _run(values: flags.FlagValues, arguments: Sequence[str]) -> None:
 
 
 def _train(values: flags.FlagValues, config: "Config") -> None:
-    from music_vae import constraints, evaluation
+    from music_vae import evaluation
+    from music_vae.latent import constraints
 
     cli.require(values, "examples_path")
     asked = constraints.parse_sides(values.attribute, "attribute", all_by_default=True)
@@ -138,7 +139,8 @@ def _train(values: flags.FlagValues, config: "Config") -> None:
 
 
 def _evaluate(values: flags.FlagValues, config: "Config") -> None:
-    from music_vae import constraint_figures, constraints, evaluation
+    from music_vae import constraint_figures, evaluation
+    from music_vae.latent import constraints
 
     wanted = constraints.parse_sides(values.attribute, "attribute")
     source = model_flags.source(values)

@@ -12,7 +12,7 @@ import numpy as np
 
 from music_vae import evaluation, measures
 from music_vae.common.errors import UserError
-from music_vae.constraints import SIDES, Constraint
+from music_vae.latent.constraints import SIDES, Constraint
 from music_vae.music import attributes
 
 if TYPE_CHECKING:

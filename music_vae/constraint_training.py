@@ -20,7 +20,7 @@ import numpy as np
 import tensorflow as tf
 
 from music_vae.dense_networks import arrays_of, dense_network
-from music_vae.small_networks import Layers
+from music_vae.latent.small_networks import Layers
 
 
 @dataclasses.dataclass(frozen=True)

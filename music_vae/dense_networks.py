@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
-from music_vae.small_networks import Layers
+from music_vae.latent.small_networks import Layers
 
 
 def dense_network(inputs: int, hidden: Sequence[int], outputs: int, seed: int) -> keras.Sequential:

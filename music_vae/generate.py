@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
 
     from music_vae.configs import Config
-    from music_vae.latent_space import Prior
+    from music_vae.latent.latent_space import Prior
     from music_vae.modes import Request
     from music_vae.piece_files import InputFile
     from music_vae.trained_model import TrainedModel
@@ -337,7 +337,7 @@ def _shape(values: flags.FlagValues) -> tuple[int, int] | None:
 
 def _check_for_model(values: flags.FlagValues, config: "Config") -> None:
     """Raises `UserError` for flags that the model needs, or that mean nothing to it."""
-    from music_vae import grooves
+    from music_vae.latent import grooves
     from music_vae.music import conditioning
     from music_vae.music.converters.groove import GrooveConverter
 
@@ -365,7 +365,7 @@ def _check_for_model(values: flags.FlagValues, config: "Config") -> None:
 
 def _request(values: flags.FlagValues, config: "Config") -> "Request":
     """What to make; reads the attribute vectors, if they are needed."""
-    from music_vae.grooves import Playing
+    from music_vae.latent.grooves import Playing
     from music_vae.modes import Request
 
     grid = _grid(values)
@@ -413,7 +413,7 @@ def _shift(values: flags.FlagValues, config: "Config") -> "np.ndarray | None":
     """What the changes of attributes add to z, None without any."""
     if values.mode != "attribute":
         return None
-    from music_vae import attribute_vectors, latent_space
+    from music_vae.latent import attribute_vectors, latent_space
 
     amounts = attribute_vectors.parse_amounts(values.attribute, "attribute")
     path = values.attribute_vectors
@@ -435,13 +435,13 @@ def _prior(values: flags.FlagValues, config: "Config") -> "Prior | None":
         raise UserError(
             f"{config.name} has no latent space, which --constraint and --personal need"
         )
-    from music_vae import constraints, personal
-    from music_vae.small_networks import Owner
+    from music_vae.latent import constraints, personal_models
+    from music_vae.latent.small_networks import Owner
 
     source = model_flags.source(values)
     owner = Owner.of(config, source)
     if values.personal:
-        return personal.read(cli.expand(values.personal), owner).prior()
+        return personal_models.read(cli.expand(values.personal), owner).prior()
     own = values.constraint == "own"
     folder = constraints.own_folder(source) if own else cli.expand(values.constraint)
     wanted = constraints.parse_sides(values.attribute, "attribute")

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from absl import flags
 
-from music_vae import cli, evaluation, language_model, latent_space, measures, model_flags, plotting
+from music_vae import cli, evaluation, language_model, measures, model_flags, plotting
 from music_vae.common.errors import UserError
 from music_vae.configs import Config
+from music_vae.latent import latent_space
 from music_vae.music.converters.base import Converter
 from music_vae.music.converters.drums import DrumsConverter
 from music_vae.music.converters.groove import GrooveConverter

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from music_vae import grooves
 from music_vae.common.constants import DEFAULT_QPM
-from music_vae.grooves import Playing
-from music_vae.latent_space import Prior
+from music_vae.latent import grooves
+from music_vae.latent.grooves import Playing
+from music_vae.latent.latent_space import Prior
 from music_vae.music.converters.groove import GrooveConverter
 from music_vae.music.converters.performance import MultiInstrumentPerformanceConverter
 

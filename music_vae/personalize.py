@@ -87,7 +87,7 @@ def _run(values: flags.FlagValues) -> None:
     lazy_imports.import_note_seq()
     windows = _windows(paths, config)
     from music_vae import evaluation
-    from music_vae.small_networks import Owner
+    from music_vae.latent.small_networks import Owner
     from music_vae.trained_model import TrainedModel
 
     owner = Owner.of(config, source)
@@ -97,7 +97,7 @@ def _run(values: flags.FlagValues) -> None:
     from tqdm import trange
 
     from music_vae import personal_training
-    from music_vae.personal import PersonalModel
+    from music_vae.latent.personal_models import PersonalModel
 
     layers, kl_nats = personal_training.train(
         mu,

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from music_vae import latent_space
 from music_vae.common.errors import (
     MultipleExtractedExamplesError,
     NoExtractedExamplesError,
@@ -18,6 +17,7 @@ from music_vae.common.specs import HierarchicalDecoderSpec
 from music_vae.configs import Config, get_config
 from music_vae.engine import ENGINES, Engine
 from music_vae.engine.numpy_engine import NumpyEngine
+from music_vae.latent import latent_space
 from music_vae.music.conditioning import extended
 from music_vae.music.converters.base import Converter, Tensors
 from music_vae.weights import locate, shipped

@@ -7,8 +7,9 @@ import sys
 import numpy as np
 import pytest
 
-from music_vae import attribute_tool, attribute_vectors
+from music_vae import attribute_tool
 from music_vae.dataset import tfrecord
+from music_vae.latent import attribute_vectors
 from music_vae.weights import config_file
 from music_vae.weights.safetensors_file import WeightsFile
 

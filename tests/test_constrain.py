@@ -8,8 +8,9 @@ import sys
 import numpy as np
 import pytest
 
-from music_vae import constrain, constraints, generate
-from music_vae.small_networks import Owner
+from music_vae import constrain, generate
+from music_vae.latent import constraints
+from music_vae.latent.small_networks import Owner
 from music_vae.weights import config_file
 
 TRAINING = ["--num_steps=3", "--hidden=8", "--attribute=note_density,c_diatonic=high"]

@@ -6,8 +6,9 @@ import numpy as np
 import pretty_midi
 import pytest
 
-from music_vae import attribute_vectors, generate
+from music_vae import generate
 from music_vae.common.lazy_imports import import_note_seq
+from music_vae.latent import attribute_vectors
 from music_vae.music import notes_io
 from music_vae.weights import config_file
 

@@ -7,9 +7,10 @@ import sys
 import numpy as np
 import pytest
 
-from music_vae import generate, personal, personal_training, personalize
-from music_vae.personal import PersonalModel
-from music_vae.small_networks import Owner
+from music_vae import generate, personal_training, personalize
+from music_vae.latent import personal_models
+from music_vae.latent.personal_models import PersonalModel
+from music_vae.latent.small_networks import Owner
 from music_vae.weights import config_file
 from support.paths import TUNES
 
@@ -43,7 +44,7 @@ def test_samples_come_from_the_small_model_without_tensorflow(run, fitted, tmp_p
 
 
 def test_the_size_is_that_of_a_point(run, fitted):
-    found = personal.read(fitted, Owner.of(config_file.read(run), run))
+    found = personal_models.read(fitted, Owner.of(config_file.read(run), run))
     assert found.size == found.prior().size == 3
     assert found.decode(np.zeros((2, 3))).shape == (2, 4)
 

@@ -12,10 +12,10 @@ from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
-from music_vae import attribute_vectors
 from music_vae.common.errors import UserError
 from music_vae.configs import Config
 from music_vae.export.tfjs import PLAYER, PLAYER_VERSION
+from music_vae.latent import attribute_vectors
 from music_vae.music.converters.groove import GrooveConverter
 
 PAGE_FILE = "index.html"

@@ -16,7 +16,7 @@ import numpy as np
 
 from music_vae.common.constants import MAX_MIDI_VELOCITY, SEMITONES
 from music_vae.common.errors import UserError
-from music_vae.grooves import has_numbers
+from music_vae.latent.grooves import has_numbers
 from music_vae.measures import Groove, symbols
 from music_vae.music.converters.base import Converter, bits
 from music_vae.music.converters.drums import DrumsConverter

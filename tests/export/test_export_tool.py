@@ -8,7 +8,8 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from music_vae import TrainedModel, attribute_vectors, export_tool
+from music_vae import TrainedModel, export_tool
+from music_vae.latent import attribute_vectors
 from music_vae.weights import config_file, shipped
 from music_vae.weights.safetensors_file import WeightsFile
 from support import tfjs_manifest

@@ -5,11 +5,12 @@ import shutil
 import numpy as np
 import pytest
 
-from music_vae import TrainedModel, attribute_vectors, constraints, generate
+from music_vae import TrainedModel, generate
 from music_vae.common.errors import UserError
 from music_vae.configs import MINI_CONFIGS, get_config
+from music_vae.latent import attribute_vectors, constraints
+from music_vae.latent.small_networks import Owner
 from music_vae.music import attributes
-from music_vae.small_networks import Owner
 from music_vae.weights import config_file, shipped
 from music_vae.weights.safetensors_file import WEIGHTS_FILE, WeightsFile
 

@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from music_vae import small_networks
 from music_vae.common.errors import UserError
 from music_vae.configs import get_config
-from music_vae.latent_space import Prior
+from music_vae.latent import small_networks
+from music_vae.latent.latent_space import Prior
+from music_vae.latent.small_networks import Layers, Owner
 from music_vae.music import attributes
-from music_vae.small_networks import Layers, Owner
 from music_vae.weights import shipped
 from music_vae.weights.config_file import TRAIN_DIR
 

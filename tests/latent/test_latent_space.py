@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from music_vae.common.errors import UserError
-from music_vae.latent_space import (
+from music_vae.latent.latent_space import (
     attribute_shift,
     attribute_vector,
     grid,

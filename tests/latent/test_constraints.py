@@ -6,10 +6,11 @@ import json
 import numpy as np
 import pytest
 
-from music_vae import constraint_training, constraints, small_networks
+from music_vae import constraint_training
 from music_vae.common.errors import UserError
-from music_vae.constraints import Attribute, Constraint
-from music_vae.small_networks import Owner
+from music_vae.latent import constraints, small_networks
+from music_vae.latent.constraints import Attribute, Constraint
+from music_vae.latent.small_networks import Owner
 from music_vae.weights import safetensors_file
 
 OWNER = Owner("some-config", 2, "key")

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from music_vae import small_networks
 from music_vae.common.errors import UserError
-from music_vae.latent_space import Prior
-from music_vae.small_networks import Layers, Owner
+from music_vae.latent import small_networks
+from music_vae.latent.latent_space import Prior
+from music_vae.latent.small_networks import Layers, Owner
 
 KIND = "personal model"
 

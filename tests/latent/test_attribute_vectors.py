@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from music_vae import attribute_vectors
-from music_vae.attribute_vectors import default_path
 from music_vae.common.errors import UserError
 from music_vae.configs import get_config
 from music_vae.evaluation import Window
+from music_vae.latent import attribute_vectors
+from music_vae.latent.attribute_vectors import default_path
 from music_vae.music.converters.base import Example
 from music_vae.weights import safetensors_file
 

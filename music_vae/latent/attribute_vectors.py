@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from music_vae import cli, evaluation, latent_space
+from music_vae import cli, evaluation
 from music_vae.common.errors import UserError
 from music_vae.configs import Config, get_config
+from music_vae.latent import latent_space
 from music_vae.music import attributes
 from music_vae.weights import safetensors_file, shipped
 from music_vae.weights.config_file import TRAIN_DIR

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
-from music_vae import TrainedModel, grooves
+from music_vae import TrainedModel
 from music_vae.common.errors import NoExtractedExamplesError, UserError
 from music_vae.common.lazy_imports import import_note_seq
 from music_vae.configs import get_config
-from music_vae.grooves import Playing
+from music_vae.latent import grooves
+from music_vae.latent.grooves import Playing
 from music_vae.measures import Groove
 from music_vae.weights import config_file
 
