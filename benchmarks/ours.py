@@ -56,10 +56,10 @@ def _builder(config_name: str, hparams: str) -> Callable[[], train_report.Step]:
 
     from music_vae.common.specs import Batch
     from music_vae.configs import get_config
-    from music_vae.devices import ONE_DEVICE
     from music_vae.lstm_models import build_model
     from music_vae.nn import latent
-    from music_vae.trainer import Trainer
+    from music_vae.training.devices import ONE_DEVICE
+    from music_vae.training.trainer import Trainer
 
     config = get_config(config_name, hparams)
     arrays = example_batch.example_batch(
@@ -221,10 +221,11 @@ def export(arguments: Sequence[str]) -> None:
     import numpy as np
     import tensorflow as tf
 
-    from music_vae import export_tf1, runs
+    from music_vae import export_tf1
     from music_vae.common.specs import Batch
     from music_vae.configs import get_config
     from music_vae.lstm_models import Policy
+    from music_vae.training import runs
 
     config = get_config(config_name, hparams)
     with tempfile.TemporaryDirectory() as folder:
@@ -290,9 +291,10 @@ def waiting(arguments: Sequence[str]) -> None:
     from music_vae.common import lazy_imports
 
     lazy_imports.import_tensorflow()
-    from music_vae import data, runs
+    from music_vae import data
     from music_vae.configs import get_config
-    from music_vae.devices import ONE_DEVICE
+    from music_vae.training import runs
+    from music_vae.training.devices import ONE_DEVICE
 
     config = get_config(config_name, hparams)
     numerics = ONE_DEVICE.fastest(config.hparams.batch_size)

@@ -118,16 +118,16 @@ def _train(values: flags.FlagValues, config: "Config") -> None:
     lazy_imports.import_tensorflow()
     from tqdm import trange
 
-    from music_vae import constraint_training
+    from music_vae.training import constraint_networks
 
-    settings = constraint_training.Settings(
+    settings = constraint_networks.Settings(
         hidden=(values.hidden,) * 3,
         learning_rate=values.learning_rate,
         distance_weight=values.distance_weight,
         seed=values.seed,
     )
-    layers, losses = constraint_training.train(
-        constraint_training.Encoded(mu, sigma, labels),
+    layers, losses = constraint_networks.train(
+        constraint_networks.Encoded(mu, sigma, labels),
         [[constraints.SIDES[side] for side in attribute.sides] for attribute in known],
         trange(values.num_steps, desc="training", disable=not cli.show_progress()),
         settings,

@@ -96,14 +96,14 @@ def _run(values: flags.FlagValues) -> None:
     lazy_imports.import_tensorflow()
     from tqdm import trange
 
-    from music_vae import personal_training
     from music_vae.latent.personal_models import PersonalModel
+    from music_vae.training import personal_networks
 
-    layers, kl_nats = personal_training.train(
+    layers, kl_nats = personal_networks.train(
         mu,
         sigma,
         trange(values.num_steps, desc="training", disable=not cli.show_progress()),
-        personal_training.Settings(size=values.size, beta=values.beta, seed=values.seed),
+        personal_networks.Settings(size=values.size, beta=values.beta, seed=values.seed),
     )
     about = {"windows": len(windows), "steps": values.num_steps, "kl_nats": kl_nats}
     PersonalModel(layers).write(output, owner, about)

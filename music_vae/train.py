@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from music_vae import cli, cluster
+from music_vae import cli
 from music_vae.common import files, lazy_imports
 from music_vae.common.errors import UserError, WorkerLostError
+from music_vae.training import cluster
 
 if TYPE_CHECKING:
     from music_vae.configs import Config
@@ -285,8 +286,8 @@ def _train(
     warm_start: Path | None,
     workers: cluster.Cluster | None,
 ) -> None:
-    from music_vae import devices, runs
-    from music_vae.validation import Schedule, Validation
+    from music_vae.training import devices, runs
+    from music_vae.training.validation import Schedule, Validation
 
     policy = runs.CheckpointPolicy(
         max_to_keep=values.checkpoints_to_keep or None,
@@ -325,7 +326,7 @@ def _train(
 def _evaluate(
     values: flags.FlagValues, config: "Config", run_dir: Path, tfds_name: str | None
 ) -> None:
-    from music_vae import runs
+    from music_vae.training import runs
 
     source = _source(values.examples_path, tfds_name, "validation")
     with _music(values, config, source, augment=False) as music:

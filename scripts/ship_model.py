@@ -10,9 +10,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from music_vae import validation
 from music_vae.common.errors import UserError
 from music_vae.configs import get_config
+from music_vae.training import validation
 from music_vae.weights import config_file, safetensors_file, shipped
 from music_vae.weights.locate import open_weights
 

@@ -12,15 +12,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from music_vae import data, runs
+from music_vae import data
 from music_vae.common.errors import UserError
 from music_vae.common.specs import Batch
 from music_vae.configs import CONFIG_MAP
 from music_vae.engine.numpy_engine import weight_shapes
 from music_vae.lstm_models import build_model
-from music_vae.runs import Run
 from music_vae.trained_model import TrainedModel
-from music_vae.trainer import Trainer
+from music_vae.training import runs
+from music_vae.training.runs import Run
+from music_vae.training.trainer import Trainer
 from music_vae.weights.tf_variables import named_variables
 from support.cases import CASES
 from support.paths import GOLDEN

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from music_vae.common.specs import Batch
 from music_vae.nn import latent
-from music_vae.trainer import Trainer
+from music_vae.training.trainer import Trainer
 from music_vae.weights.tf_variables import named_variables
 from support.golden import CASES, TEACHER_FORCING, Golden, check_tie, report
 

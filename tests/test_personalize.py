@@ -7,10 +7,11 @@ import sys
 import numpy as np
 import pytest
 
-from music_vae import generate, personal_training, personalize
+from music_vae import generate, personalize
 from music_vae.latent import personal_models
 from music_vae.latent.personal_models import PersonalModel
 from music_vae.latent.small_networks import Owner
+from music_vae.training import personal_networks
 from music_vae.weights import config_file
 from support.paths import TUNES
 
@@ -100,8 +101,8 @@ def test_training_finds_where_the_pieces_lie():
     side = rng.choice([-1.0, 1.0], 64)
     mu = np.stack([2 * side, 1 + side, np.zeros(64)], axis=1)
     sigma = np.tile([0.1, 0.1, 1.0], (64, 1))
-    settings = personal_training.Settings(size=2, hidden=(32,), learning_rate=5e-3)
-    layers, kl_nats = personal_training.train(mu, sigma, range(400), settings)
+    settings = personal_networks.Settings(size=2, hidden=(32,), learning_rate=5e-3)
+    layers, kl_nats = personal_networks.train(mu, sigma, range(400), settings)
     assert kl_nats > np.log(2)  # what tells one cluster from the other
     z = PersonalModel(layers).decode(rng.standard_normal((200, 2)))
     off_the_line = np.abs(z[:, 1] - (1 + z[:, 0] / 2))

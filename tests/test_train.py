@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from music_vae import export_tf1, runs, train
+from music_vae import export_tf1, train
 from music_vae.configs import get_config
 from music_vae.dataset import tfrecord
 from music_vae.lstm_models import build_model
+from music_vae.training import runs
 from music_vae.weights import checkpoint_files, config_file, tf_checkpoints
 from music_vae.weights.tf_variables import named_variables
 from support.events import scalars
@@ -172,7 +173,7 @@ def test_evaluation_follows_a_run_to_its_end(command, tmp_path, capsys, monkeypa
 def test_a_loss_that_is_not_finite_stops_with_the_steps_number(
     command, tmp_path, capsys, monkeypatch
 ):
-    from music_vae.trainer import Trainer
+    from music_vae.training.trainer import Trainer
 
     step = Trainer.train_step
 
@@ -189,7 +190,7 @@ def test_a_loss_that_is_not_finite_stops_with_the_steps_number(
 
 
 def test_weights_that_are_not_finite_are_never_saved(command, tmp_path, capsys, monkeypatch):
-    from music_vae.trainer import Trainer
+    from music_vae.training.trainer import Trainer
 
     step = Trainer.train_step
 

@@ -9,7 +9,7 @@ the region that critics take for encoded music with the wanted attributes, and s
 
 `wanted` has a number for each attribute: 1 for high, -1 for low, 0 for any. An attribute is high
 from a threshold on, which divides the training windows as evenly as it can. The actor is trained
-by `constraint_training`; here it needs no TensorFlow.
+by `constraint_networks`; here it needs no TensorFlow.
 """
 
 import math

@@ -2,7 +2,7 @@
 
 As MidiMe (Dinculescu, Engel and Roberts 2019, *MidiMe: Personalizing a MusicVAE Model with User
 Data*). Its decoder makes z of a few normal numbers; z is then decoded by the model itself. It is
-trained by `personal_training`; here it needs no TensorFlow.
+trained by `personal_networks`; here it needs no TensorFlow.
 """
 
 from collections.abc import Mapping

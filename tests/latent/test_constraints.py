@@ -6,11 +6,11 @@ import json
 import numpy as np
 import pytest
 
-from music_vae import constraint_training
 from music_vae.common.errors import UserError
 from music_vae.latent import constraints, small_networks
 from music_vae.latent.constraints import Attribute, Constraint
 from music_vae.latent.small_networks import Owner
+from music_vae.training import constraint_networks
 from music_vae.weights import safetensors_file
 
 OWNER = Owner("some-config", 2, "key")
@@ -141,9 +141,9 @@ def test_training_moves_the_prior_to_the_posteriors_and_to_what_is_wanted():
     side = rng.choice([-1.0, 1.0], 512)
     mu = np.stack([2 * side, np.zeros(512)], axis=1)
     sigma = np.tile([0.4, 1.0], (512, 1))
-    data = constraint_training.Encoded(mu, sigma, side[:, None])
-    settings = constraint_training.Settings(hidden=(32, 32), batch_size=64)
-    actor, losses = constraint_training.train(data, [(1, -1)], range(800), settings)
+    data = constraint_networks.Encoded(mu, sigma, side[:, None])
+    settings = constraint_networks.Settings(hidden=(32, 32), batch_size=64)
+    actor, losses = constraint_networks.train(data, [(1, -1)], range(800), settings)
     assert np.isfinite(losses).all()
     found = Constraint(actor, [Attribute("a", 0, ("high", "low"))])
     z = rng.standard_normal((200, 2))

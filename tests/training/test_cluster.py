@@ -11,9 +11,9 @@ import time
 import numpy as np
 import pytest
 
-from music_vae import cluster
-from music_vae.cluster import Cluster, read_tf_config
 from music_vae.common.errors import UserError, WorkerLostError
+from music_vae.training import cluster
+from music_vae.training.cluster import Cluster, read_tf_config
 from music_vae.weights import checkpoint_files, tf_checkpoints
 from support.events import scalars
 from support.sizes import TINY

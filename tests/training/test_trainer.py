@@ -10,7 +10,7 @@ from music_vae.common.errors import UserError
 from music_vae.common.specs import Batch, HParams
 from music_vae.lstm_models import build_model
 from music_vae.nn.numerics import Numerics
-from music_vae.trainer import Adam, Trainer, clip_gradients
+from music_vae.training.trainer import Adam, Trainer, clip_gradients
 from support.sizes import SMALL
 
 

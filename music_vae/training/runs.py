@@ -36,12 +36,12 @@ from music_vae.data import (
     compact_batch,
     evaluation_batches,
 )
-from music_vae.devices import ONE_DEVICE, Devices
 from music_vae.lstm_models import build_model
 from music_vae.nn import densify
 from music_vae.nn.numerics import PLAIN, Numerics
-from music_vae.trainer import Trainer
-from music_vae.validation import LOSS, Validation
+from music_vae.training.devices import ONE_DEVICE, Devices
+from music_vae.training.trainer import Trainer
+from music_vae.training.validation import LOSS, Validation
 from music_vae.weights import checkpoint_files, config_file, locate, tf_checkpoints, tf_variables
 
 CHECKPOINT_EVERY_S = 60.0

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from music_vae import devices
-from music_vae.cluster import Cluster
 from music_vae.common.errors import UserError
-from music_vae.devices import ONE_DEVICE, Devices
 from music_vae.nn.noise import Shard
+from music_vae.training import devices
+from music_vae.training.cluster import Cluster
+from music_vae.training.devices import ONE_DEVICE, Devices
 from support.sizes import TINY
 
 # Trains for some steps on logical devices, which have to be made before TensorFlow starts.
@@ -22,7 +22,7 @@ from music_vae import data, devices
 from music_vae.configs import get_config
 from music_vae.lstm_models import build_model
 from music_vae.common.specs import Batch
-from music_vae.trainer import Trainer
+from music_vae.training.trainer import Trainer
 
 _, tunes, hparams, count, output = sys.argv
 cpu = tf.config.list_physical_devices("CPU")[0]

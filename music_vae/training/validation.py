@@ -16,7 +16,7 @@ from music_vae.common.errors import UserError
 from music_vae.common.specs import Batch
 from music_vae.configs import Config
 from music_vae.data import Music, StreamedMusic, evaluation_batches
-from music_vae.trainer import Trainer
+from music_vae.training.trainer import Trainer
 from music_vae.weights import config_file, safetensors_file, tf_variables
 
 CURVE_FILE = "validation.jsonl"

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from music_vae import train, validation
+from music_vae import train
 from music_vae.common.specs import Batch
 from music_vae.engine.numpy_engine import NumpyEngine
+from music_vae.training import validation
 from music_vae.weights import config_file
 from music_vae.weights.safetensors_file import WeightsFile
 from support.sizes import TINY
@@ -39,7 +40,8 @@ def test_a_run_is_validated_and_its_best_weights_stay(tunes, tmp_path):
 
 
 def test_the_figures_are_those_of_an_evaluation_of_the_same_weights(tunes, tmp_path):
-    from music_vae import data, runs
+    from music_vae import data
+    from music_vae.training import runs
 
     assert command(tunes, tmp_path, "--num_steps=2") == 0
     config = config_file.read(tmp_path)

@@ -19,8 +19,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from music_vae.dense_networks import arrays_of, dense_network
 from music_vae.latent.small_networks import Layers
+from music_vae.training.dense_networks import arrays_of, dense_network
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,12 +10,12 @@ import tensorflow as tf
 
 from music_vae.common.errors import UserError
 from music_vae.common.specs import Batch, HParams
-from music_vae.devices import ONE_DEVICE, Devices
 from music_vae.lstm_models import Dropout, Loss, MusicVAE, Policy
 from music_vae.nn import schedules
 from music_vae.nn.noise import WHOLE, Shard, fold_in
 from music_vae.nn.numerics import PLAIN, Numerics
 from music_vae.nn.rnn import set_numerics
+from music_vae.training.devices import ONE_DEVICE, Devices
 
 _NATS_PER_BIT = float(np.log(2.0))
 

@@ -11,12 +11,12 @@ from typing import Any
 
 import tensorflow as tf
 
-from music_vae.cluster import Cluster
 from music_vae.common import pools
 from music_vae.common.errors import UserError, WorkerLostError
 from music_vae.nn import numerics
 from music_vae.nn.noise import Shard
 from music_vae.nn.numerics import Numerics
+from music_vae.training.cluster import Cluster
 
 # What a collective operation raises in the processes that are left when one has gone.
 _LOST = (
