@@ -100,7 +100,7 @@ def _run(values: flags.FlagValues, arguments: Sequence[str]) -> None:
 
 
 def _train(values: flags.FlagValues, config: "Config") -> None:
-    from music_vae import evaluation
+    from music_vae.evaluation import evaluator
     from music_vae.latent import constraints
 
     cli.require(values, "examples_path")
@@ -111,10 +111,10 @@ def _train(values: flags.FlagValues, config: "Config") -> None:
     files.check_writable(output, "output")
     owner = constraints.Owner.of(config, source)
     lazy_imports.import_note_seq()
-    found, _ = evaluation.load_windows(values.examples_path, config)
-    windows = evaluation.subset(found, values.num_examples, values.seed)
+    found, _ = evaluator.load_windows(values.examples_path, config)
+    windows = evaluator.subset(found, values.num_examples, values.seed)
     known, labels = constraints.labelled(config.data_converter, windows, asked)
-    mu, sigma = evaluation.posteriors(model_flags.open_model(values, config), windows)
+    mu, sigma = evaluator.posteriors(model_flags.open_model(values, config), windows)
     lazy_imports.import_tensorflow()
     from tqdm import trange
 
@@ -139,7 +139,7 @@ def _train(values: flags.FlagValues, config: "Config") -> None:
 
 
 def _evaluate(values: flags.FlagValues, config: "Config") -> None:
-    from music_vae import constraint_figures, evaluation
+    from music_vae.evaluation import constraint_effects, evaluator
     from music_vae.latent import constraints
 
     wanted = constraints.parse_sides(values.attribute, "attribute")
@@ -150,9 +150,9 @@ def _evaluate(values: flags.FlagValues, config: "Config") -> None:
     windows: Any = None
     if values.examples_path:
         lazy_imports.import_note_seq()
-        found, _ = evaluation.load_windows(values.examples_path, config)
-        windows = evaluation.subset(found, values.num_examples, values.seed)
-    figures = constraint_figures.find(
+        found, _ = evaluator.load_windows(values.examples_path, config)
+        windows = evaluator.subset(found, values.num_examples, values.seed)
+    figures = constraint_effects.find(
         model_flags.open_model(values, config, with_encoder=False),
         constraint,
         [wanted] if wanted else [{a.name: s} for a in constraint.attributes for s in a.sides],
@@ -161,7 +161,7 @@ def _evaluate(values: flags.FlagValues, config: "Config") -> None:
         temperature=values.temperature,
         seed=values.seed,
     )
-    print(json.dumps(figures, indent=2) if values.json else constraint_figures.table(figures))
+    print(json.dumps(figures, indent=2) if values.json else constraint_effects.table(figures))
 
 
 def _check_attributes(config: "Config", asked: dict[str, Any]) -> None:

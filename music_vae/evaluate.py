@@ -12,7 +12,7 @@ from music_vae.common import lazy_imports
 
 if TYPE_CHECKING:
     from music_vae.configs import Config
-    from music_vae.evaluation import Evaluator, Figures
+    from music_vae.evaluation.evaluator import Evaluator, Figures
 
 PROGRAM = "music_vae_evaluate"
 USAGE = """Evaluates a trained MusicVAE model on NoteSequences that it was not trained on.
@@ -97,22 +97,22 @@ def _run(values: flags.FlagValues) -> None:
     model_flags.check(values)
     cli.require(values, "examples_path")
     config = model_flags.config(values)
-    from music_vae import evaluation
+    from music_vae.evaluation import evaluator
 
-    evaluation.check_latent(config)
+    evaluator.check_latent(config)
     lazy_imports.import_note_seq()
     if values.interpolation:
-        from music_vae import interpolation_figures
+        from music_vae.evaluation import interpolation
 
-        interpolation_figures.run(values, config)
+        interpolation.run(values, config)
         return
-    found, num_sequences = evaluation.load_windows(values.examples_path, config)
-    windows = evaluation.subset(found, values.num_examples, values.seed)
+    found, num_sequences = evaluator.load_windows(values.examples_path, config)
+    windows = evaluator.subset(found, values.num_examples, values.seed)
     train_keys = None
     if values.num_samples and values.train_examples_path:
-        train, _ = evaluation.load_windows(values.train_examples_path, config)
-        train_keys = evaluation.window_keys(train, config.data_converter)
-    evaluator = _evaluator(values, config)
+        train, _ = evaluator.load_windows(values.train_examples_path, config)
+        train_keys = evaluator.window_keys(train, config.data_converter)
+    measured = _evaluator(values, config)
     figures: Figures = {
         "config": config.name,
         "checkpoint": str(values.run_dir or values.checkpoint_file or config.name),
@@ -121,11 +121,11 @@ def _run(values: flags.FlagValues) -> None:
             "windows": len(found),
             "windows_evaluated": len(windows),
         },
-        **evaluator.reconstruction(windows),
+        **measured.reconstruction(windows),
         "prior": None,
     }
     if values.num_samples:
-        figures["prior"] = evaluator.samples(
+        figures["prior"] = measured.samples(
             windows, values.num_samples, temperature=values.temperature, train_keys=train_keys
         )
     if values.json:
@@ -139,7 +139,7 @@ def _run(values: flags.FlagValues) -> None:
 def _evaluator(values: flags.FlagValues, config: "Config") -> "Evaluator":
     if values.engine == "tensorflow":
         lazy_imports.import_tensorflow()
-    from music_vae.evaluation import Evaluator
+    from music_vae.evaluation.evaluator import Evaluator
     from music_vae.trained_model import TrainedModel
 
     source = model_flags.source(values)

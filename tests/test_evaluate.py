@@ -8,12 +8,13 @@ import sys
 import numpy as np
 import pytest
 
-from music_vae import evaluate, evaluation, train
+from music_vae import evaluate, train
 from music_vae.common.lazy_imports import import_note_seq
 from music_vae.configs import get_config
 from music_vae.dataset import tfrecord
 from music_vae.engine import ENGINES
-from music_vae.evaluation import Evaluator, Window
+from music_vae.evaluation import evaluator
+from music_vae.evaluation.evaluator import Evaluator, Window
 from music_vae.music.converters.base import Example
 
 TINY = "batch_size=2,z_size=4,enc_rnn_size=[6],dec_rnn_size=[6]"
@@ -167,8 +168,8 @@ def test_a_model_that_is_always_right_is_said_to_be_and_not_with_another_z():
     tokens = [np.arange(32) % 7 + 2 + n for n in range(5)]
     examples = [Example(t, t, None, np.array(32)) for t in tokens]
     parrot = Parrot(config.data_converter, examples)
-    evaluator = Evaluator(config, parrot, batch_size=2)
-    figures = evaluator.reconstruction([Window(example, 0.125) for example in examples])
+    model = Evaluator(config, parrot, batch_size=2)
+    figures = model.reconstruction([Window(example, 0.125) for example in examples])
     assert figures["accuracy_teacher_forced"] == figures["accuracy_sampled"] == 1
     assert figures["accuracy_of_samples"] == 1
     assert figures["shuffled_z"] == {"accuracy_teacher_forced": 0, "accuracy_sampled": 0}
@@ -193,8 +194,8 @@ def test_the_sampled_accuracy_is_of_what_is_expected_after_reading_samples():
     converter = get_config("cat-mel_2bar_small").data_converter
     tokens = np.array([2] + [1] * 15 + [3] * 16)
     example = Example(tokens, tokens, None, np.array(32))
-    evaluator = Evaluator(get_config("cat-mel_2bar_small"), Repeater(converter, [example]))
-    figures = evaluator.reconstruction([Window(example, 0.125)])
+    model = Evaluator(get_config("cat-mel_2bar_small"), Repeater(converter, [example]))
+    figures = model.reconstruction([Window(example, 0.125)])
     assert figures["accuracy_teacher_forced"] == (1 + 14 + 15) / 32  # after 2, 1s and 3s
     assert figures["accuracy_sampled"] == 16 / 32
     assert figures["accuracy_of_samples"] == 15 / 32
@@ -206,13 +207,13 @@ def test_the_parts_of_a_trio_are_measured_apart():
     wrong_bass = window + np.array([0, 1, 0])
     examples = [Example(w, w, None, np.array(256)) for w in (window, wrong_bass)]
     parrot = Parrot(config.data_converter, examples)
-    evaluator = Evaluator(config, parrot)
+    model = Evaluator(config, parrot)
     windows = [Window(example, 0.125) for example in examples]
-    shuffled = evaluator.reconstruction(windows)["shuffled_z"]["accuracy_sampled"]
+    shuffled = model.reconstruction(windows)["shuffled_z"]["accuracy_sampled"]
     assert shuffled == pytest.approx(2 / 3)
-    truth = [evaluator._truth(window) for window in windows]
+    truth = [model._truth(window) for window in windows]
     made = parrot.decode_to_tensors(np.array([[1], [0]]))
-    assert [evaluator._accuracy(truth, made, part) for part in range(3)] == [1, 0, 1]
+    assert [model._accuracy(truth, made, part) for part in range(3)] == [1, 0, 1]
 
 
 @pytest.mark.parametrize(
@@ -225,7 +226,7 @@ def test_the_parts_of_a_trio_are_measured_apart():
     ],
 )
 def test_the_bars_of_a_window_are_known(name, bars):
-    assert evaluation.bars_of_window(get_config(name)) == bars
+    assert evaluator.bars_of_window(get_config(name)) == bars
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from music_vae import cli, evaluation
+from music_vae import cli
 from music_vae.common.errors import UserError
 from music_vae.configs import Config, get_config
+from music_vae.evaluation import evaluator
 from music_vae.latent import latent_space
 from music_vae.music import attributes
 from music_vae.weights import safetensors_file, shipped
@@ -22,7 +23,7 @@ from music_vae.weights.config_file import TRAIN_DIR
 from music_vae.weights.safetensors_file import SUFFIX, WeightsFile
 
 if TYPE_CHECKING:
-    from music_vae.evaluation import Window
+    from music_vae.evaluation.evaluator import Window
     from music_vae.trained_model import TrainedModel
 
 VECTORS_FILE = f"attributes{SUFFIX}"
@@ -99,7 +100,7 @@ def encoded(
         attributes.measure(converter, converter.dense_outputs(window.example.outputs))
         for window in windows
     ]
-    mu, _ = evaluation.posteriors(model, windows)
+    mu, _ = evaluator.posteriors(model, windows)
     return mu, {name: np.array([values[name] for values in measured]) for name in names}
 
 

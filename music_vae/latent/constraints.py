@@ -29,7 +29,7 @@ from music_vae.weights import shipped
 from music_vae.weights.config_file import TRAIN_DIR
 
 if TYPE_CHECKING:
-    from music_vae.evaluation import Window
+    from music_vae.evaluation.evaluator import Window
     from music_vae.music.converters.base import Converter
 
 KIND = "constraint"

@@ -12,7 +12,7 @@ import numpy as np
 
 from music_vae.common.constants import MAX_MIDI_VELOCITY
 from music_vae.common.errors import NoExtractedExamplesError, UserError
-from music_vae.measures import Groove
+from music_vae.evaluation.metrics import Groove
 from music_vae.music.converters.base import Converter
 from music_vae.music.converters.groove import GrooveConverter
 

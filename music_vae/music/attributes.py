@@ -16,8 +16,8 @@ import numpy as np
 
 from music_vae.common.constants import MAX_MIDI_VELOCITY, SEMITONES
 from music_vae.common.errors import UserError
+from music_vae.evaluation.metrics import Groove, symbols
 from music_vae.latent.grooves import has_numbers
-from music_vae.measures import Groove, symbols
 from music_vae.music.converters.base import Converter, bits
 from music_vae.music.converters.drums import DrumsConverter
 from music_vae.music.converters.groove import HALF_STEPS

@@ -18,7 +18,7 @@ import numpy as np
 
 from music_vae.common.constants import DEFAULT_QPM
 from music_vae.common.errors import UserError
-from music_vae.measures import window_key
+from music_vae.evaluation.metrics import window_key
 from music_vae.music.converters.melody import FIRST_PITCH, OneHotMelodyConverter
 
 if TYPE_CHECKING:

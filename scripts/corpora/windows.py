@@ -16,7 +16,7 @@ from splits import SPLITS, TRAIN
 
 from music_vae import cli, data
 from music_vae.configs import Config, get_config
-from music_vae.measures import symbols, window_key
+from music_vae.evaluation.metrics import symbols, window_key
 
 PROGRAM = "windows.py"
 USAGE = """Counts the sequences and windows that corpora give a config, and the share of held-out

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from music_vae import measures
 from music_vae.common.errors import UserError
 from music_vae.common.specs import (
     Batch,
@@ -21,6 +20,7 @@ from music_vae.common.specs import (
 from music_vae.configs import get_config
 from music_vae.engine.numpy_engine import NumpyEngine, weight_shapes
 from music_vae.engine.tensorflow_engine import TensorFlowEngine
+from music_vae.evaluation import metrics
 from music_vae.lstm_models import build_model
 from music_vae.weights import safetensors_file
 from music_vae.weights.tf_variables import named_variables
@@ -61,7 +61,7 @@ def test_golden_losses_and_divergences_are_equal(golden, golden_engine, record_p
     made = golden_engine.reconstruct(values["mu"], targets, lengths, controls)
     loss_nats = made.loss_nats.sum(axis=1)
     assert report(record_property, "r_loss", loss_nats, values["r_loss"]) < 2e-5
-    kl_nats = measures.kl_bits(values["mu"], values["sigma"]) * np.log(2)
+    kl_nats = metrics.kl_bits(values["mu"], values["sigma"]) * np.log(2)
     assert report(record_property, "kl", kl_nats, values["kl"]) < 2e-5
 
 
@@ -288,12 +288,12 @@ def test_the_accuracy_of_the_likeliest_outcomes_is_the_models_own(name):
     targets, lengths = targets_of(pair, 0.0), np.full(BATCH, pair.noise.shape[1], np.int32)
     outputs = pair.engine.reconstruct(pair.z, targets, lengths, pair.controls).outputs
     converter = pair.config.data_converter
-    right = measures.symbols(converter, outputs) == measures.symbols(converter, targets)
+    right = metrics.symbols(converter, outputs) == metrics.symbols(converter, targets)
     batch = Batch(None, tf.constant(targets), tf.constant(pair.controls), tf.constant(lengths))
     statistics = pair.model.reconstruct(tf.constant(pair.z), batch, TEACHER_FORCING).statistics
     sums = {name: value.numpy().sum(axis=0) for name, value in statistics.items()}
-    metrics = pair.model.decoder.summarize(sums)
-    parts = [value for name, value in metrics.items() if name.startswith("metrics/accuracy")]
+    statistics = pair.model.decoder.summarize(sums)
+    parts = [value for name, value in statistics.items() if name.startswith("metrics/accuracy")]
     assert np.mean(right) == pytest.approx(np.mean(parts), abs=1e-6)
     assert 0.1 < np.mean(right) < 1
 

@@ -7,9 +7,9 @@ from music_vae import TrainedModel
 from music_vae.common.errors import NoExtractedExamplesError, UserError
 from music_vae.common.lazy_imports import import_note_seq
 from music_vae.configs import get_config
+from music_vae.evaluation.metrics import Groove
 from music_vae.latent import grooves
 from music_vae.latent.grooves import Playing
-from music_vae.measures import Groove
 from music_vae.weights import config_file
 
 KICK, SNARE, HAT = 36, 38, 42

@@ -9,7 +9,7 @@ import pytest
 from music_vae.common.errors import UserError
 from music_vae.common.lazy_imports import import_note_seq
 from music_vae.configs import CONFIG_MAP
-from music_vae.measures import Groove
+from music_vae.evaluation.metrics import Groove
 from music_vae.music import attributes
 from music_vae.music.attributes import Melody, measure, measure_sequence, names
 from music_vae.music.converters.base import bit_masks

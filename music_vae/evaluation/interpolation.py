@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from absl import flags
 
-from music_vae import cli, evaluation, language_model, measures, model_flags, plotting
+from music_vae import cli, model_flags, plotting
 from music_vae.common.errors import UserError
 from music_vae.configs import Config
+from music_vae.evaluation import evaluator, language_model, metrics
 from music_vae.latent import latent_space
 from music_vae.music.converters.base import Converter
 from music_vae.music.converters.drums import DrumsConverter
@@ -24,8 +25,8 @@ from music_vae.music.converters.groove import GrooveConverter
 from music_vae.music.converters.trio import TrioConverter
 
 if TYPE_CHECKING:
-    from music_vae.evaluation import Window
-    from music_vae.language_model import LanguageModel
+    from music_vae.evaluation.evaluator import Window
+    from music_vae.evaluation.language_model import LanguageModel
     from music_vae.trained_model import TrainedModel
 
 STEPS = 11  # from 0 to 1 by tenths
@@ -41,8 +42,8 @@ def run(values: flags.FlagValues, config: Config) -> None:
     _check(config)
     if values.picture:
         plotting.check_picture(values.picture, "picture")
-    windows, _ = evaluation.load_windows(values.examples_path, config)
-    corpus, _ = evaluation.load_windows(values.train_examples_path, config)
+    windows, _ = evaluator.load_windows(values.examples_path, config)
+    corpus, _ = evaluator.load_windows(values.train_examples_path, config)
     from music_vae.trained_model import TrainedModel
 
     checkpoint = model_flags.source(values)
@@ -183,7 +184,7 @@ def _decoded(
         made = model.decode_to_tensors(
             np.concatenate(z), None, temperature, seed=seed + start * STEPS
         )
-        symbols = [measures.symbols(converter, outputs) for outputs in made]
+        symbols = [metrics.symbols(converter, outputs) for outputs in made]
         found += [symbols[n * STEPS : (n + 1) * STEPS] for n in range(len(chunk))]
     return found
 
@@ -203,7 +204,7 @@ def _language_model(converter: Converter, corpus: "Sequence[Window]") -> "Langua
 
 
 def _vocabulary_size(converter: Converter) -> int:
-    """How many symbols there are: see `measures.symbols`."""
+    """How many symbols there are: see `metrics.symbols`."""
     if isinstance(converter, TrioConverter):
         return int(np.prod(converter.split_output_depths))
     if isinstance(converter, GrooveConverter):
@@ -216,8 +217,8 @@ def _vocabulary_size(converter: Converter) -> int:
 def _tokens(converter: Converter, window: "Window") -> np.ndarray:
     """The symbols of the valid steps of a window."""
     outputs, length = window.example.outputs, window.example.length
-    symbols = measures.symbols(converter, converter.dense_outputs(outputs))
-    return symbols[measures.valid_steps(len(outputs), length)]
+    symbols = metrics.symbols(converter, converter.dense_outputs(outputs))
+    return symbols[metrics.valid_steps(len(outputs), length)]
 
 
 def _hashable(symbols: np.ndarray) -> list[Hashable]:
@@ -226,5 +227,5 @@ def _hashable(symbols: np.ndarray) -> list[Hashable]:
 
 def _distance(true: np.ndarray, made: np.ndarray) -> float:
     """Share of the steps that differ, in any part; steps that are missing do."""
-    right = measures.right_steps(true, made, np.ones(len(true), bool))
+    right = metrics.right_steps(true, made, np.ones(len(true), bool))
     return 1 - float(np.mean(right if right.ndim == 1 else right.all(axis=1)))

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from music_vae import evaluation, measures
 from music_vae.common.errors import UserError
+from music_vae.evaluation import evaluator, metrics
 from music_vae.latent.constraints import SIDES, Constraint
 from music_vae.music import attributes
 
 if TYPE_CHECKING:
-    from music_vae.evaluation import Window
+    from music_vae.evaluation.evaluator import Window
     from music_vae.trained_model import TrainedModel
 
 Figures = dict[str, Any]
@@ -104,13 +104,13 @@ def _distance(z: np.ndarray, moved: np.ndarray) -> float:
 
 def _likeness(model: "TrainedModel", music: Mapping[str, Sequence[np.ndarray]]) -> Figures:
     """Statistics and mean attributes of each; the overlap of pitches with the corpus."""
-    found = {name: evaluation.statistics(model.config, made) for name, made in music.items()}
+    found = {name: evaluator.statistics(model.config, made) for name, made in music.items()}
     figures: Figures = {}
     for name, made in music.items():
         own = {"notes_per_bar": found[name].notes_per_bar, "empty_bars": found[name].empty_bars}
         if "corpus" in found:
             both = found[name].histogram, found["corpus"].histogram
-            own["histogram_overlap"] = measures.histogram_overlap(*both)
+            own["histogram_overlap"] = metrics.histogram_overlap(*both)
         figures[name] = own | _mean_attributes(model, made)
     return figures
 

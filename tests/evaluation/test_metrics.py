@@ -6,10 +6,10 @@ import math
 import numpy as np
 import pytest
 
-from music_vae import measures
 from music_vae.common.lazy_imports import import_note_seq
 from music_vae.configs import get_config
-from music_vae.measures import Groove, groove_errors
+from music_vae.evaluation import metrics
+from music_vae.evaluation.metrics import Groove, groove_errors
 
 MELODY = get_config("cat-mel_2bar_small").data_converter
 DRUMS = get_config("cat-drums_2bar_small").data_converter
@@ -28,20 +28,20 @@ def melody(*tokens):
 def test_the_symbols_of_a_melody_are_its_tokens_also_of_scores():
     tokens = melody(42, 0, 0, 1, 44)
     dense = MELODY.dense_outputs(tokens)
-    np.testing.assert_array_equal(measures.symbols(MELODY, dense), tokens)
-    np.testing.assert_array_equal(measures.symbols(MELODY, 0.1 + 3.0 * dense), tokens)
+    np.testing.assert_array_equal(metrics.symbols(MELODY, dense), tokens)
+    np.testing.assert_array_equal(metrics.symbols(MELODY, 0.1 + 3.0 * dense), tokens)
 
 
 def test_the_symbols_of_drums_are_the_same_for_classes_and_rolls():
     masks = np.array([0, 5, 256])
     for converter in (DRUMS, ROLLS):
-        symbols = measures.symbols(converter, converter.dense_outputs(masks))
+        symbols = metrics.symbols(converter, converter.dense_outputs(masks))
         np.testing.assert_array_equal(symbols, masks)
 
 
 def test_the_symbols_of_a_trio_are_three_side_by_side():
     tokens = np.array([[42, 20, 3], [0, 1, 511]])
-    np.testing.assert_array_equal(measures.symbols(TRIO, TRIO.dense_outputs(tokens)), tokens)
+    np.testing.assert_array_equal(metrics.symbols(TRIO, TRIO.dense_outputs(tokens)), tokens)
 
 
 def test_the_symbols_of_a_groove_are_its_hits():
@@ -50,61 +50,61 @@ def test_the_symbols_of_a_groove_are_its_hits():
     grid[1, :, (1, 3)] = 1, 0.2, 0.9
     grid[1, 1:, 8] = 0.8, 0.3  # no hit
     dense = GROOVE.dense_outputs(grid.reshape(2, -1))
-    np.testing.assert_array_equal(measures.symbols(GROOVE, dense), [1, 10])
+    np.testing.assert_array_equal(metrics.symbols(GROOVE, dense), [1, 10])
 
 
 def test_a_drum_at_a_time_is_hit_or_not():
     split = dataclasses.replace(GROOVE, split_instruments=True)
     rows = np.array([[1, 0.5, 0.1], [0, 0.5, 0.1]])
-    np.testing.assert_array_equal(measures.symbols(split, rows), [1, 0])
+    np.testing.assert_array_equal(metrics.symbols(split, rows), [1, 0])
 
 
 def test_a_window_has_one_key_in_all_keys():
     window = melody(42, 0, 1, 44, 40, 0)
-    key = measures.window_key(MELODY, window)
-    assert measures.window_key(MELODY, melody(45, 0, 1, 47, 43, 0)) == key
-    assert measures.window_key(MELODY, melody(45, 0, 1, 47, 44, 0)) != key
-    assert measures.window_key(MELODY, melody(42, 0, 0, 44, 40, 0)) != key
+    key = metrics.window_key(MELODY, window)
+    assert metrics.window_key(MELODY, melody(45, 0, 1, 47, 43, 0)) == key
+    assert metrics.window_key(MELODY, melody(45, 0, 1, 47, 44, 0)) != key
+    assert metrics.window_key(MELODY, melody(42, 0, 0, 44, 40, 0)) != key
     np.testing.assert_array_equal(window, melody(42, 0, 1, 44, 40, 0))
 
 
 def test_an_end_token_is_no_pitch():
     ending = dataclasses.replace(MELODY, add_end_token=True)
     end = ending.end_token
-    one, other = (measures.window_key(ending, melody(p, p + 2, end)) for p in (42, 50))
+    one, other = (metrics.window_key(ending, melody(p, p + 2, end)) for p in (42, 50))
     assert one == other
 
 
 def test_a_trio_moves_as_a_whole_and_its_drums_stay():
     window = np.array([[42, 20, 3], [0, 22, 7]])
-    key = measures.window_key(TRIO, window)
-    assert measures.window_key(TRIO, window + np.array([[2, 2, 0], [0, 2, 0]])) == key
-    assert measures.window_key(TRIO, window + np.array([[2, 0, 0], [0, 0, 0]])) != key
-    assert measures.window_key(TRIO, window + np.array([[0, 0, 1], [0, 0, 0]])) != key
+    key = metrics.window_key(TRIO, window)
+    assert metrics.window_key(TRIO, window + np.array([[2, 2, 0], [0, 2, 0]])) == key
+    assert metrics.window_key(TRIO, window + np.array([[2, 0, 0], [0, 0, 0]])) != key
+    assert metrics.window_key(TRIO, window + np.array([[0, 0, 1], [0, 0, 0]])) != key
 
 
 def test_drums_have_no_keys():
-    assert measures.window_key(DRUMS, np.array([3])) != measures.window_key(DRUMS, np.array([6]))
+    assert metrics.window_key(DRUMS, np.array([3])) != metrics.window_key(DRUMS, np.array([6]))
 
 
 # -- Steps ----------------------------------------------------------------------------------------
 
 
 def test_valid_steps_are_the_first_ones_of_the_whole_or_of_each_segment():
-    assert measures.valid_steps(4, np.array(3)).tolist() == [True, True, True, False]
-    assert measures.valid_steps(4, np.array([1, 2])).tolist() == [True, False, True, True]
+    assert metrics.valid_steps(4, np.array(3)).tolist() == [True, True, True, False]
+    assert metrics.valid_steps(4, np.array([1, 2])).tolist() == [True, False, True, True]
 
 
 def test_right_steps_leave_padding_out_and_count_missing_steps_as_wrong():
     truth, valid = melody(5, 6, 7, 8, 9), np.array([True, True, False, True, True])
-    right = measures.right_steps(truth, melody(5, 0, 7, 8), valid)
+    right = metrics.right_steps(truth, melody(5, 0, 7, 8), valid)
     assert right.tolist() == [True, False, True, False]
-    longer = measures.right_steps(truth[:2], melody(5, 6, 7), valid[:2])
+    longer = metrics.right_steps(truth[:2], melody(5, 6, 7), valid[:2])
     assert longer.tolist() == [True, True]
 
 
 def test_right_steps_of_several_parts_are_counted_apart():
-    right = measures.right_steps(
+    right = metrics.right_steps(
         np.array([[1, 2], [3, 4]]), np.array([[1, 0], [3, 4]]), np.ones(2, bool)
     )
     assert right.tolist() == [[True, False], [True, True]]
@@ -113,12 +113,12 @@ def test_right_steps_of_several_parts_are_counted_apart():
 def test_kl_is_nothing_at_the_prior_and_known_elsewhere():
     mu, sigma = np.array([[0.0, 0.0], [2.0, 0.0]]), np.array([[1.0, 1.0], [1.0, 0.5]])
     expected = 2.0 + (0.25 - 1) / 2 - math.log(0.5)
-    np.testing.assert_allclose(measures.kl_bits(mu, sigma), [0, expected / math.log(2)])
+    np.testing.assert_allclose(metrics.kl_bits(mu, sigma), [0, expected / math.log(2)])
 
 
 @pytest.mark.parametrize("number", [2, 3, 50])
 def test_every_example_gets_another_ones_z_and_each_z_is_used(number):
-    found = measures.partners(number, np.random.default_rng(0))
+    found = metrics.partners(number, np.random.default_rng(0))
     assert sorted(found) == list(range(number))
     assert not np.any(found == np.arange(number))
 
@@ -175,7 +175,7 @@ def piece(*notes, drums=False):
 
 
 def statistics(*pieces, num_bars=2):
-    return measures.music_statistics(pieces, num_bars=num_bars, bar_s=2.0, steps_per_bar=16)
+    return metrics.music_statistics(pieces, num_bars=num_bars, bar_s=2.0, steps_per_bar=16)
 
 
 def test_notes_per_bar_and_empty_bars_are_counted_over_all_bars():
@@ -206,6 +206,6 @@ def test_nothing_has_no_statistics():
 
 def test_the_overlap_of_histograms_is_what_they_share():
     one, other = np.array([0.5, 0.5, 0.0]), np.array([0.2, 0.3, 0.5])
-    assert measures.histogram_overlap(one, other) == pytest.approx(0.5)
-    assert measures.histogram_overlap(one, one) == pytest.approx(1)
-    assert measures.histogram_overlap(one, np.ones(5) / 5) == 0
+    assert metrics.histogram_overlap(one, other) == pytest.approx(0.5)
+    assert metrics.histogram_overlap(one, one) == pytest.approx(1)
+    assert metrics.histogram_overlap(one, np.ones(5) / 5) == 0

@@ -7,11 +7,12 @@ import sys
 import numpy as np
 import pytest
 
-from music_vae import evaluate, interpolation_figures
+from music_vae import evaluate
 from music_vae.common.errors import UserError
 from music_vae.configs import get_config
-from music_vae.evaluation import Window
-from music_vae.interpolation_figures import figures
+from music_vae.evaluation import interpolation
+from music_vae.evaluation.evaluator import Window
+from music_vae.evaluation.interpolation import figures
 from music_vae.music.converters.base import Example
 
 CONFIG = get_config("cat-mel_2bar_small", "z_size=2")
@@ -74,9 +75,9 @@ def test_a_seed_repeats_the_figures():
 
 
 def test_windows_of_different_lengths_are_compared_as_far_as_the_first_goes():
-    assert interpolation_figures._distance(np.array([1, 2, 3, 4]), np.array([1, 9])) == 3 / 4
+    assert interpolation._distance(np.array([1, 2, 3, 4]), np.array([1, 9])) == 3 / 4
     trio = np.array([[1, 2, 3], [4, 5, 6]])
-    assert interpolation_figures._distance(trio, np.array([[1, 2, 3], [4, 6, 6]])) == 1 / 2
+    assert interpolation._distance(trio, np.array([[1, 2, 3], [4, 6, 6]])) == 1 / 2
 
 
 @pytest.mark.parametrize(
@@ -90,7 +91,7 @@ def test_windows_of_different_lengths_are_compared_as_far_as_the_first_goes():
     ],
 )
 def test_the_vocabulary_of_each_representation(name, size):
-    assert interpolation_figures._vocabulary_size(get_config(name).data_converter) == size
+    assert interpolation._vocabulary_size(get_config(name).data_converter) == size
 
 
 def test_one_window_is_no_pair():

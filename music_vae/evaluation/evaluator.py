@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from music_vae import cli, measures
+from music_vae import cli
 from music_vae.common.constants import DEFAULT_QPM
 from music_vae.common.errors import UserError
 from music_vae.configs import Config
+from music_vae.evaluation import metrics
 from music_vae.music.converters.base import Converter, Example
 from music_vae.music.converters.groove import GrooveConverter
 from music_vae.music.converters.performance import MultiInstrumentPerformanceConverter
@@ -102,7 +103,7 @@ class Evaluator:
             "groove": None,
         }
         if len(windows) > 1:
-            other = z[measures.partners(len(windows), np.random.default_rng([self.seed, 1]))]
+            other = z[metrics.partners(len(windows), np.random.default_rng([self.seed, 1]))]
             expected_others, _ = self._expect(other, windows, "teacher forcing, shuffled z")
             made_others = self._sample(other, windows, "sampling, shuffled z")
             sampled_others, _ = self._expect(other, windows, "reading those samples", made_others)
@@ -131,7 +132,7 @@ class Evaluator:
 
         parts = self._over_chunks(encode, windows, "encoding")
         z, mu, sigma = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-        return z, measures.kl_bits(mu, sigma)
+        return z, metrics.kl_bits(mu, sigma)
 
     def _expect(
         self,
@@ -204,8 +205,8 @@ class Evaluator:
     def _truth(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
         """The symbols of a window, and which of its steps are valid."""
         outputs, length = window.example.outputs, window.example.length
-        symbols = measures.symbols(self.converter, self.converter.dense_outputs(outputs))
-        return symbols, measures.valid_steps(len(outputs), length)
+        symbols = metrics.symbols(self.converter, self.converter.dense_outputs(outputs))
+        return symbols, metrics.valid_steps(len(outputs), length)
 
     def _accuracy(
         self,
@@ -215,7 +216,7 @@ class Evaluator:
     ) -> float:
         """Share of the steps that are right; of a trio's parts all, or the one."""
         right = [
-            measures.right_steps(symbols, measures.symbols(self.converter, made), valid)
+            metrics.right_steps(symbols, metrics.symbols(self.converter, made), valid)
             for (symbols, valid), made in zip(truth, outputs, strict=True)
         ]
         steps = np.concatenate(right)
@@ -223,12 +224,12 @@ class Evaluator:
 
     def _groove_errors(self, windows: Sequence[Window], outputs: Sequence[np.ndarray]) -> Figures:
         truth = [
-            measures.Groove.of(self.converter.dense_outputs(window.example.outputs))
+            metrics.Groove.of(self.converter.dense_outputs(window.example.outputs))
             for window in windows
         ]
-        made = [measures.Groove.of(array) for array in outputs]
+        made = [metrics.Groove.of(array) for array in outputs]
         step_ms = [1000 * window.step_s for window in windows]
-        return measures.groove_errors(truth, made, step_ms)._asdict()
+        return metrics.groove_errors(truth, made, step_ms)._asdict()
 
     def _over_chunks(
         self,
@@ -277,13 +278,13 @@ class Evaluator:
         made, corpus = statistics(self.config, outputs), statistics(self.config, dense)
         figures: Figures = {
             "temperature": temperature,
-            "histogram_overlap": measures.histogram_overlap(made.histogram, corpus.histogram),
+            "histogram_overlap": metrics.histogram_overlap(made.histogram, corpus.histogram),
         }
         for name, found, arrays in (("samples", made, outputs), ("corpus", corpus, dense)):
             copies = None
             if train_keys is not None:
                 keys = (
-                    measures.window_key(self.converter, measures.symbols(self.converter, array))
+                    metrics.window_key(self.converter, metrics.symbols(self.converter, array))
                     for array in arrays
                 )
                 copies = float(np.mean([key in train_keys for key in keys]))
@@ -296,10 +297,10 @@ class Evaluator:
         return figures
 
 
-def statistics(config: Config, outputs: Sequence[np.ndarray]) -> measures.MusicStatistics:
+def statistics(config: Config, outputs: Sequence[np.ndarray]) -> metrics.MusicStatistics:
     """What music is like: of the dense outputs `[T, output_depth]` of windows."""
     converter: Any = config.data_converter
-    return measures.music_statistics(
+    return metrics.music_statistics(
         converter.from_tensors(outputs),
         num_bars=bars_of_window(config),
         bar_s=converter.quarters_per_bar * 60 / DEFAULT_QPM,
@@ -410,10 +411,10 @@ def subset(windows: Sequence[Window], most: int | None, seed: int) -> Sequence[W
 
 
 def window_keys(windows: Iterable[Window], converter: Converter) -> set[bytes]:
-    """What makes each window known again, in any key; see `measures.window_key`."""
+    """What makes each window known again, in any key; see `metrics.window_key`."""
     return {
-        measures.window_key(
-            converter, measures.symbols(converter, converter.dense_outputs(w.example.outputs))
+        metrics.window_key(
+            converter, metrics.symbols(converter, converter.dense_outputs(w.example.outputs))
         )
         for w in windows
     }

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from music_vae.language_model import DISCOUNT, train
+from music_vae.evaluation.language_model import DISCOUNT, train
 
 CORPUS = ["abab", "abba", "aabb"]
 
