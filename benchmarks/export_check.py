@@ -2,7 +2,7 @@
 
     python benchmarks/export_check.py --original_python=ENV/bin/python
 
-For each config, a run with random weights is exported by `music_vae.export_tf1`, the original
+For each config, a run with random weights is exported by `music_vae.export.tf1`, the original
 restores it with `tf.train.Saver`, and both compute on the same batch. See README.md here for the
 original's environment.
 """

@@ -221,9 +221,9 @@ def export(arguments: Sequence[str]) -> None:
     import numpy as np
     import tensorflow as tf
 
-    from music_vae import export_tf1
     from music_vae.common.specs import Batch
     from music_vae.configs import get_config
+    from music_vae.export import tf1
     from music_vae.lstm_models import Policy
     from music_vae.training import runs
 
@@ -235,7 +235,7 @@ def export(arguments: Sequence[str]) -> None:
             variable.assign(variable + 0.1 * rng.standard_normal(variable.shape))
         run.trainer.step.assign(STEP)
         run.save()
-        export_tf1.export(folder, prefix)
+        tf1.export(folder, prefix)
     arrays = example_batch.example_batch(
         config_name, config.data_converter, config.hparams.batch_size, config.hparams.max_seq_len
     )

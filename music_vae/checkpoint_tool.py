@@ -137,9 +137,9 @@ def _export(checkpoint: str, out: str, base_url: str | None) -> None:
     config = config_file.read(checkpoint)
     path = published.locate(checkpoint, base_url)
     lazy_imports.import_tensorflow()
-    from music_vae import export_tf1
+    from music_vae.export import tf1
 
-    print(export_tf1.export(path, out, config))
+    print(tf1.export(path, out, config))
 
 
 def _print_columns(rows: Sequence[Sequence[str]]) -> None:

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from music_vae import checkpoint_tool, export_tf1
+from music_vae import checkpoint_tool
 from music_vae.common.cache import VARIABLE
+from music_vae.export import tf1
 from music_vae.weights import config_file, published, tf_checkpoints
 from support import paths
 
@@ -33,7 +34,7 @@ def test_list_shows_every_id_and_what_is_here(cache, capsys):
 
 
 def test_download_prints_where_the_files_are(cache, capsys, http_server, tiny_run, tmp_path):
-    tar = export_tf1.export(tiny_run, tmp_path / "x.tar").read_bytes()
+    tar = tf1.export(tiny_run, tmp_path / "x.tar").read_bytes()
     ids = ["cat-mel_2bar_big", "nade-drums_2bar_full"]
     http_server.files = {f"{id}.tar": tar for id in ids}
     assert checkpoint_tool.main(["download", *ids, f"--checkpoint_base_url={http_server.url}"]) == 0
@@ -52,7 +53,7 @@ def test_download_of_an_unknown_id_downloads_nothing(capsys, http_server):
 def test_info_on_a_published_checkpoint(capsys, tmp_path):
     weights = tf_checkpoints.read_weights(GOLDEN)
     weights |= {"encoder/mu/bias/Adam": np.zeros(12, np.float32)}
-    export_tf1.write_variables(tmp_path / "model.ckpt", weights)
+    tf1.write_variables(tmp_path / "model.ckpt", weights)
     assert checkpoint_tool.main(["info", str(tmp_path / "model.ckpt")]) == 0
     shown = [line.split() for line in lines(capsys)]
     assert ["layout", "published", "(TF1)"] in shown
@@ -77,7 +78,7 @@ def test_info_on_a_run(capsys, tiny_run):
 
 
 def test_info_says_where_weights_and_config_disagree(capsys, tmp_path, tiny_config):
-    export_tf1.export(GOLDEN, f"{tmp_path}/", tiny_config)
+    tf1.export(GOLDEN, f"{tmp_path}/", tiny_config)
     assert checkpoint_tool.main(["info", str(tmp_path)]) == 0
     assert "cat-mel_2bar_small, which these weights do not fit" in capsys.readouterr().out
 
@@ -90,7 +91,7 @@ def test_export_writes_and_prints_what_it_wrote(capsys, tiny_run, tmp_path):
 
 
 def test_an_export_by_id_takes_the_ids_config_along(capsys, http_server, tiny_run, tmp_path):
-    tar = export_tf1.export(tiny_run / "train" / "model.ckpt-3", tmp_path / "x.tar").read_bytes()
+    tar = tf1.export(tiny_run / "train" / "model.ckpt-3", tmp_path / "x.tar").read_bytes()
     http_server.files["cat-mel_2bar_big.tar"] = tar
     flag, out = f"--checkpoint_base_url={http_server.url}", tmp_path / "out.tar"
     assert checkpoint_tool.main(["export", "cat-mel_2bar_big", str(out), flag]) == 0

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from music_vae import export_tf1, train
+from music_vae import train
 from music_vae.configs import get_config
 from music_vae.dataset import tfrecord
+from music_vae.export import tf1
 from music_vae.lstm_models import build_model
 from music_vae.training import runs
 from music_vae.weights import checkpoint_files, config_file, tf_checkpoints
@@ -308,7 +309,7 @@ def weights(tmp_path_factory, tiny_config):
     values = {name: variable.numpy() for name, variable in variables.items()}
     slots = {f"{name}/Adam": np.ones_like(value) for name, value in values.items()}
     step = {"global_step": np.int64(9000), "beta1_power": np.float32(0)}
-    export_tf1.write_variables(prefix, values | slots | step)
+    tf1.write_variables(prefix, values | slots | step)
     return prefix
 
 
@@ -354,7 +355,7 @@ def test_a_warm_start_by_id_takes_the_ids_config(
     weights, tunes, tmp_path, http_server, monkeypatch
 ):
     monkeypatch.setenv("MUSIC_VAE_CACHE", str(tmp_path / "cache"))
-    tar = export_tf1.export(weights, tmp_path / "x.tar").read_bytes()
+    tar = tf1.export(weights, tmp_path / "x.tar").read_bytes()
     http_server.files["cat-mel_2bar_big.tar"] = tar
     flags = [
         *("--warm_start=cat-mel_2bar_big", f"--checkpoint_base_url={http_server.url}"),

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from music_vae import export_tf1, generate
+from music_vae import generate
 from music_vae.common import cache
 from music_vae.common.errors import UserError
 from music_vae.configs import CONFIG_MAP
+from music_vae.export import tf1
 from music_vae.weights import checkpoint_files, config_file, downloads, published
 from support.sizes import TINY
 
@@ -19,7 +20,7 @@ BIG = "cat-mel_2bar_big"
 @pytest.fixture(scope="module")
 def tiny_tar(tiny_run, tmp_path_factory):
     """The bytes of a tar with the tiny run's checkpoint and nothing else, as the published are."""
-    return export_tf1.export(
+    return tf1.export(
         tiny_run / "train" / "model.ckpt-3", tmp_path_factory.mktemp("tar") / "x.tar"
     ).read_bytes()
 
