@@ -18,7 +18,7 @@ setup(
     license_files=["LICENSE", "NOTICE"],
     packages=find_packages(include=["music_vae", "music_vae.*"]),
     package_data={
-        "music_vae": ["models/*/*", "models/*/*/*", "templates/*", "export/*.html"],
+        "music_vae": ["models/*/*", "models/*/*/*", "render/templates/*", "export/*.html"],
     },
     # note-seq needs pydub, which imports a module that Python 3.13 removed.
     python_requires=">=3.10,<3.13",

@@ -119,8 +119,8 @@ def _compute(values: flags.FlagValues, config: "Config") -> None:
 
 
 def _evaluate(values: flags.FlagValues, config: "Config") -> None:
-    from music_vae import plotting
     from music_vae.latent import attribute_vectors
+    from music_vae.render import plotting
 
     if values.picture:
         plotting.check_picture(values.picture, "picture")
@@ -142,10 +142,10 @@ def _evaluate(values: flags.FlagValues, config: "Config") -> None:
 
 def _map(values: flags.FlagValues, config: "Config") -> None:
     cli.require(values, "examples_path", "attribute", "picture")
-    from music_vae import plotting
     from music_vae.evaluation import evaluator
     from music_vae.latent import attribute_vectors, latent_space
     from music_vae.music import attributes
+    from music_vae.render import plotting
 
     plotting.check_picture(values.picture, "picture")
     names = attributes.names(config.data_converter)

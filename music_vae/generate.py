@@ -232,8 +232,9 @@ def _run(values: flags.FlagValues) -> None:
     output_dir = cli.expand(values.output_dir)
     files.check_writable(output_dir, "output_dir")
     _check_for_model(values, config)
-    from music_vae import modes, piece_files, rendering
+    from music_vae import modes, piece_files
     from music_vae.music import notes_io
+    from music_vae.render import rendering
 
     wanted = rendering.parse(values.render, values.soundfont, shape=_shape(values))
     request = modes.with_seed(_request(values, config))

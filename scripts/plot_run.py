@@ -12,7 +12,7 @@ import numpy as np
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.util.tensor_util import make_ndarray
 
-from music_vae import plotting
+from music_vae.render import plotting
 from music_vae.training import validation
 from music_vae.weights import config_file
 

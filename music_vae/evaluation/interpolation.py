@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from absl import flags
 
-from music_vae import cli, model_flags, plotting
+from music_vae import cli, model_flags
 from music_vae.common.errors import UserError
 from music_vae.configs import Config
 from music_vae.evaluation import evaluator, language_model, metrics
@@ -23,6 +23,7 @@ from music_vae.music.converters.base import Converter
 from music_vae.music.converters.drums import DrumsConverter
 from music_vae.music.converters.groove import GrooveConverter
 from music_vae.music.converters.trio import TrioConverter
+from music_vae.render import plotting
 
 if TYPE_CHECKING:
     from music_vae.evaluation.evaluator import Window

@@ -8,9 +8,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from music_vae import audio, synthesizer
 from music_vae.common.errors import UserError
 from music_vae.common.lazy_imports import import_note_seq
+from music_vae.render import audio, synthesizer
 from support.soundfonts import soundfont
 
 RATE = 44100

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from music_vae import soundfont as sf
-from music_vae import synthesizer
 from music_vae.common.errors import UserError
 from music_vae.common.lazy_imports import import_note_seq
-from music_vae.soundfont import SoundFont
+from music_vae.render import soundfont as sf
+from music_vae.render import synthesizer
+from music_vae.render.soundfont import SoundFont
 from support.soundfonts import RATE, soundfont
 
 LOOP = [(sf.LOOP_MODE, 1)]

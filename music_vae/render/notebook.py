@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from music_vae import audio, piano_rolls, plotting
 from music_vae.common.constants import DEFAULT_QPM, DRUMS_INSTRUMENT, OUTPUT_VELOCITY
 from music_vae.common.errors import UserError
 from music_vae.common.lazy_imports import import_note_seq
 from music_vae.music import notes_io
-from music_vae.soundfont import SoundFont
+from music_vae.render import audio, piano_rolls, plotting
+from music_vae.render.soundfont import SoundFont
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence

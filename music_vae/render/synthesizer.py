@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from music_vae import soundfont as sf
 from music_vae.common.constants import MAX_MIDI_VELOCITY
-from music_vae.soundfont import Region, SoundFont
+from music_vae.render import soundfont as sf
+from music_vae.render.soundfont import Region, SoundFont
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence

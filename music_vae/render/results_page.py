@@ -71,7 +71,7 @@ def page(
         "notes": _script_json([_notes(piece.sequence) for piece in pieces]),
         "footer": f"Made by music_vae {html.escape(music_vae.__version__)}.",
     }
-    template = resources.files("music_vae") / "templates" / _TEMPLATE
+    template = resources.files("music_vae.render") / "templates" / _TEMPLATE
     # In one pass: what is put in is not looked through again.
     return _FIELD.sub(lambda found: fields[found[1]], template.read_text(encoding="utf-8"))
 

@@ -6,8 +6,9 @@ import sys
 import pretty_midi
 import pytest
 
-from music_vae import generate, plotting, rendering
+from music_vae import generate
 from music_vae.common.errors import UserError
+from music_vae.render import plotting, rendering
 from support.soundfonts import soundfont
 
 

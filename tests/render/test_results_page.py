@@ -9,8 +9,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from music_vae import results_page
 from music_vae.common.lazy_imports import import_note_seq
+from music_vae.render import results_page
 
 NASTY = """<script>alert("1")</script>&'{{notes}}"""
 

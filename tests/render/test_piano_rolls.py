@@ -5,9 +5,9 @@ import re
 import numpy as np
 import pytest
 
-from music_vae import piano_rolls, plotting
 from music_vae.common.lazy_imports import import_note_seq
 from music_vae.music import notes_io
+from music_vae.render import piano_rolls, plotting
 from support.paths import TUNES
 
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from nbclient import NotebookClient
 
-from music_vae import audio, notebook
 from music_vae.common.errors import UserError
 from music_vae.music.converters.drums import DrumsConverter
+from music_vae.render import audio, notebook
 from support.paths import ROOT
 
 NOTEBOOK = ROOT / "notebooks" / "music_vae.ipynb"

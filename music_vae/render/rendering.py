@@ -5,10 +5,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from music_vae import audio, cli, piano_rolls, plotting, results_page
+from music_vae import cli
 from music_vae.common import files
 from music_vae.common.errors import UserError
-from music_vae.soundfont import SoundFont
+from music_vae.render import audio, piano_rolls, plotting, results_page
+from music_vae.render.soundfont import SoundFont
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from music_vae import plotting
 from music_vae.common.constants import MAX_MIDI_PITCH, MAX_MIDI_VELOCITY, SEMITONES
 from music_vae.music import notes_io
 from music_vae.music.attributes import C_MAJOR
+from music_vae.render import plotting
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from music_vae import synthesizer
 from music_vae.common import files
 from music_vae.common.errors import UserError
-from music_vae.soundfont import SoundFont
+from music_vae.render import synthesizer
+from music_vae.render.soundfont import SoundFont
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
