@@ -67,16 +67,16 @@ setup(
     entry_points={
         "console_scripts": [
             "music_vae_train=music_vae.train:console_entry_point",
-            "music_vae_preprocess=music_vae.preprocess:console_entry_point",
+            "music_vae_preprocess=music_vae.commands.preprocess:console_entry_point",
             "music_vae_generate=music_vae.generate:console_entry_point",
-            "music_vae_evaluate=music_vae.evaluate:console_entry_point",
-            "music_vae_attributes=music_vae.attribute_tool:console_entry_point",
-            "music_vae_constrain=music_vae.constrain:console_entry_point",
-            "music_vae_personalize=music_vae.personalize:console_entry_point",
-            "music_vae_checkpoints=music_vae.checkpoint_tool:console_entry_point",
-            "music_vae_export=music_vae.export_tool:console_entry_point",
+            "music_vae_evaluate=music_vae.commands.evaluate:console_entry_point",
+            "music_vae_attributes=music_vae.commands.attributes:console_entry_point",
+            "music_vae_constrain=music_vae.commands.constrain:console_entry_point",
+            "music_vae_personalize=music_vae.commands.personalize:console_entry_point",
+            "music_vae_checkpoints=music_vae.commands.checkpoints:console_entry_point",
+            "music_vae_export=music_vae.commands.export:console_entry_point",
             "convert_dir_to_note_sequences"
-            "=music_vae.scripts.convert_dir_to_note_sequences:console_entry_point",
+            "=music_vae.commands.convert_dir_to_note_sequences:console_entry_point",
         ]
     },
 )

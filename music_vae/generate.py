@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from music_vae import cli, model_flags
+from music_vae.commands import cli, model_flags
 from music_vae.common import files, lazy_imports
 from music_vae.common.errors import UserError
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     import numpy as np
     from note_seq.protobuf.music_pb2 import NoteSequence
 
+    from music_vae.commands.modes import Request
+    from music_vae.commands.piece_files import InputFile
     from music_vae.configs import Config
     from music_vae.latent.latent_space import Prior
-    from music_vae.modes import Request
-    from music_vae.piece_files import InputFile
     from music_vae.trained_model import TrainedModel
 
 PROGRAM = "music_vae_generate"
@@ -232,7 +232,7 @@ def _run(values: flags.FlagValues) -> None:
     output_dir = cli.expand(values.output_dir)
     files.check_writable(output_dir, "output_dir")
     _check_for_model(values, config)
-    from music_vae import modes, piece_files
+    from music_vae.commands import modes, piece_files
     from music_vae.music import notes_io
     from music_vae.render import rendering
 
@@ -305,7 +305,7 @@ def _check_inputs(values: flags.FlagValues) -> None:
 
 def _input_files(values: flags.FlagValues) -> "list[InputFile]":
     """The inputs in their order."""
-    from music_vae.piece_files import InputFile
+    from music_vae.commands.piece_files import InputFile
 
     found = [
         (flag, cli.expand(values[flag].value))
@@ -366,8 +366,8 @@ def _check_for_model(values: flags.FlagValues, config: "Config") -> None:
 
 def _request(values: flags.FlagValues, config: "Config") -> "Request":
     """What to make; reads the attribute vectors, if they are needed."""
+    from music_vae.commands.modes import Request
     from music_vae.latent.grooves import Playing
-    from music_vae.modes import Request
 
     grid = _grid(values)
     one = values.mode in ("reconstruct", "attribute") and bool(_input_files(values))
@@ -453,7 +453,7 @@ def _controls(
     values: flags.FlagValues, config: "Config", output_dir: Path, stamp: str
 ) -> "list[np.ndarray]":
     """What the model is told by flags; nothing where none are given."""
-    from music_vae import piece_files
+    from music_vae.commands import piece_files
     from music_vae.music import conditioning
 
     converter = config.data_converter
@@ -474,7 +474,7 @@ def _inputs(
     values: flags.FlagValues, config: "Config", output_dir: Path, stamp: str
 ) -> "list[NoteSequence]":
     """The pieces to start from; grooves that are reconstructed or changed are of any length."""
-    from music_vae import piece_files
+    from music_vae.commands import piece_files
     from music_vae.music.converters.groove import GrooveConverter
 
     given = [] if values.mode == "sample" else _input_files(values)

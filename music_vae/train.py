@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from music_vae import cli
+from music_vae.commands import cli
 from music_vae.common import files, lazy_imports
 from music_vae.common.errors import UserError, WorkerLostError
 from music_vae.training import cluster

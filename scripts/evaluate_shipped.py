@@ -13,7 +13,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from music_vae import evaluate
+from music_vae.commands import evaluate
 from music_vae.weights import shipped
 
 MAKEFILE = Path(__file__).parent.parent / "Makefile"

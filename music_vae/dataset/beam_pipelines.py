@@ -13,12 +13,12 @@ import apache_beam as beam
 from apache_beam.metrics import Metrics, MetricsFilter
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from music_vae.commands.convert_dir_to_note_sequences import Conversion, Summary
 from music_vae.common import lazy_imports
 from music_vae.common.errors import UserError
 from music_vae.dataset import preprocessing
 from music_vae.dataset.preprocessing import Filters
 from music_vae.music.converters.base import Converter
-from music_vae.scripts.convert_dir_to_note_sequences import Conversion, Summary
 
 NAMESPACE = "music_vae"
 _SKIPPED_FILE, _SKIPPED_TUNE = "file: ", "tune: "

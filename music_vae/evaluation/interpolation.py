@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from absl import flags
 
-from music_vae import cli, model_flags
+from music_vae.commands import cli, model_flags
 from music_vae.common.errors import UserError
 from music_vae.configs import Config
 from music_vae.evaluation import evaluator, language_model, metrics

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from music_vae import cli
+from music_vae.commands import cli
 from music_vae.common.errors import UserError
 
 MANIFEST_FILE = "weights_manifest.json"

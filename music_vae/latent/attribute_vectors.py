@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from music_vae import cli
+from music_vae.commands import cli
 from music_vae.common.errors import UserError
 from music_vae.configs import Config, get_config
 from music_vae.evaluation import evaluator

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from music_vae import cli
+from music_vae.commands import cli
 from music_vae.common import files
 from music_vae.common.errors import UserError
 from music_vae.render import audio, piano_rolls, plotting, results_page

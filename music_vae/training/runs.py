@@ -22,7 +22,7 @@ import keras
 import tensorflow as tf
 from tqdm import tqdm
 
-from music_vae import cli
+from music_vae.commands import cli
 from music_vae.common import files
 from music_vae.common.errors import UserError, WorkerLostError
 from music_vae.common.specs import Batch

@@ -19,7 +19,8 @@ import requests
 import urllib3
 from tqdm import tqdm
 
-from music_vae import __version__, cli
+from music_vae import __version__
+from music_vae.commands import cli
 from music_vae.common import files
 from music_vae.common.errors import UserError
 

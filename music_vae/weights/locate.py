@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from music_vae.cli import EXIT_USER_ERROR
+from music_vae.commands.cli import EXIT_USER_ERROR
 from music_vae.common import files
 from music_vae.common.cache import cache_dir
 from music_vae.common.errors import UserError

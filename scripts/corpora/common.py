@@ -16,12 +16,11 @@ from typing import TYPE_CHECKING
 from absl import flags
 from splits import SPLITS, TEST, VALIDATION, Shares, split, without_copies
 
-from music_vae import cli
+from music_vae.commands import cli, convert_dir_to_note_sequences
 from music_vae.common import files, lazy_imports
 from music_vae.common.errors import UserError
 from music_vae.dataset import tfrecord
 from music_vae.music import notes_io
-from music_vae.scripts import convert_dir_to_note_sequences
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence

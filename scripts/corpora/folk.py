@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import common
 from absl import flags
 
-from music_vae import cli, data
+from music_vae import data
+from music_vae.commands import cli
 from music_vae.common import files, lazy_imports
 from music_vae.common.constants import DEFAULT_QPM, OUTPUT_VELOCITY
 from music_vae.common.errors import UserError

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import common
 from absl import flags
 
-from music_vae import cli
+from music_vae.commands import cli
 from music_vae.common.errors import UserError
 from music_vae.music import notes_io
 

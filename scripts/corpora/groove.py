@@ -17,7 +17,7 @@ import common
 from absl import flags
 from splits import SPLITS
 
-from music_vae import cli
+from music_vae.commands import cli
 from music_vae.common.errors import UserError
 from music_vae.music import notes_io
 

@@ -14,7 +14,8 @@ from typing import NamedTuple
 from absl import flags
 from splits import SPLITS, TRAIN
 
-from music_vae import cli, data
+from music_vae import data
+from music_vae.commands import cli
 from music_vae.configs import Config, get_config
 from music_vae.evaluation.metrics import symbols, window_key
 

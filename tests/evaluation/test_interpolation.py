@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from music_vae import evaluate
+from music_vae.commands import evaluate
 from music_vae.common.errors import UserError
 from music_vae.configs import get_config
 from music_vae.evaluation import interpolation
@@ -156,7 +156,7 @@ def test_interpolation_is_measured_without_tensorflow(random_run, tunes):
     flags = [f"--run_dir={random_run('cat-mel_2bar_small')}", "--interpolation"]
     flags += [f"--examples_path={tunes}", f"--train_examples_path={tunes}"]
     script = (
-        "import sys; from music_vae.evaluate import main; "
+        "import sys; from music_vae.commands.evaluate import main; "
         f"code = main([*{flags!r}, '--interpolation_pairs=2']); "
         "print(code, {'tensorflow', 'keras', 'matplotlib'} & set(sys.modules))"
     )

@@ -6,7 +6,8 @@ import re
 import numpy as np
 import pytest
 
-from music_vae import TrainedModel, export_tool
+from music_vae import TrainedModel
+from music_vae.commands import export
 from music_vae.common.errors import UserError
 from music_vae.export import demo
 from music_vae.music import notes_io
@@ -35,7 +36,7 @@ def player(tmp_path):
 
 def page_of(tmp_path, *flags, config="cat-mel_2bar_mini"):
     arguments = [f"--config={config}", "--demo", f"--output_dir={tmp_path / 'page'}", *flags]
-    assert export_tool.main(arguments) == 0
+    assert export.main(arguments) == 0
     return (tmp_path / "page" / "index.html").read_text(encoding="utf-8")
 
 
@@ -156,7 +157,7 @@ def visited(chromium, node_modules, random_run, web, tmp_path_factory):
     for name, source in sources.items():
         flags = [f"--run_dir={source}", "--demo", f"--player={node_modules}"]
         flags += ["--decode_only"] * name.startswith("hierdec")
-        assert export_tool.main([*flags, f"--output_dir={folder / 'pages' / name}"]) == 0
+        assert export.main([*flags, f"--output_dir={folder / 'pages' / name}"]) == 0
         address = f"{url}/pages/{name}"
         visits[name] = {"url": f"{address}/?backend=cpu", "sample": name in SAMPLED}
         if not name.startswith("hierdec"):

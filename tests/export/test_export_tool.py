@@ -8,7 +8,8 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from music_vae import TrainedModel, export_tool
+from music_vae import TrainedModel
+from music_vae.commands import export
 from music_vae.latent import attribute_vectors
 from music_vae.weights import config_file, shipped
 from music_vae.weights.safetensors_file import WeightsFile
@@ -24,7 +25,7 @@ def run(random_run):
 
 def test_a_shipped_model_is_written_with_its_attribute_vectors(tmp_path, capsys):
     name, folder = "groovae_2bar_humanize_mini", tmp_path / "new" / "model"
-    assert export_tool.main([f"--config={name}", f"--output_dir={folder}"]) == 0
+    assert export.main([f"--config={name}", f"--output_dir={folder}"]) == 0
     assert capsys.readouterr().out == f"{folder}: 4 files, 1.8 MB\n"
     arrays, _ = tfjs_manifest.read(folder)
     weights = WeightsFile(shipped.locate(name) / "weights.safetensors")
@@ -53,7 +54,7 @@ def test_no_tensorflow_is_imported(run, tmp_path):
 def test_fewer_bits_make_smaller_files(run, tmp_path, quantize, nbytes):
     folder = tmp_path / "model"
     flags = [f"--run_dir={run}", f"--output_dir={folder}", f"--quantize={quantize}"]
-    assert export_tool.main(flags) == 0
+    assert export.main(flags) == 0
     _, entries = tfjs_manifest.read(folder)
     assert {entry["quantization"]["dtype"] for entry in entries} == {quantize}
     count = sum(np.prod(entry["shape"]) for entry in entries)
@@ -63,9 +64,9 @@ def test_fewer_bits_make_smaller_files(run, tmp_path, quantize, nbytes):
 def test_without_its_encoder_a_model_is_exported_with_a_warning(random_run, tmp_path, caplog):
     run = random_run("hierdec-mel_16bar", EVEN)
     flags = [f"--run_dir={run}", f"--output_dir={tmp_path / 'model'}"]
-    assert export_tool.main(flags) == 2
+    assert export.main(flags) == 2
     assert not (tmp_path / "model").exists()
-    assert export_tool.main([*flags, "--decode_only"]) == 0
+    assert export.main([*flags, "--decode_only"]) == 0
     assert "a dummy takes the encoder's place" in caplog.text
     arrays, _ = tfjs_manifest.read(tmp_path / "model")
     assert not arrays["encoder/mu/kernel"].any()
@@ -73,7 +74,7 @@ def test_without_its_encoder_a_model_is_exported_with_a_warning(random_run, tmp_
 
 def test_a_folder_that_holds_something_is_left_alone(run, tmp_path, capsys):
     (tmp_path / "mine.txt").write_text("mine")
-    assert export_tool.main([f"--run_dir={run}", f"--output_dir={tmp_path}"]) == 2
+    assert export.main([f"--run_dir={run}", f"--output_dir={tmp_path}"]) == 2
     assert "is not empty; name a folder that is not there yet" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
@@ -81,7 +82,7 @@ def test_a_folder_that_holds_something_is_left_alone(run, tmp_path, capsys):
 def test_onnx_files_compute_what_the_model_does(run, tmp_path, capsys):
     folder = tmp_path / "model"
     flags = [f"--run_dir={run}", f"--output_dir={folder}", "--format=onnx"]
-    assert export_tool.main(flags) == 0
+    assert export.main(flags) == 0
     assert capsys.readouterr().out.startswith(f"{folder}: 5 files, ")
     assert {path.name for path in folder.iterdir()} == {
         "encoder.onnx",
@@ -101,7 +102,7 @@ def test_onnx_files_compute_what_the_model_does(run, tmp_path, capsys):
 def test_without_onnx_one_line_says_what_to_install(run, tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx", None)
     flags = [f"--run_dir={run}", f"--output_dir={tmp_path / 'model'}", "--format=onnx"]
-    assert export_tool.main(flags) == 2
+    assert export.main(flags) == 2
     assert "pip install 'music_vae[onnx]'" in capsys.readouterr().err
     assert not (tmp_path / "model").exists()
 
@@ -122,7 +123,7 @@ def test_without_onnx_one_line_says_what_to_install(run, tmp_path, capsys, monke
 def test_a_mistake_is_one_line_and_writes_nothing(run, tmp_path, capsys, arguments, message):
     folder = tmp_path / "model"
     given = [argument.replace("OUT", str(folder)) for argument in arguments]
-    assert export_tool.main([f"--run_dir={run}", *given]) == 2
+    assert export.main([f"--run_dir={run}", *given]) == 2
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1

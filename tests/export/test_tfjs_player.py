@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from music_vae import export_tool
+from music_vae.commands import export
 from music_vae.configs import Config
 from music_vae.engine import EVEN_CHANCE
 from music_vae.engine.numpy_engine import NumpyEngine
@@ -150,7 +150,7 @@ def exported(cases, web):
     told = {}
     for name, case in cases.items():
         flags = [f"--run_dir={case.folder}", f"--output_dir={folder / name}"]
-        assert export_tool.main(flags + ["--decode_only"] * (name in DECODE_ONLY)) == 0
+        assert export.main(flags + ["--decode_only"] * (name in DECODE_ONLY)) == 0
         told[name] = {
             "url": f"{url}/{name}",
             "inputs": None if name in DECODE_ONLY else case.inputs.tolist(),
@@ -160,7 +160,7 @@ def exported(cases, web):
         }
     for dtype in tfjs_files.QUANTIZED:
         flags = [f"--config={QUANTIZED}", f"--output_dir={folder / dtype}", f"--quantize={dtype}"]
-        assert export_tool.main(flags) == 0
+        assert export.main(flags) == 0
         told[dtype] = {**told[QUANTIZED], "url": f"{url}/{dtype}"}
     return told
 

@@ -8,7 +8,8 @@ import sys
 import numpy as np
 import pytest
 
-from music_vae import evaluate, train
+from music_vae import train
+from music_vae.commands import evaluate
 from music_vae.common.lazy_imports import import_note_seq
 from music_vae.configs import get_config
 from music_vae.dataset import tfrecord

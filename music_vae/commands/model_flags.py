@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from music_vae import cli
+from music_vae.commands import cli
 from music_vae.common.errors import UserError
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from music_vae import cli
+from music_vae.commands import cli
 from music_vae.common import cache, lazy_imports
 from music_vae.common.errors import UserError
 

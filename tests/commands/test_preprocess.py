@@ -6,10 +6,10 @@ from collections import Counter
 
 import pytest
 
-from music_vae import data, preprocess
+from music_vae import data
+from music_vae.commands import convert_dir_to_note_sequences, preprocess
 from music_vae.configs import CONFIG_MAP
 from music_vae.dataset import tfrecord
-from music_vae.scripts import convert_dir_to_note_sequences
 from support.paths import TUNES
 
 

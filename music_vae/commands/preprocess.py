@@ -7,7 +7,7 @@ from pathlib import Path
 
 from absl import flags
 
-from music_vae import cli
+from music_vae.commands import cli
 from music_vae.common import files, lazy_imports
 from music_vae.common.errors import UserError
 from music_vae.dataset import tfrecord

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from music_vae import attribute_tool
+from music_vae.commands import attributes
 from music_vae.dataset import tfrecord
 from music_vae.latent import attribute_vectors
 from music_vae.weights import config_file
@@ -22,7 +22,7 @@ def run(random_run):
 @pytest.fixture(scope="module")
 def computed(run, tunes):
     """What `compute` printed, once the vectors lie in the run."""
-    assert attribute_tool.main(["compute", f"--run_dir={run}", f"--examples_path={tunes}"]) == 0
+    assert attributes.main(["compute", f"--run_dir={run}", f"--examples_path={tunes}"]) == 0
     return run / "attributes.safetensors"
 
 
@@ -37,7 +37,7 @@ def test_a_seed_repeats_the_vectors_of_a_part_of_the_music(run, tunes, tmp_path,
     for name in ("one", "two"):
         output = tmp_path / f"{name}.safetensors"
         flags = [f"--run_dir={run}", f"--examples_path={tunes}", f"--output={output}", "--seed=2"]
-        assert attribute_tool.main(["compute", *flags, "--num_examples=20"]) == 0
+        assert attributes.main(["compute", *flags, "--num_examples=20"]) == 0
         assert f"from 20 windows: {output}" in capsys.readouterr().out
     one, two = (WeightsFile(tmp_path / f"{name}.safetensors") for name in ("one", "two"))
     assert all((one[name] == two[name]).all() for name in one)
@@ -46,9 +46,9 @@ def test_a_seed_repeats_the_vectors_of_a_part_of_the_music(run, tunes, tmp_path,
 def test_what_the_vectors_do_is_printed_drawn_and_given_as_json(computed, run, tmp_path, capsys):
     picture = tmp_path / "figure.png"
     flags = ["evaluate", f"--run_dir={run}", "--num_samples=8"]
-    assert attribute_tool.main([*flags, f"--picture={picture}"]) == 0
+    assert attributes.main([*flags, f"--picture={picture}"]) == 0
     text = capsys.readouterr().out
-    assert attribute_tool.main([*flags, "--json"]) == 0
+    assert attributes.main([*flags, "--json"]) == 0
     figures = json.loads(capsys.readouterr().out)
     assert picture.read_bytes().startswith(b"\x89PNG")
     number = figures["relative"]["minus"]["note_density"]["c_diatonic"]
@@ -62,7 +62,7 @@ def test_what_the_vectors_do_is_printed_drawn_and_given_as_json(computed, run, t
 @pytest.mark.parametrize("name", ["map.png", "map.svg"])
 def test_a_map_of_the_posterior_is_drawn(run, tunes, tmp_path, capsys, name):
     flags = [f"--run_dir={run}", f"--examples_path={tunes}", f"--picture={tmp_path / name}"]
-    assert attribute_tool.main(["map", *flags, "--attribute=note_density"]) == 0
+    assert attributes.main(["map", *flags, "--attribute=note_density"]) == 0
     assert "31 windows by note_density" in capsys.readouterr().out
     drawn = (tmp_path / name).read_bytes()
     if name.endswith(".png"):
@@ -96,7 +96,7 @@ def test_a_map_of_the_posterior_is_drawn(run, tunes, tmp_path, capsys, name):
     ],
 )
 def test_a_mistake_is_one_line(run, capsys, arguments, message):
-    assert attribute_tool.main([f"--run_dir={run}", *arguments]) == 2
+    assert attributes.main([f"--run_dir={run}", *arguments]) == 2
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
@@ -104,25 +104,25 @@ def test_a_mistake_is_one_line(run, capsys, arguments, message):
 
 def test_music_without_attributes_and_music_for_none_are_refused(random_run, run, tmp_path, capsys):
     trio = random_run("flat-trio_16bar")
-    assert attribute_tool.main(["evaluate", f"--run_dir={trio}"]) == 2
+    assert attributes.main(["evaluate", f"--run_dir={trio}"]) == 2
     assert "attributes are defined for melodies" in capsys.readouterr().err
     empty = tmp_path / "empty.tfrecord"
     tfrecord.write_records(empty, [])
-    assert attribute_tool.main(["compute", f"--run_dir={run}", f"--examples_path={empty}"]) == 2
+    assert attributes.main(["compute", f"--run_dir={run}", f"--examples_path={empty}"]) == 2
     assert "holds no music for cat-mel_2bar_small (no sequences)" in capsys.readouterr().err
 
 
 def test_pictures_without_matplotlib_say_what_to_install(computed, run, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     flags = [f"--run_dir={run}", "--picture=figure.png"]
-    assert attribute_tool.main(["evaluate", *flags]) == 2
+    assert attributes.main(["evaluate", *flags]) == 2
     assert "pip install 'music_vae[plots]'" in capsys.readouterr().err
 
 
 def test_neither_command_needs_tensorflow(run, computed, tunes, tmp_path):
     flags = [f"--run_dir={run}", f"--examples_path={tunes}", f"--output={tmp_path}/v.safetensors"]
     script = (
-        "import sys; from music_vae.attribute_tool import main; "
+        "import sys; from music_vae.commands.attributes import main; "
         f"code = main(['compute', *{flags!r}]) or main(['evaluate', {flags[0]!r}]); "
         "print(code, {'tensorflow', 'keras', 'matplotlib'} & set(sys.modules))"
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from music_vae import cli, model_flags
+from music_vae.commands import cli, model_flags
 from music_vae.common import files
 from music_vae.common.errors import UserError
 

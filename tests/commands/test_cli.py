@@ -5,7 +5,7 @@ import logging
 import pytest
 from absl import flags
 
-from music_vae import cli
+from music_vae.commands import cli
 from music_vae.common.errors import UserError
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from music_vae import cli, model_flags
+from music_vae.commands import cli, model_flags
 from music_vae.common import files, lazy_imports
 from music_vae.common.errors import UserError
 
@@ -58,7 +58,7 @@ flags.DEFINE_integer("seed", 0, "Of all that is drawn.", 0, cli.MAX_SEED, flag_v
 
 MIN_WINDOWS = 2
 
-_log = logging.getLogger("music_vae.personalize")
+_log = logging.getLogger("music_vae.commands.personalize")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -117,7 +117,7 @@ def _paths(values: flags.FlagValues) -> list[Path]:
     root = cli.expand(values.input_dir)
     if not root.is_dir():
         raise UserError(f"--input_dir={root} is not a folder")
-    from music_vae.scripts.convert_dir_to_note_sequences import find_music_files
+    from music_vae.commands.convert_dir_to_note_sequences import find_music_files
 
     return [root / name for name in find_music_files(root, recursive=True)]
 

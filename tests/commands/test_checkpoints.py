@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from music_vae import checkpoint_tool
+from music_vae.commands import checkpoints
 from music_vae.common.cache import VARIABLE
 from music_vae.export import tf1
 from music_vae.weights import config_file, published, tf_checkpoints
@@ -25,7 +25,7 @@ def lines(capsys):
 def test_list_shows_every_id_and_what_is_here(cache, capsys):
     cache.mkdir()
     (cache / "groove_4bar.tar").write_bytes(bytes(1_500_000))
-    assert checkpoint_tool.main(["list"]) == 0
+    assert checkpoints.main(["list"]) == 0
     rows = [line.split() for line in lines(capsys)]
     assert [row[0] for row in rows[1:-2]] == list(published.PUBLISHED)
     assert ["groovae_4bar", "groovae_4bar", "groove_4bar.tar", "1.5", "MB"] in rows
@@ -37,15 +37,15 @@ def test_download_prints_where_the_files_are(cache, capsys, http_server, tiny_ru
     tar = tf1.export(tiny_run, tmp_path / "x.tar").read_bytes()
     ids = ["cat-mel_2bar_big", "nade-drums_2bar_full"]
     http_server.files = {f"{id}.tar": tar for id in ids}
-    assert checkpoint_tool.main(["download", *ids, f"--checkpoint_base_url={http_server.url}"]) == 0
+    assert checkpoints.main(["download", *ids, f"--checkpoint_base_url={http_server.url}"]) == 0
     assert lines(capsys) == [str(cache / f"{id}.tar") for id in ids]
-    assert checkpoint_tool.main(["download", *ids]) == 0
+    assert checkpoints.main(["download", *ids]) == 0
     assert len(http_server.requests) == 2
 
 
 def test_download_of_an_unknown_id_downloads_nothing(capsys, http_server):
     flag = f"--checkpoint_base_url={http_server.url}"
-    assert checkpoint_tool.main(["download", "groovae_4bar", "groovae_3bar", flag]) == 2
+    assert checkpoints.main(["download", "groovae_4bar", "groovae_3bar", flag]) == 2
     assert "did you mean groovae_4bar?" in capsys.readouterr().err
     assert not http_server.requests
 
@@ -54,7 +54,7 @@ def test_info_on_a_published_checkpoint(capsys, tmp_path):
     weights = tf_checkpoints.read_weights(GOLDEN)
     weights |= {"encoder/mu/bias/Adam": np.zeros(12, np.float32)}
     tf1.write_variables(tmp_path / "model.ckpt", weights)
-    assert checkpoint_tool.main(["info", str(tmp_path / "model.ckpt")]) == 0
+    assert checkpoints.main(["info", str(tmp_path / "model.ckpt")]) == 0
     shown = [line.split() for line in lines(capsys)]
     assert ["layout", "published", "(TF1)"] in shown
     assert ["step", "1234"] in shown
@@ -69,7 +69,7 @@ def test_info_on_a_published_checkpoint(capsys, tmp_path):
 
 
 def test_info_on_a_run(capsys, tiny_run):
-    assert checkpoint_tool.main(["info", str(tiny_run)]) == 0
+    assert checkpoints.main(["info", str(tiny_run)]) == 0
     shown = [line.split() for line in lines(capsys)]
     assert ["layout", "a", "run", "of", "music_vae"] in shown
     assert ["step", "3"] in shown
@@ -79,13 +79,13 @@ def test_info_on_a_run(capsys, tiny_run):
 
 def test_info_says_where_weights_and_config_disagree(capsys, tmp_path, tiny_config):
     tf1.export(GOLDEN, f"{tmp_path}/", tiny_config)
-    assert checkpoint_tool.main(["info", str(tmp_path)]) == 0
+    assert checkpoints.main(["info", str(tmp_path)]) == 0
     assert "cat-mel_2bar_small, which these weights do not fit" in capsys.readouterr().out
 
 
 def test_export_writes_and_prints_what_it_wrote(capsys, tiny_run, tmp_path):
     out = tmp_path / "out.tar"
-    assert checkpoint_tool.main(["export", "--format=tf1", str(tiny_run), str(out)]) == 0
+    assert checkpoints.main(["export", "--format=tf1", str(tiny_run), str(out)]) == 0
     assert lines(capsys) == [str(out)]
     assert config_file.read(out) == config_file.read(tiny_run)
 
@@ -94,7 +94,7 @@ def test_an_export_by_id_takes_the_ids_config_along(capsys, http_server, tiny_ru
     tar = tf1.export(tiny_run / "train" / "model.ckpt-3", tmp_path / "x.tar").read_bytes()
     http_server.files["cat-mel_2bar_big.tar"] = tar
     flag, out = f"--checkpoint_base_url={http_server.url}", tmp_path / "out.tar"
-    assert checkpoint_tool.main(["export", "cat-mel_2bar_big", str(out), flag]) == 0
+    assert checkpoints.main(["export", "cat-mel_2bar_big", str(out), flag]) == 0
     assert config_file.read(out).name == "cat-mel_2bar_big"
 
 
@@ -114,7 +114,7 @@ def test_an_export_by_id_takes_the_ids_config_along(capsys, http_server, tiny_ru
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(capsys, arguments, message):
-    assert checkpoint_tool.main(arguments) == 2
+    assert checkpoints.main(arguments) == 2
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1

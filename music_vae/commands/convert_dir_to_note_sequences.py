@@ -25,7 +25,7 @@ from absl import flags
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from music_vae import cli
+from music_vae.commands import cli
 from music_vae.common import lazy_imports, pools
 from music_vae.common.errors import UserError
 from music_vae.dataset import tfrecord
@@ -211,7 +211,7 @@ def _run_in_beam(
     values: flags.FlagValues,
 ) -> None:
     """Converts with Apache Beam and prints the summary."""
-    from music_vae import preprocess
+    from music_vae.commands import preprocess
 
     preprocess.require_beam("--pipeline_options")
     lazy_imports.import_note_seq()

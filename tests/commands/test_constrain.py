@@ -8,7 +8,8 @@ import sys
 import numpy as np
 import pytest
 
-from music_vae import constrain, generate
+from music_vae import generate
+from music_vae.commands import constrain
 from music_vae.latent import constraints
 from music_vae.latent.small_networks import Owner
 from music_vae.weights import config_file

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from music_vae.commands import convert_dir_to_note_sequences as command
+from music_vae.commands.convert_dir_to_note_sequences import Conversion
 from music_vae.common import lazy_imports, pools
 from music_vae.dataset import tfrecord
-from music_vae.scripts import convert_dir_to_note_sequences as command
-from music_vae.scripts.convert_dir_to_note_sequences import Conversion
 from support.paths import TUNES
 
 ABC = "X:1\nL:1/4\nK:C\nCDEF|\n\nX:7\nL:1/4\nK:C\nfedc|\n\nX:8\nK:C\n(3CDE|\n"

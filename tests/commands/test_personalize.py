@@ -7,7 +7,8 @@ import sys
 import numpy as np
 import pytest
 
-from music_vae import generate, personalize
+from music_vae import generate
+from music_vae.commands import personalize
 from music_vae.latent import personal_models
 from music_vae.latent.personal_models import PersonalModel
 from music_vae.latent.small_networks import Owner
