@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from music_vae.commands import cli
-from music_vae.common import files, lazy_imports
+from music_vae.common import files, lazy_imports, progress
 from music_vae.common.errors import UserError, WorkerLostError
 from music_vae.training import cluster
 
@@ -369,7 +369,7 @@ def _music(
         augment=augment,
         cache=values.cache_dataset,
         num_processes=0 if processes == 1 else processes,
-        progress=cli.show_progress(),
+        progress=progress.show_progress(),
     )
     with contextlib.closing(music):
         if isinstance(music, data.Music):

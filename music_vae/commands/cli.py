@@ -8,6 +8,7 @@ import copy
 import json
 import logging
 import math
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,14 +16,14 @@ from typing import Any, TypeVar
 
 from absl import flags
 
-from music_vae.common.errors import UserError
+from music_vae.common.errors import EXIT_OK, EXIT_USER_ERROR, UserError
+from music_vae.common.specs import HParams
 
 MAX_SEED = 2**63 - 1
-EXIT_OK = 0
-EXIT_USER_ERROR = 2
 
 _Command = TypeVar("_Command")
 
+_ARGUMENT = re.compile(r"`(\w+)(=[^`]*)?`")
 _LOG_LEVELS = ("DEBUG", "INFO", "WARN", "ERROR", "FATAL")
 
 
@@ -140,7 +141,7 @@ def run_command(
         _set_up_logging(values.log)
         return (body(values, rest) if takes_arguments else body(values)) or EXIT_OK
     except (UserError, flags.Error) as error:
-        print(f"{program}: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"{program}: {error_text(error, values)}", file=sys.stderr)
         return EXIT_USER_ERROR
     except OSError as error:  # a full disk, no permission, a file where a folder should be
         where = f": {error.filename}" if error.filename else ""
@@ -149,6 +150,27 @@ def run_command(
     except KeyboardInterrupt:
         print(f"{program}: interrupted", file=sys.stderr)
         return 130
+
+
+def error_text(error: Exception, values: flags.FlagValues) -> str:
+    """What a command prints of an error: one line that names this command's flags.
+
+    The library names arguments, as in `` `seed` `` or `` `batch_size=32` ``, for it does not know
+    who calls it: a flag of that name is shown as `--seed`, a hyper-parameter as
+    `--hparams=batch_size=32`.
+    """
+
+    def as_flag(found: re.Match[str]) -> str:
+        name, value = found[1], found[2] or ""
+        if name in values:
+            return f"--{name}{value}"
+        if name in HParams.__dataclass_fields__ and "hparams" in values:
+            return f"--hparams={name}{value}"
+        return found[0]
+
+    hint = getattr(error, "hint", "")
+    text = " ".join(f"{error}{'; ' if hint else ''}{hint}".split())
+    return _ARGUMENT.sub(as_flag, text)
 
 
 def require(values: flags.FlagValues, *names: str) -> None:
@@ -183,11 +205,6 @@ def _without_nan(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _without_nan(part) for name, part in value.items()}
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def show_progress() -> bool:
-    """Whether a progress bar has someone to look at it."""
-    return sys.stderr.isatty()
 
 
 def expand(path: str) -> Path:

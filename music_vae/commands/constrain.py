@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from absl import flags
 
 from music_vae.commands import cli, model_flags
-from music_vae.common import files, lazy_imports
+from music_vae.common import files, lazy_imports, progress
 from music_vae.common.errors import UserError
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def _train(values: flags.FlagValues, config: "Config") -> None:
     layers, losses = constraint_networks.train(
         constraint_networks.Encoded(mu, sigma, labels),
         [[constraints.SIDES[side] for side in attribute.sides] for attribute in known],
-        trange(values.num_steps, desc="training", disable=not cli.show_progress()),
+        trange(values.num_steps, desc="training", disable=not progress.show_progress()),
         settings,
     )
     constraint = constraints.Constraint(layers, known)

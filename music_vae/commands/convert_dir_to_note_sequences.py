@@ -26,7 +26,7 @@ from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from music_vae.commands import cli
-from music_vae.common import lazy_imports, pools
+from music_vae.common import lazy_imports, pools, progress
 from music_vae.common.errors import UserError
 from music_vae.dataset import tfrecord
 from music_vae.music import notes_io
@@ -193,12 +193,12 @@ def _run(values: flags.FlagValues) -> None:
         raise UserError("--output_shards needs --pipeline_options, as --runner=DirectRunner")
     workers = min(values.num_workers or pools.num_cpus(), len(names))
     summary = Summary()
-    with logging_redirect_tqdm() if cli.show_progress() else contextlib.nullcontext():
+    with logging_redirect_tqdm() if progress.show_progress() else contextlib.nullcontext():
         conversions = tqdm(
             convert_files(names, convert, workers),
             total=len(names),
             unit="file",
-            disable=not cli.show_progress(),
+            disable=not progress.show_progress(),
         )
         tfrecord.write_records(output, _records(conversions, summary))
     print(summary_text(summary, output))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from music_vae.commands import cli, model_flags
-from music_vae.common import files, lazy_imports
+from music_vae.common import files, lazy_imports, progress
 from music_vae.common.errors import UserError
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def _run(values: flags.FlagValues) -> None:
     layers, kl_nats = personal_networks.train(
         mu,
         sigma,
-        trange(values.num_steps, desc="training", disable=not cli.show_progress()),
+        trange(values.num_steps, desc="training", disable=not progress.show_progress()),
         personal_networks.Settings(size=values.size, beta=values.beta, seed=values.seed),
     )
     about = {"windows": len(windows), "steps": values.num_steps, "kl_nats": kl_nats}
@@ -130,7 +130,7 @@ def _windows(paths: Sequence[Path], config: "Config") -> "list[Window]":
     from music_vae.music import notes_io
 
     windows: list[Window] = []
-    for path in tqdm(paths, unit="file", desc="reading", disable=not cli.show_progress()):
+    for path in tqdm(paths, unit="file", desc="reading", disable=not progress.show_progress()):
         skipped: Counter[str] = Counter()
         try:
             sequences = notes_io.read_music_file(path)

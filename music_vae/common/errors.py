@@ -1,11 +1,23 @@
-"""The errors that commands know: those that are the user's to mend, and the loss of a worker."""
+"""The errors that commands know, and the exit codes that tell other processes of them."""
+
+EXIT_OK = 0
+EXIT_USER_ERROR = 2
 
 
 class UserError(ValueError):
     """Something the user gave is wrong; the message says what, and what would be right.
 
-    Commands print the message as one line on stderr and exit with code 2.
+    A message names an argument, or a value for one, in backticks: `` `seed` ``, `` `seed=3` ``.
+    Commands print it as one line on stderr, with such names as the flags that they have, and exit
+    with code 2.
+
+    Attributes:
+      hint: What the user can do about it, where the message does not say so itself.
     """
+
+    def __init__(self, message: str = "", *, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
 
 
 class NoExtractedExamplesError(UserError):

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from music_vae.commands import cli
+from music_vae.common import progress
 from music_vae.common.constants import DEFAULT_QPM
 from music_vae.common.errors import UserError
 from music_vae.configs import Config
@@ -248,7 +248,7 @@ class Evaluator:
             results = pool.map(
                 lambda start: function(windows[start : start + self.batch_size], start), starts
             )
-            hidden = not cli.show_progress()
+            hidden = not progress.show_progress()
             return list(tqdm(results, what, len(starts), unit="batch", disable=hidden))
 
     # -- Samples ------------------------------------------------------------------------------
@@ -366,7 +366,7 @@ def load_windows(path: str, config: Config) -> tuple[list[Window], int]:
         nonlocal num_sequences
         found = data.read_note_sequences(path)
         for sequence in tqdm(
-            found, unit="sequence", desc="converting", disable=not cli.show_progress()
+            found, unit="sequence", desc="converting", disable=not progress.show_progress()
         ):
             num_sequences += 1
             yield sequence
@@ -384,7 +384,7 @@ def posteriors(model: "TrainedModel", windows: Sequence[Window]) -> tuple[np.nda
 
     converter, parts = model.config.data_converter, []
     starts = range(0, len(windows), _BATCH)
-    for start in tqdm(starts, desc="encoding", disable=not cli.show_progress()):
+    for start in tqdm(starts, desc="encoding", disable=not progress.show_progress()):
         examples = [window.example for window in windows[start : start + _BATCH]]
         told = [converter.dense_controls(e.controls) for e in examples if e.controls is not None]
         inputs = [converter.dense_inputs(e.inputs) for e in examples]

@@ -15,6 +15,7 @@ import numpy as np
 from absl import flags
 
 from music_vae.commands import cli, model_flags
+from music_vae.common import progress
 from music_vae.common.errors import UserError
 from music_vae.configs import Config
 from music_vae.evaluation import evaluator, language_model, metrics
@@ -176,7 +177,7 @@ def _decoded(
     converter = model.config.data_converter
     found = []
     starts = range(0, len(pairs), _BATCH)
-    for start in tqdm(starts, desc="interpolating", disable=not cli.show_progress()):
+    for start in tqdm(starts, desc="interpolating", disable=not progress.show_progress()):
         chunk = pairs[start : start + _BATCH]
         examples = [windows[index].example for pair in chunk for index in pair]
         inputs = [converter.dense_inputs(example.inputs) for example in examples]

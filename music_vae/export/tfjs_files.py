@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from music_vae.commands import cli
+from music_vae.common import progress
 from music_vae.common.errors import UserError
 
 MANIFEST_FILE = "weights_manifest.json"
@@ -117,4 +117,4 @@ class _Shards:
 def _progress(items: Iterable[Any]) -> Iterable[Any]:
     from tqdm import tqdm
 
-    return tqdm(items, desc="writing", unit="weight", disable=not cli.show_progress())
+    return tqdm(items, desc="writing", unit="weight", disable=not progress.show_progress())

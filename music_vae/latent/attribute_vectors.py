@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from music_vae.commands import cli
+from music_vae.common import progress
 from music_vae.common.errors import UserError
 from music_vae.configs import Config, get_config
 from music_vae.evaluation import evaluator
@@ -204,7 +204,7 @@ def _by_vector(names: Sequence[str], rows: Mapping[str, Mapping[str, np.ndarray]
 def _progress(items: Iterable[Any], what: str) -> Iterable[Any]:
     from tqdm import tqdm
 
-    return tqdm(items, desc=what, disable=not cli.show_progress())
+    return tqdm(items, desc=what, disable=not progress.show_progress())
 
 
 def write(

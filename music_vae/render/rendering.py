@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from music_vae.commands import cli
-from music_vae.common import files
+from music_vae.common import files, progress
 from music_vae.common.errors import UserError
 from music_vae.render import audio, piano_rolls, plotting, results_page
 from music_vae.render.soundfont import SoundFont
@@ -177,4 +177,4 @@ def _in_rows(items: Sequence[Any], shape: tuple[int, int]) -> list[Sequence[Any]
 def _progress(items: Iterable[Any], made: Made, what: str) -> Iterable[Any]:
     from tqdm import tqdm
 
-    return tqdm(items, desc=what, total=len(made.pieces), disable=not cli.show_progress())
+    return tqdm(items, desc=what, total=len(made.pieces), disable=not progress.show_progress())

@@ -22,8 +22,7 @@ import keras
 import tensorflow as tf
 from tqdm import tqdm
 
-from music_vae.commands import cli
-from music_vae.common import files
+from music_vae.common import files, progress
 from music_vae.common.errors import UserError, WorkerLostError
 from music_vae.common.specs import Batch
 from music_vae.configs import Config
@@ -287,7 +286,7 @@ def _validate(run: Run, validation: Validation) -> None:
 
 
 def _progress_bar(run: Run, num_steps: int | None) -> tqdm:
-    shown = cli.show_progress() and run.devices.is_chief
+    shown = progress.show_progress() and run.devices.is_chief
     return tqdm(total=num_steps, initial=run.step, unit="step", desc="training", disable=not shown)
 
 

@@ -9,9 +9,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from music_vae.commands.cli import EXIT_OK, EXIT_USER_ERROR
 from music_vae.common import lazy_imports, weight_names
-from music_vae.common.errors import UserError
+from music_vae.common.errors import EXIT_OK, EXIT_USER_ERROR, UserError
 from music_vae.weights import safetensors_file
 
 

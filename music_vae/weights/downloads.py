@@ -20,8 +20,7 @@ import urllib3
 from tqdm import tqdm
 
 from music_vae import __version__
-from music_vae.commands import cli
-from music_vae.common import files
+from music_vae.common import files, progress
 from music_vae.common.errors import UserError
 
 MAX_BYTES = 8 * 2**30
@@ -172,7 +171,7 @@ def _receive(response: requests.Response, part: Path, source: _Source, start: in
         unit="B",
         unit_scale=True,
         desc=part.stem,
-        disable=not cli.show_progress(),
+        disable=not progress.show_progress(),
     )
     received = start
     with bar, part.open("ab") as output:

@@ -12,10 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from music_vae.commands.cli import EXIT_USER_ERROR
 from music_vae.common import files
 from music_vae.common.cache import cache_dir
-from music_vae.common.errors import UserError
+from music_vae.common.errors import EXIT_USER_ERROR, UserError
 from music_vae.weights import archives, checkpoint_files, published, safetensors_file
 from music_vae.weights.config_file import TRAIN_DIR
 from music_vae.weights.safetensors_file import SUFFIX, WEIGHTS_FILE, WeightsFile

@@ -37,6 +37,20 @@ def test_what_one_call_was_given_does_not_stay_for_the_next(values):
     assert seen == ["x", None]
 
 
+def test_arguments_that_an_error_names_are_shown_as_flags(values, capsys):
+    flags.DEFINE_string("hparams", "", "Overrides.", flag_values=values)
+
+    def mistake(values):
+        raise UserError(
+            "`name` does not go with `batch_size=3` or `other`", hint="leave out `loud`"
+        )
+
+    assert run(values, [], mistake) == 2
+    assert capsys.readouterr().err == (
+        "program: --name does not go with --hparams=batch_size=3 or `other`; leave out --loud\n"
+    )
+
+
 def test_a_users_mistake_is_one_line_and_a_bug_keeps_its_traceback(values, capsys):
     def mistake(values):
         raise UserError("two\nlines")

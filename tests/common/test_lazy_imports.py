@@ -13,7 +13,8 @@ def run(code):
 
 def test_note_seq_comes_without_what_makes_sound_and_pictures():
     output, errors = run(
-        "import sys; from music_vae.common.lazy_imports import import_note_seq; ns = import_note_seq(); "
+        "import sys; from music_vae.common.lazy_imports import import_note_seq; "
+        "ns = import_note_seq(); "
         "print(ns.NoteSequence.__name__, ns.constants.STANDARD_PPQ, ns.Melody.__name__, "
         "[m for m in ('bokeh', 'IPython', 'librosa', 'scipy', 'tensorflow') if m in sys.modules])"
     )
@@ -50,7 +51,8 @@ def test_evaluation_needs_no_tensorflow(tiny_run, tunes):
 
 def test_a_note_seq_that_is_imported_already_is_used():
     output, _ = run(
-        "import note_seq; from music_vae.common.lazy_imports import import_note_seq; import pretty_midi; "
+        "import note_seq; from music_vae.common.lazy_imports import import_note_seq; "
+        "import pretty_midi; "
         "print(import_note_seq() is note_seq, pretty_midi.pretty_midi.MAX_TICK)"
     )
     assert output == "True 10000000"
@@ -58,7 +60,8 @@ def test_a_note_seq_that_is_imported_already_is_used():
 
 def test_note_seqs_notebook_functions_still_reach_the_real_ones():
     output, _ = run(
-        "from music_vae.common.lazy_imports import import_note_seq; ns = import_note_seq(); import sys\n"
+        "from music_vae.common.lazy_imports import import_note_seq\n"
+        "ns = import_note_seq(); import sys\n"
         "try: ns.plot_sequence(None)\n"
         "except AttributeError as e: print('notebook_utils' in str(e.__traceback__.tb_next"
         ".tb_frame.f_code.co_filename), 'bokeh' in sys.modules)"
@@ -77,7 +80,8 @@ def test_note_seq_keeps_pretty_midis_own_limit_on_ticks():
 
 def test_tensorflow_comes_quietly_and_what_was_hidden_can_be_imported_after():
     output, errors = run(
-        "import sys; from music_vae.common.lazy_imports import import_tensorflow; import_tensorflow(); "
+        "import sys; from music_vae.common.lazy_imports import import_tensorflow; "
+        "import_tensorflow(); "
         "print('tensorflow' in sys.modules, 'pandas' in sys.modules); import pandas; "
         "print(pandas.Series([1]).sum())"
     )

@@ -1,0 +1,166 @@
+"""The rooms of the package import downwards only, and the library does not know its commands.
+
+All imports count: those inside functions, and those for type checkers, too.
+"""
+
+import ast
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from support.paths import ROOT
+
+PACKAGE = ROOT / "music_vae"
+LADDER = (
+    ("train", "generate"),
+    ("commands",),
+    ("render",),
+    ("export",),
+    ("evaluation",),
+    ("training",),
+    ("trained_model",),
+    ("latent",),
+    ("engine",),
+    ("weights",),
+    ("lstm_models",),
+    ("data",),
+    ("dataset",),
+    ("configs",),
+    ("music", "nn"),
+    ("common",),
+)
+"""Folders and modules at the package's root; each may import those below it, and nothing else."""
+
+FLOORS = {room: floor for floor, rooms in enumerate(LADDER) for room in rooms}
+KNOWN_ARROWS: set[tuple[str, str]] = {
+    ("common", "configs"),
+    ("dataset", "commands"),
+    ("evaluation", "commands"),
+    ("evaluation", "render"),
+    ("latent", "evaluation"),
+    ("latent", "trained_model"),
+    ("music", "configs"),
+    ("music", "evaluation"),
+    ("music", "latent"),
+    ("render", "commands"),
+    ("weights", "engine"),
+}
+"""Arrows that still point up; to be empty."""
+
+MODULES = sorted(PACKAGE.rglob("*.py"))
+COMMANDS = ("commands", "train", "generate")
+
+
+class Import(NamedTuple):
+    """An import of one of this package's modules."""
+
+    path: Path
+    line: int
+    room: str
+    target: str
+
+
+def room_of(path):
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+def imports(path):
+    return imports_of(ast.parse(path.read_text(encoding="utf-8")), path)
+
+
+def imports_of(tree, path):
+    for node in ast.walk(tree):
+        names = []
+        if isinstance(node, ast.ImportFrom) and node.module == "music_vae":
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("music_vae."):
+            names = [node.module.split(".")[1]]
+        elif isinstance(node, ast.Import):
+            names = [a.name.split(".")[1] for a in node.names if a.name.startswith("music_vae.")]
+        for name in names:
+            if name != "__version__":
+                yield Import(path, node.lineno, room_of(path), name)
+
+
+def text_of(node):
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+
+
+def docstrings(tree):
+    """The nodes of all texts that stand by themselves, as docstrings do."""
+    return {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+
+
+def library():
+    return [path for path in MODULES if room_of(path) not in (*COMMANDS, "__init__")]
+
+
+def test_every_module_at_the_root_has_a_floor():
+    found = {room_of(path) for path in MODULES} - {"__init__"}
+    assert found == set(FLOORS)
+
+
+def test_imports_point_down():
+    upward = {
+        (found.room, found.target): f"{found.path.relative_to(ROOT)}:{found.line}"
+        for path in MODULES
+        if room_of(path) != "__init__"
+        for found in imports(path)
+        if found.room != found.target and FLOORS[found.target] <= FLOORS[found.room]
+    }
+    assert {arrow: where for arrow, where in upward.items() if arrow not in KNOWN_ARROWS} == {}
+    assert set(upward) == KNOWN_ARROWS  # what no longer points up leaves the list
+
+
+def test_lazy_imports_and_those_for_type_checkers_count():
+    path = PACKAGE / "module.py"  # which need not be there
+    code = "def f():\n    from music_vae.commands import cli\nif TYPE:\n    import music_vae.data\n"
+    assert [found.target for found in imports_of(ast.parse(code), path)] == ["commands", "data"]
+
+
+def test_there_are_at_most_20_doors():
+    doors = [p for p in PACKAGE.iterdir() if not p.name.startswith(("__", "."))]
+    assert len(doors) <= 20
+
+
+@pytest.mark.parametrize("path", library(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_the_library_knows_no_flags(path):
+    if path.relative_to(PACKAGE).as_posix() in NAMES_FLAGS:
+        return
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names = [alias.name for alias in node.names]
+            module = getattr(node, "module", None) or ""
+            assert not module.startswith("absl") and "absl" not in names
+    skipped = docstrings(tree)
+    texts = [text_of(node) for node in ast.walk(tree) if id(node) not in skipped]
+    assert [text for text in texts if re.search(r"(?<![\w-])--[a-z]\w+", text)] == []
+
+
+NAMES_FLAGS = {
+    "data.py",
+    "dataset/beam_pipelines.py",
+    "dataset/conversion.py",
+    "dataset/sources.py",
+    "common/overrides.py",
+    "common/files.py",
+    "evaluation/interpolation.py",
+    "export/demo.py",
+    "export/tfjs_config.py",
+    "export/tfjs_files.py",
+    "latent/attribute_vectors.py",
+    "latent/constraints.py",
+    "music/conditioning.py",
+    "nn/numerics.py",
+    "render/audio.py",
+    "render/rendering.py",
+    "training/cluster.py",
+    "training/devices.py",
+    "training/runs.py",
+    "weights/fit.py",
+    "weights/shipped.py",
+}
+"""Modules whose messages still name flags; to be empty."""
