@@ -9,13 +9,13 @@ the optimizer) is small beside these and left out, for both sides alike.
 import itertools
 from collections.abc import Sequence
 
+from music_vae.common.hparams import HParams
 from music_vae.common.specs import (
     BidirectionalEncoderSpec,
     EncoderSpec,
     FlatDecoderSpec,
     HierarchicalDecoderSpec,
     HierarchicalEncoderSpec,
-    HParams,
 )
 from music_vae.configs import Config
 

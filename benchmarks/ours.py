@@ -54,7 +54,7 @@ def _builder(config_name: str, hparams: str) -> Callable[[], train_report.Step]:
     import keras
     import tensorflow as tf
 
-    from music_vae.common.specs import Batch
+    from music_vae.common.batches import Batch
     from music_vae.configs import get_config
     from music_vae.lstm_models import build_model
     from music_vae.nn import latent
@@ -171,7 +171,7 @@ def golden(arguments: Sequence[str]) -> None:
     import numpy as np
 
     from music_vae import TrainedModel
-    from music_vae.common.specs import HParams
+    from music_vae.common.hparams import HParams
     from music_vae.configs import CONFIG_MAP
 
     for folder in sorted(GOLDEN.iterdir()):
@@ -221,7 +221,7 @@ def export(arguments: Sequence[str]) -> None:
     import numpy as np
     import tensorflow as tf
 
-    from music_vae.common.specs import Batch
+    from music_vae.common.batches import Batch
     from music_vae.configs import get_config
     from music_vae.export import tf1
     from music_vae.lstm_models import Policy

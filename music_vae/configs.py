@@ -19,6 +19,8 @@ from music_vae.common.constants import (
     REDUCED_DRUM_PITCH_CLASSES,
 )
 from music_vae.common.errors import UserError
+from music_vae.common.hparams import HParams
+from music_vae.common.json_values import from_json, to_json
 from music_vae.common.specs import (
     SPEC_KINDS,
     BidirectionalEncoderSpec,
@@ -28,12 +30,9 @@ from music_vae.common.specs import (
     GrooveHeadSpec,
     HierarchicalDecoderSpec,
     HierarchicalEncoderSpec,
-    HParams,
     MultiCategoricalHeadSpec,
     NadeHeadSpec,
     SplitDecoderSpec,
-    from_json,
-    to_json,
 )
 from music_vae.music.augmentation import NoteSequenceAugmenter
 from music_vae.music.converters.base import Converter
@@ -115,6 +114,7 @@ _KINDS: dict[str, type] = SPEC_KINDS | {
         DrumAugmenter,
         DrumsConverter,
         GrooveConverter,
+        HParams,
         MultiInstrumentPerformanceConverter,
         NoteSequenceAugmenter,
         OneHotMelodyConverter,

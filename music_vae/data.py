@@ -23,8 +23,9 @@ import numpy as np
 from tqdm import tqdm
 
 from music_vae import __version__
+from music_vae.common.batches import Batch
 from music_vae.common.errors import UserError
-from music_vae.common.specs import Batch, to_json
+from music_vae.common.json_values import to_json
 from music_vae.configs import Config
 from music_vae.dataset import disk_cache
 from music_vae.dataset.conversion import Conversion, Task, chunks, limit, pool

@@ -13,17 +13,17 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
+from music_vae.common.batches import Batch
 from music_vae.common.errors import UserError
+from music_vae.common.hparams import HParams
 from music_vae.common.part_fit import check_parts
 from music_vae.common.specs import (
-    Batch,
     BooleanHeadSpec,
     CategoricalHeadSpec,
     FlatDecoderSpec,
     GrooveHeadSpec,
     HeadSpec,
     HierarchicalDecoderSpec,
-    HParams,
     MultiCategoricalHeadSpec,
     NadeHeadSpec,
     SplitDecoderSpec,

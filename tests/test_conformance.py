@@ -13,8 +13,8 @@ import pytest
 import tensorflow as tf
 
 from music_vae import data
+from music_vae.common.batches import Batch
 from music_vae.common.errors import UserError
-from music_vae.common.specs import Batch
 from music_vae.configs import CONFIG_MAP
 from music_vae.engine.numpy_engine import weight_shapes
 from music_vae.lstm_models import build_model

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from music_vae.common.specs import Batch
+from music_vae.common.batches import Batch
 from music_vae.nn import latent
 from music_vae.training.trainer import Trainer
 from music_vae.weights.tf_variables import named_variables

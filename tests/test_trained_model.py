@@ -11,7 +11,7 @@ from music_vae.common.errors import (
     NoExtractedExamplesError,
     UserError,
 )
-from music_vae.common.specs import HParams
+from music_vae.common.hparams import HParams
 from music_vae.configs import CONFIG_MAP
 from music_vae.music import notes_io
 from music_vae.weights import config_file

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from absl import flags
 
 from music_vae.common.errors import EXIT_OK, EXIT_USER_ERROR, UserError
-from music_vae.common.specs import HParams
+from music_vae.common.hparams import HParams
 
 MAX_SEED = 2**63 - 1
 

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from music_vae.common.errors import UserError
-from music_vae.common.specs import HParams
+from music_vae.common.hparams import HParams
 
 _ASSIGNMENT = re.compile(r"\s*(\w+)\s*=\s*(\[[^\]]*\]|[^,\[\]]*?)\s*(?:,|$)")
 

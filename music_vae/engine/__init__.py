@@ -42,7 +42,7 @@ class Engine(Protocol):
     def encode(
         self, inputs: np.ndarray, lengths: np.ndarray, controls: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Posterior (mu, sigma), both `[B, Z]`, of inputs `[B, T, Din]`; see `specs.Batch`.
+        """Posterior (mu, sigma), both `[B, Z]`, of inputs `[B, T, Din]`; see `batches.Batch`.
 
         Raises:
           UserError: If the model has no encoder.

@@ -14,7 +14,8 @@ from typing import NamedTuple
 import numpy as np
 
 from music_vae.common import weight_names as names
-from music_vae.common.specs import FlatDecoderSpec, HParams
+from music_vae.common.hparams import HParams
+from music_vae.common.specs import FlatDecoderSpec
 from music_vae.engine import heads
 from music_vae.engine.lstm import BidirectionalLstm, Entry, LstmStack
 from music_vae.engine.products import Dense

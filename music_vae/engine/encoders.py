@@ -6,12 +6,8 @@ from typing import Protocol
 import numpy as np
 
 from music_vae.common import weight_names as names
-from music_vae.common.specs import (
-    BidirectionalEncoderSpec,
-    EncoderSpec,
-    HierarchicalEncoderSpec,
-    HParams,
-)
+from music_vae.common.hparams import HParams
+from music_vae.common.specs import BidirectionalEncoderSpec, EncoderSpec, HierarchicalEncoderSpec
 from music_vae.engine.lstm import BidirectionalLstm, LstmStack, last_valid
 from music_vae.engine.weights import Weights
 

@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from music_vae.common import weight_names as names
+from music_vae.common.hparams import HParams
 from music_vae.common.specs import (
     BooleanHeadSpec,
     CategoricalHeadSpec,
     GrooveHeadSpec,
     HeadSpec,
-    HParams,
     MultiCategoricalHeadSpec,
 )
 from music_vae.engine.products import sigmoid

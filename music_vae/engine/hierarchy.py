@@ -11,7 +11,8 @@ from collections.abc import Callable
 import numpy as np
 
 from music_vae.common import weight_names as names
-from music_vae.common.specs import HierarchicalDecoderSpec, HParams
+from music_vae.common.hparams import HParams
+from music_vae.common.specs import HierarchicalDecoderSpec
 from music_vae.engine.decoders import (
     Choice,
     Expected,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from music_vae.common.specs import Batch
+from music_vae.common.batches import Batch
 from music_vae.configs import Config
 from music_vae.engine import EVEN_CHANCE, Reconstruction
 from music_vae.lstm_models import (

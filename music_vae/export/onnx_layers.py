@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from music_vae.common import weight_names as names
+from music_vae.common.hparams import HParams
 from music_vae.common.specs import (
     BidirectionalEncoderSpec,
     BooleanHeadSpec,
@@ -17,7 +18,6 @@ from music_vae.common.specs import (
     GrooveHeadSpec,
     HeadSpec,
     HierarchicalEncoderSpec,
-    HParams,
     MultiCategoricalHeadSpec,
     NadeHeadSpec,
 )

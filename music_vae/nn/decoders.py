@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from music_vae.common.errors import UserError
-from music_vae.common.specs import HParams
+from music_vae.common.hparams import HParams
 from music_vae.nn.heads import Head, Statistics, Sums, numbered
 from music_vae.nn.noise import WHOLE, Shard, fold_in
 from music_vae.nn.parts import Part, split_one_hots

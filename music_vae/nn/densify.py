@@ -6,7 +6,7 @@ converters' `dense_inputs`, `dense_outputs` and `dense_controls`, which NumPy co
 
 import tensorflow as tf
 
-from music_vae.common.specs import Batch, Compact, Numbers, OneHot, Roll
+from music_vae.common.batches import Batch, Compact, Numbers, OneHot, Roll
 
 
 def dense_batch(batch: Batch, compact: Compact | None) -> Batch:

@@ -8,11 +8,11 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from music_vae.common.hparams import HParams
 from music_vae.common.specs import (
     BidirectionalEncoderSpec,
     EncoderSpec,
     HierarchicalEncoderSpec,
-    HParams,
     LstmEncoderSpec,
 )
 from music_vae.nn.parts import last_valid, split_one_hots

@@ -17,7 +17,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from music_vae.common.specs import HierarchicalDecoderSpec, HParams
+from music_vae.common.hparams import HParams
+from music_vae.common.specs import HierarchicalDecoderSpec
 from music_vae.nn.decoders import Decoder, InitialState, Policy, Reconstruction, Samples
 from music_vae.nn.encoders import HierarchicalLstmEncoder, segment_lengths
 from music_vae.nn.heads import Sums

@@ -6,7 +6,7 @@ definition serves the compiled step and the tests.
 
 from typing import Any
 
-from music_vae.common.specs import HParams
+from music_vae.common.hparams import HParams
 
 
 def beta(hparams: HParams, step: Any) -> Any:

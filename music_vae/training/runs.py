@@ -23,8 +23,8 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from music_vae.common import files, progress
+from music_vae.common.batches import Batch
 from music_vae.common.errors import UserError, WorkerLostError
-from music_vae.common.specs import Batch
 from music_vae.configs import Config
 from music_vae.data import (
     Converter,

@@ -8,8 +8,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from music_vae.common.batches import Batch
 from music_vae.common.errors import UserError
-from music_vae.common.specs import Batch, HParams
+from music_vae.common.hparams import HParams
 from music_vae.lstm_models import Dropout, Loss, MusicVAE, Policy
 from music_vae.nn import schedules
 from music_vae.nn.noise import WHOLE, Shard, fold_in

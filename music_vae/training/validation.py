@@ -12,8 +12,8 @@ from pathlib import Path
 import tensorflow as tf
 
 from music_vae.common import files
+from music_vae.common.batches import Batch
 from music_vae.common.errors import UserError
-from music_vae.common.specs import Batch
 from music_vae.configs import Config
 from music_vae.data import Music, StreamedMusic, evaluation_batches
 from music_vae.training.trainer import Trainer

@@ -3,8 +3,8 @@
 import pytest
 
 from music_vae.common.errors import UserError
+from music_vae.common.hparams import HParams
 from music_vae.common.overrides import apply_overrides
-from music_vae.common.specs import HParams
 
 
 def test_values_get_the_type_of_their_hyper_parameter():

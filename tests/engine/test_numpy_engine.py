@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from music_vae.common.batches import Batch
 from music_vae.common.errors import UserError
 from music_vae.common.specs import (
-    Batch,
     FlatDecoderSpec,
     HierarchicalDecoderSpec,
     HierarchicalEncoderSpec,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from music_vae.common.specs import HParams
+from music_vae.common.hparams import HParams
 from music_vae.nn.decoders import FlatDecoder, Policy, SplitDecoder, shifted
 from music_vae.nn.heads import CategoricalHead
 from music_vae.nn.rnn import Dropout

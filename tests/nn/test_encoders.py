@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from music_vae.common.specs import HierarchicalEncoderSpec, HParams, LstmEncoderSpec
+from music_vae.common.hparams import HParams
+from music_vae.common.specs import HierarchicalEncoderSpec, LstmEncoderSpec
 from music_vae.nn.encoders import build_encoder, segment_lengths
 
 HPARAMS = HParams(max_seq_len=12, enc_rnn_size=(5,))

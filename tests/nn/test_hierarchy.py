@@ -5,7 +5,8 @@ import pytest
 import tensorflow as tf
 
 from music_vae.common.errors import UserError
-from music_vae.common.specs import HierarchicalDecoderSpec, HierarchicalEncoderSpec, HParams
+from music_vae.common.hparams import HParams
+from music_vae.common.specs import HierarchicalDecoderSpec, HierarchicalEncoderSpec
 from music_vae.nn.decoders import FlatDecoder, Policy
 from music_vae.nn.encoders import build_encoder
 from music_vae.nn.heads import CategoricalHead

@@ -5,7 +5,7 @@ import math
 import pytest
 import tensorflow as tf
 
-from music_vae.common.specs import HParams
+from music_vae.common.hparams import HParams
 from music_vae.nn import schedules
 
 

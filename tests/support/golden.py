@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from music_vae.common.specs import Batch, HParams
+from music_vae.common.batches import Batch
+from music_vae.common.hparams import HParams
 from music_vae.configs import CONFIG_MAP
 from music_vae.lstm_models import Policy, build_model
 from music_vae.weights import tf_checkpoints

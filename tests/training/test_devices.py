@@ -21,7 +21,7 @@ import keras, numpy as np, tensorflow as tf
 from music_vae import data, devices
 from music_vae.configs import get_config
 from music_vae.lstm_models import build_model
-from music_vae.common.specs import Batch
+from music_vae.common.batches import Batch
 from music_vae.training.trainer import Trainer
 
 _, tunes, hparams, count, output = sys.argv

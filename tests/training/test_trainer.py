@@ -6,8 +6,9 @@ import pytest
 import tensorflow as tf
 
 from music_vae import configs, data
+from music_vae.common.batches import Batch
 from music_vae.common.errors import UserError
-from music_vae.common.specs import Batch, HParams
+from music_vae.common.hparams import HParams
 from music_vae.lstm_models import build_model
 from music_vae.nn.numerics import Numerics
 from music_vae.training.trainer import Adam, Trainer, clip_gradients

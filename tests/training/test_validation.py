@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from music_vae import train
-from music_vae.common.specs import Batch
+from music_vae.common.batches import Batch
 from music_vae.engine.numpy_engine import NumpyEngine
 from music_vae.training import validation
 from music_vae.weights import config_file

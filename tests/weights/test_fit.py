@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from music_vae.common.specs import HParams
+from music_vae.common.hparams import HParams
 from music_vae.common.weight_names import is_weight
 from music_vae.configs import CONFIG_MAP, get_config
 from music_vae.engine.numpy_engine import weight_shapes

@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from music_vae.common.errors import UserError
-from music_vae.common.specs import HParams
+from music_vae.common.hparams import HParams
 from music_vae.configs import CONFIG_MAP, get_config
 from music_vae.lstm_models import build_model
 from music_vae.weights import checkpoint_files, config_file, tf_checkpoints

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from music_vae.common.specs import Compact
+from music_vae.common.batches import Compact
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence

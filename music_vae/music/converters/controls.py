@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from music_vae.common.batches import OneHot
 from music_vae.common.constants import SEMITONES
 from music_vae.common.errors import UserError
-from music_vae.common.specs import OneHot
 from music_vae.music.converters.base import one_hot
 from music_vae.music.converters.chord_inference import infer_chords
 from music_vae.music.converters.grid import Grid, sections

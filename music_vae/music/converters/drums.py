@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from music_vae.common.batches import Compact, OneHot, Roll
 from music_vae.common.constants import (
     DEFAULT_QPM,
     MAX_MIDI_PITCH,
@@ -19,7 +20,6 @@ from music_vae.common.constants import (
     REDUCED_DRUM_PITCH_CLASSES,
 )
 from music_vae.common.errors import UserError
-from music_vae.common.specs import Compact, OneHot, Roll
 from music_vae.music.converters.base import (
     Converter,
     Example,

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from music_vae.common.batches import Compact, Numbers
 from music_vae.common.constants import DEFAULT_QPM, DRUMS_INSTRUMENT, MAX_MIDI_VELOCITY
 from music_vae.common.errors import UserError
-from music_vae.common.specs import Compact, Numbers
 from music_vae.music.converters.base import PAD, Converter, Example, Extraction, length_of, one_hot
 from music_vae.music.converters.extract import check_grid, checked_pitch_classes, class_of, windows
 from music_vae.music.converters.grid import Grid, bars, grids_of

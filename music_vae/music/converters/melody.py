@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from music_vae.common.batches import Compact, OneHot
 from music_vae.common.constants import (
     DEFAULT_QPM,
     MAX_MIDI_PITCH,
@@ -21,7 +22,6 @@ from music_vae.common.constants import (
     PIANO_MIN_PITCH,
 )
 from music_vae.common.errors import UserError
-from music_vae.common.specs import Compact, OneHot
 from music_vae.music.converters.base import Converter, Example, Extraction, length_of, one_hot
 from music_vae.music.converters.controls import Harmony, HarmonyTrack, check_chord_encoding
 from music_vae.music.converters.extract import (

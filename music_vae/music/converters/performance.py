@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from music_vae.common.batches import Compact, OneHot
 from music_vae.common.constants import DEFAULT_QPM, MAX_MIDI_PITCH, MIN_MIDI_PITCH
 from music_vae.common.errors import UserError
-from music_vae.common.specs import Compact, OneHot
 from music_vae.music.converters.base import PAD, Converter, Example, Extraction, one_hot
 from music_vae.music.converters.controls import (
     NO_CHORD,

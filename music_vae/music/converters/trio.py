@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from music_vae.common.batches import Compact, OneHot
 from music_vae.common.constants import (
     BASS_PROGRAMS,
     DRUMS_INSTRUMENT,
@@ -22,7 +23,6 @@ from music_vae.common.constants import (
     MELODY_PROGRAMS,
 )
 from music_vae.common.errors import UserError
-from music_vae.common.specs import Compact, OneHot
 from music_vae.music.converters.base import Converter, Example, Extraction, length_of, one_hot
 from music_vae.music.converters.drums import DrumsConverter
 from music_vae.music.converters.extract import check_grid, class_of

@@ -219,7 +219,7 @@ class TestCorrupt:
         assert 0 < column.sum() < 16
 
     def test_training_drops_other_notes_in_every_epoch(self, beat):
-        from music_vae.common.specs import HParams
+        from music_vae.common.hparams import HParams
         from music_vae.configs import Config
         from music_vae.data import TrainingBatches, convert, evaluation_batches
 

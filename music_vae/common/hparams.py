@@ -1,0 +1,130 @@
+"""Hyper-parameters: a frozen value, checked when made."""
+
+import dataclasses
+import math
+from typing import Any
+
+from music_vae.common.errors import UserError
+
+SAMPLING_SCHEDULES = ("constant", "inverse_sigmoid", "exponential")
+CLIP_MODES = ("global_norm", "value")
+
+
+@dataclasses.dataclass(frozen=True)
+class HParams:
+    """Hyper-parameters, under the names that `--hparams` takes.
+
+    Attributes:
+      max_seq_len: Steps of the longest sequence; longer ones are cut.
+      z_size: Width of the latent vector; 0 for a model without one.
+      free_bits: Bits of KL divergence, per example, that cost nothing.
+      max_beta: Weight of the KL cost at the end of its annealing.
+      beta_rate: Rate of that annealing: beta = (1 - beta_rate**step) * max_beta.
+      batch_size: Examples per training step.
+      grad_clip: Largest global norm of the gradients, or largest element (see `clip_mode`).
+      clip_mode: `global_norm` or `value`.
+      grad_norm_clip_to_zero: A global norm at or above this zeroes the step's gradient.
+      learning_rate: Learning rate at step 0.
+      decay_rate: Factor by which the learning rate falls with every step.
+      min_learning_rate: Learning rate it falls towards.
+      conditional: Whether the decoder depends on z; if not, `z_size` does not matter.
+      dec_rnn_size: Units of each decoder layer.
+      enc_rnn_size: Units of each encoder layer, per direction.
+      dropout_keep_prob: Probability that a cell's input is kept, in training.
+      sampling_schedule: How often a decoder in training reads its own samples, over time.
+      sampling_rate: The schedule's number; what it means depends on the schedule.
+      use_cudnn: Kept for old commands; it changes nothing.
+      residual_encoder: Whether encoder layers add their input to their output.
+      residual_decoder: The same for decoder layers.
+      control_preprocessing_rnn_size: Units of the layers that preprocess controls, where a
+        decoder does so.
+      nade_num_hidden: Hidden units of a NADE output distribution.
+    """
+
+    max_seq_len: int = 32
+    z_size: int = 32
+    free_bits: float = 0.0
+    max_beta: float = 1.0
+    beta_rate: float = 0.0
+    batch_size: int = 512
+    grad_clip: float = 1.0
+    clip_mode: str = "global_norm"
+    grad_norm_clip_to_zero: float = 10000.0
+    learning_rate: float = 0.001
+    decay_rate: float = 0.9999
+    min_learning_rate: float = 0.00001
+    conditional: bool = True
+    dec_rnn_size: tuple[int, ...] = (512,)
+    enc_rnn_size: tuple[int, ...] = (256,)
+    dropout_keep_prob: float = 1.0
+    sampling_schedule: str = "constant"
+    sampling_rate: float = 0.0
+    use_cudnn: bool = False
+    residual_encoder: bool = False
+    residual_decoder: bool = False
+    control_preprocessing_rnn_size: tuple[int, ...] = (256,)
+    nade_num_hidden: int = 128
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.type is float and not math.isfinite(value):
+                raise UserError(f"{field.name}={value} is not a finite number")
+            if field.type == tuple[int, ...]:
+                value = tuple(int(size) for size in value)
+                object.__setattr__(self, field.name, value)
+                _check(len(value) > 0 and min(value) > 0, field.name, value, "sizes above 0")
+        _check(self.max_seq_len > 0, "max_seq_len", self.max_seq_len, "at least 1")
+        _check(self.z_size >= 0, "z_size", self.z_size, "at least 0")
+        _check(self.batch_size > 0, "batch_size", self.batch_size, "at least 1")
+        _check(self.free_bits >= 0, "free_bits", self.free_bits, "at least 0")
+        _check(self.max_beta >= 0, "max_beta", self.max_beta, "at least 0")
+        _check(0 <= self.beta_rate <= 1, "beta_rate", self.beta_rate, "from 0 to 1")
+        _check(self.grad_clip > 0, "grad_clip", self.grad_clip, "above 0")
+        _check(self.clip_mode in CLIP_MODES, "clip_mode", self.clip_mode, " or ".join(CLIP_MODES))
+        _check(self.learning_rate > 0, "learning_rate", self.learning_rate, "above 0")
+        _check(
+            self.min_learning_rate >= 0, "min_learning_rate", self.min_learning_rate, "at least 0"
+        )
+        _check(
+            self.grad_norm_clip_to_zero > 0,
+            "grad_norm_clip_to_zero",
+            self.grad_norm_clip_to_zero,
+            "above 0",
+        )
+        _check(self.nade_num_hidden > 0, "nade_num_hidden", self.nade_num_hidden, "at least 1")
+        _check(0 < self.decay_rate <= 1, "decay_rate", self.decay_rate, "above 0 and at most 1")
+        _check(
+            0 < self.dropout_keep_prob <= 1,
+            "dropout_keep_prob",
+            self.dropout_keep_prob,
+            "above 0 and at most 1",
+        )
+        _check(
+            self.sampling_schedule in SAMPLING_SCHEDULES,
+            "sampling_schedule",
+            self.sampling_schedule,
+            ", ".join(SAMPLING_SCHEDULES),
+        )
+        if self.sampling_schedule == "inverse_sigmoid":
+            _check(self.sampling_rate >= 1, "sampling_rate", self.sampling_rate, "at least 1")
+        else:
+            _check(0 <= self.sampling_rate <= 1, "sampling_rate", self.sampling_rate, "0 to 1")
+
+    @property
+    def latent_size(self) -> int:
+        """Width Z of the latent vector that the model has; 0 for an unconditional model."""
+        return self.z_size if self.conditional else 0
+
+    def values(self) -> dict[str, Any]:
+        """All hyper-parameters by name."""
+        return dataclasses.asdict(self)
+
+    def replace(self, **changes: Any) -> "HParams":
+        """A copy with some values changed."""
+        return dataclasses.replace(self, **changes)
+
+
+def _check(holds: bool, name: str, value: Any, expected: str) -> None:
+    if not holds:
+        raise UserError(f"{name}={value} is out of range; expected {expected}")
