@@ -86,7 +86,7 @@ def test_fits_are_described_as_flags():
 
 def test_tensorflow_is_not_needed():
     code = (
-        "import sys; from music_vae import weight_fit, checkpoint_files, published, run_config; "
+        "import sys; from music_vae.weights import checkpoint_files, config_file, fit, published; "
         "print([m for m in ('tensorflow', 'note_seq', 'requests') if m in sys.modules])"
     )
     result = subprocess.run(
