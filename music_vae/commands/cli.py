@@ -18,8 +18,7 @@ from absl import flags
 
 from music_vae.common.errors import EXIT_OK, EXIT_USER_ERROR, UserError
 from music_vae.common.hparams import HParams
-
-MAX_SEED = 2**63 - 1
+from music_vae.common.seeds import MAX_SEED as MAX_SEED
 
 _Command = TypeVar("_Command")
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from music_vae.common import seeds
 from music_vae.common.constants import DEFAULT_QPM
 from music_vae.latent import grooves
 from music_vae.latent.grooves import Playing
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
 
     from music_vae.trained_model import TrainedModel
-
-_MAX_SEED = 2**31 - 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +51,7 @@ def with_seed(request: Request) -> Request:
     """The request with a seed: its own, or one that chance chooses."""
     if request.seed is not None:
         return request
-    return dataclasses.replace(request, seed=int(np.random.default_rng().integers(_MAX_SEED)))
+    return dataclasses.replace(request, seed=seeds.draw())
 
 
 def make(

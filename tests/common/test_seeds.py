@@ -1,0 +1,25 @@
+"""Seeds that are drawn stay what they are: music of a seed that is known depends on them."""
+
+import subprocess
+import sys
+
+import numpy as np
+
+from music_vae.common import seeds
+
+
+def test_a_generator_gives_the_same_seeds_as_ever():
+    rng = np.random.default_rng(1)
+    assert [seeds.draw(rng) for _ in range(3)] == [1016164991, 1099128569, 1621709875]
+
+
+def test_a_seed_by_chance_is_one_that_can_be_given():
+    drawn = {seeds.draw() for _ in range(8)}
+    assert len(drawn) > 1
+    assert all(0 <= seed < 2**31 <= seeds.MAX_SEED for seed in drawn)
+
+
+def test_the_limit_is_known_without_numpy():
+    code = "import sys; from music_vae.common import seeds; print('numpy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
