@@ -37,8 +37,6 @@ FLOORS = {room: floor for floor, rooms in enumerate(LADDER) for room in rooms}
 KNOWN_ARROWS: set[tuple[str, str]] = {
     ("common", "configs"),
     ("dataset", "commands"),
-    ("evaluation", "commands"),
-    ("evaluation", "render"),
     ("latent", "evaluation"),
     ("latent", "trained_model"),
     ("music", "configs"),
@@ -147,7 +145,6 @@ NAMES_FLAGS = {
     "dataset/sources.py",
     "common/overrides.py",
     "common/files.py",
-    "evaluation/interpolation.py",
     "export/demo.py",
     "export/tfjs_config.py",
     "export/tfjs_files.py",

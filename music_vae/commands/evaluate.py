@@ -102,9 +102,9 @@ def _run(values: flags.FlagValues) -> None:
     evaluator.check_latent(config)
     lazy_imports.import_note_seq()
     if values.interpolation:
-        from music_vae.evaluation import interpolation
+        from music_vae.commands import evaluating_interpolation
 
-        interpolation.run(values, config)
+        evaluating_interpolation.run(values, config)
         return
     found, num_sequences = evaluator.load_windows(values.examples_path, config)
     windows = evaluator.subset(found, values.num_examples, values.seed)

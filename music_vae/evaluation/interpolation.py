@@ -7,24 +7,20 @@ sequences, in which every token is B's with the probability of the fraction: it 
 music.
 """
 
-import json
 from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from absl import flags
 
-from music_vae.commands import cli, model_flags
 from music_vae.common import progress
 from music_vae.common.errors import UserError
 from music_vae.configs import Config
-from music_vae.evaluation import evaluator, language_model, metrics
+from music_vae.evaluation import language_model, metrics
 from music_vae.latent import latent_space
 from music_vae.music.converters.base import Converter
 from music_vae.music.converters.drums import DrumsConverter
 from music_vae.music.converters.groove import GrooveConverter
 from music_vae.music.converters.trio import TrioConverter
-from music_vae.render import plotting
 
 if TYPE_CHECKING:
     from music_vae.evaluation.evaluator import Window
@@ -38,28 +34,10 @@ _BATCH = 64  # pairs that are decoded at once
 Figures = dict[str, Any]
 
 
-def run(values: flags.FlagValues, config: Config) -> None:
-    """What `music_vae_evaluate --interpolation` does: prints the figures, and draws them."""
-    cli.require(values, "train_examples_path")
-    _check(config)
-    if values.picture:
-        plotting.check_picture(values.picture, "picture")
-    windows, _ = evaluator.load_windows(values.examples_path, config)
-    corpus, _ = evaluator.load_windows(values.train_examples_path, config)
-    from music_vae.trained_model import TrainedModel
-
-    checkpoint = model_flags.source(values)
-    found = figures(
-        TrainedModel(config, values.max_batch_size, checkpoint),
-        windows,
-        corpus,
-        pairs=values.interpolation_pairs,
-        temperature=values.temperature if values["temperature"].present else TEMPERATURE,
-        seed=values.seed,
-    )
-    print(json.dumps(found, indent=2) if values.json else table(found))
-    if values.picture:
-        draw(found, values.picture)
+def check(config: Config) -> None:
+    """Raises `UserError` for a model whose interpolation cannot be measured."""
+    if config.data_converter.control_depth:
+        raise UserError(f"{config.name} has controls; `interpolation` is for models without")
 
 
 def figures(
@@ -89,7 +67,7 @@ def figures(
     Raises:
       UserError: If the model has controls, or there are fewer than two windows.
     """
-    _check(model.config)
+    check(model.config)
     if len(windows) < 2:
         raise UserError(f"{len(windows)} window is no pair; give more music")
     converter, rng = model.config.data_converter, np.random.default_rng([seed, 3])
@@ -124,44 +102,6 @@ def figures(
         }
     found["monotone"] = bool((np.diff(found["model"]["hamming"]) >= 0).all())
     return found
-
-
-def table(found: Figures) -> str:
-    """The curves in columns."""
-    lines = [
-        f"{found['config']}: {found['pairs']} pairs of {found['windows']} windows at temperature "
-        f"{found['temperature']:g}; {language_model.ORDER}-gram model of {found['corpus_windows']} "
-        f"windows, {found['end_cost_nats']:.2f} nats for an end",
-        f"  {'':10}{'distance to A':>24}{'cost relative to the ends':>28}",
-        f"  {'fraction':10}{'model':>12}{'mix':>12}{'model':>16}{'mix':>12}",
-    ]
-    for step, fraction in enumerate(found["fractions"]):
-        (near, cost), (near_mix, cost_mix) = (
-            (found[name]["hamming"][step], found[name]["cost"][step]) for name in ("model", "mix")
-        )
-        lines.append(
-            f"  {fraction:<10.1f}{near:>12.4f}{near_mix:>12.4f}{cost:>16.4f}{cost_mix:>12.4f}"
-        )
-    lines.append(f"The distance of the model's {'never' if found['monotone'] else 'also'} falls.")
-    return "\n".join(lines)
-
-
-def draw(found: Figures, path: str) -> None:
-    """The curves as a picture."""
-    names = {"interpolation in the latent space": "model", "mix of the tokens": "mix"}
-    panels = {
-        label: {line: found[name][figure] for line, name in names.items()}
-        for label, figure in (
-            ("share of steps unlike A", "hamming"),
-            ("language-model cost over that of ends", "cost"),
-        )
-    }
-    plotting.curves(path, found["fractions"], panels, x_label="from A to B")
-
-
-def _check(config: Config) -> None:
-    if config.data_converter.control_depth:
-        raise UserError(f"{config.name} has controls; --interpolation is for models without")
 
 
 def _decoded(
