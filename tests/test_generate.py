@@ -174,9 +174,9 @@ def test_a_checkpoint_file_of_another_config_is_refused(tiny_run, tmp_path, caps
     [
         "generate",
         "train",
-        "attribute_tool",
-        "checkpoint_tool",
-        "scripts.convert_dir_to_note_sequences",
+        "commands.attributes",
+        "commands.checkpoints",
+        "commands.convert_dir_to_note_sequences",
     ],
 )
 def test_help_and_wrong_flags_are_answered_before_anything_heavy_is_imported(module, flags):

@@ -101,7 +101,8 @@ def test_music_that_cannot_be_read_any_more_is_one_line(
 
 def test_a_run_that_is_killed_goes_on_from_its_last_checkpoint(tunes, tmp_path, monkeypatch):
     code = (
-        "import sys; from music_vae import runs, train; runs.CHECKPOINT_EVERY_S = 0.0; "
+        "import sys; from music_vae import train; from music_vae.training import runs; "
+        "runs.CHECKPOINT_EVERY_S = 0.0; "
         "sys.exit(train.main(sys.argv[1:]))"
     )
     hparams = "batch_size=8,z_size=4,enc_rnn_size=[6],dec_rnn_size=[6]"

@@ -148,7 +148,7 @@ def test_neither_samples_nor_figures_need_tensorflow(run, trained, tmp_path):
     flags = [f"--run_dir={run}"]
     more = ["--constraint=own", "--attribute=note_density=high", f"--output_dir={tmp_path}"]
     script = (
-        "import sys; from music_vae import constrain, generate; "
+        "import sys; from music_vae import generate; from music_vae.commands import constrain; "
         f"code = generate.main({flags + more!r}) or "
         f"constrain.main(['evaluate', *{flags!r}, '--num_samples=4']); "
         "print(code, {'tensorflow', 'keras'} & set(sys.modules))"

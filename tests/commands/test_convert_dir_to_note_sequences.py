@@ -199,7 +199,7 @@ def test_a_worker_has_a_limit_on_memory():
 
 def test_help_names_all_flags_and_needs_no_note_seq():
     code = (
-        "import sys; from music_vae.scripts import convert_dir_to_note_sequences as c;"
+        "import sys; from music_vae.commands import convert_dir_to_note_sequences as c;"
         "assert c.main(['--help']) == 0; assert not {'note_seq', 'tensorflow'} & set(sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

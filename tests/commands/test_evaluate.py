@@ -266,7 +266,7 @@ def test_music_that_the_config_cannot_use_is_said(command, tmp_path):
 
 def test_help_needs_no_tensorflow():
     script = (
-        "import sys; from music_vae import evaluate; code = evaluate.main(['--help']); "
+        "import sys; from music_vae.commands import evaluate; code = evaluate.main(['--help']); "
         "print({'tensorflow', 'note_seq', 'numpy'} & set(sys.modules)); sys.exit(code)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)

@@ -39,7 +39,7 @@ def test_everything_else_of_note_seq_is_there_when_it_is_asked_for():
 def test_evaluation_needs_no_tensorflow(tiny_run, tunes):
     flags = [f"--run_dir={tiny_run}", f"--examples_path={tunes}", "--num_samples=3", "--json"]
     output, errors = run(
-        "import sys; from music_vae import evaluate\n"
+        "import sys; from music_vae.commands import evaluate\n"
         f"code = evaluate.main({flags})\n"
         "print(code, [m for m in ('tensorflow', 'keras', 'tensorflow_probability', 'bokeh', "
         "'librosa', 'IPython') if m in sys.modules])"

@@ -55,7 +55,7 @@ def test_processes_do_not_import_tensorflow_when_their_parent_has(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(
         "import sys\n"
-        "from music_vae import pools\n"
+        "from music_vae.common import pools\n"
         "def work(_): return sorted({'note_seq', 'tensorflow'} & set(sys.modules))\n"
         "if __name__ == '__main__':\n"
         "    import tensorflow\n"

@@ -42,8 +42,8 @@ def test_a_shipped_model_is_written_with_its_attribute_vectors(tmp_path, capsys)
 
 def test_no_tensorflow_is_imported(run, tmp_path):
     code = (
-        "import sys; from music_vae import export_tool;"
-        f"code = export_tool.main(['--run_dir={run}', '--demo', '--output_dir={tmp_path / 'm'}']);"
+        "import sys; from music_vae.commands import export;"
+        f"code = export.main(['--run_dir={run}', '--demo', '--output_dir={tmp_path / 'm'}']);"
         "print(code, [name for name in ('tensorflow', 'note_seq') if name in sys.modules])"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

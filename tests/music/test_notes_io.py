@@ -368,8 +368,10 @@ def test_a_failed_write_leaves_no_file_and_a_folder_is_refused(tmp_path):
 
 def test_importing_is_instant_and_note_seq_comes_later_without_its_ffmpeg_warning():
     code = (
-        "import sys; from music_vae import imports, notes_io; assert 'note_seq' not in sys.modules;"
-        "imports.import_note_seq(); assert 'tensorflow' not in sys.modules"
+        "import sys; from music_vae.common import lazy_imports; "
+        "from music_vae.music import notes_io; "
+        "assert 'note_seq' not in sys.modules; lazy_imports.import_note_seq(); "
+        "assert 'tensorflow' not in sys.modules"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "ffmpeg" not in done.stderr

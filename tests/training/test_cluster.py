@@ -99,7 +99,8 @@ def test_a_process_starts_again_so_often_and_no_more(monkeypatch):
 # The step is slowed down, so that there is time to kill a worker before the end.
 COMMAND = """
 import sys, time
-from music_vae import runs, train
+from music_vae import train
+from music_vae.training import runs
 runs.CHECKPOINT_EVERY_S = {every_s}
 take_step = runs._take_step
 def slow_step(*arguments):

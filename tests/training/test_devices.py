@@ -18,7 +18,8 @@ from support.sizes import TINY
 TRAIN = """
 import sys
 import keras, numpy as np, tensorflow as tf
-from music_vae import data, devices
+from music_vae import data
+from music_vae.training import devices
 from music_vae.configs import get_config
 from music_vae.lstm_models import build_model
 from music_vae.common.batches import Batch

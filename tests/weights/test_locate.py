@@ -205,11 +205,11 @@ def test_a_damaged_copy_is_made_again_and_damage_in_an_archive_is_said(tiny_run,
 
 CODE = """
 import logging, sys
-from music_vae import weights_source
+from music_vae.weights import locate
 from music_vae.common.errors import UserError
 logging.basicConfig(level=logging.INFO, format="%(message)s")
 try:
-    print(len(weights_source.open_weights(sys.argv[1])), "tensorflow" in sys.modules)
+    print(len(locate.open_weights(sys.argv[1])), "tensorflow" in sys.modules)
 except UserError as error:
     print(error)
 """
