@@ -101,6 +101,7 @@ def _run(values: flags.FlagValues, arguments: Sequence[str]) -> None:
 
 def _compute(values: flags.FlagValues, config: "Config") -> None:
     cli.require(values, "examples_path")
+    from music_vae.dataset.windows import load_windows
     from music_vae.evaluation import evaluator
     from music_vae.latent import attribute_vectors
 
@@ -109,7 +110,7 @@ def _compute(values: flags.FlagValues, config: "Config") -> None:
     if output.is_dir() or output.suffix != ".safetensors":
         raise UserError(f"--output={output}: expected the name of a .safetensors file")
     lazy_imports.import_note_seq()
-    found, _ = evaluator.load_windows(values.examples_path, config)
+    found, _ = load_windows(values.examples_path, config)
     windows = evaluator.subset(found, values.num_examples, values.seed)
     vectors = attribute_vectors.find(
         model_flags.open_model(values, config), windows, seed=values.seed
@@ -142,6 +143,7 @@ def _evaluate(values: flags.FlagValues, config: "Config") -> None:
 
 def _map(values: flags.FlagValues, config: "Config") -> None:
     cli.require(values, "examples_path", "attribute", "picture")
+    from music_vae.dataset.windows import load_windows
     from music_vae.evaluation import evaluator
     from music_vae.latent import attribute_vectors, latent_space
     from music_vae.music import attributes
@@ -152,7 +154,7 @@ def _map(values: flags.FlagValues, config: "Config") -> None:
     if values.attribute not in names:
         raise UserError(f"--attribute={values.attribute}: expected one of {', '.join(names)}")
     lazy_imports.import_note_seq()
-    found, _ = evaluator.load_windows(values.examples_path, config)
+    found, _ = load_windows(values.examples_path, config)
     windows = evaluator.subset(found, values.num_examples, values.seed)
     mu, measured = attribute_vectors.encoded(model_flags.open_model(values, config), windows)
     points, shares = latent_space.principal_axes(mu)

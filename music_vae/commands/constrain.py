@@ -100,6 +100,7 @@ def _run(values: flags.FlagValues, arguments: Sequence[str]) -> None:
 
 
 def _train(values: flags.FlagValues, config: "Config") -> None:
+    from music_vae.dataset.windows import load_windows
     from music_vae.evaluation import evaluator
     from music_vae.latent import constraints
 
@@ -111,7 +112,7 @@ def _train(values: flags.FlagValues, config: "Config") -> None:
     files.check_writable(output, "output")
     owner = constraints.Owner.of(config, source)
     lazy_imports.import_note_seq()
-    found, _ = evaluator.load_windows(values.examples_path, config)
+    found, _ = load_windows(values.examples_path, config)
     windows = evaluator.subset(found, values.num_examples, values.seed)
     known, labels = constraints.labelled(config.data_converter, windows, asked)
     mu, sigma = evaluator.posteriors(model_flags.open_model(values, config), windows)
@@ -139,6 +140,7 @@ def _train(values: flags.FlagValues, config: "Config") -> None:
 
 
 def _evaluate(values: flags.FlagValues, config: "Config") -> None:
+    from music_vae.dataset.windows import load_windows
     from music_vae.evaluation import constraint_effects, evaluator
     from music_vae.latent import constraints
 
@@ -150,7 +152,7 @@ def _evaluate(values: flags.FlagValues, config: "Config") -> None:
     windows: Any = None
     if values.examples_path:
         lazy_imports.import_note_seq()
-        found, _ = evaluator.load_windows(values.examples_path, config)
+        found, _ = load_windows(values.examples_path, config)
         windows = evaluator.subset(found, values.num_examples, values.seed)
     figures = constraint_effects.find(
         model_flags.open_model(values, config, with_encoder=False),

@@ -97,6 +97,7 @@ def _run(values: flags.FlagValues) -> None:
     model_flags.check(values)
     cli.require(values, "examples_path")
     config = model_flags.config(values)
+    from music_vae.dataset.windows import load_windows
     from music_vae.evaluation import evaluator
 
     evaluator.check_latent(config)
@@ -106,11 +107,11 @@ def _run(values: flags.FlagValues) -> None:
 
         evaluating_interpolation.run(values, config)
         return
-    found, num_sequences = evaluator.load_windows(values.examples_path, config)
+    found, num_sequences = load_windows(values.examples_path, config)
     windows = evaluator.subset(found, values.num_examples, values.seed)
     train_keys = None
     if values.num_samples and values.train_examples_path:
-        train, _ = evaluator.load_windows(values.train_examples_path, config)
+        train, _ = load_windows(values.train_examples_path, config)
         train_keys = evaluator.window_keys(train, config.data_converter)
     measured = _evaluator(values, config)
     figures: Figures = {

@@ -6,7 +6,8 @@ from absl import flags
 
 from music_vae.commands import cli, model_flags
 from music_vae.configs import Config
-from music_vae.evaluation import evaluator, interpolation, language_model
+from music_vae.dataset.windows import load_windows
+from music_vae.evaluation import interpolation, language_model
 from music_vae.evaluation.interpolation import Figures
 from music_vae.render import plotting
 
@@ -17,8 +18,8 @@ def run(values: flags.FlagValues, config: Config) -> None:
     interpolation.check(config)
     if values.picture:
         plotting.check_picture(values.picture, "picture")
-    windows, _ = evaluator.load_windows(values.examples_path, config)
-    corpus, _ = evaluator.load_windows(values.train_examples_path, config)
+    windows, _ = load_windows(values.examples_path, config)
+    corpus, _ = load_windows(values.train_examples_path, config)
     from music_vae.trained_model import TrainedModel
 
     checkpoint = model_flags.source(values)

@@ -16,7 +16,7 @@ from music_vae.common.errors import UserError
 
 if TYPE_CHECKING:
     from music_vae.configs import Config
-    from music_vae.evaluation.evaluator import Window
+    from music_vae.dataset.windows import Window
 
 PROGRAM = "music_vae_personalize"
 USAGE = """Fits a small model to a handful of one's own pieces: a VAE over the z of a trained model.
@@ -126,7 +126,7 @@ def _windows(paths: Sequence[Path], config: "Config") -> "list[Window]":
     """The windows in the files; files that cannot be read, or hold none, are logged."""
     from tqdm import tqdm
 
-    from music_vae.evaluation import evaluator
+    from music_vae.dataset.windows import read_windows
     from music_vae.music import notes_io
 
     windows: list[Window] = []
@@ -137,7 +137,7 @@ def _windows(paths: Sequence[Path], config: "Config") -> "list[Window]":
         except notes_io.UnreadableMusicError as error:
             _log.warning("skipped %s", error)
             continue
-        found = evaluator.read_windows(sequences, config, skipped.update)
+        found = read_windows(sequences, config, skipped.update)
         if not found:
             reasons = ", ".join(f"{reason} ({n})" for reason, n in skipped.most_common())
             _log.warning("%s holds nothing that %s can encode: %s", path, config.name, reasons)

@@ -16,7 +16,7 @@ from music_vae.latent.constraints import SIDES, Constraint
 from music_vae.music import attributes
 
 if TYPE_CHECKING:
-    from music_vae.evaluation.evaluator import Window
+    from music_vae.dataset.windows import Window
     from music_vae.trained_model import TrainedModel
 
 Figures = dict[str, Any]

@@ -10,8 +10,7 @@ Figures are nested dictionaries of numbers; what was left out is None.
 
 import dataclasses
 import math
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -21,34 +20,20 @@ from music_vae.common import progress
 from music_vae.common.constants import DEFAULT_QPM
 from music_vae.common.errors import UserError
 from music_vae.configs import Config
+from music_vae.dataset.windows import Window
 from music_vae.evaluation import metrics
-from music_vae.music.converters.base import Converter, Example
+from music_vae.music.converters.base import Converter
 from music_vae.music.converters.groove import GrooveConverter
 from music_vae.music.converters.performance import MultiInstrumentPerformanceConverter
 from music_vae.music.converters.trio import PARTS, TrioConverter
 
 if TYPE_CHECKING:
-    from note_seq.protobuf.music_pb2 import NoteSequence
-
     from music_vae.trained_model import TrainedModel
 
 Figures = dict[str, Any]
 _Result = TypeVar("_Result")
 
 _BATCH = 64  # windows that are made dense at once
-
-
-@dataclasses.dataclass(frozen=True)
-class Window:
-    """A window of a corpus.
-
-    Attributes:
-      example: Its compact arrays, at most `max_seq_len` steps of them.
-      step_s: Length of a step in seconds, by the tempo of its piece.
-    """
-
-    example: Example
-    step_s: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -331,53 +316,6 @@ def bars_of_window(config: Config) -> int:
     return math.ceil(steps / (converter.steps_per_quarter * converter.quarters_per_bar))
 
 
-def read_windows(
-    sequences: "Iterable[NoteSequence]",
-    config: Config,
-    count_skipped: Callable[[Any], None] = lambda _: None,
-) -> list[Window]:
-    """All windows of the sequences; `count_skipped` is told why the rest gave none."""
-    converter: Any = config.data_converter
-    most = config.hparams.max_seq_len
-    windows = []
-    for sequence in sequences:
-        extraction = converter.extract(sequence)
-        count_skipped(extraction.skipped)
-        qpm = sequence.tempos[0].qpm if sequence.tempos else DEFAULT_QPM
-        step_s = 60 / qpm / converter.steps_per_quarter
-        windows += [Window(_cut(example, most), step_s) for example in extraction.examples]
-    return windows
-
-
-def load_windows(path: str, config: Config) -> tuple[list[Window], int]:
-    """All windows of TFRecords of NoteSequences, and the number of sequences; shows progress.
-
-    Raises:
-      UserError: If there are none, with the reasons.
-    """
-    from tqdm import tqdm
-
-    from music_vae import data
-
-    skipped: Counter[str] = Counter()
-    num_sequences = 0
-
-    def counted() -> "Iterator[NoteSequence]":
-        nonlocal num_sequences
-        found = data.read_note_sequences(path)
-        for sequence in tqdm(
-            found, unit="sequence", desc="converting", disable=not progress.show_progress()
-        ):
-            num_sequences += 1
-            yield sequence
-
-    windows = read_windows(counted(), config, skipped.update)
-    if not windows:
-        reasons = ", ".join(f"{reason}: {n}" for reason, n in skipped.most_common())
-        raise UserError(f"{path} holds no music for {config.name} ({reasons or 'no sequences'})")
-    return windows, num_sequences
-
-
 def posteriors(model: "TrainedModel", windows: Sequence[Window]) -> tuple[np.ndarray, np.ndarray]:
     """The means and the standard deviations of the windows' posteriors, both `[N, Z]`."""
     from tqdm import tqdm
@@ -391,15 +329,6 @@ def posteriors(model: "TrainedModel", windows: Sequence[Window]) -> tuple[np.nda
         parts.append(model.encode_tensors(inputs, [e.length for e in examples], told or None)[1:])
     mu, sigma = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     return mu, sigma
-
-
-def _cut(example: Example, most: int) -> Example:
-    """The first `most` steps of an example."""
-    if len(example.outputs) <= most:
-        return example
-    controls = None if example.controls is None else example.controls[:most]
-    length = np.minimum(example.length, most)
-    return Example(example.inputs[:most], example.outputs[:most], controls, length)
 
 
 def subset(windows: Sequence[Window], most: int | None, seed: int) -> Sequence[Window]:

@@ -15,6 +15,7 @@ import numpy as np
 from music_vae.common import progress
 from music_vae.common.errors import UserError
 from music_vae.configs import Config
+from music_vae.dataset.windows import Window
 from music_vae.evaluation import language_model, metrics
 from music_vae.latent import latent_space
 from music_vae.music.converters.base import Converter
@@ -23,7 +24,6 @@ from music_vae.music.converters.groove import GrooveConverter
 from music_vae.music.converters.trio import TrioConverter
 
 if TYPE_CHECKING:
-    from music_vae.evaluation.evaluator import Window
     from music_vae.evaluation.language_model import LanguageModel
     from music_vae.trained_model import TrainedModel
 

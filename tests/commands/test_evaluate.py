@@ -13,9 +13,10 @@ from music_vae.commands import evaluate
 from music_vae.common.lazy_imports import import_note_seq
 from music_vae.configs import get_config
 from music_vae.dataset import tfrecord
+from music_vae.dataset.windows import Window
 from music_vae.engine import ENGINES
 from music_vae.evaluation import evaluator
-from music_vae.evaluation.evaluator import Evaluator, Window
+from music_vae.evaluation.evaluator import Evaluator
 from music_vae.music.converters.base import Example
 
 TINY = "batch_size=2,z_size=4,enc_rnn_size=[6],dec_rnn_size=[6]"

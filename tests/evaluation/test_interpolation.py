@@ -5,8 +5,8 @@ import pytest
 
 from music_vae.common.errors import UserError
 from music_vae.configs import get_config
+from music_vae.dataset.windows import Window
 from music_vae.evaluation import interpolation
-from music_vae.evaluation.evaluator import Window
 from music_vae.evaluation.interpolation import figures
 from music_vae.music.converters.base import Example
 

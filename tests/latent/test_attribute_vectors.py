@@ -7,7 +7,7 @@ import pytest
 
 from music_vae.common.errors import UserError
 from music_vae.configs import get_config
-from music_vae.evaluation.evaluator import Window
+from music_vae.dataset.windows import Window
 from music_vae.latent import attribute_vectors
 from music_vae.latent.attribute_vectors import default_path
 from music_vae.music.converters.base import Example
