@@ -24,6 +24,7 @@ from tqdm import tqdm
 
 from music_vae import __version__
 from music_vae.common.batches import Batch
+from music_vae.common.cache import cache_dir
 from music_vae.common.errors import UserError
 from music_vae.common.json_values import to_json
 from music_vae.configs import Config
@@ -154,7 +155,7 @@ def load(
       config: Whose converter and augmenter count.
       augment: Whether the music is to be transposed later.
       cache: Where examples are kept. `memory`: there, or in temporary files where they do not fit.
-        `disk`: in files (see `disk_cache.cache_dir`) that later runs on the same music use
+        `disk`: in files (see `cache.cache_dir`) that later runs on the same music use
         again. `none`: nowhere; every epoch converts them anew.
       num_processes: How many processes convert; 0: this one. None: one for each CPU, if it takes
         longer than they take to start.
@@ -203,7 +204,7 @@ def _cached(
     source: Source, conversion: Conversion, num_processes: int | None, *, progress: bool
 ) -> Music:
     """The music of a source from its files, which are made if they are not there."""
-    target = disk_cache.cache_dir() / "examples" / _cache_key(source, conversion)
+    target = cache_dir() / "examples" / _cache_key(source, conversion)
     try:
         music = _read_cached(target, conversion)
         _log.info("using the converted examples in %s", target)

@@ -11,7 +11,6 @@ import logging
 import math
 import os
 import shutil
-import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
@@ -21,11 +20,11 @@ from typing import Any, BinaryIO, NamedTuple
 import google_crc32c
 import numpy as np
 
+from music_vae.common.cache import cache_dir
 from music_vae.dataset.example_store import Packed
 
 FORMAT_VERSION = 1
 INDEX = "index.json"
-CACHE_VARIABLE = "MUSIC_VAE_CACHE"
 _PIECE_BYTES = 1 << 22
 # Of NumPy's types: no objects, which could hold anything.
 _KINDS = dict.fromkeys(Packed._fields, "i") | {
@@ -40,18 +39,6 @@ _logger = logging.getLogger(__name__)
 
 class DamagedCacheError(Exception):
     """A folder does not hold what its index says, or is none of ours."""
-
-
-def cache_dir() -> Path:
-    """Where caches go: `$MUSIC_VAE_CACHE`, or the platform's folder for them."""
-    if given := os.environ.get(CACHE_VARIABLE):
-        return Path(given).expanduser()
-    home = Path.home()
-    if sys.platform == "darwin":
-        return home / "Library" / "Caches" / "music_vae"
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", home / "AppData" / "Local")) / "music_vae"
-    return Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache") / "music_vae"
 
 
 class Writer:

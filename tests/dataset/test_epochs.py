@@ -212,10 +212,10 @@ def test_music_that_does_not_fit_in_memory_goes_to_files(source, config, tmp_pat
 
 @pytest.mark.parametrize("cache", data.CACHES)
 def test_processes_change_nothing(source, config, cache, tmp_path, monkeypatch):
-    monkeypatch.setattr(data.disk_cache, "cache_dir", lambda: tmp_path / str(alone))
     monkeypatch.setattr("music_vae.dataset.conversion.CHUNK_RECORDS", 3)
     found = []
     for alone in (True, False):
+        monkeypatch.setenv("MUSIC_VAE_CACHE", str(tmp_path / str(alone)))
         music = data.load(source, config, augment=True, cache=cache, num_processes=2 * (not alone))
         found.append((tokens(data.TrainingBatches(music, config, seed=3), 6), str(music)))
         music.close()

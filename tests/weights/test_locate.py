@@ -9,7 +9,6 @@ import zipfile
 import numpy as np
 import pytest
 
-from music_vae.common.cache import cache_dir
 from music_vae.common.errors import UserError
 from music_vae.engine import ENGINES
 from music_vae.trained_model import TrainedModel
@@ -239,12 +238,3 @@ def test_without_tensorflow_another_process_converts_and_this_one_says_so(tmp_pa
     broken = tmp_path / "broken.ckpt.index"
     broken.write_bytes(b"no index")
     assert run(broken).stdout.startswith(f"the checkpoint '{broken.with_suffix('')}' cannot be")
-
-
-def test_the_cache_is_where_the_environment_says_or_the_platform(monkeypatch, tmp_path):
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("MUSIC_VAE_CACHE", "~/mine")
-    assert cache_dir() == tmp_path / "mine"
-    monkeypatch.delenv("MUSIC_VAE_CACHE")
-    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    assert "music_vae" in cache_dir().parts
