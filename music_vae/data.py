@@ -23,6 +23,7 @@ import numpy as np
 from tqdm import tqdm
 
 from music_vae import __version__
+from music_vae.common import files
 from music_vae.common.batches import Batch
 from music_vae.common.cache import cache_dir
 from music_vae.common.errors import UserError
@@ -214,7 +215,7 @@ def _cached(
     except disk_cache.DamagedCacheError as error:
         _log.warning("%s is damaged (%s) and is made anew", target, error)
         shutil.rmtree(target)
-    with disk_cache.new_folder(target) as folder:
+    with files.cached_directory(target) as folder:
         writer = disk_cache.Writer(folder, limit_bytes=0)
         try:
             counts = _write(writer, source, conversion, num_processes, progress=progress)

@@ -64,17 +64,37 @@ def atomic_directory(directory: str | os.PathLike, flag: str) -> Iterator[Path]:
     """
     target = Path(directory).expanduser().absolute()
     check_new_directory(target, flag)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
-    try:
+    with _directory_beside(target) as temporary:
         yield temporary
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o777 & ~umask)
         check_new_directory(target, flag)
         if target.is_dir():
             target.rmdir()
         os.rename(temporary, target)
+
+
+@contextlib.contextmanager
+def cached_directory(directory: str | os.PathLike) -> Iterator[Path]:
+    """Yields a temporary folder beside `directory`, which becomes it; on an error it goes.
+
+    What another process has made there by then is equal, for a cache: it stays, and this one goes.
+    """
+    target = Path(directory).expanduser().absolute()
+    with _directory_beside(target) as temporary:
+        yield temporary
+        with contextlib.suppress(OSError):
+            os.rename(temporary, target)
+
+
+@contextlib.contextmanager
+def _directory_beside(target: Path) -> Iterator[Path]:
+    """A new folder, as readable as any other; what has not been renamed by the end goes."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
+    try:
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o777 & ~umask)
+        yield temporary
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

@@ -5,15 +5,11 @@ with their types, shapes and checksums. Folders appear whole (they are written u
 and renamed), and are named by what they were made from; what is not as the index says is not used.
 """
 
-import contextlib
 import json
 import logging
 import math
-import os
-import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -152,19 +148,6 @@ def _mapped(directory: Path, name: str, entry: dict[str, Any]) -> np.ndarray:
     return np.memmap(
         directory / f"{name}.bin", entry["dtype"], mode="r", shape=tuple(entry["shape"])
     )
-
-
-@contextlib.contextmanager
-def new_folder(target: Path) -> Iterator[Path]:
-    """A folder that becomes `target` in the end, unless another process was first; or goes."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
-    try:
-        yield folder
-        with contextlib.suppress(OSError):  # it is there by now, and equal
-            os.rename(folder, target)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 class Cached(NamedTuple):

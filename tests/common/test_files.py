@@ -67,3 +67,18 @@ def test_a_folder_that_holds_something_is_refused(tmp_path):
         ):
             pass
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_of_two_that_make_the_same_folder_of_a_cache_the_first_stays(tmp_path):
+    target = tmp_path / "new" / "folder"
+    with files.cached_directory(target) as first, files.cached_directory(target) as second:
+        for folder, text in ((first, "second"), (second, "first")):
+            (folder / "a.txt").write_text(text)
+    assert (target / "a.txt").read_text() == "first"
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_what_fails_in_a_folder_of_a_cache_is_raised_and_leaves_nothing(tmp_path):
+    with pytest.raises(OSError, match="disk full"), files.cached_directory(tmp_path / "folder"):
+        raise OSError("disk full")
+    assert not list(tmp_path.iterdir())
