@@ -1,6 +1,5 @@
 """Measures of an evaluation, on examples that can be worked out by hand."""
 
-import dataclasses
 import math
 
 import numpy as np
@@ -11,80 +10,11 @@ from music_vae.configs import get_config
 from music_vae.evaluation import metrics
 from music_vae.evaluation.metrics import Groove, groove_errors
 
-MELODY = get_config("cat-mel_2bar_small").data_converter
-DRUMS = get_config("cat-drums_2bar_small").data_converter
-ROLLS = get_config("nade-drums_2bar_reduced").data_converter
-TRIO = get_config("hierdec-trio_16bar").data_converter
 GROOVE = get_config("groovae_2bar_humanize").data_converter
 
 
 def melody(*tokens):
     return np.array(tokens)
-
-
-# -- Symbols and keys -----------------------------------------------------------------------------
-
-
-def test_the_symbols_of_a_melody_are_its_tokens_also_of_scores():
-    tokens = melody(42, 0, 0, 1, 44)
-    dense = MELODY.dense_outputs(tokens)
-    np.testing.assert_array_equal(metrics.symbols(MELODY, dense), tokens)
-    np.testing.assert_array_equal(metrics.symbols(MELODY, 0.1 + 3.0 * dense), tokens)
-
-
-def test_the_symbols_of_drums_are_the_same_for_classes_and_rolls():
-    masks = np.array([0, 5, 256])
-    for converter in (DRUMS, ROLLS):
-        symbols = metrics.symbols(converter, converter.dense_outputs(masks))
-        np.testing.assert_array_equal(symbols, masks)
-
-
-def test_the_symbols_of_a_trio_are_three_side_by_side():
-    tokens = np.array([[42, 20, 3], [0, 1, 511]])
-    np.testing.assert_array_equal(metrics.symbols(TRIO, TRIO.dense_outputs(tokens)), tokens)
-
-
-def test_the_symbols_of_a_groove_are_its_hits():
-    grid = np.zeros((2, 3, 9))
-    grid[0, :, 0] = 1, 0.5, -0.9
-    grid[1, :, (1, 3)] = 1, 0.2, 0.9
-    grid[1, 1:, 8] = 0.8, 0.3  # no hit
-    dense = GROOVE.dense_outputs(grid.reshape(2, -1))
-    np.testing.assert_array_equal(metrics.symbols(GROOVE, dense), [1, 10])
-
-
-def test_a_drum_at_a_time_is_hit_or_not():
-    split = dataclasses.replace(GROOVE, split_instruments=True)
-    rows = np.array([[1, 0.5, 0.1], [0, 0.5, 0.1]])
-    np.testing.assert_array_equal(metrics.symbols(split, rows), [1, 0])
-
-
-def test_a_window_has_one_key_in_all_keys():
-    window = melody(42, 0, 1, 44, 40, 0)
-    key = metrics.window_key(MELODY, window)
-    assert metrics.window_key(MELODY, melody(45, 0, 1, 47, 43, 0)) == key
-    assert metrics.window_key(MELODY, melody(45, 0, 1, 47, 44, 0)) != key
-    assert metrics.window_key(MELODY, melody(42, 0, 0, 44, 40, 0)) != key
-    np.testing.assert_array_equal(window, melody(42, 0, 1, 44, 40, 0))
-
-
-def test_an_end_token_is_no_pitch():
-    ending = dataclasses.replace(MELODY, add_end_token=True)
-    end = ending.end_token
-    one, other = (metrics.window_key(ending, melody(p, p + 2, end)) for p in (42, 50))
-    assert one == other
-
-
-def test_a_trio_moves_as_a_whole_and_its_drums_stay():
-    window = np.array([[42, 20, 3], [0, 22, 7]])
-    key = metrics.window_key(TRIO, window)
-    assert metrics.window_key(TRIO, window + np.array([[2, 2, 0], [0, 2, 0]])) == key
-    assert metrics.window_key(TRIO, window + np.array([[2, 0, 0], [0, 0, 0]])) != key
-    assert metrics.window_key(TRIO, window + np.array([[0, 0, 1], [0, 0, 0]])) != key
-
-
-def test_drums_have_no_keys():
-    assert metrics.window_key(DRUMS, np.array([3])) != metrics.window_key(DRUMS, np.array([6]))
 
 
 # -- Steps ----------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ import numpy as np
 from music_vae.common.batches import OneHot
 from music_vae.common.constants import SEMITONES
 from music_vae.common.errors import UserError
-from music_vae.music.converters.base import one_hot
+from music_vae.music.converters.base import Conditioning, one_hot
 from music_vae.music.converters.chord_inference import infer_chords
 from music_vae.music.converters.grid import Grid, sections
 from music_vae.music.converters.score import Chord, Key, Score
@@ -126,6 +126,11 @@ class Harmony:
         depths = (CHORD_CLASSES,) * self.chords + (KEY_CLASSES,) * self.keys
         return OneHot(depths)
 
+    @property
+    def conditioning(self) -> Conditioning:
+        """The conditions that a musician gives."""
+        return Conditioning(chords=self.chords, key=self.keys)
+
     def is_written(self, score: Score) -> bool:
         """Whether `score` says itself what is wanted, so that nothing is inferred."""
         return (not self.chords or bool(score.chords)) and (not self.keys or bool(score.keys))
@@ -209,6 +214,27 @@ class Harmony:
             return np.concatenate(both, axis=-1)
         return one_hot(controls, self.depth)
 
+    def controls_from(self, steps: int, chords: np.ndarray | None, key: int | None) -> np.ndarray:
+        """Dense controls, float32 `[steps, depth]`, of music to be made.
+
+        Args:
+          steps: How many rows.
+          chords: Classes of chords `[N]`, each for an equal share of the steps.
+          key: The class of the key.
+
+        Raises:
+          UserError: If one that is wanted is missing, or there are more chords than steps.
+        """
+        columns = []
+        if self.chords:
+            columns.append(_spread(checked_chords(chords), steps))
+        if self.keys:
+            if key is None:
+                raise UserError("no key was given; expected one as in C, F#, Bb or Am")
+            columns.append(np.full(steps, key))
+        compact = np.stack(columns, axis=-1) if len(columns) > 1 else columns[0]
+        return self.dense(compact).astype(np.float32)
+
     def transpose(self, controls: np.ndarray, semitones: int | np.ndarray) -> np.ndarray:
         """The compact controls of the same music in another key; `PAD` stays.
 
@@ -287,6 +313,20 @@ def decode_chords(classes: np.ndarray) -> list[str]:
 
     decode = TriadChordOneHotEncoding().decode_event
     return [decode(index) for index in classes.tolist()]
+
+
+def checked_chords(classes: np.ndarray | None) -> np.ndarray:
+    """Classes of chords `[N]`; raises `UserError` if there are none."""
+    if classes is None or not len(classes):
+        raise UserError("no chord was given; expected chord symbols, as in 'C G Am F'")
+    return classes
+
+
+def _spread(classes: np.ndarray, steps: int) -> np.ndarray:
+    """Chords `[N]` over `[steps]`, each for an equal share of them."""
+    if len(classes) > steps:
+        raise UserError(f"{len(classes)} chords are more than the {steps} steps of the music")
+    return classes[np.arange(steps) * len(classes) // steps]
 
 
 def _class_or_none(symbol: str) -> int:

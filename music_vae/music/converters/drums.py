@@ -24,6 +24,7 @@ from music_vae.music.converters.base import (
     Converter,
     Example,
     Extraction,
+    bars,
     bit_masks,
     bits,
     length_of,
@@ -38,7 +39,7 @@ from music_vae.music.converters.extract import (
     unique,
     windows,
 )
-from music_vae.music.converters.grid import Grid, bars, grids_of
+from music_vae.music.converters.grid import Grid, grids_of
 from music_vae.music.converters.score import Score, read
 from music_vae.music.converters.segments import split
 
@@ -118,9 +119,9 @@ class DrumsConverter(Converter):
         return len(self.pitch_classes)
 
     @property
-    def steps_per_bar(self) -> int:
-        """Steps in a bar, by which windows slide."""
-        return self.steps_per_quarter * self.quarters_per_bar
+    def window_bars(self) -> int | None:
+        """`slice_bars`."""
+        return self.slice_bars
 
     @property
     def input_depth(self) -> int:
@@ -231,6 +232,11 @@ class DrumsConverter(Converter):
         return bits(outputs, self.output_depth)
 
     @property
+    def drums_in_mask(self) -> int:
+        """`num_classes`."""
+        return self.num_classes
+
+    @property
     def compact(self) -> Compact:
         """Masks as rolls or as classes."""
         one_hot_masks = OneHot((self._one_hot_depth,))
@@ -245,17 +251,12 @@ class DrumsConverter(Converter):
         Every sequence is at 120 quarter notes a minute, on instrument 9; a hit lasts one step.
         """
         del controls  # this converter has none
-        return [
-            self._sequence(bit_masks(sample) if self.roll_output else np.argmax(sample, axis=-1))
-            for sample in samples
-        ]
+        return [self._sequence(self.symbols(sample)) for sample in samples]
 
     def _sequence(self, masks: np.ndarray) -> "NoteSequence":
         from note_seq import DrumTrack
 
-        if self.add_end_token:
-            ended = np.flatnonzero(masks & self._end_mask)
-            masks = masks[: ended[0]] if len(ended) else masks
+        masks = self._without_end(masks)
         first_pitches = [pitches[0] for pitches in self.pitch_classes]
         track = DrumTrack(
             [
@@ -266,6 +267,13 @@ class DrumsConverter(Converter):
             steps_per_quarter=self.steps_per_quarter,
         )
         return track.to_sequence(velocity=OUTPUT_VELOCITY, qpm=DEFAULT_QPM)
+
+    def _without_end(self, masks: np.ndarray) -> np.ndarray:
+        """Masks `[T]` up to the first end token."""
+        if not self.add_end_token:
+            return masks
+        ended = np.flatnonzero(masks & self._end_mask)
+        return masks[: ended[0]] if len(ended) else masks
 
     def transpose(self, example: Example, semitones: int | np.ndarray) -> Example | None:
         """The example itself: drums keep their pitches when music is transposed."""
@@ -279,3 +287,27 @@ class DrumsConverter(Converter):
         if score.total_time_s < score.last_end_s or self.pad_to_total_time:
             return 0, 0
         return -MAX_MIDI_PITCH, MAX_MIDI_PITCH
+
+    # -- Answers ----------------------------------------------------------------------------------
+
+    @property
+    def num_symbols(self) -> tuple[int, ...]:
+        """All combinations of drums, and the end token's."""
+        return (2**self.output_depth if self.roll_output else self.output_depth,)
+
+    def symbols(self, outputs: np.ndarray) -> np.ndarray:
+        """Masks `[..., T]`, of rolls and of one-hot outputs alike."""
+        return bit_masks(outputs) if self.roll_output else super().symbols(outputs)
+
+    @property
+    def has_hits(self) -> bool:
+        """Yes."""
+        return True
+
+    def hits(self, outputs: np.ndarray) -> np.ndarray:
+        """The hits of dense outputs, booleans `[T, num_classes]`, up to the first end token."""
+        return bits(self._without_end(self.symbols(outputs)), self.num_classes)
+
+    def describe(self) -> str:
+        """As in '9 drums, 2 bars'."""
+        return self._described(f"{self.num_classes} drums")

@@ -17,7 +17,8 @@ import numpy as np
 
 from music_vae.common.constants import MAX_MIDI_PITCH, MIN_MIDI_PITCH
 from music_vae.common.errors import UserError
-from music_vae.music.converters.grid import CHANGES, Grid, bars
+from music_vae.music.converters.base import bars
+from music_vae.music.converters.grid import CHANGES, Grid
 from music_vae.music.converters.segments import join, ranges
 
 MAX_NOTES_READ = 2_000_000  # all notes of a section, once for every line found in it

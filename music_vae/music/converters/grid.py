@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from music_vae.common.constants import DEFAULT_QPM, MAX_MIDI_VELOCITY
-from music_vae.music.converters.base import Extraction
+from music_vae.music.converters.base import Extraction, bars
 from music_vae.music.converters.score import Metre, Score, Tempo, change_times, cut, read_all
 from music_vae.music.converters.segments import join, maxima, minima, split, take
 
@@ -311,11 +311,6 @@ def grids_of(
         (owner, grid) for (owner, _), grid in zip(owned, grids, strict=True) if grid is not None
     ]
     return found, [owner for owner, _ in kept], [grid for _, grid in kept]
-
-
-def bars(number: int) -> str:
-    """'1 bar', '2 bars'."""
-    return f"{number} bar" if number == 1 else f"{number} bars"
 
 
 def _why_not_one_metre(metres: Sequence[Metre]) -> str | None:

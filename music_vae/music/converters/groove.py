@@ -20,10 +20,21 @@ import numpy as np
 from music_vae.common.batches import Compact, Numbers
 from music_vae.common.constants import DEFAULT_QPM, DRUMS_INSTRUMENT, MAX_MIDI_VELOCITY
 from music_vae.common.errors import UserError
-from music_vae.music.converters.base import PAD, Converter, Example, Extraction, length_of, one_hot
+from music_vae.music.converters.base import (
+    PAD,
+    Conditioning,
+    Converter,
+    Example,
+    Extraction,
+    bars,
+    bit_masks,
+    length_of,
+    one_hot,
+)
 from music_vae.music.converters.extract import check_grid, checked_pitch_classes, class_of, windows
-from music_vae.music.converters.grid import Grid, bars, grids_of
+from music_vae.music.converters.grid import Grid, grids_of
 from music_vae.music.converters.score import Score
+from music_vae.music.symbols import HALF_STEPS, Groove
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
@@ -43,11 +54,23 @@ ROLAND_DRUM_PITCH_CLASSES: tuple[tuple[int, ...], ...] = (
     (51, 53, 59),
 )
 
+DRUM_NAMES = (
+    "bass drum",
+    "snare",
+    "hi-hat",
+    "open hi-hat",
+    "low tom",
+    "middle tom",
+    "high tom",
+    "crash",
+    "ride",
+)
+"""Of these nine classes."""
+
 HIT, VELOCITY, OFFSET = 0, 1, 2
 """The three numbers of a drum at a step."""
 
 TAP_CLASS = 3  # the open hi-hat, on which published models hear taps
-HALF_STEPS = 2  # in a step: the unit of offsets
 LEAST_DROPOUT = 0.2  # of the drawn probability, for the loudest notes
 LAST_BIN_MARGIN = 0.0001  # by which the last edge of bins lies above the largest value
 
@@ -152,13 +175,27 @@ class GrooveConverter(Converter):
         return len(self.pitch_classes)
 
     @property
-    def steps_per_bar(self) -> int:
-        """Steps in a bar, whatever `split_instruments`."""
-        return self.steps_per_quarter * self.quarters_per_bar
+    def window_bars(self) -> int | None:
+        """`split_bars`."""
+        return self.split_bars
+
+    @property
+    def window_steps(self) -> int | None:
+        """Rows of a window: steps, or steps times drums with `split_instruments`."""
+        steps = super().window_steps
+        return None if steps is None else steps * self._rows_per_step
+
+    def bars_of(self, steps: int) -> int:
+        """How many bars `steps` rows last, rounded up."""
+        return super().bars_of(steps // self._rows_per_step)
 
     @property
     def _drums_per_row(self) -> int:
         return 1 if self.split_instruments else self.num_drums
+
+    @property
+    def _rows_per_step(self) -> int:
+        return self.num_drums if self.split_instruments else 1
 
     @property
     def _widths(self) -> tuple[int, int, int]:
@@ -369,9 +406,7 @@ class GrooveConverter(Converter):
 
     def _played(self, sample: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Hits, velocities (0 to 127) and offsets (in steps, positive is early): `[T, drums]`."""
-        whole = len(sample) - len(sample) % (self.num_drums // self._drums_per_row)
-        ends = np.cumsum(self._widths)[:-1]
-        hits, velocities, offsets = np.split(sample[:whole], ends, axis=-1)
+        hits, velocities, offsets = self._split(sample)
         if self.num_velocity_bins is None or self.num_offset_bins is None:
             velocities = np.round(velocities * MAX_MIDI_VELOCITY)
             offsets = offsets / HALF_STEPS
@@ -384,6 +419,125 @@ class GrooveConverter(Converter):
             velocities.clip(0, MAX_MIDI_VELOCITY).reshape(shape),
             offsets.clip(-0.5, 0.5).reshape(shape),
         )
+
+    def _split(self, rows: np.ndarray) -> list[np.ndarray]:
+        """The columns of hits, velocities and offsets of the rows that make up whole steps."""
+        whole = len(rows) - len(rows) % self._rows_per_step
+        return np.split(rows[:whole], np.cumsum(self._widths)[:-1], axis=-1)
+
+    # -- Answers ----------------------------------------------------------------------------------
+
+    @property
+    def num_symbols(self) -> tuple[int, ...]:
+        """All combinations of the drums of a row."""
+        return (2**self._drums_per_row,)
+
+    def symbols(self, outputs: np.ndarray) -> np.ndarray:
+        """The bit masks of the hits, `[..., T]`."""
+        return bit_masks(np.asarray(outputs)[..., : self._drums_per_row])
+
+    @property
+    def has_hits(self) -> bool:
+        """Yes."""
+        return True
+
+    def hits(self, outputs: np.ndarray) -> np.ndarray:
+        """The hits of dense outputs, booleans `[steps, drums]`, also of one drum a row."""
+        return self._split(np.asarray(outputs))[HIT].reshape(-1, self.num_drums) > 0.5
+
+    @property
+    def has_bins(self) -> bool:
+        """Whether there are `num_velocity_bins` and `num_offset_bins`."""
+        return self.num_velocity_bins is not None
+
+    @property
+    def has_numbers(self) -> bool:
+        """Yes, but for bins."""
+        return not self.has_bins
+
+    def groove(self, outputs: np.ndarray) -> Groove:
+        """The groove of dense outputs, `[steps, drums]` also where a row is one drum.
+
+        Raises:
+          UserError: If velocities and offsets are in bins.
+        """
+        if self.has_bins:
+            return super().groove(outputs)
+        parts = self._split(np.asarray(outputs, np.float64))
+        hits, velocities, offsets = (part.reshape(-1, self.num_drums) for part in parts)
+        return Groove(hits > 0.5, velocities, offsets)
+
+    def groove_outputs(self, groove: Groove) -> np.ndarray:
+        """The inverse of `groove`, float64.
+
+        Raises:
+          UserError: If velocities and offsets are in bins.
+        """
+        if self.has_bins:
+            return super().groove_outputs(groove)
+        return self._rows(np.stack(groove, axis=-2).astype(np.float64))
+
+    @property
+    def plays_any_length(self) -> bool:
+        """Yes: the next window of a groove need not know of the last."""
+        return True
+
+    def whole(self) -> "GrooveConverter":
+        """The converter that makes one example of a whole groove."""
+        return dataclasses.replace(self, split_bars=None, hop_size=None)
+
+    @property
+    def conditioning(self) -> Conditioning:
+        """The hits, or nothing."""
+        return Conditioning(hits=self.hits_as_controls)
+
+    def controls_from(
+        self,
+        steps: int,
+        *,
+        chords: np.ndarray | None = None,
+        key: int | None = None,
+        hits: "NoteSequence | None" = None,
+    ) -> list[np.ndarray]:
+        """One array: the hits, and whose turn it is, which does not depend on the music."""
+        del chords, key
+        if not self.control_depth:
+            return []
+        if not self.hits_as_controls:
+            turns = np.eye(self.num_drums, dtype=np.float32)
+            return [np.resize(turns, (steps, self.num_drums))]
+        if hits is None:
+            raise UserError("no hits were given; expected a piece whose hits count")
+        controls = self.to_tensors(hits).controls
+        if len(controls) != 1:
+            raise UserError(f"the hits fill {len(controls)} windows; expected one")
+        return [self.extended_controls(controls[0], steps)]
+
+    def extended_controls(self, controls: np.ndarray, steps: int) -> np.ndarray:
+        """Controls `[T, control_depth]` cut or continued: after the last hit nothing is hit."""
+        controls = np.asarray(controls, np.float32)[:steps]
+        return np.pad(controls, ((0, steps - len(controls)), (0, 0)))
+
+    def describe(self) -> str:
+        """As in 'played drums, 2 bars from a tapped rhythm'."""
+        heard = "drums"
+        if self.humanize:
+            heard = "hits alone"
+        if self.tapify:
+            heard = "a tapped rhythm"
+        lacks = []
+        if self.add_instruments:
+            lacks.append(f"without {' and '.join(map(self._name, self.add_instruments))}")
+        if self.fixed_velocities and not (self.humanize or self.tapify):
+            lacks.append("of one loudness")
+        if self.max_note_dropout_probability:
+            lacks.append("with gaps")
+        origin = " ".join(["from", heard, *lacks]) if lacks or heard != "drums" else ""
+        return self._described("played drums", origin)
+
+    def _name(self, drum: int) -> str:
+        """The name of a drum class among the nine, or its number."""
+        return DRUM_NAMES[drum] if self.num_drums == len(DRUM_NAMES) else f"class {drum}"
 
 
 def _drum_notes(is_drum: np.ndarray, is_known: np.ndarray, skipped: Counter[str]) -> np.ndarray:

@@ -22,7 +22,15 @@ from music_vae.common.constants import (
     PIANO_MIN_PITCH,
 )
 from music_vae.common.errors import UserError
-from music_vae.music.converters.base import Converter, Example, Extraction, length_of, one_hot
+from music_vae.music.converters.base import (
+    Conditioning,
+    Converter,
+    Example,
+    Extraction,
+    bars,
+    length_of,
+    one_hot,
+)
 from music_vae.music.converters.controls import Harmony, HarmonyTrack, check_chord_encoding
 from music_vae.music.converters.extract import (
     check_grid,
@@ -33,9 +41,10 @@ from music_vae.music.converters.extract import (
     unique,
     windows,
 )
-from music_vae.music.converters.grid import Grid, bars, grids_of
+from music_vae.music.converters.grid import Grid, grids_of
 from music_vae.music.converters.score import Score, read
 from music_vae.music.converters.segments import join, split, take, totals
+from music_vae.music.symbols import Melody, without_key
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
@@ -116,9 +125,9 @@ class OneHotMelodyConverter(Converter):
         object.__setattr__(self, "chord_encoding", check_chord_encoding(self.chord_encoding))
 
     @property
-    def steps_per_bar(self) -> int:
-        """Steps in a bar, by which windows slide."""
-        return self.steps_per_quarter * self.quarters_per_bar
+    def window_bars(self) -> int | None:
+        """`slice_bars`."""
+        return self.slice_bars
 
     @property
     def output_depth(self) -> int:
@@ -311,13 +320,12 @@ class OneHotMelodyConverter(Converter):
         ]
 
     def _sequence(self, tokens: np.ndarray, controls: np.ndarray | None = None) -> "NoteSequence":
-        from note_seq import Melody
+        import note_seq
 
-        if self.end_token is not None:
-            tokens = tokens[: _first(tokens == self.end_token)]
+        tokens = self._without_end(tokens)
         pitched = tokens >= FIRST_PITCH
         events = np.where(pitched, tokens + self.min_pitch, tokens) - FIRST_PITCH
-        melody = Melody(
+        melody = note_seq.Melody(
             events.tolist(),
             steps_per_bar=self.steps_per_bar,
             steps_per_quarter=self.steps_per_quarter,
@@ -329,12 +337,22 @@ class OneHotMelodyConverter(Converter):
         times_s = [step * step_s for step in range(len(tokens))]
         return self.harmony.annotate(sequence, controls, times_s)
 
-    def transpose(self, example: Example, semitones: int | np.ndarray) -> Example | None:
-        """The example with every pitch moved, or None where one would leave the pitch range."""
-        tokens = example.outputs
+    def _without_end(self, tokens: np.ndarray) -> np.ndarray:
+        """Tokens `[T]` up to the first end token."""
+        if self.end_token is None:
+            return tokens
+        return tokens[: _first(tokens == self.end_token)]
+
+    def _is_pitch(self, tokens: np.ndarray) -> np.ndarray:
         pitched = tokens >= FIRST_PITCH
         if self.end_token is not None:
             pitched &= tokens != self.end_token
+        return pitched
+
+    def transpose(self, example: Example, semitones: int | np.ndarray) -> Example | None:
+        """The example with every pitch moved, or None where one would leave the pitch range."""
+        tokens = example.outputs
+        pitched = self._is_pitch(tokens)
         by = np.asarray(semitones, tokens.dtype)[..., None]
         moved = np.where(pitched, tokens + by, FIRST_PITCH)
         highest = FIRST_PITCH + self.max_pitch - self.min_pitch
@@ -366,6 +384,45 @@ class OneHotMelodyConverter(Converter):
             low, high = max(low, -int(pitches.min())), min(high, limit - int(pitches.max()))
         read_pitches = pitches[self._is_chosen(pitched["program"])]
         return transposable(read_pitches, self.min_pitch, self.max_pitch, (low, high))
+
+    # -- Answers ----------------------------------------------------------------------------------
+
+    def window_key(self, symbols: np.ndarray) -> bytes:
+        """Of intervals instead of pitches."""
+        tokens = np.array(symbols, np.int64)
+        return without_key(tokens, self._is_pitch(tokens)).tobytes()
+
+    @property
+    def has_melody(self) -> bool:
+        """Yes."""
+        return True
+
+    def melody(self, outputs: np.ndarray) -> Melody:
+        """The notes of dense outputs `[T, output_depth]`, up to the first end token."""
+        tokens = self._without_end(self.symbols(outputs))
+        steps = np.flatnonzero(tokens >= FIRST_PITCH)
+        return Melody(steps, tokens[steps] - FIRST_PITCH + self.min_pitch, len(tokens))
+
+    @property
+    def conditioning(self) -> Conditioning:
+        """The chords, the key, both or none."""
+        return self.harmony.conditioning
+
+    def controls_from(
+        self,
+        steps: int,
+        *,
+        chords: np.ndarray | None = None,
+        key: int | None = None,
+        hits: "NoteSequence | None" = None,
+    ) -> list[np.ndarray]:
+        """One array: the chords spread evenly over the steps, and the key."""
+        del hits
+        return [self.harmony.controls_from(steps, chords, key)] if self.control_depth else []
+
+    def describe(self) -> str:
+        """As in 'melody, 2 bars'."""
+        return self._described("melody")
 
 
 def _unique(

@@ -20,15 +20,24 @@ import numpy as np
 from music_vae.common.batches import Compact, OneHot
 from music_vae.common.constants import DEFAULT_QPM, MAX_MIDI_PITCH, MIN_MIDI_PITCH
 from music_vae.common.errors import UserError
-from music_vae.music.converters.base import PAD, Converter, Example, Extraction, one_hot
+from music_vae.music.converters.base import (
+    PAD,
+    Conditioning,
+    Converter,
+    Example,
+    Extraction,
+    bars,
+    one_hot,
+)
 from music_vae.music.converters.controls import (
     NO_CHORD,
     Harmony,
     check_chord_encoding,
+    checked_chords,
     decode_chords,
 )
 from music_vae.music.converters.extract import check_grid, transposable
-from music_vae.music.converters.grid import Grid, bars, quantise, sections
+from music_vae.music.converters.grid import Grid, quantise, sections
 from music_vae.music.converters.performance_events import (
     PROGRAMS,
     Events,
@@ -135,6 +144,21 @@ class MultiInstrumentPerformanceConverter(Converter):
     # -- Sizes and tokens ---------------------------------------------------------------------
 
     @property
+    def window_bars(self) -> int:
+        """`hop_size_bars`."""
+        return self.hop_size_bars
+
+    @property
+    def window_steps(self) -> int:
+        """Room for the tokens of all tracks of all chunks."""
+        return self.num_chunks * self.max_num_instruments * self.max_events_per_instrument
+
+    def bars_of(self, steps: int) -> int:
+        """`hop_size_bars`: rows are events, which take different times."""
+        del steps
+        return self.hop_size_bars
+
+    @property
     def num_chunks(self) -> int:
         """Chunks in a hop."""
         return self.hop_size_bars // self.chunk_size_bars
@@ -142,7 +166,7 @@ class MultiInstrumentPerformanceConverter(Converter):
     @property
     def chunk_steps(self) -> int:
         """Steps in a chunk."""
-        return self.steps_per_quarter * self.quarters_per_bar * self.chunk_size_bars
+        return self.steps_per_bar * self.chunk_size_bars
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -496,3 +520,30 @@ class MultiInstrumentPerformanceConverter(Converter):
             high = min(high, MAX_MIDI_PITCH - int(pitches.max()))
         low, high = transposable(pitches, self.min_pitch, self.max_pitch, (low, high))
         return (low, high) if low <= 0 <= high else (0, 0)  # a pitch may be none of MIDI's
+
+    # -- Answers ------------------------------------------------------------------------------
+
+    @property
+    def conditioning(self) -> Conditioning:
+        """The chords, or none."""
+        return self.harmony.conditioning
+
+    def controls_from(
+        self,
+        steps: int,
+        *,
+        chords: np.ndarray | None = None,
+        key: int | None = None,
+        hits: "NoteSequence | None" = None,
+    ) -> list[np.ndarray]:
+        """A window for each chord; as in training, the first row of a track is no chord."""
+        del key, hits
+        if not self.control_depth:
+            return []
+        windows = np.repeat(checked_chords(chords)[:, None], steps, axis=1)
+        windows[:, :: self.max_events_per_instrument] = NO_CHORD
+        return list(self.harmony.dense(windows).astype(np.float32))
+
+    def describe(self) -> str:
+        """As in 'up to 8 instruments, 1 bar'."""
+        return self._described(f"up to {self.max_num_instruments} instruments")

@@ -23,13 +23,21 @@ from music_vae.common.constants import (
     MELODY_PROGRAMS,
 )
 from music_vae.common.errors import UserError
-from music_vae.music.converters.base import Converter, Example, Extraction, length_of, one_hot
+from music_vae.music.converters.base import (
+    Converter,
+    Example,
+    Extraction,
+    bars,
+    length_of,
+    one_hot,
+)
 from music_vae.music.converters.drums import DrumsConverter
 from music_vae.music.converters.extract import check_grid, class_of
-from music_vae.music.converters.grid import Grid, bars, grids_of
-from music_vae.music.converters.melody import OneHotMelodyConverter
+from music_vae.music.converters.grid import Grid, grids_of
+from music_vae.music.converters.melody import FIRST_PITCH, OneHotMelodyConverter
 from music_vae.music.converters.score import Score
 from music_vae.music.converters.segments import take
+from music_vae.music.symbols import without_key
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
@@ -98,9 +106,9 @@ class TrioConverter(Converter):
             raise UserError("trios with keys are not supported")
 
     @property
-    def steps_per_bar(self) -> int:
-        """Steps in a bar, by which windows slide."""
-        return self.steps_per_quarter * self.quarters_per_bar
+    def window_bars(self) -> int | None:
+        """`slice_bars`."""
+        return self.slice_bars
 
     @property
     def melody_converter(self) -> OneHotMelodyConverter:
@@ -271,8 +279,7 @@ class TrioConverter(Converter):
         return [self._sequence(np.asarray(sample)) for sample in samples]
 
     def _sequence(self, sample: np.ndarray) -> "NoteSequence":
-        ends = np.cumsum(self.split_output_depths)[:-1]
-        melody, bass, drums = np.split(sample, ends, axis=-1)
+        melody, bass, drums = self._split(sample)
         sequence, bass_sequence = self.melody_converter.from_tensors([melody, bass])
         (drums_sequence,) = self.drums_converter.from_tensors([drums])
         for note in bass_sequence.notes:
@@ -284,6 +291,38 @@ class TrioConverter(Converter):
             sequence.notes.extend(other.notes)
             sequence.total_time = max(sequence.total_time, other.total_time)
         return sequence
+
+    def _split(self, outputs: np.ndarray) -> list[np.ndarray]:
+        """The columns of melody, bass and drums."""
+        return np.split(outputs, np.cumsum(self.split_output_depths)[:-1], axis=-1)
+
+    # -- Answers ----------------------------------------------------------------------------------
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Melody, bass and drums."""
+        return PARTS
+
+    @property
+    def num_symbols(self) -> tuple[int, ...]:
+        """`split_output_depths`."""
+        return self.split_output_depths
+
+    def symbols(self, outputs: np.ndarray) -> np.ndarray:
+        """The classes of melody, bass and drums, `[..., T, 3]`."""
+        parts = self._split(np.asarray(outputs))
+        return np.stack([np.argmax(part, axis=-1) for part in parts], axis=-1)
+
+    def window_key(self, symbols: np.ndarray) -> bytes:
+        """Melody and bass move together; drums have no key."""
+        tokens = np.array(symbols, np.int64)
+        is_pitch = tokens >= FIRST_PITCH
+        is_pitch[:, PARTS.index("drums")] = False
+        return without_key(tokens, is_pitch).tobytes()
+
+    def describe(self) -> str:
+        """As in 'melody, bass, drums, 16 bars'."""
+        return self._described(", ".join(PARTS))
 
 
 def parts_of_instruments(notes: np.ndarray, skipped: Counter[str]) -> dict[int, str]:
