@@ -10,18 +10,14 @@ it is not defined, as the interval of a single note.
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from music_vae.common.constants import MAX_MIDI_VELOCITY, SEMITONES
 from music_vae.common.errors import UserError
-from music_vae.evaluation.metrics import Groove, symbols
-from music_vae.latent.grooves import has_numbers
-from music_vae.music.converters.base import Converter, bits
-from music_vae.music.converters.drums import DrumsConverter
-from music_vae.music.converters.groove import HALF_STEPS
-from music_vae.music.converters.melody import FIRST_PITCH, OneHotMelodyConverter
+from music_vae.music.converters.base import Converter
+from music_vae.music.symbols import HALF_STEPS, Groove, Melody
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
@@ -30,20 +26,6 @@ C_MAJOR = (0, 2, 4, 5, 7, 9, 11)
 """The pitch classes of C major, which are those of A minor: the white keys."""
 
 STEPS_PER_QUARTER = 4  # the grid on which syncopation is defined
-
-
-class Melody(NamedTuple):
-    """The notes of one voice.
-
-    Attributes:
-      steps: The step at which each note starts, `[N]`, ascending.
-      pitches: Its MIDI pitch, `[N]`.
-      num_steps: Length of the melody in steps.
-    """
-
-    steps: np.ndarray
-    pitches: np.ndarray
-    num_steps: int
 
 
 # -- Melodies -------------------------------------------------------------------------------------
@@ -146,7 +128,7 @@ def names(converter: Converter) -> tuple[str, ...]:
 def measure(converter: Converter, outputs: np.ndarray) -> dict[str, float]:
     """The attributes of dense outputs `[T, output_depth]`, which may be samples or scores."""
     functions, view = _kind(converter)
-    music = view(converter, outputs)
+    music = view(outputs)
     return {name: function(music) for name, function in functions.items()}
 
 
@@ -155,38 +137,19 @@ def measure_sequence(converter: Converter, sequence: "NoteSequence") -> list[dic
     return [measure(converter, outputs) for outputs in converter.to_tensors(sequence).outputs]
 
 
-def _kind(converter: Converter) -> tuple[dict[str, Any], Callable[..., Any]]:
+def _kind(converter: Converter) -> tuple[dict[str, Any], Callable[[np.ndarray], Any]]:
     """The attributes of a representation, and what makes of its outputs what they measure."""
-    if getattr(converter, "steps_per_quarter", None) == STEPS_PER_QUARTER:
-        if isinstance(converter, OneHotMelodyConverter):
-            return MELODY_ATTRIBUTES, melody_of
-        if isinstance(converter, DrumsConverter):
-            return DRUM_ATTRIBUTES, _hits
-        if has_numbers(converter):
-            return GROOVE_ATTRIBUTES, lambda _, outputs: Groove.of(outputs)
+    if converter.steps_per_quarter == STEPS_PER_QUARTER:
+        if converter.has_melody:
+            return MELODY_ATTRIBUTES, converter.melody
+        if converter.has_numbers:
+            return GROOVE_ATTRIBUTES, converter.groove
+        if converter.has_hits and not converter.has_bins:
+            return DRUM_ATTRIBUTES, converter.hits
     raise UserError(
         "attributes are defined for melodies, drums and unbinned grooves of "
         f"{STEPS_PER_QUARTER} steps a quarter note, not for {type(converter).__name__}"
     )
-
-
-def melody_of(converter: OneHotMelodyConverter, outputs: np.ndarray) -> Melody:
-    """The notes of dense outputs `[T, output_depth]`, up to the first end token."""
-    tokens = symbols(converter, outputs)
-    if converter.end_token is not None:
-        ends = np.flatnonzero(tokens == converter.end_token)
-        tokens = tokens[: ends[0]] if len(ends) else tokens
-    steps = np.flatnonzero(tokens >= FIRST_PITCH)
-    return Melody(steps, tokens[steps] - FIRST_PITCH + converter.min_pitch, len(tokens))
-
-
-def _hits(converter: DrumsConverter, outputs: np.ndarray) -> np.ndarray:
-    """The hits of dense outputs, booleans `[T, D]`, up to the first end token."""
-    masks = symbols(converter, outputs)
-    if converter.add_end_token:
-        ends = np.flatnonzero(masks >> converter.num_classes & 1)
-        masks = masks[: ends[0]] if len(ends) else masks
-    return bits(masks, converter.num_classes)
 
 
 def _syncopated_16ths(onsets: np.ndarray) -> np.ndarray:

@@ -9,10 +9,10 @@ import pytest
 from music_vae.common.errors import UserError
 from music_vae.common.lazy_imports import import_note_seq
 from music_vae.configs import CONFIG_MAP
-from music_vae.evaluation.metrics import Groove
 from music_vae.music import attributes
-from music_vae.music.attributes import Melody, measure, measure_sequence, names
+from music_vae.music.attributes import measure, measure_sequence, names
 from music_vae.music.converters.base import bit_masks
+from music_vae.music.symbols import Groove, Melody
 
 MELODIES = CONFIG_MAP["cat-mel_2bar_small"].data_converter
 DRUMS = CONFIG_MAP["cat-drums_2bar_small"].data_converter
@@ -132,6 +132,13 @@ def test_every_window_of_a_sequence_is_measured():
     assert second["velocity_spread"] == pytest.approx(np.std(np.arange(32, 64, 4)), rel=1e-6)
 
 
+def test_grooves_of_one_drum_a_row_are_measured_like_those_of_one_step_a_row():
+    turns = dataclasses.replace(GROOVES, split_instruments=True)
+    grid = np.random.default_rng(0).random((16, 3, 9))
+    rows = grid.swapaxes(1, 2).reshape(-1, 3)
+    assert measure(turns, rows) == measure(GROOVES, grid.reshape(16, -1))
+
+
 def test_each_representation_has_its_names():
     assert names(MELODIES)[:2] == ("c_diatonic", "note_density")
     assert names(DRUMS) == ("hit_density", "syncopation")
@@ -143,7 +150,6 @@ def test_each_representation_has_its_names():
     [
         CONFIG_MAP["hierdec-trio_16bar"].data_converter,
         dataclasses.replace(MELODIES, steps_per_quarter=3),
-        dataclasses.replace(GROOVES, split_instruments=True),
         dataclasses.replace(GROOVES, num_velocity_bins=4, num_offset_bins=4),
     ],
 )
