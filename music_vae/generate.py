@@ -338,11 +338,10 @@ def _shape(values: flags.FlagValues) -> tuple[int, int] | None:
 
 def _check_for_model(values: flags.FlagValues, config: "Config") -> None:
     """Raises `UserError` for flags that the model needs, or that mean nothing to it."""
+    from music_vae.commands import conditions
     from music_vae.latent import grooves
-    from music_vae.music import conditioning
-    from music_vae.music.converters.groove import GrooveConverter
 
-    needed = conditioning.flags_needed(config.data_converter)
+    needed = conditions.flags_needed(config.data_converter)
     for flag in ("chords", "key", "control_midi"):
         if values[flag].value is not None and flag not in needed:
             raise UserError(f"--{flag}: {config.name} is not told that")
@@ -353,7 +352,7 @@ def _check_for_model(values: flags.FlagValues, config: "Config") -> None:
     mixing = [
         f for f in ("amount", "timing_amount", "velocity_amount", "hits") if values[f].present
     ]
-    if mixing and not isinstance(config.data_converter, GrooveConverter):
+    if mixing and not config.data_converter.plays_any_length:
         raise UserError(f"--{mixing[0]} is for models of grooves; {config.name} is none")
     if mixing and not grooves.has_numbers(config.data_converter):
         raise UserError(f"--{mixing[0]}: {config.name} has velocities and timing in bins")
@@ -453,21 +452,20 @@ def _controls(
     values: flags.FlagValues, config: "Config", output_dir: Path, stamp: str
 ) -> "list[np.ndarray]":
     """What the model is told by flags; nothing where none are given."""
-    from music_vae.commands import piece_files
+    from music_vae.commands import conditions, piece_files
     from music_vae.music import conditioning
 
     converter = config.data_converter
-    needed = conditioning.flags_needed(converter)
+    needed = conditions.flags_needed(converter)
     told = any(values[flag].value is not None for flag in needed)
     if not converter.control_depth or (needed and not told):
         return []
     hits = None
     if values.control_midi is not None:
-        given = piece_files.InputFile("control_midi", "control", cli.expand(values.control_midi))
-        (hits,) = piece_files.read_windows(config, [given], output_dir, stamp)
-    return conditioning.c_inputs(
-        config, conditioning.Told(chords=values.chords, key=values.key, hits=hits)
-    )
+        pattern = piece_files.InputFile("control_midi", "control", cli.expand(values.control_midi))
+        (hits,) = piece_files.read_windows(config, [pattern], output_dir, stamp)
+    given = conditioning.Conditions(chords=values.chords, key=values.key, hits=hits)
+    return conditioning.c_inputs(converter, config.hparams.max_seq_len, given)
 
 
 def _inputs(
@@ -475,11 +473,10 @@ def _inputs(
 ) -> "list[NoteSequence]":
     """The pieces to start from; grooves that are reconstructed or changed are of any length."""
     from music_vae.commands import piece_files
-    from music_vae.music.converters.groove import GrooveConverter
 
     given = [] if values.mode == "sample" else _input_files(values)
     whole = values.mode in ("reconstruct", "attribute")
-    if whole and isinstance(config.data_converter, GrooveConverter):
+    if whole and config.data_converter.plays_any_length:
         return [piece_files.read_one(file.path) for file in given]
     return piece_files.read_windows(config, given, output_dir, stamp)
 
