@@ -39,9 +39,6 @@ KNOWN_ARROWS: set[tuple[str, str]] = {
     ("dataset", "commands"),
     ("latent", "evaluation"),
     ("latent", "trained_model"),
-    ("music", "configs"),
-    ("music", "evaluation"),
-    ("music", "latent"),
     ("render", "commands"),
     ("weights", "engine"),
 }
@@ -150,7 +147,6 @@ NAMES_FLAGS = {
     "export/tfjs_files.py",
     "latent/attribute_vectors.py",
     "latent/constraints.py",
-    "music/conditioning.py",
     "nn/numerics.py",
     "render/audio.py",
     "render/rendering.py",
