@@ -391,7 +391,6 @@ class TrainingBatches:
         epoch, offset = self._position
         converter, augmenter = self._config.data_converter, self._config.window_augmenter
         if augmenter is not None:
-            assert isinstance(converter, DrumsConverter)
             part = augmenter.augment(part, converter, rng_for(self._seed, epoch, WINDOWS, offset))
         return converter.corrupt(part, rng_for(self._seed, epoch, CORRUPTION, offset))
 

@@ -11,8 +11,6 @@ from music_vae.common.constants import DEFAULT_QPM
 from music_vae.latent import grooves
 from music_vae.latent.grooves import Playing
 from music_vae.latent.latent_space import Prior
-from music_vae.music.converters.groove import GrooveConverter
-from music_vae.music.converters.performance import MultiInstrumentPerformanceConverter
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
@@ -74,9 +72,7 @@ def make(
     told: list[np.ndarray | None] = [*controls] or [None]
     windows = [MODES[request.mode](model, request, pieces, c_input) for c_input in told]
     made = [_joined(parts, model) for parts in zip(*windows, strict=True)]
-    if isinstance(model.converter, GrooveConverter):
-        return [grooves.without_early_hits(piece) for piece in made]
-    return made
+    return [grooves.without_early_hits(piece) for piece in made]
 
 
 def _sample(
@@ -122,7 +118,7 @@ def _reconstruct(
         "shift": request.shift,
         "seed": request.seed,
     }
-    if isinstance(model.converter, GrooveConverter):
+    if model.converter.plays_any_length:
         return grooves.reconstruct(
             model, pieces[0], request.count, playing=request.playing, **options
         )
@@ -170,11 +166,8 @@ def _joined(parts: "Sequence[NoteSequence]", model: "TrainedModel") -> "NoteSequ
         return parts[0]
     from note_seq import sequences_lib
 
-    converter: Any = model.converter
-    bars = 1
-    if isinstance(converter, MultiInstrumentPerformanceConverter):
-        bars = converter.hop_size_bars
-    window_s = bars * converter.quarters_per_bar * 60 / DEFAULT_QPM
+    converter = model.converter
+    window_s = (converter.window_bars or 1) * converter.quarters_per_bar * 60 / DEFAULT_QPM
     joined = type(parts[0])()
     joined.CopyFrom(parts[0])
     for number, part in enumerate(parts[1:], start=1):

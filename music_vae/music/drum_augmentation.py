@@ -10,7 +10,6 @@ import numpy as np
 
 from music_vae.common.errors import UserError
 from music_vae.music.converters.base import Converter, Example, bit_masks
-from music_vae.music.converters.drums import DrumsConverter
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,23 +33,21 @@ class DrumAugmenter:
             if not 0 <= value <= 1:
                 raise UserError(f"{name}={value} is not a probability; expected 0 to 1")
 
-    def augment(
-        self, windows: Example, converter: DrumsConverter, rng: np.random.Generator
-    ) -> Example:
+    def augment(self, windows: Example, converter: Converter, rng: np.random.Generator) -> Example:
         """Stacked windows that are made of those that are given, each its own input and output.
 
         Args:
           windows: Compact examples of one length, `outputs` `[N, T]`.
-          converter: What made them.
+          converter: What made them, see `check_fits`.
           rng: What chance is drawn from.
         """
-        masks = windows.outputs
+        masks, num_drums = windows.outputs, converter.drums_in_mask
         if self.splice:
             masks = self._splice(masks, converter.steps_per_quarter, rng)
         if self.mix:
-            masks = self._mix(masks, converter.num_classes, rng)
-        masks = masks & ~self._scattered(self.drop, masks, converter.num_classes, rng)
-        masks = masks | self._scattered(self.add, masks, converter.num_classes, rng)
+            masks = self._mix(masks, num_drums, rng)
+        masks = masks & ~self._scattered(self.drop, masks, num_drums, rng)
+        masks = masks | self._scattered(self.add, masks, num_drums, rng)
         return windows._replace(inputs=masks, outputs=masks)
 
     def _splice(
@@ -78,8 +75,8 @@ class DrumAugmenter:
 
 def check_fits(augmenter: DrumAugmenter, converter: Converter) -> None:
     """Raises `UserError` unless a converter makes windows of drums that end without a token."""
-    fits = isinstance(converter, DrumsConverter) and converter.slice_bars is not None
-    if not fits or converter.end_token is not None:
+    fits = converter.drums_in_mask and converter.window_bars and converter.end_token is None
+    if not fits:
         raise UserError(
             f"{type(augmenter).__name__} augments windows of drums; expected a DrumsConverter with "
             f"slice_bars and without an end token, got {converter}"
