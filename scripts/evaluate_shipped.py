@@ -1,4 +1,4 @@
-"""Prints the README's table of the models that ship: each on the test split of what it is made of.
+"""Prints the table of docs/models.md: every shipped model on the test split of its own music.
 
     python scripts/evaluate_shipped.py --corpora=corpora
 
