@@ -4,13 +4,15 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO := demo
+SITE ?= site
 
-.PHONY: help demo test lint golden corpora browser-checks clean
+.PHONY: help demo test lint docs golden corpora browser-checks clean
 
 help:
 	@echo "make demo   set up, and make music"
 	@echo "make test   set up, and run all tests"
 	@echo "make lint   ruff and mypy"
+	@echo "make docs   the documentation as a site, in $(SITE)/"
 	@echo "make corpora   the music that the shipped models are trained on, from packages by name"
 	@echo "make train-CONFIG   train a model as it ships, e.g. make train-cat-mel_2bar_mini"
 	@echo "make golden GOLDEN=DIR   the whole set of golden values"
@@ -28,6 +30,10 @@ lint: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# The reference is made of the docstrings; a link that leads nowhere is an error.
+docs: $(VENV)/installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir $(abspath $(SITE))
+
 # Exported models in Node.js and in Chromium, whose player npm puts into build/.
 PLAYER := build/player
 browser-checks: $(VENV)/installed-test $(PLAYER)/node_modules
@@ -42,7 +48,7 @@ $(PLAYER)/node_modules: tests/export/browser/package.json
 # The whole set of golden values, from a folder that is not part of the repository.
 golden: $(VENV)/installed-test
 	@test -n "$(GOLDEN)" || { echo "usage: make golden GOLDEN=DIR" >&2; exit 2; }
-	GOLDEN_DIR=$(GOLDEN) $(BIN)/pytest tests/test_golden_models.py tests/converters/test_golden.py
+	GOLDEN_DIR=$(GOLDEN) $(BIN)/pytest tests/test_golden_models.py tests/music/converters/test_golden.py
 
 # -- The models that ship -------------------------------------------------------------------------
 
@@ -90,7 +96,7 @@ train-%: $(VENV)/installed-dev
 	$(BIN)/music_vae_attributes compute --config=$* --num_examples=6000 --examples_path=$(call files,train)
 
 clean:
-	rm -rf $(VENV) $(DEMO) build dist *.egg-info
+	rm -rf $(VENV) $(DEMO) $(SITE) build dist *.egg-info
 
 $(BIN)/pip:
 	$(PYTHON) -m venv $(VENV)

@@ -49,6 +49,7 @@ setup(
         "notebook": ["ipywidgets>=8", "jupyterlab>=4", "matplotlib>=3.7", "soundfile>=0.12"],
         # Its corpus has the folk tunes that the shipped models were trained on.
         "corpora": ["music21==10.5.1; python_version >= '3.11'"],
+        "docs": ["mkdocs-material>=9.7", "mkdocstrings[python]>=1.0"],
         "test": [
             "apache-beam>=2.60",
             "ipykernel>=6",
