@@ -411,12 +411,7 @@ def test_links_lead_to_files(page):
 
 
 COMING = {
-    "common/batches.py",
-    "common/hparams.py",
-    "common/json_values.py",
     "common/model_spec.py",
-    "common/seeds.py",
-    "dataset/windows.py",
     "engine/array_model.py",
     "music/symbols.py",
     "training/checkpoint_evaluation.py",
