@@ -17,7 +17,7 @@ from absl import flags
 from splits import SPLITS, TEST, VALIDATION, Shares, split, without_copies
 
 from music_vae.commands import cli, convert_dir_to_note_sequences
-from music_vae.common import files, lazy_imports
+from music_vae.common import files, lazy_imports, progress
 from music_vae.common.errors import UserError
 from music_vae.dataset import tfrecord
 from music_vae.music import notes_io
@@ -81,7 +81,7 @@ def read_midi_files(root: Path, collection: str, skipped: Counter[str]) -> "list
         convert_dir_to_note_sequences.convert_file, root=root, collection=collection
     )
     conversions = convert_dir_to_note_sequences.convert_files(midi, convert, num_workers=2)
-    bar = tqdm(conversions, total=len(midi), unit="file", disable=not cli.show_progress())
+    bar = tqdm(conversions, total=len(midi), unit="file", disable=not progress.show_progress())
     found = []
     for conversion in bar:
         if conversion.reason:

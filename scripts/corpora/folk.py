@@ -23,7 +23,7 @@ from absl import flags
 
 from music_vae import data
 from music_vae.commands import cli
-from music_vae.common import files, lazy_imports
+from music_vae.common import files, lazy_imports, progress
 from music_vae.common.constants import DEFAULT_QPM, OUTPUT_VELOCITY
 from music_vae.common.errors import UserError
 from music_vae.music import notes_io
@@ -131,7 +131,10 @@ def read_files(
     tunes = []
     with ProcessPoolExecutor(num_workers, mp_context=get_context("spawn")) as pool:
         results = tqdm(
-            pool.map(read, names), total=len(names), unit="file", disable=not cli.show_progress()
+            pool.map(read, names),
+            total=len(names),
+            unit="file",
+            disable=not progress.show_progress(),
         )
         try:
             for result in results:
