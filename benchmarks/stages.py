@@ -65,10 +65,11 @@ def run(argv: Sequence[str]) -> dict[str, float]:
             with watch.stage("import note_seq"):
                 lazy_imports.import_note_seq()
             from music_vae import trained_model
+            from music_vae.engine import array_model
             from music_vae.music import notes_io
             from music_vae.weights import locate
         watch.wrap(locate, "open_weights", "find the weights")
-        watch.wrap(trained_model, "NumpyEngine", "check the weights")
+        watch.wrap(array_model, "NumpyEngine", "check the weights")
         watch.wrap(trained_model.TrainedModel, "decode_to_tensors", "decode")
         watch.wrap(trained_model.TrainedModel, "decode", "make NoteSequences")
         watch.wrap(notes_io, "write_midi", "write MIDI files")

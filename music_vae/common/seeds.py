@@ -5,6 +5,8 @@ Needs NumPy only where a seed is drawn.
 
 from typing import TYPE_CHECKING
 
+from music_vae.common.errors import UserError
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -28,3 +30,19 @@ def draw(rng: "np.random.Generator | None" = None) -> int:
 
     rng = np.random.default_rng() if rng is None else rng
     return int(rng.integers(_MAX_DRAWN, endpoint=True))
+
+
+def generator(seed: int | None) -> "np.random.Generator":
+    """NumPy's generator of random numbers for a seed; without one, every call gives another.
+
+        >>> generator(1).integers(10, size=3).tolist()
+        [4, 5, 7]
+
+    Raises:
+      UserError: For a seed below 0.
+    """
+    import numpy as np
+
+    if seed is not None and seed < 0:
+        raise UserError(f"seed={seed} must not be below 0")
+    return np.random.default_rng(seed)

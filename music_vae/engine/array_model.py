@@ -1,0 +1,281 @@
+"""A trained model on arrays of any number: cut into batches, checked, and given its noise.
+
+An engine computes one batch and knows no chance. `ArrayModel` stands on one: it has the encoder and
+the decoder of the paper, for as many examples as one likes, with results that a seed repeats. It
+knows how wide the arrays of a representation are, but no notes; `TrainedModel` adds those.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from music_vae.common import seeds
+from music_vae.common.chunks import map_chunks
+from music_vae.common.errors import UserError
+from music_vae.common.specs import HierarchicalDecoderSpec
+from music_vae.configs import Config
+from music_vae.engine import ENGINES, Engine
+from music_vae.engine.numpy_engine import NumpyEngine
+from music_vae.music.converters.base import Converter
+from music_vae.weights import locate
+
+
+class ArrayModel:
+    """A model that encodes arrays and decodes to arrays; `[N, Z]` are N latent vectors.
+
+    A control, `c_input`, is `[T, Dc]`, the same for all that is made, or `[N, T, Dc]`.
+
+    Sampling is repeatable: the same `seed` gives the same arrays, whatever the batch size. Without
+    a seed every call differs.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        batch_size: int,
+        checkpoint_dir_or_path: str | Path,
+        *,
+        with_encoder: bool = True,
+        engine: str = ENGINES[0],
+    ) -> None:
+        """Finds the weights of the model of `config`.
+
+        Args:
+          config: What to build.
+          batch_size: How many examples are computed at once.
+          checkpoint_dir_or_path: See `locate.open_weights`.
+          with_encoder: Whether the model can encode; without, it needs no weights for it.
+          engine: `numpy`, or `tensorflow`: what computes. Both make the same music.
+
+        Raises:
+          UserError: If there are no such weights, or they are of another config.
+        """
+        if batch_size < 1:
+            raise UserError(f"batch_size={batch_size} must be at least 1")
+        self._config = config
+        self._converter = config.data_converter.for_inference()
+        self._batch_size = batch_size
+        # A hierarchy makes all its segments, each with padding after its end.
+        self._fixed_length = isinstance(config.decoder, HierarchicalDecoderSpec)
+        self._engine = _engine(engine, config, checkpoint_dir_or_path, with_encoder=with_encoder)
+
+    @property
+    def config(self) -> Config:
+        """What was built."""
+        return self._config
+
+    @property
+    def converter(self) -> Converter:
+        """The representation of music, as it is used outside training."""
+        return self._converter
+
+    @property
+    def batch_size(self) -> int:
+        """How many examples are computed at once."""
+        return self._batch_size
+
+    @property
+    def workers(self) -> int:
+        """From how many threads it is best asked at once."""
+        return self._engine.workers
+
+    def encode_tensors(
+        self,
+        input_tensors: Sequence[np.ndarray],
+        lengths: Sequence[Any],
+        control_tensors: Sequence[np.ndarray] | None = None,
+        *,
+        seed: int | None = None,
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Latent vectors (z, mu, sigma), all `[N, Z]`; z is drawn from N(mu, sigma).
+
+        Args:
+          input_tensors: Arrays `[T, Din]` as the converter makes them.
+          lengths: The valid steps of each.
+          control_tensors: Arrays `[T, Dc]`, where the config has controls.
+          seed: Makes z repeatable.
+        """
+        if not len(input_tensors):
+            raise UserError("there is nothing to encode")
+        depth = self._converter.control_depth
+        if control_tensors is None and depth:
+            raise UserError(f"{self._config.name} needs controls [T, {depth}] to encode")
+        self._check_inputs(input_tensors, lengths)
+
+        def encode(chunk: slice) -> tuple[np.ndarray, np.ndarray]:
+            inputs = _padded(input_tensors[chunk])
+            controls = np.zeros((*inputs.shape[:2], 0), np.float32)
+            if control_tensors is not None and depth:
+                controls = _padded(control_tensors[chunk])
+            return self._engine.encode(inputs, np.asarray(lengths[chunk], np.int32), controls)
+
+        batches = map_chunks(encode, len(input_tensors), self._batch_size)
+        mu, sigma = (np.concatenate(parts) for parts in zip(*batches, strict=True))
+        noise = seeds.generator(seed).standard_normal(mu.shape, np.float32)
+        return mu + sigma * noise, mu, sigma
+
+    def decode_to_tensors(
+        self,
+        z: np.ndarray,
+        length: int | None = None,
+        temperature: float = 1.0,
+        c_input: np.ndarray | None = None,
+        *,
+        seed: int | None = None,
+    ) -> list[np.ndarray]:
+        """Samples `[T, Dout]` from latent vectors `[N, Z]`.
+
+        Args:
+          z: The latent vectors.
+          length: Steps of each sample; None: the config's `max_seq_len`.
+          temperature: How bold; near 0 gives the likeliest music of a point.
+          c_input: Control, where the config has one.
+          seed: Makes the result repeatable.
+
+        Raises:
+          UserError: For a z of the wrong width, a control that is missing or too short, a
+            temperature or a seed below 0.
+        """
+        z = self._checked_z(z)
+        if not temperature >= 0:
+            raise UserError(f"temperature={temperature} must be a number of at least 0")
+        steps = self._steps(length)
+        control = self._control(c_input, steps, len(z))
+        rng = seeds.generator(seed)
+        root = seeds.draw(rng) if seed is None else seed
+
+        def decode(chunk: slice) -> list[np.ndarray]:
+            noise = _noise(root, range(chunk.start, chunk.stop), (steps, self._engine.noise_size))
+            made, lengths = self._engine.sample(
+                z[chunk],
+                control[chunk],
+                noise,
+                temperature=temperature,
+                end_token=self._converter.end_token,
+            )
+            if self._fixed_length:
+                return list(made)
+            return [array[:n] for array, n in zip(made, lengths, strict=True)]
+
+        batches = map_chunks(decode, len(z), self._batch_size, workers=self.workers)
+        return [array for batch in batches for array in batch]
+
+    def reconstruct_tensors(
+        self,
+        z: np.ndarray,
+        output_tensors: Sequence[np.ndarray],
+        lengths: Sequence[Any],
+        control_tensors: Sequence[np.ndarray] | None = None,
+    ) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """What the model expects at every step of known music, told the steps before.
+
+        Args:
+          z: `[N, Z]`.
+          output_tensors: The music, arrays `[T, Dout]` as the converter makes them.
+          lengths: The valid steps of each.
+          control_tensors: Arrays `[T, Dc]`, where the config has controls.
+
+        Returns:
+          The likeliest outcome of every step, arrays `[T, Dout]`; and the negative log-likelihood
+          in nats of every step of the music, arrays `[T]`, zeros after the valid ones.
+        """
+
+        def reconstruct(chunk: slice) -> list[tuple[np.ndarray, np.ndarray]]:
+            targets = _padded(output_tensors[chunk])
+            controls = np.zeros((*targets.shape[:2], 0), np.float32)
+            if control_tensors is not None:
+                controls = _padded(control_tensors[chunk])
+            made = self._engine.reconstruct(
+                np.asarray(z[chunk], np.float32),
+                targets,
+                np.asarray(lengths[chunk], np.int32),
+                controls,
+            )
+            steps = [len(array) for array in output_tensors[chunk]]
+            both = zip(made.outputs, made.loss_nats, steps, strict=True)
+            return [(outputs[:n], loss[:n]) for outputs, loss, n in both]
+
+        batches = map_chunks(reconstruct, len(output_tensors), self._batch_size)
+        examples = [example for batch in batches for example in batch]
+        return [outputs for outputs, _ in examples], [loss for _, loss in examples]
+
+    # -- Checks -------------------------------------------------------------------------------
+
+    def _check_inputs(self, inputs: Sequence[np.ndarray], lengths: Sequence[Any]) -> None:
+        """Raises `UserError` for inputs of the wrong width and lengths that do not fit them."""
+        if len(inputs) != len(lengths):
+            raise UserError(f"{len(inputs)} inputs need as many lengths, not {len(lengths)}")
+        width = self._converter.input_depth
+        for array, length in zip(inputs, lengths, strict=True):
+            if np.ndim(array) != 2 or np.shape(array)[1] != width:
+                raise UserError(
+                    f"an input has shape {list(np.shape(array))}; expected [T, {width}]"
+                )
+            if np.min(length) < 0 or np.max(length) > len(array):
+                raise UserError(f"length {length} does not lie within the {len(array)} steps")
+
+    def _checked_z(self, z: np.ndarray) -> np.ndarray:
+        """Latent vectors as float32, which are `[N, Z]`."""
+        z = np.asarray(z, np.float32)
+        z_size = self._config.hparams.latent_size
+        if z.ndim != 2 or z.shape[1] != z_size:
+            raise UserError(f"z has shape {list(z.shape)}; {self._config.name} needs [N, {z_size}]")
+        return z
+
+    def _steps(self, length: int | None) -> int:
+        """The steps of a sample for which `length` asks."""
+        longest = self._config.hparams.max_seq_len
+        steps = longest if length is None else length
+        if steps < 1:
+            raise UserError(f"length={steps} must be at least 1 step")
+        if self._fixed_length and steps != longest:
+            raise UserError(f"length={steps}: {self._config.name} always makes {longest} steps")
+        return steps
+
+    def _control(self, c_input: np.ndarray | None, steps: int, number: int) -> np.ndarray:
+        """The control for `steps` steps of `number` examples, `[number, steps, Dc]`."""
+        depth = self._converter.control_depth
+        if not depth:
+            if c_input is not None:
+                raise UserError(f"{self._config.name} has no control; c_input must be None")
+            return np.zeros((number, steps, 0), np.float32)
+        if c_input is None:
+            raise UserError(f"{self._config.name} needs a control: c_input [T, {depth}]")
+        control = np.asarray(c_input, np.float32)
+        if control.ndim == 2:
+            control = np.broadcast_to(control, (number, *control.shape))
+        if control.ndim != 3 or control.shape[::2] != (number, depth) or control.shape[1] < steps:
+            raise UserError(
+                f"c_input has shape {list(np.shape(c_input))}; expected [{steps} or more, {depth}]"
+            )
+        return control[:, :steps]
+
+
+def _engine(name: str, config: Config, path: str | Path, *, with_encoder: bool) -> Engine:
+    """The engine of that name with the weights at `path`."""
+    if name not in ENGINES:
+        raise UserError(f"unknown engine {name!r}; known are {', '.join(ENGINES)}")
+    if name == "tensorflow":
+        from music_vae.engine.tensorflow_engine import TensorFlowEngine
+
+        return TensorFlowEngine(config, path, with_encoder=with_encoder)
+    weights = locate.open_weights(path)
+    return NumpyEngine(config, weights, source=str(path), with_encoder=with_encoder)
+
+
+def _noise(root: int, indices: range, size: tuple[int, int]) -> np.ndarray:
+    """Uniform numbers `[B, T, K]` for sizes `[T, K]`; those of an example depend on its index."""
+    return np.stack(
+        [np.random.default_rng([root, index]).random(size, np.float32) for index in indices]
+    )
+
+
+def _padded(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    """Arrays `[T, D]` side by side as float32 `[B, T, D]`, zeros where one is shorter."""
+    steps = max(len(array) for array in arrays)
+    padded = np.zeros((len(arrays), steps, arrays[0].shape[1]), np.float32)
+    for row, array in zip(padded, arrays, strict=True):
+        row[: len(array)] = array
+    return padded
