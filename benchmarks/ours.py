@@ -301,7 +301,7 @@ def waiting(arguments: Sequence[str]) -> None:
     music = data.load(data.TFRecords(path), config, augment=True, num_processes=None)
     waited: list[float] = []
     took: list[float] = []
-    prefetched = runs._prefetched
+    prefetched = runs.prefetched
 
     def timed(*arguments: Any) -> Iterator[Any]:
         batches = iter(prefetched(*arguments))
@@ -313,7 +313,7 @@ def waiting(arguments: Sequence[str]) -> None:
             yield batch
             took.append(time.perf_counter() - start)
 
-    runs._prefetched = timed
+    runs.prefetched = timed
     with tempfile.TemporaryDirectory() as folder:
         run = runs.Run(config, Path(folder), seed=SEED, numerics=numerics)
         runs.train(run, music, num_steps=int(steps) + WARM_UP_STEPS)

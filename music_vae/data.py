@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from music_vae import __version__
 from music_vae.common import files
-from music_vae.common.batches import Batch
+from music_vae.common.batches import Batch, CompactBatch
 from music_vae.common.cache import cache_dir
 from music_vae.common.errors import UserError
 from music_vae.common.json_values import to_json
@@ -287,12 +287,13 @@ def dense_batch(stacked: Example, converter: Converter) -> Batch:
     return Batch(inputs, outputs, controls, stacked.length.astype(np.int32))
 
 
-def compact_batch(stacked: Example) -> Batch:
-    """Stacked examples as a batch of compact arrays; see `densify.dense_batch`."""
+def compact_batch(stacked: Example) -> CompactBatch:
+    """Stacked examples as they go to the device, where `densify.dense_batch` makes them dense."""
     controls = stacked.controls
     if controls is None:
         controls = np.zeros((*stacked.outputs.shape[:2], 0), np.float32)
-    return Batch(stacked.inputs, stacked.outputs, controls, stacked.length.astype(np.int32))
+    lengths = stacked.length.astype(np.int32)
+    return CompactBatch(stacked.inputs, stacked.outputs, controls, lengths)
 
 
 def evaluation_batches(

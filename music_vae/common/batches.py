@@ -19,6 +19,22 @@ class Batch(NamedTuple):
     lengths: Any
 
 
+class CompactBatch(NamedTuple):
+    """The same examples in compact form: a byte or two a step, for the way to the device.
+
+    Attributes:
+      inputs: `[B, T]` or `[B, T, C]`; see `Compact` for what they stand for.
+      targets: `[B, T]` or `[B, T, C]`.
+      controls: `[B, T]` or `[B, T, C]`; float32 `[B, T, 0]` without controls.
+      lengths: As in `Batch`.
+    """
+
+    inputs: Any
+    targets: Any
+    controls: Any
+    lengths: Any
+
+
 class OneHot(NamedTuple):
     """Class indices, `[..., T]` or side by side `[..., T, C]`, to one-hots of these depths."""
 

@@ -6,18 +6,16 @@ converters' `dense_inputs`, `dense_outputs` and `dense_controls`, which NumPy co
 
 import tensorflow as tf
 
-from music_vae.common.batches import Batch, Compact, Numbers, OneHot, Roll
+from music_vae.common.batches import Batch, Compact, CompactBatch, Numbers, OneHot, Roll
 
 
-def dense_batch(batch: Batch, compact: Compact | None) -> Batch:
+def dense_batch(batch: CompactBatch, compact: Compact) -> Batch:
     """A dense float32 batch.
 
     Args:
-      batch: Compact arrays; controls of no columns, `[B, T, 0]`, where there are none.
-      compact: What they hold; None: they are dense already.
+      batch: Compact arrays.
+      compact: What they hold.
     """
-    if compact is None:
-        return batch
     inputs = dense(batch.inputs, compact.inputs)
     same = batch.inputs is batch.targets and compact.inputs == compact.outputs
     targets = inputs if same else dense(batch.targets, compact.outputs)

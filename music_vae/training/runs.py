@@ -7,14 +7,12 @@ RUN_DIR/best/    with validation: the weights of the least loss (see `validation
 """
 
 import dataclasses
-import itertools
 import json
 import logging
 import math
 import secrets
 import time
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,18 +25,16 @@ from music_vae.common.batches import Batch
 from music_vae.common.errors import UserError, WorkerLostError
 from music_vae.configs import Config
 from music_vae.data import (
-    Converter,
     Music,
     Position,
     StreamedMusic,
     TrainingBatches,
-    compact_batch,
     evaluation_batches,
 )
 from music_vae.lstm_models import build_model
-from music_vae.nn import densify
 from music_vae.nn.numerics import PLAIN, Numerics
 from music_vae.training.devices import ONE_DEVICE, Devices
+from music_vae.training.prefetching import prefetched
 from music_vae.training.trainer import Trainer
 from music_vae.training.validation import LOSS, Validation
 from music_vae.weights import checkpoint_files, config_file, locate, tf_checkpoints, tf_variables
@@ -47,7 +43,6 @@ CHECKPOINT_EVERY_S = 60.0
 SUMMARY_EVERY_STEPS = 10
 PROGRESS_FILE = "progress.json"
 _POLL_S = 5.0  # how often evaluation looks for a new checkpoint
-_PREFETCHED_BATCHES = 2
 
 _log = logging.getLogger(__name__)
 
@@ -216,7 +211,7 @@ def train(
     try:
         with _writer(run).as_default(), _progress_bar(run, num_steps) as bar:
             last_save = time.monotonic()
-            for batch, position in _prefetched(batches, run.config.data_converter):
+            for batch, position in prefetched(batches, run.config.data_converter.compact):
                 with run.devices.watching():
                     _take_step(run, batch, bar)
                 run.move_to(position)
@@ -288,45 +283,6 @@ def _validate(run: Run, validation: Validation) -> None:
 def _progress_bar(run: Run, num_steps: int | None) -> tqdm:
     shown = progress.show_progress() and run.devices.is_chief
     return tqdm(total=num_steps, initial=run.step, unit="step", desc="training", disable=not shown)
-
-
-def _prefetched(batches: TrainingBatches, converter: Converter) -> Iterator[tuple[Batch, Position]]:
-    """The batches as tensors, with their positions, made in the background while a step is taken.
-
-    They are compact on their way, and become dense on the device.
-    """
-    compact, failures = converter.compact, list[UserError]()
-
-    def generate() -> Iterator[tuple[Batch, tuple[int, ...]]]:
-        while True:
-            try:
-                if compact is None:
-                    batch, position = next(batches)
-                else:
-                    stacked, position = batches.next_compact()
-                    batch = compact_batch(stacked)
-            except UserError as error:  # TensorFlow would make it an error of its own
-                failures.append(error)
-                return
-            yield batch, tuple(position)
-
-    stream = generate()
-    first = next(stream, None)
-    if first is None:
-        raise failures[0]
-    *arrays, lengths = first[0]
-    # All but the numbers of examples and of steps is known.
-    shapes = [[None, None, *array.shape[2:]] for array in arrays] + [[None, *lengths.shape[1:]]]
-    specs = Batch(*(tf.TensorSpec(s, a.dtype) for s, a in zip(shapes, first[0], strict=True)))
-    dataset = tf.data.Dataset.from_generator(
-        lambda: itertools.chain([first], stream),
-        output_signature=(specs, (tf.TensorSpec([], tf.int64), tf.TensorSpec([], tf.int64))),
-    )
-    make_dense = tf.function(partial(densify.dense_batch, compact=compact), reduce_retracing=True)
-    for batch, (epoch, offset) in dataset.prefetch(_PREFETCHED_BATCHES):
-        yield make_dense(batch), Position(int(epoch), int(offset))
-    for failure in failures:
-        raise failure
 
 
 def evaluate_checkpoint(
