@@ -142,8 +142,6 @@ NAMES_FLAGS = {
     "dataset/sources.py",
     "common/overrides.py",
     "common/files.py",
-    "export/demo.py",
-    "export/tfjs_config.py",
     "export/tfjs_files.py",
     "latent/attribute_vectors.py",
     "latent/constraints.py",

@@ -14,9 +14,9 @@ from typing import Any
 
 from music_vae.common.errors import UserError
 from music_vae.configs import Config
+from music_vae.export import tfjs_config
 from music_vae.export.tfjs import PLAYER, PLAYER_VERSION
 from music_vae.latent import attribute_vectors
-from music_vae.music.converters.groove import GrooveConverter
 
 PAGE_FILE = "index.html"
 ATTRIBUTES_FILE = "attributes.json"
@@ -45,12 +45,10 @@ def write(config: Config, folder: Path, player: Path | None, *, decode_only: boo
     if player is not None:
         shutil.copyfile(player, folder / PLAYER_FILE)
         attributes = f'src="{PLAYER_FILE}"'
-    converter = config.data_converter
-    left_out = converter.add_instruments if isinstance(converter, GrooveConverter) else None
     model: dict[str, Any] = {
         "name": config.name,
         "encodes": not decode_only,
-        "leftOut": list(left_out or ()),
+        "leftOut": list(tfjs_config.left_out(config)),
         "attributes": (folder / ATTRIBUTES_FILE).is_file(),
     }
     page = _TEMPLATE.read_text(encoding="utf-8")
@@ -76,7 +74,7 @@ def find_player(given: str) -> Path:
     found = next((file for file in [path, *candidates] if file.is_file()), None)
     if found is None:
         raise UserError(
-            f"--player={given}: there is no {_IN_PACKAGE}; give the folder of {PLAYER} "
+            f"`player={given}`: there is no {_IN_PACKAGE}; give the folder of {PLAYER} "
             f"{PLAYER_VERSION}, as npm pack or npm install make it, or that file"
         )
     digest = "sha384-" + b64encode(hashlib.sha384(found.read_bytes()).digest()).decode()

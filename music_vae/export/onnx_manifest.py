@@ -1,12 +1,13 @@
 """`model.json` beside ONNX files: what a program must know to use them, as plain data."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from music_vae.common.constants import MAX_MIDI_VELOCITY
 from music_vae.common.specs import HierarchicalDecoderSpec
 from music_vae.configs import Config, config_to_json
+from music_vae.export import representations
 from music_vae.export.onnx_graph import OPSET, Tensor
 from music_vae.music.converters.base import Converter
 from music_vae.music.converters.controls import CHORD_CLASSES, KEY_CLASSES
@@ -31,6 +32,7 @@ class Ends(NamedTuple):
 def manifest(config: Config, ends: Mapping[str, Ends]) -> dict[str, Any]:
     """All of `model.json`, of a model whose files have these ends."""
     converter, hparams = config.data_converter.for_inference(), config.hparams
+    rows = _rows(converter)
     segments = 1
     if isinstance(config.decoder, HierarchicalDecoderSpec):
         segments = math.prod(config.decoder.level_lengths[:-1])
@@ -50,15 +52,20 @@ def manifest(config: Config, ends: Mapping[str, Ends]) -> dict[str, Any]:
             "steps": hparams.max_seq_len,
             "segments": segments,
             "steps_of_a_segment": hparams.max_seq_len // segments,
-            "steps_per_quarter": getattr(converter, "steps_per_quarter", None),
+            "steps_per_quarter": converter.steps_per_quarter,
             "end_token": converter.end_token,
         },
-        "inputs": _inputs(converter),
-        "controls": _controls(converter),
-        "outputs": _outputs(converter),
+        "inputs": rows.inputs(converter),
+        "controls": rows.controls(converter),
+        "outputs": rows.outputs(converter),
         "use": _use(segments, bool(converter.control_depth)),
         **config_to_json(config),
     }
+
+
+def check_music(converter: Converter) -> None:
+    """Raises `UserError` for music that `model.json` cannot describe."""
+    _rows(converter)
 
 
 def _described(tensor: Tensor) -> dict[str, Any]:
@@ -105,48 +112,11 @@ def _use(segments: int, has_controls: bool) -> dict[str, Any]:
 
 # -- What the numbers of a step mean ---------------------------------------------------------------
 
+Parts = list[dict[str, Any]]
+
 
 def _part(start: int, depth: int, kind: str, **meaning: Any) -> dict[str, Any]:
     return {"start": start, "depth": depth, "kind": kind, **meaning}
-
-
-def _inputs(converter: Converter) -> list[dict[str, Any]]:
-    """The parts of a row that the encoder reads."""
-    if isinstance(converter, DrumsConverter) and converter.roll_input:
-        nothing = _part(converter.input_depth - 1, 1, "yes_or_no", name="nothing is hit")
-        return [*_roll(converter), nothing]
-    if isinstance(converter, GrooveConverter):
-        lacks = []
-        if converter.humanize:
-            lacks.append("velocities and offsets are 0")
-        if converter.tapify:
-            lacks.append("all hits are those of class 3, the loudest at each step")
-        if converter.fixed_velocities:
-            lacks.append("velocities are 0")
-        if converter.add_instruments:
-            lacks.append(f"classes {list(converter.add_instruments)} are left out")
-        return [{**part, "except": lacks} for part in _groove(converter)]
-    return _outputs(converter)
-
-
-def _outputs(converter: Converter) -> list[dict[str, Any]]:
-    """The parts of a row that the decoder gives."""
-    if isinstance(converter, OneHotMelodyConverter):
-        return [_melody(converter, 0)]
-    if isinstance(converter, DrumsConverter):
-        return _roll(converter) if converter.roll_output else [_drums(converter, 0)]
-    if isinstance(converter, TrioConverter):
-        parts, start = [], 0
-        lines = (converter.melody_converter, converter.melody_converter)
-        for name, line in zip(PARTS, lines, strict=False):
-            parts.append({**_melody(line, start), "name": name})
-            start += line.output_depth
-        return [*parts, {**_drums(converter.drums_converter, start), "name": PARTS[2]}]
-    if isinstance(converter, GrooveConverter):
-        return _groove(converter)
-    if isinstance(converter, MultiInstrumentPerformanceConverter):
-        return [_performance(converter)]
-    return [_part(0, converter.output_depth, "numbers")]
 
 
 def _melody(converter: OneHotMelodyConverter, start: int) -> dict[str, Any]:
@@ -166,6 +136,10 @@ def _melody(converter: OneHotMelodyConverter, start: int) -> dict[str, Any]:
     return _part(start, converter.output_depth, "one_hot", labels=labels)
 
 
+def _melodies(converter: OneHotMelodyConverter) -> Parts:
+    return [_melody(converter, 0)]
+
+
 def _drums(converter: DrumsConverter, start: int) -> dict[str, Any]:
     labels: dict[str, Any] = {
         "meaning": "bit n of the label: class n is hit",
@@ -176,7 +150,7 @@ def _drums(converter: DrumsConverter, start: int) -> dict[str, Any]:
     return _part(start, converter.output_depth, "one_hot", labels=labels)
 
 
-def _roll(converter: DrumsConverter) -> list[dict[str, Any]]:
+def _roll(converter: DrumsConverter) -> Parts:
     count = converter.num_classes
     classes = [list(pitches) for pitches in converter.pitch_classes]
     parts = [_part(0, count, "yes_or_no", name="hits", pitch_classes=classes)]
@@ -185,7 +159,7 @@ def _roll(converter: DrumsConverter) -> list[dict[str, Any]]:
     return parts
 
 
-def _groove(converter: GrooveConverter) -> list[dict[str, Any]]:
+def _groove(converter: GrooveConverter) -> Parts:
     drums = 1 if converter.split_instruments else converter.num_drums
     widths = (
         ("hits", "yes_or_no", 1, "1: the class is hit"),
@@ -211,7 +185,7 @@ def _groove(converter: GrooveConverter) -> list[dict[str, Any]]:
     return parts
 
 
-def _performance(converter: MultiInstrumentPerformanceConverter) -> dict[str, Any]:
+def _performance(converter: MultiInstrumentPerformanceConverter) -> Parts:
     words = converter.vocabulary
     labels = {
         "first_note_on": 0,
@@ -229,27 +203,89 @@ def _performance(converter: MultiInstrumentPerformanceConverter) -> dict[str, An
             "steps is first_time_shift + n"
         ),
     }
-    return _part(0, converter.output_depth, "one_hot", labels=labels)
+    return [_part(0, converter.output_depth, "one_hot", labels=labels)]
 
 
-def _controls(converter: Converter) -> list[dict[str, Any]]:
-    """The parts of a row of controls."""
+def _drum_inputs(converter: DrumsConverter) -> Parts:
+    if not converter.roll_input:
+        return _drum_outputs(converter)
+    nothing = _part(converter.input_depth - 1, 1, "yes_or_no", name="nothing is hit")
+    return [*_roll(converter), nothing]
+
+
+def _drum_outputs(converter: DrumsConverter) -> Parts:
+    return _roll(converter) if converter.roll_output else [_drums(converter, 0)]
+
+
+def _trio(converter: TrioConverter) -> Parts:
+    line, drums = converter.melody_converter, converter.drums_converter
+    parts = [_melody(line, 0), _melody(line, line.output_depth)]
+    parts.append(_drums(drums, len(parts) * line.output_depth))
+    return [{**part, "name": name} for part, name in zip(parts, PARTS, strict=True)]
+
+
+def _groove_inputs(converter: GrooveConverter) -> Parts:
+    lacks = []
+    if converter.humanize:
+        lacks.append("velocities and offsets are 0")
+    if converter.tapify:
+        lacks.append("all hits are those of class 3, the loudest at each step")
+    if converter.fixed_velocities:
+        lacks.append("velocities are 0")
+    if converter.add_instruments:
+        lacks.append(f"classes {list(converter.add_instruments)} are left out")
+    return [{**part, "except": lacks} for part in _groove(converter)]
+
+
+def _groove_controls(converter: GrooveConverter) -> Parts:
     parts, start = [], 0
-    if isinstance(converter, OneHotMelodyConverter | MultiInstrumentPerformanceConverter):
-        if converter.harmony.chords:
-            meaning = (
-                "0: no chord; 1 + root: major, 13 + root: minor, 25 + root: augmented, "
-                "37 + root: diminished; the root from C = 0 up"
-            )
-            parts.append(_part(0, CHORD_CLASSES, "one_hot", name="chord", meaning=meaning))
-            start = CHORD_CLASSES
-        if converter.harmony.keys:
-            parts.append(_part(start, KEY_CLASSES, "one_hot", name="key", meaning="from C = 0 up"))
-    if isinstance(converter, GrooveConverter):
-        drums = 1 if converter.split_instruments else converter.num_drums
-        if converter.hits_as_controls:
-            parts.append(_part(0, drums, "yes_or_no", name="hits", meaning="what is hit"))
-            start = drums
-        if converter.split_instruments:
-            parts.append(_part(start, converter.num_drums, "one_hot", name="whose turn it is"))
+    drums = 1 if converter.split_instruments else converter.num_drums
+    if converter.hits_as_controls:
+        parts.append(_part(0, drums, "yes_or_no", name="hits", meaning="what is hit"))
+        start = drums
+    if converter.split_instruments:
+        parts.append(_part(start, converter.num_drums, "one_hot", name="whose turn it is"))
     return parts
+
+
+def _harmony(converter: Converter) -> Parts:
+    parts, start = [], 0
+    if converter.conditioning.chords:
+        meaning = (
+            "0: no chord; 1 + root: major, 13 + root: minor, 25 + root: augmented, "
+            "37 + root: diminished; the root from C = 0 up"
+        )
+        parts.append(_part(0, CHORD_CLASSES, "one_hot", name="chord", meaning=meaning))
+        start = CHORD_CLASSES
+    if converter.conditioning.key:
+        parts.append(_part(start, KEY_CLASSES, "one_hot", name="key", meaning="from C = 0 up"))
+    return parts
+
+
+# -- The table of representations -----------------------------------------------------------------
+
+
+def _none(converter: Converter) -> Parts:
+    del converter
+    return []
+
+
+class _Rows(NamedTuple):
+    """The parts of a row: that the decoder gives, that the encoder reads, and of controls."""
+
+    outputs: Callable[[Any], Parts]
+    inputs: Callable[[Any], Parts]
+    controls: Callable[[Any], Parts]
+
+
+_REPRESENTATIONS: dict[type[Converter], _Rows] = {
+    OneHotMelodyConverter: _Rows(_melodies, _melodies, _harmony),
+    DrumsConverter: _Rows(_drum_outputs, _drum_inputs, _none),
+    TrioConverter: _Rows(_trio, _trio, _none),
+    GrooveConverter: _Rows(_groove, _groove_inputs, _groove_controls),
+    MultiInstrumentPerformanceConverter: _Rows(_performance, _performance, _harmony),
+}
+
+
+def _rows(converter: Converter) -> _Rows:
+    return representations.find(_REPRESENTATIONS, converter, "ONNX files")

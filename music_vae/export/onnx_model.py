@@ -27,7 +27,7 @@ from music_vae.engine.weights import Weights
 from music_vae.export import onnx_layers as layers
 from music_vae.export.onnx_decoder import Decoder
 from music_vae.export.onnx_graph import Graph
-from music_vae.export.onnx_manifest import Ends, manifest
+from music_vae.export.onnx_manifest import Ends, check_music, manifest
 
 ENCODER, DECODER = "encoder.onnx", "decoder.onnx"
 START, STEP = "decoder_start.onnx", "decoder_step.onnx"
@@ -46,6 +46,7 @@ def require_onnx() -> None:
 
 def check(config: Config) -> None:
     """Raises `UserError`, with the reason, for a config whose models these files cannot carry."""
+    check_music(config.data_converter)
     reason = _obstacle(config)
     if reason is not None:
         raise UserError(f"{config.name} cannot be exported to ONNX: {reason}")

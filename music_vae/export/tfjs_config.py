@@ -5,8 +5,8 @@ an error of its linear algebra, or plays wrongly; the reasons are found here ins
 config's values.
 """
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 from music_vae.common.errors import UserError
 from music_vae.common.specs import (
@@ -22,6 +22,7 @@ from music_vae.common.specs import (
     SplitDecoderSpec,
 )
 from music_vae.configs import Config
+from music_vae.export import representations
 from music_vae.music.converters.base import Converter
 from music_vae.music.converters.drums import DrumsConverter
 from music_vae.music.converters.groove import GrooveConverter
@@ -30,6 +31,7 @@ from music_vae.music.converters.performance import MultiInstrumentPerformanceCon
 from music_vae.music.converters.trio import TrioConverter
 
 _LEVELS = 2  # of a hierarchy, as the player knows it
+_END_TOKEN = "its sequences end with an end token"
 
 Json = dict[str, Any]
 
@@ -43,28 +45,35 @@ def check(config: Config, *, decode_only: bool = False) -> None:
     """
     reasons = [*_decoder_reasons(config), *_converter_reasons(config)]
     encoder_reasons = list(_encoder_reasons(config))
-    advice = ""
+    hint = ""
     if not decode_only:
         if encoder_reasons and not reasons:
-            advice = "; --decode_only exports what samples and decodes, without its encoder"
+            hint = "`decode_only` exports what samples and decodes, without its encoder"
         reasons += encoder_reasons
     if reasons:
-        raise UserError(f"@magenta/music cannot carry {config.name}: {'; '.join(reasons)}{advice}")
+        raise UserError(
+            f"@magenta/music cannot carry {config.name}: {'; '.join(reasons)}", hint=hint
+        )
 
 
 def describe(config: Config) -> Json:
     """The content of `config.json` for a config that `check` lets pass."""
     converter = config.data_converter
     described: Json = {"type": "MusicVAE", "dataConverter": _converter(config)}
-    if getattr(converter, "chord_encoding", None) is not None:
+    if converter.conditioning.chords:
         described["chordEncoder"] = "TriadChordEncoder"
-    if getattr(converter, "condition_on_key", False):
+    if converter.conditioning.key:
         described["conditionOnKey"] = True
-    if isinstance(converter, GrooveConverter) and converter.hits_as_controls:
-        described["extraControls"] = [{"name": "hits", "depth": converter.num_drums}]
+    if converter.conditioning.hits:
+        described["extraControls"] = [{"name": "hits", "depth": converter.control_depth}]
     if isinstance(_head(config), BooleanHeadSpec):
         described["useBooleanDecoder"] = True
     return described
+
+
+def left_out(config: Config) -> tuple[int, ...]:
+    """Indices of the drum classes that the encoder does not hear, by which a page plays along."""
+    return _known(config.data_converter).left_out(config.data_converter)
 
 
 # -- Architectures --------------------------------------------------------------------------------
@@ -125,33 +134,26 @@ def _head(config: Config) -> HeadSpec | None:
 
 def _converter_reasons(config: Config) -> Iterator[str]:
     converter = config.data_converter
-    if isinstance(converter, TrioConverter):
-        yield from _trio_reasons(config, converter)
-        return
-    if isinstance(converter, OneHotMelodyConverter | DrumsConverter) and converter.add_end_token:
-        yield "its sequences end with an end token"
-    if isinstance(converter, DrumsConverter):
-        yield from _drum_reasons(converter)
-    elif isinstance(converter, GrooveConverter):
-        yield from _groove_reasons(converter)
-    elif isinstance(converter, MultiInstrumentPerformanceConverter):
-        yield from _performance_reasons(config, converter)
-    if not isinstance(_head(config), _heads(converter)):
+    known = _known(converter)
+    yield from known.reasons(config, converter)
+    heads = known.heads(converter)
+    if heads and not isinstance(_head(config), heads):
         yield f"the outputs of its decoder ({_kind(config)}) are not those of its music"
-
-
-def _heads(converter: Converter) -> tuple[type, ...]:
-    """The outputs that the player reads of a representation."""
-    if isinstance(converter, GrooveConverter):
-        return (GrooveHeadSpec,)
-    if isinstance(converter, DrumsConverter) and converter.roll_output:
-        return (NadeHeadSpec, BooleanHeadSpec)
-    return (CategoricalHeadSpec,)
 
 
 def _kind(config: Config) -> str:
     head = _head(config)
     return "several" if head is None else type(head).__name__.removesuffix("HeadSpec").lower()
+
+
+def _converter(config: Config) -> Json:
+    """The player's name and arguments of the representation."""
+    converter = config.data_converter.for_inference()
+    args: Json = {"numSteps": config.hparams.max_seq_len}
+    if isinstance(config.decoder, HierarchicalDecoderSpec):
+        args["numSegments"] = config.decoder.level_lengths[0]
+    kind, own = _known(converter).described(converter)
+    return {"type": kind, "args": args | own}
 
 
 def _trio_reasons(config: Config, converter: TrioConverter) -> Iterator[str]:
@@ -165,13 +167,23 @@ def _trio_reasons(config: Config, converter: TrioConverter) -> Iterator[str]:
         yield "its decoders are not those of a melody, a bass and drums"
 
 
-def _drum_reasons(converter: DrumsConverter) -> Iterator[str]:
+def _melody_reasons(config: Config, converter: OneHotMelodyConverter) -> Iterator[str]:
+    del config
+    if converter.add_end_token:
+        yield _END_TOKEN
+
+
+def _drum_reasons(config: Config, converter: DrumsConverter) -> Iterator[str]:
+    del config
+    if converter.add_end_token:
+        yield _END_TOKEN
     if converter.roll_output and not converter.roll_input:
         yield "it makes drum rolls from drums that are one-hot"
 
 
-def _groove_reasons(converter: GrooveConverter) -> Iterator[str]:
-    if converter.num_velocity_bins is not None:
+def _groove_reasons(config: Config, converter: GrooveConverter) -> Iterator[str]:
+    del config
+    if converter.has_bins:
         yield "its velocities and offsets are in bins"
     if converter.split_instruments:
         yield "every drum has a step of its own"
@@ -198,39 +210,38 @@ def _performance_reasons(
         yield f"its decoder does not conduct {lengths[0]} instruments of {lengths[1]} events"
 
 
-def _converter(config: Config) -> Json:
-    """The player's name and arguments of the representation."""
-    converter = config.data_converter.for_inference()
-    args: Json = {"numSteps": config.hparams.max_seq_len}
-    if isinstance(config.decoder, HierarchicalDecoderSpec):
-        args["numSegments"] = config.decoder.level_lengths[0]
-    if isinstance(converter, OneHotMelodyConverter):
-        return {"type": "MelodyConverter", "args": args | _pitches(converter)}
-    if isinstance(converter, DrumsConverter):
-        kinds = {
-            (True, False): "DrumsConverter",
-            (True, True): "DrumRollConverter",
-            (False, False): "DrumsOneHotConverter",
-        }
-        kind = kinds[converter.roll_input, converter.roll_output]
-        return {"type": kind, "args": args | _classes(converter)}
-    if isinstance(converter, TrioConverter):
-        pitches = _pitches(converter.melody_converter)
-        args |= {"melArgs": pitches, "bassArgs": dict(pitches)}
-        args["drumsArgs"] = _classes(converter.drums_converter)
-        return {"type": "TrioConverter", "args": args}
-    if isinstance(converter, GrooveConverter):
-        args |= {"stepsPerQuarter": converter.steps_per_quarter} | _classes(converter)
-        args |= {name: True for name in ("humanize", "tapify") if getattr(converter, name)}
-        return {"type": "GrooveConverter", "args": args}
-    if isinstance(converter, MultiInstrumentPerformanceConverter):
-        args |= {
-            "stepsPerQuarter": converter.steps_per_quarter,
-            "totalSteps": converter.chunk_steps,
-            "numVelocityBins": converter.num_velocity_bins,
-        }
-        return {"type": "MultitrackConverter", "args": args | _pitches(converter)}
-    raise UserError(f"@magenta/music has no converter of the kind {type(converter).__name__}")
+def _melody(converter: OneHotMelodyConverter) -> tuple[str, Json]:
+    return "MelodyConverter", _pitches(converter)
+
+
+def _drums(converter: DrumsConverter) -> tuple[str, Json]:
+    kinds = {
+        (True, False): "DrumsConverter",
+        (True, True): "DrumRollConverter",
+        (False, False): "DrumsOneHotConverter",
+    }
+    return kinds[converter.roll_input, converter.roll_output], _classes(converter)
+
+
+def _trio(converter: TrioConverter) -> tuple[str, Json]:
+    pitches = _pitches(converter.melody_converter)
+    args = {"melArgs": pitches, "bassArgs": dict(pitches)}
+    return "TrioConverter", args | {"drumsArgs": _classes(converter.drums_converter)}
+
+
+def _groove(converter: GrooveConverter) -> tuple[str, Json]:
+    args = {"stepsPerQuarter": converter.steps_per_quarter} | _classes(converter)
+    flags = {"humanize": converter.humanize, "tapify": converter.tapify}
+    return "GrooveConverter", args | {name: True for name, is_set in flags.items() if is_set}
+
+
+def _performance(converter: MultiInstrumentPerformanceConverter) -> tuple[str, Json]:
+    args = {
+        "stepsPerQuarter": converter.steps_per_quarter,
+        "totalSteps": converter.chunk_steps,
+        "numVelocityBins": converter.num_velocity_bins,
+    }
+    return "MultitrackConverter", args | _pitches(converter)
 
 
 def _pitches(converter: OneHotMelodyConverter | MultiInstrumentPerformanceConverter) -> Json:
@@ -244,3 +255,45 @@ def _classes(converter: DrumsConverter | GrooveConverter) -> Json:
 
 def _listed(sizes: tuple[int, ...]) -> str:
     return ", ".join(map(str, sizes))
+
+
+# -- The table of representations -----------------------------------------------------------------
+
+_CLASSES: tuple[type, ...] = (CategoricalHeadSpec,)
+_ROLLS = NadeHeadSpec, BooleanHeadSpec
+
+
+class _Known(NamedTuple):
+    """What the player knows of a representation.
+
+    Attributes:
+      described: The player's name for a converter, and its arguments.
+      reasons: Why it cannot carry a config of such a converter.
+      heads: The outputs that it reads from a decoder; empty where `reasons` look at the decoder.
+      left_out: Indices of the drum classes that the encoder does not hear.
+    """
+
+    described: Callable[[Any], tuple[str, Json]]
+    reasons: Callable[[Config, Any], Iterator[str]]
+    heads: Callable[[Any], tuple[type, ...]] = lambda _: _CLASSES
+    left_out: Callable[[Any], tuple[int, ...]] = lambda _: ()
+
+
+_REPRESENTATIONS: dict[type[Converter], _Known] = {
+    OneHotMelodyConverter: _Known(_melody, _melody_reasons),
+    DrumsConverter: _Known(
+        _drums, _drum_reasons, lambda converter: _ROLLS if converter.roll_output else _CLASSES
+    ),
+    TrioConverter: _Known(_trio, _trio_reasons, lambda _: ()),
+    GrooveConverter: _Known(
+        _groove,
+        _groove_reasons,
+        lambda _: (GrooveHeadSpec,),
+        lambda converter: converter.add_instruments or (),
+    ),
+    MultiInstrumentPerformanceConverter: _Known(_performance, _performance_reasons),
+}
+
+
+def _known(converter: Converter) -> _Known:
+    return representations.find(_REPRESENTATIONS, converter, "@magenta/music")
