@@ -155,3 +155,67 @@ NAMES_FLAGS = {
     "weights/shipped.py",
 }
 """Modules whose messages still name flags; to be empty."""
+
+
+def outside_converters():
+    converters = PACKAGE / "music" / "converters"
+    return [path for path in MODULES if converters not in path.parents]
+
+
+def asks_for_the_class(tree):
+    """The lines that ask a converter for its class, or whether it has something."""
+
+    def name(node):
+        return getattr(node, "id", None) or getattr(node, "attr", None) or ""
+
+    def is_converter(node):
+        return name(node).endswith("converter")
+
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and len(node.args) > 1:
+            kinds = [name(kind) for kind in ast.walk(node.args[1])]
+            if name(node.func) in ("isinstance", "issubclass"):
+                if any(kind.endswith("Converter") for kind in kinds):
+                    yield node.lineno
+            elif name(node.func) in ("getattr", "hasattr") and is_converter(node.args[0]):
+                yield node.lineno
+        elif isinstance(node, ast.MatchClass) and name(node.cls).endswith("Converter"):
+            yield node.cls.lineno
+        elif isinstance(node, ast.AnnAssign | ast.arg) and name(node.annotation) == "Any":
+            named = node.arg if isinstance(node, ast.arg) else name(node.target)
+            if named.endswith("converter"):
+                yield node.lineno
+
+
+@pytest.mark.parametrize(
+    "path", outside_converters(), ids=lambda path: str(path.relative_to(PACKAGE))
+)
+def test_converters_are_asked_what_they_know_and_not_for_their_class(path):
+    if path.relative_to(PACKAGE).as_posix() in ASKS_FOR_CLASSES:
+        return
+    assert list(asks_for_the_class(ast.parse(path.read_text(encoding="utf-8")))) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "asks"),
+    [
+        ("isinstance(converter, DrumsConverter)", True),
+        ("isinstance(config.data_converter, drums.DrumsConverter | TrioConverter)", True),
+        ("isinstance(model.converter, (TrioConverter, GrooveConverter))", True),
+        ("getattr(config.data_converter, 'harmony', None)", True),
+        ("hasattr(converter, 'harmony')", True),
+        ("converter: Any = config.data_converter", True),
+        ("def f(converter: Any): pass", True),
+        ("match x:\n  case DrumsConverter(): pass", True),
+        ("def f(converter: Converter): return converter.has_hits", False),
+        ("isinstance(config, Config)", False),
+        ("getattr(values, 'seed')", False),
+        ("known: dict[type[Converter], Any] = {DrumsConverter: 1}", False),
+    ],
+)
+def test_what_asks_for_a_class_is_found(code, asks):
+    assert bool(list(asks_for_the_class(ast.parse(code)))) == asks
+
+
+ASKS_FOR_CLASSES = {"evaluation/evaluator.py", "evaluation/interpolation.py", "latent/grooves.py"}
+"""Modules that still ask converters for their class; to be empty."""

@@ -38,7 +38,7 @@ def read_windows(
     count_skipped: Callable[[Any], None] = lambda _: None,
 ) -> list[Window]:
     """All windows of the sequences; `count_skipped` is told why the rest gave none."""
-    converter: Any = config.data_converter
+    converter = config.data_converter
     most = config.hparams.max_seq_len
     windows = []
     for sequence in sequences:
