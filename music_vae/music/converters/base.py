@@ -407,7 +407,7 @@ class Converter(abc.ABC):
     # -- In words ---------------------------------------------------------------------------------
 
     def describe(self) -> str:
-        """The music in a musician's words, as in 'melody, 2 bars, told the chords'."""
+        """The music in a musician's words, as in 'melody, 2 bars, conditioned on chords'."""
         return self._described(type(self).__name__)
 
     def _described(self, music: str, origin: str = "") -> str:
@@ -422,7 +422,7 @@ class Converter(abc.ABC):
             length += f" of {self.quarters_per_bar}/4"
         words = [music, f"{length} {origin}".rstrip()]
         if self.conditioning.names:
-            words.append("told the " + " and the ".join(self.conditioning.names))
+            words.append(f"conditioned on {' and '.join(self.conditioning.names)}")
         return ", ".join(words)
 
     # -- All at once ------------------------------------------------------------------------------

@@ -341,10 +341,10 @@ def test_a_condition_that_is_missing_is_named(converter, message):
     ("config", "words"),
     [
         ("cat-mel_2bar_small", "melody, 2 bars"),
-        ("cat-mel_2bar_med_chords", "melody, 2 bars, told the chords"),
+        ("cat-mel_2bar_med_chords", "melody, 2 bars, conditioned on chords"),
         ("nade-drums_2bar_full", "61 drums, 2 bars"),
         ("hierdec-trio_16bar", "melody, bass, drums, 16 bars"),
-        ("hier-multiperf_vel_1bar_med_chords", "up to 8 instruments, 1 bar, told the chords"),
+        ("hier-multiperf_vel_1bar_med_chords", "up to 8 instruments, 1 bar, conditioned on chords"),
         ("groovae_4bar", "played drums, 4 bars"),
         ("groovae_2bar_humanize", "played drums, 2 bars from hits alone"),
         ("groovae_2bar_tap_fixed_velocity", "played drums, 2 bars from a tapped rhythm"),
@@ -353,7 +353,7 @@ def test_a_condition_that_is_missing_is_named(converter, message):
             "played drums, 2 bars from a tapped rhythm with gaps",
         ),
         ("groovae_2bar_add_closed_hh", "played drums, 2 bars from drums without hi-hat"),
-        ("groovae_2bar_hits_control", "played drums, 2 bars, told the hits"),
+        ("groovae_2bar_hits_control", "played drums, 2 bars, conditioned on hits"),
     ],
 )
 def test_music_is_described_as_a_musician_would(config, words):
@@ -367,7 +367,7 @@ def test_music_is_described_as_a_musician_would(config, words):
         (told(MELODY, quarters_per_bar=3), "melody, 2 bars of 3/4"),
         (
             told(MELODY, chord_encoding="triad", condition_on_key=True),
-            "melody, 2 bars, told the chords and the key",
+            "melody, 2 bars, conditioned on chords and key",
         ),
         (told(GROOVE, fixed_velocities=True), "played drums, 2 bars from drums of one loudness"),
         (
