@@ -227,7 +227,8 @@ def parse_make(command):
     lines = done.stdout.replace("\\\n", " ").splitlines()
     for line in lines:
         words = tuple(re.sub(r"^\S*/bin/", "", line).split())
-        if words and words[0] in programs():
+        ours = words[:1] == ("python",) and words[1].startswith("scripts/")
+        if ours or (words and words[0] in programs()):
             assert parse(command._replace(words=words)) == 0, line
     return 0
 
