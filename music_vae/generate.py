@@ -339,7 +339,6 @@ def _shape(values: flags.FlagValues) -> tuple[int, int] | None:
 def _check_for_model(values: flags.FlagValues, config: "Config") -> None:
     """Raises `UserError` for flags that the model needs, or that mean nothing to it."""
     from music_vae.commands import conditions
-    from music_vae.latent import grooves
 
     needed = conditions.flags_needed(config.data_converter)
     for flag in ("chords", "key", "control_midi"):
@@ -354,7 +353,7 @@ def _check_for_model(values: flags.FlagValues, config: "Config") -> None:
     ]
     if mixing and not config.data_converter.plays_any_length:
         raise UserError(f"--{mixing[0]} is for models of grooves; {config.name} is none")
-    if mixing and not grooves.has_numbers(config.data_converter):
+    if mixing and not config.data_converter.has_numbers:
         raise UserError(f"--{mixing[0]}: {config.name} has velocities and timing in bins")
     if values.mode != "sample" and not config.hparams.latent_size:
         raise UserError(f"{config.name} has no latent space; --mode=sample is all it can do")

@@ -37,8 +37,6 @@ FLOORS = {room: floor for floor, rooms in enumerate(LADDER) for room in rooms}
 KNOWN_ARROWS: set[tuple[str, str]] = {
     ("common", "configs"),
     ("dataset", "commands"),
-    ("latent", "evaluation"),
-    ("latent", "trained_model"),
     ("render", "commands"),
     ("weights", "engine"),
 }
@@ -143,8 +141,6 @@ NAMES_FLAGS = {
     "common/overrides.py",
     "common/files.py",
     "export/tfjs_files.py",
-    "latent/attribute_vectors.py",
-    "latent/constraints.py",
     "nn/numerics.py",
     "render/audio.py",
     "render/rendering.py",

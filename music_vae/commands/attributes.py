@@ -101,8 +101,7 @@ def _run(values: flags.FlagValues, arguments: Sequence[str]) -> None:
 
 def _compute(values: flags.FlagValues, config: "Config") -> None:
     cli.require(values, "examples_path")
-    from music_vae.dataset.windows import load_windows
-    from music_vae.evaluation import evaluator
+    from music_vae.dataset.windows import load_windows, subset
     from music_vae.latent import attribute_vectors
 
     output = cli.expand(values.output) if values.output else _default_path(values)
@@ -111,7 +110,7 @@ def _compute(values: flags.FlagValues, config: "Config") -> None:
         raise UserError(f"--output={output}: expected the name of a .safetensors file")
     lazy_imports.import_note_seq()
     found, _ = load_windows(values.examples_path, config)
-    windows = evaluator.subset(found, values.num_examples, values.seed)
+    windows = subset(found, values.num_examples, values.seed)
     vectors = attribute_vectors.find(
         model_flags.open_model(values, config), windows, seed=values.seed
     )
@@ -120,6 +119,7 @@ def _compute(values: flags.FlagValues, config: "Config") -> None:
 
 
 def _evaluate(values: flags.FlagValues, config: "Config") -> None:
+    from music_vae.evaluation import attribute_effects
     from music_vae.latent import attribute_vectors
     from music_vae.render import plotting
 
@@ -127,7 +127,7 @@ def _evaluate(values: flags.FlagValues, config: "Config") -> None:
         plotting.check_picture(values.picture, "picture")
     path = cli.expand(values.vectors) if values.vectors else _default_path(values)
     vectors = attribute_vectors.read(path, config)
-    figures = attribute_vectors.effects(
+    figures = attribute_effects.measure(
         model_flags.open_model(values, config, with_encoder=False),
         vectors,
         number=values.num_samples,
@@ -143,9 +143,8 @@ def _evaluate(values: flags.FlagValues, config: "Config") -> None:
 
 def _map(values: flags.FlagValues, config: "Config") -> None:
     cli.require(values, "examples_path", "attribute", "picture")
-    from music_vae.dataset.windows import load_windows
-    from music_vae.evaluation import evaluator
-    from music_vae.latent import attribute_vectors, latent_space
+    from music_vae.dataset.windows import load_windows, subset
+    from music_vae.latent import corpus, latent_space
     from music_vae.music import attributes
     from music_vae.render import plotting
 
@@ -155,8 +154,9 @@ def _map(values: flags.FlagValues, config: "Config") -> None:
         raise UserError(f"--attribute={values.attribute}: expected one of {', '.join(names)}")
     lazy_imports.import_note_seq()
     found, _ = load_windows(values.examples_path, config)
-    windows = evaluator.subset(found, values.num_examples, values.seed)
-    mu, measured = attribute_vectors.encoded(model_flags.open_model(values, config), windows)
+    windows = subset(found, values.num_examples, values.seed)
+    measured = corpus.measure_windows(config.data_converter, windows)
+    _, mu, _ = corpus.encode_windows(model_flags.open_model(values, config), windows)
     points, shares = latent_space.principal_axes(mu)
     ordinals = ("first", "second")
     plotting.coloured_map(

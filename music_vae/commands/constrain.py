@@ -100,9 +100,8 @@ def _run(values: flags.FlagValues, arguments: Sequence[str]) -> None:
 
 
 def _train(values: flags.FlagValues, config: "Config") -> None:
-    from music_vae.dataset.windows import load_windows
-    from music_vae.evaluation import evaluator
-    from music_vae.latent import constraints
+    from music_vae.dataset.windows import load_windows, subset
+    from music_vae.latent import constraints, corpus
 
     cli.require(values, "examples_path")
     asked = constraints.parse_sides(values.attribute, "attribute", all_by_default=True)
@@ -113,9 +112,9 @@ def _train(values: flags.FlagValues, config: "Config") -> None:
     owner = constraints.Owner.of(config, source)
     lazy_imports.import_note_seq()
     found, _ = load_windows(values.examples_path, config)
-    windows = evaluator.subset(found, values.num_examples, values.seed)
+    windows = subset(found, values.num_examples, values.seed)
     known, labels = constraints.labelled(config.data_converter, windows, asked)
-    mu, sigma = evaluator.posteriors(model_flags.open_model(values, config), windows)
+    _, mu, sigma = corpus.encode_windows(model_flags.open_model(values, config), windows)
     lazy_imports.import_tensorflow()
     from tqdm import trange
 
@@ -140,8 +139,8 @@ def _train(values: flags.FlagValues, config: "Config") -> None:
 
 
 def _evaluate(values: flags.FlagValues, config: "Config") -> None:
-    from music_vae.dataset.windows import load_windows
-    from music_vae.evaluation import constraint_effects, evaluator
+    from music_vae.dataset.windows import load_windows, subset
+    from music_vae.evaluation import constraint_effects
     from music_vae.latent import constraints
 
     wanted = constraints.parse_sides(values.attribute, "attribute")
@@ -153,8 +152,8 @@ def _evaluate(values: flags.FlagValues, config: "Config") -> None:
     if values.examples_path:
         lazy_imports.import_note_seq()
         found, _ = load_windows(values.examples_path, config)
-        windows = evaluator.subset(found, values.num_examples, values.seed)
-    figures = constraint_effects.find(
+        windows = subset(found, values.num_examples, values.seed)
+    figures = constraint_effects.measure(
         model_flags.open_model(values, config, with_encoder=False),
         constraint,
         [wanted] if wanted else [{a.name: s} for a in constraint.attributes for s in a.sides],

@@ -12,7 +12,8 @@ from music_vae.common import lazy_imports
 
 if TYPE_CHECKING:
     from music_vae.configs import Config
-    from music_vae.evaluation.evaluator import Evaluator, Figures
+    from music_vae.evaluation.evaluator import Evaluator
+    from music_vae.evaluation.metrics import Metrics
 
 PROGRAM = "music_vae_evaluate"
 USAGE = """Evaluates a trained MusicVAE model on NoteSequences that it was not trained on.
@@ -97,24 +98,25 @@ def _run(values: flags.FlagValues) -> None:
     model_flags.check(values)
     cli.require(values, "examples_path")
     config = model_flags.config(values)
-    from music_vae.dataset.windows import load_windows
-    from music_vae.evaluation import evaluator
+    from music_vae.dataset import windows as corpus_windows
+    from music_vae.evaluation import reconstruction, samples
+    from music_vae.evaluation.evaluator import check_latent
 
-    evaluator.check_latent(config)
+    check_latent(config)
     lazy_imports.import_note_seq()
     if values.interpolation:
         from music_vae.commands import evaluating_interpolation
 
         evaluating_interpolation.run(values, config)
         return
-    found, num_sequences = load_windows(values.examples_path, config)
-    windows = evaluator.subset(found, values.num_examples, values.seed)
+    found, num_sequences = corpus_windows.load_windows(values.examples_path, config)
+    windows = corpus_windows.subset(found, values.num_examples, values.seed)
     train_keys = None
     if values.num_samples and values.train_examples_path:
-        train, _ = load_windows(values.train_examples_path, config)
-        train_keys = evaluator.window_keys(train, config.data_converter)
-    measured = _evaluator(values, config)
-    figures: Figures = {
+        train, _ = corpus_windows.load_windows(values.train_examples_path, config)
+        train_keys = samples.window_keys(train, config.data_converter)
+    evaluator = _evaluator(values, config)
+    figures: Metrics = {
         "config": config.name,
         "checkpoint": str(values.run_dir or values.checkpoint_file or config.name),
         "examples": {
@@ -122,12 +124,16 @@ def _run(values: flags.FlagValues) -> None:
             "windows": len(found),
             "windows_evaluated": len(windows),
         },
-        **measured.reconstruction(windows),
+        **reconstruction.measure(evaluator, windows),
         "prior": None,
     }
     if values.num_samples:
-        figures["prior"] = measured.samples(
-            windows, values.num_samples, temperature=values.temperature, train_keys=train_keys
+        figures["prior"] = samples.measure(
+            evaluator,
+            windows,
+            values.num_samples,
+            temperature=values.temperature,
+            train_keys=train_keys,
         )
     if values.json:
         print(cli.json_text(figures))
@@ -145,7 +151,7 @@ def _evaluator(values: flags.FlagValues, config: "Config") -> "Evaluator":
 
     source = model_flags.source(values)
     model = TrainedModel(config, values.max_batch_size, source, engine=values.engine)
-    return Evaluator(config, model, batch_size=values.max_batch_size, seed=values.seed)
+    return Evaluator(model, values.seed)
 
 
 # -- What is printed ------------------------------------------------------------------------------
@@ -153,7 +159,7 @@ def _evaluator(values: flags.FlagValues, config: "Config") -> "Evaluator":
 _Row = tuple[str, list[Any]]
 
 
-def table(figures: "Figures") -> str:
+def table(figures: "Metrics") -> str:
     """The figures as blocks of aligned rows."""
     examples = figures["examples"]
     head = (
@@ -171,7 +177,7 @@ def table(figures: "Figures") -> str:
     return "\n".join([head, *lines])
 
 
-def _reconstruction_rows(figures: "Figures") -> list[_Row]:
+def _reconstruction_rows(figures: "Metrics") -> list[_Row]:
     shuffled = figures["shuffled_z"] or {}
     rows: list[_Row] = [("", ["teacher-forced", "sampled"])]
     forced, sampled = "accuracy_teacher_forced", "accuracy_sampled"
@@ -187,7 +193,7 @@ def _reconstruction_rows(figures: "Figures") -> list[_Row]:
     return rows
 
 
-def _groove_rows(groove: "Figures") -> list[_Row]:
+def _groove_rows(groove: "Metrics") -> list[_Row]:
     columns = [groove["teacher_forced"], groove["sampled"]]
     labels = {
         "precision": "hits made that were played",
@@ -200,7 +206,7 @@ def _groove_rows(groove: "Figures") -> list[_Row]:
     return [(label, [column[name] for column in columns]) for name, label in labels.items()]
 
 
-def _prior_rows(prior: "Figures") -> list[_Row]:
+def _prior_rows(prior: "Metrics") -> list[_Row]:
     columns = [prior["samples"], prior["corpus"]]
     labels = {
         "pieces": "pieces",

@@ -8,7 +8,7 @@ from music_vae.commands import cli, model_flags
 from music_vae.configs import Config
 from music_vae.dataset.windows import load_windows
 from music_vae.evaluation import interpolation, language_model
-from music_vae.evaluation.interpolation import Figures
+from music_vae.evaluation.metrics import Metrics
 from music_vae.render import plotting
 
 
@@ -24,7 +24,7 @@ def run(values: flags.FlagValues, config: Config) -> None:
 
     checkpoint = model_flags.source(values)
     given = values["temperature"].present
-    found = interpolation.figures(
+    found = interpolation.measure(
         TrainedModel(config, values.max_batch_size, checkpoint),
         windows,
         corpus,
@@ -37,7 +37,7 @@ def run(values: flags.FlagValues, config: Config) -> None:
         draw(found, values.picture)
 
 
-def table(found: Figures) -> str:
+def table(found: Metrics) -> str:
     """The curves in columns."""
     lines = [
         f"{found['config']}: {found['pairs']} pairs of {found['windows']} windows at temperature "
@@ -57,7 +57,7 @@ def table(found: Figures) -> str:
     return "\n".join(lines)
 
 
-def draw(found: Figures, path: str) -> None:
+def draw(found: Metrics, path: str) -> None:
     """The curves as a picture."""
     names = {"interpolation in the latent space": "model", "mix of the tokens": "mix"}
     panels = {

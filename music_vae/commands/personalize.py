@@ -86,13 +86,13 @@ def _run(values: flags.FlagValues) -> None:
     source = model_flags.source(values)
     lazy_imports.import_note_seq()
     windows = _windows(paths, config)
-    from music_vae.evaluation import evaluator
+    from music_vae.latent import corpus
     from music_vae.latent.small_networks import Owner
     from music_vae.trained_model import TrainedModel
 
     owner = Owner.of(config, source)
     model = TrainedModel(config, values.max_batch_size, source)
-    mu, sigma = evaluator.posteriors(model, windows)
+    _, mu, sigma = corpus.encode_windows(model, windows)
     lazy_imports.import_tensorflow()
     from tqdm import trange
 

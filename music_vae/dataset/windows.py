@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -75,6 +75,14 @@ def load_windows(path: str, config: Config) -> tuple[list[Window], int]:
         reasons = ", ".join(f"{reason}: {n}" for reason, n in skipped.most_common())
         raise UserError(f"{path} holds no music for {config.name} ({reasons or 'no sequences'})")
     return windows, num_sequences
+
+
+def subset(windows: Sequence[Window], most: int | None, seed: int) -> Sequence[Window]:
+    """At most `most` windows, drawn by `seed`, in their order; None: all."""
+    if most is None or len(windows) <= most:
+        return windows
+    chosen = np.random.default_rng([seed, 0]).choice(len(windows), most, replace=False)
+    return [windows[index] for index in sorted(chosen)]
 
 
 def _cut(example: Example, most: int) -> Example:

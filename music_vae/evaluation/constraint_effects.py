@@ -6,32 +6,29 @@ constraint was trained against have never seen.
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from music_vae.common.errors import UserError
-from music_vae.evaluation import evaluator, metrics
+from music_vae.dataset.windows import Window
+from music_vae.engine.array_model import ArrayModel
+from music_vae.evaluation import metrics, samples
+from music_vae.evaluation.metrics import Metrics
 from music_vae.latent.constraints import SIDES, Constraint
 from music_vae.music import attributes
 
-if TYPE_CHECKING:
-    from music_vae.dataset.windows import Window
-    from music_vae.trained_model import TrainedModel
 
-Figures = dict[str, Any]
-
-
-def find(
-    model: "TrainedModel",
+def measure(
+    model: ArrayModel,
     constraint: Constraint,
     wishes: Sequence[Mapping[str, str]],
-    windows: "Sequence[Window] | None" = None,
+    windows: Sequence[Window] | None = None,
     *,
     number: int = 256,
     temperature: float = 0.5,
     seed: int = 0,
-) -> Figures:
+) -> Metrics:
     """Samples from the prior, unchanged and moved, decoded with the same noise.
 
     Args:
@@ -83,7 +80,7 @@ def find(
 
 
 def _accepted(
-    model: "TrainedModel",
+    model: ArrayModel,
     constraint: Constraint,
     wish: Mapping[str, str],
     made: Sequence[np.ndarray],
@@ -102,10 +99,10 @@ def _distance(z: np.ndarray, moved: np.ndarray) -> float:
     return float(np.mean(np.sqrt(np.mean((moved - z) ** 2, axis=1))))
 
 
-def _likeness(model: "TrainedModel", music: Mapping[str, Sequence[np.ndarray]]) -> Figures:
+def _likeness(model: ArrayModel, music: Mapping[str, Sequence[np.ndarray]]) -> Metrics:
     """Statistics and mean attributes of each; the overlap of pitches with the corpus."""
-    found = {name: evaluator.statistics(model.config, made) for name, made in music.items()}
-    figures: Figures = {}
+    found = {name: samples.statistics(model.config, made) for name, made in music.items()}
+    figures: Metrics = {}
     for name, made in music.items():
         own = {"notes_per_bar": found[name].notes_per_bar, "empty_bars": found[name].empty_bars}
         if "corpus" in found:
@@ -115,7 +112,7 @@ def _likeness(model: "TrainedModel", music: Mapping[str, Sequence[np.ndarray]]) 
     return figures
 
 
-def _mean_attributes(model: "TrainedModel", made: Sequence[np.ndarray]) -> dict[str, float | None]:
+def _mean_attributes(model: ArrayModel, made: Sequence[np.ndarray]) -> dict[str, float | None]:
     """The mean of each attribute over what has it; none for music that has no attributes."""
     try:
         names = attributes.names(model.converter)

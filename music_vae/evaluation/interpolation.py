@@ -7,31 +7,27 @@ sequences, in which every token is B's with the probability of the fraction: it 
 music.
 """
 
+import math
 from collections.abc import Hashable, Sequence
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from music_vae.common import progress
+from music_vae.common.chunks import map_chunks
 from music_vae.common.errors import UserError
 from music_vae.configs import Config
 from music_vae.dataset.windows import Window
+from music_vae.engine.array_model import ArrayModel
 from music_vae.evaluation import language_model, metrics
+from music_vae.evaluation.evaluator import window_symbols
+from music_vae.evaluation.language_model import LanguageModel
+from music_vae.evaluation.metrics import Metrics
 from music_vae.latent import latent_space
+from music_vae.latent.corpus import encode_windows
 from music_vae.music.converters.base import Converter
-from music_vae.music.converters.drums import DrumsConverter
-from music_vae.music.converters.groove import GrooveConverter
-from music_vae.music.converters.trio import TrioConverter
-
-if TYPE_CHECKING:
-    from music_vae.evaluation.language_model import LanguageModel
-    from music_vae.trained_model import TrainedModel
 
 STEPS = 11  # from 0 to 1 by tenths
 TEMPERATURE = 0.5  # of the paper
 _BATCH = 64  # pairs that are decoded at once
-
-Figures = dict[str, Any]
 
 
 def check(config: Config) -> None:
@@ -40,15 +36,15 @@ def check(config: Config) -> None:
         raise UserError(f"{config.name} has controls; `interpolation` is for models without")
 
 
-def figures(
-    model: "TrainedModel",
-    windows: "Sequence[Window]",
-    corpus: "Sequence[Window]",
+def measure(
+    model: ArrayModel,
+    windows: Sequence[Window],
+    corpus: Sequence[Window],
     *,
     pairs: int = 256,
     temperature: float = TEMPERATURE,
     seed: int = 0,
-) -> Figures:
+) -> Metrics:
     """The curves of the model and of the mix, means over pairs of windows.
 
     Args:
@@ -79,7 +75,7 @@ def figures(
     mixed = [_mixes(first, second, fractions, rng) for first, second in ends]
     end_costs = np.array([[language.cost(_hashable(end)) for end in pair] for pair in ends])
     base = end_costs.sum(axis=0) @ np.stack([1 - fractions, fractions])
-    found: Figures = {
+    found: Metrics = {
         "config": model.config.name,
         "pairs": pairs,
         "temperature": temperature,
@@ -89,12 +85,8 @@ def figures(
         "end_cost_nats": float(end_costs.mean()),
     }
     for name, paths in (("model", made), ("mix", mixed)):
-        both = ends, paths
         found[name] = {
-            "hamming": [
-                float(np.mean([_distance(a, path[n]) for (a, _), path in zip(*both, strict=True)]))
-                for n in range(STEPS)
-            ],
+            "hamming": _mean_distances([first for first, _ in ends], paths),
             "cost": [
                 sum(language.cost(_hashable(path[n])) for path in paths) / base[n]
                 for n in range(STEPS)
@@ -105,30 +97,37 @@ def figures(
 
 
 def _decoded(
-    model: "TrainedModel",
-    windows: "Sequence[Window]",
+    model: ArrayModel,
+    windows: Sequence[Window],
     pairs: Sequence[np.ndarray],
     temperature: float,
     seed: int,
 ) -> list[list[np.ndarray]]:
     """For each pair the symbols of what lies on the way, ends included."""
-    from tqdm import tqdm
+    ends = [windows[index] for pair in pairs for index in pair]
+    _, mu, _ = encode_windows(model, ends, chunk_size=2 * _BATCH)
+    ways = mu.reshape(len(pairs), 2, -1)
 
-    converter = model.config.data_converter
-    found = []
-    starts = range(0, len(pairs), _BATCH)
-    for start in tqdm(starts, desc="interpolating", disable=not progress.show_progress()):
-        chunk = pairs[start : start + _BATCH]
-        examples = [windows[index].example for pair in chunk for index in pair]
-        inputs = [converter.dense_inputs(example.inputs) for example in examples]
-        _, mu, _ = model.encode_tensors(inputs, [example.length for example in examples])
-        z = [latent_space.interpolate(a, b, STEPS) for a, b in mu.reshape(len(chunk), 2, -1)]
+    def decode(chunk: slice) -> list[list[np.ndarray]]:
+        z = [latent_space.interpolate(first, second, STEPS) for first, second in ways[chunk]]
         made = model.decode_to_tensors(
-            np.concatenate(z), None, temperature, seed=seed + start * STEPS
+            np.concatenate(z), None, temperature, seed=seed + chunk.start * STEPS
         )
-        symbols = [metrics.symbols(converter, outputs) for outputs in made]
-        found += [symbols[n * STEPS : (n + 1) * STEPS] for n in range(len(chunk))]
-    return found
+        symbols = [model.config.data_converter.symbols(outputs) for outputs in made]
+        return [symbols[n * STEPS : (n + 1) * STEPS] for n in range(len(z))]
+
+    batches = map_chunks(decode, len(pairs), _BATCH, label="interpolating")
+    return [symbols for batch in batches for symbols in batch]
+
+
+def _mean_distances(
+    starts: Sequence[np.ndarray], paths: Sequence[Sequence[np.ndarray]]
+) -> list[float]:
+    """How far each step of the ways is from where its way starts, the mean over all ways."""
+    distances = [
+        [_distance(start, made) for made in path] for start, path in zip(starts, paths, strict=True)
+    ]
+    return [float(np.mean(step)) for step in zip(*distances, strict=True)]
 
 
 def _mixes(
@@ -140,27 +139,15 @@ def _mixes(
     return [np.where(chance < fraction, second[:size], first[:size]) for fraction in fractions]
 
 
-def _language_model(converter: Converter, corpus: "Sequence[Window]") -> "LanguageModel":
+def _language_model(converter: Converter, corpus: Sequence[Window]) -> LanguageModel:
     pieces = (_hashable(_tokens(converter, window)) for window in corpus)
-    return language_model.train(pieces, _vocabulary_size(converter))
+    return language_model.train(pieces, math.prod(converter.num_symbols))
 
 
-def _vocabulary_size(converter: Converter) -> int:
-    """How many symbols there are: see `metrics.symbols`."""
-    if isinstance(converter, TrioConverter):
-        return int(np.prod(converter.split_output_depths))
-    if isinstance(converter, GrooveConverter):
-        return 2 ** (1 if converter.split_instruments else converter.num_drums)
-    if isinstance(converter, DrumsConverter) and converter.roll_output:
-        return 2**converter.output_depth
-    return converter.output_depth
-
-
-def _tokens(converter: Converter, window: "Window") -> np.ndarray:
+def _tokens(converter: Converter, window: Window) -> np.ndarray:
     """The symbols of the valid steps of a window."""
-    outputs, length = window.example.outputs, window.example.length
-    symbols = metrics.symbols(converter, converter.dense_outputs(outputs))
-    return symbols[metrics.valid_steps(len(outputs), length)]
+    symbols = window_symbols(converter, window)
+    return symbols[metrics.valid_steps(len(symbols), window.example.length)]
 
 
 def _hashable(symbols: np.ndarray) -> list[Hashable]:

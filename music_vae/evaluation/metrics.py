@@ -1,32 +1,25 @@
 """What an evaluation measures: of steps, of grooves, and of sampled music beside a corpus.
 
 Pure functions of arrays and NoteSequences, without TensorFlow. The *symbols* of a window are whole
-numbers `[T]` or `[T, P]`: what is right or wrong at a step (see `symbols`).
+numbers `[T]` or `[T, P]`: what is right or wrong at a step (see `Converter.symbols`).
 """
 
 import dataclasses
 import math
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from music_vae.common.constants import MAX_MIDI_PITCH, MAX_MIDI_VELOCITY, SEMITONES
-from music_vae.music.converters.base import Converter
 from music_vae.music.symbols import HALF_STEPS, Groove
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
 
 
-def symbols(converter: Converter, outputs: np.ndarray) -> np.ndarray:
-    """As `converter.symbols`."""
-    return converter.symbols(outputs)
-
-
-def window_key(converter: Converter, window: np.ndarray) -> bytes:
-    """As `converter.window_key`."""
-    return converter.window_key(window)
+Metrics = dict[str, Any]
+"""Numbers by name, some of them in dictionaries of their own; what was left out is None."""
 
 
 # -- Steps ----------------------------------------------------------------------------------------

@@ -21,15 +21,14 @@ import numpy as np
 
 from music_vae.common.errors import UserError
 from music_vae.configs import get_config
-from music_vae.latent import small_networks
+from music_vae.latent import corpus, small_networks
 from music_vae.latent.latent_space import Prior
 from music_vae.latent.small_networks import Layers, Owner
-from music_vae.music import attributes
 from music_vae.weights import shipped
 from music_vae.weights.config_file import TRAIN_DIR
 
 if TYPE_CHECKING:
-    from music_vae.evaluation.evaluator import Window
+    from music_vae.dataset.windows import Window
     from music_vae.music.converters.base import Converter
 
 KIND = "constraint"
@@ -149,17 +148,14 @@ def labelled(
     """
     if not asked:
         return [], np.zeros((len(windows), 0))
-    measured = [
-        attributes.measure(converter, converter.dense_outputs(w.example.outputs)) for w in windows
-    ]
+    measured = corpus.measure_windows(converter, windows)
     found, labels = [], []
     for name, sides in asked.items():
-        values = np.array([own[name] for own in measured])
         try:
-            found.append(Attribute(name, even_split(values), tuple(sides)))
+            found.append(Attribute(name, even_split(measured[name]), tuple(sides)))
         except UserError as error:
             raise UserError(f"{name} cannot be asked for: {error}") from None
-        labels.append(found[-1].labels(values))
+        labels.append(found[-1].labels(measured[name]))
     return found, np.stack(labels, axis=1)
 
 
@@ -192,12 +188,14 @@ def even_split(values: np.ndarray) -> float:
     return float(levels[1:][np.argmin(np.abs(above / len(known) - 0.5))])
 
 
-def parse_sides(texts: Sequence[str], flag: str, *, all_by_default: bool = False) -> dict[str, Any]:
+def parse_sides(
+    texts: Sequence[str], argument: str, *, all_by_default: bool = False
+) -> dict[str, Any]:
     """The sides that `NAME=high` and `NAME=low` ask for, several with commas, by name.
 
     Args:
-      texts: What the flag was given.
-      flag: Its name.
+      texts: What was given.
+      argument: As what it was given, for messages.
       all_by_default: Whether `NAME` alone, or with both sides, means both: the values of the result
         are then tuples of sides.
 
@@ -210,10 +208,10 @@ def parse_sides(texts: Sequence[str], flag: str, *, all_by_default: bool = False
         sides = tuple(SIDES) if all_by_default and not equals else (side,)
         if not name or not set(sides) <= set(SIDES):
             raise UserError(
-                f"--{flag}={text} is no wish; expected NAME=high or NAME=low, as in "
+                f"`{argument}={text}` is no wish; expected NAME=high or NAME=low, as in "
                 "note_density=high"
             )
         if name in found and not (all_by_default and side not in found[name]):
-            raise UserError(f"--{flag} has {name} twice")
+            raise UserError(f"`{argument}` has {name} twice")
         found[name] = (*found.get(name, ()), *sides)
     return found if all_by_default else {name: sides[0] for name, sides in found.items()}

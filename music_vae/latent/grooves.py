@@ -12,14 +12,12 @@ import numpy as np
 
 from music_vae.common.constants import MAX_MIDI_VELOCITY
 from music_vae.common.errors import NoExtractedExamplesError, UserError
-from music_vae.evaluation.metrics import Groove
-from music_vae.music.converters.base import Converter
-from music_vae.music.converters.groove import GrooveConverter
+from music_vae.music.symbols import Groove
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
 
-    from music_vae.trained_model import TrainedModel
+    from music_vae.engine.array_model import ArrayModel
 
 MODEL, INPUT, BOTH = "model", "input", "both"
 HITS = (MODEL, INPUT, BOTH)
@@ -59,7 +57,7 @@ class Playing:
 
 
 def reconstruct(
-    model: "TrainedModel",
+    model: "ArrayModel",
     sequence: "NoteSequence",
     n: int = 1,
     *,
@@ -89,12 +87,11 @@ def reconstruct(
       UserError: If the model is not one of grooves, or cannot mix as `playing` asks for.
     """
     converter, playing = model.converter, playing or Playing()
-    if not isinstance(converter, GrooveConverter):
+    if not converter.plays_any_length:
         raise UserError(f"{model.config.name} is not a model of grooves")
-    if not playing.is_models and not has_numbers(converter):
+    if not playing.is_models and not converter.has_numbers:
         raise UserError(f"{model.config.name} has velocities and timing in bins; nothing is mixed")
-    whole = dataclasses.replace(converter, split_bars=None, hop_size=None)
-    extraction = whole.extract(sequence)
+    extraction = converter.whole().extract(sequence)
     if not extraction.examples:
         reasons = ", ".join(extraction.skipped) or "it has no hits"
         raise NoExtractedExamplesError(f"there is no groove: {reasons}")
@@ -112,18 +109,10 @@ def reconstruct(
     rows = np.concatenate(made).reshape(n, -1, converter.output_depth)
     takes = list(rows[:, : len(example.outputs)])
     if not playing.is_models:
-        played = Groove.of(converter.dense_outputs(example.outputs))
-        takes = [_mixed(played, Groove.of(take), playing) for take in takes]
+        played = converter.groove(converter.dense_outputs(example.outputs))
+        mixed = [_mixed(played, converter.groove(take), playing) for take in takes]
+        takes = [converter.groove_outputs(groove) for groove in mixed]
     return [without_early_hits(take) for take in converter.from_tensors(takes)]
-
-
-def has_numbers(converter: Converter) -> bool:
-    """Whether a converter's outputs are hits, velocities and offsets of all drums as numbers."""
-    return (
-        isinstance(converter, GrooveConverter)
-        and converter.num_velocity_bins is None
-        and not converter.split_instruments
-    )
 
 
 def without_early_hits(sequence: "NoteSequence") -> "NoteSequence":
@@ -143,8 +132,8 @@ def _windows(rows: np.ndarray, size: int) -> list[np.ndarray]:
     return list(padded.reshape(-1, size, rows.shape[1]))
 
 
-def _mixed(played: Groove, made: Groove, playing: Playing) -> np.ndarray:
-    """Dense outputs `[T, 3 * drums]` between what was played and what the model made.
+def _mixed(played: Groove, made: Groove, playing: Playing) -> Groove:
+    """The groove between what was played and what the model made.
 
     A hit that one of the two does not have has the velocity of the other. The same holds for its
     timing; but a hit that the input does not have keeps time with the loudest one of the input at
@@ -155,13 +144,13 @@ def _mixed(played: Groove, made: Groove, playing: Playing) -> np.ndarray:
     of_step = np.take_along_axis(played.offsets, loudest, axis=-1)
     offsets = np.where(played.hits, played.offsets, of_step)
     in_time = np.broadcast_to(played.hits.any(axis=-1, keepdims=True), hits.shape)
-    parts = [
-        hits,
-        _between(played.velocities, made.velocities, played.hits, made.hits, playing.velocity),
-        _between(offsets, made.offsets, in_time, made.hits, playing.timing),
-    ]
-    parts[1] = np.maximum(parts[1], _SOFTEST)
-    return np.concatenate([np.where(hits, part, 0) for part in parts], axis=-1)
+    velocities = _between(
+        played.velocities, made.velocities, played.hits, made.hits, playing.velocity
+    )
+    offsets = _between(offsets, made.offsets, in_time, made.hits, playing.timing)
+    return Groove(
+        hits, np.where(hits, np.maximum(velocities, _SOFTEST), 0), np.where(hits, offsets, 0)
+    )
 
 
 def _between(

@@ -18,7 +18,6 @@ import numpy as np
 
 from music_vae.common.constants import DEFAULT_QPM
 from music_vae.common.errors import UserError
-from music_vae.evaluation.metrics import window_key
 from music_vae.music.converters.melody import FIRST_PITCH, OneHotMelodyConverter
 
 if TYPE_CHECKING:
@@ -131,7 +130,7 @@ def marks(sequence: "NoteSequence") -> set[bytes]:
     for example in _WINDOWS.extract(sequence).examples:
         tokens = example.outputs
         if len(np.unique(tokens[tokens >= FIRST_PITCH])) >= _MIN_WINDOW_PITCHES:
-            found.add(_digest(b"window" + window_key(_WINDOWS, tokens)))
+            found.add(_digest(b"window" + _WINDOWS.window_key(tokens)))
     for drums, line in _lines(sequence):
         if not drums:
             found.update(_digest(b"phrase" + phrase) for phrase in _phrases(line))

@@ -17,7 +17,6 @@ from splits import SPLITS, TRAIN
 from music_vae import data
 from music_vae.commands import cli
 from music_vae.configs import Config, get_config
-from music_vae.evaluation.metrics import symbols, window_key
 
 PROGRAM = "windows.py"
 USAGE = """Counts the sequences and windows that corpora give a config, and the share of held-out
@@ -85,7 +84,7 @@ def _keys(config: Config, paths: Sequence[Path]) -> Iterator[list[bytes]]:
         for sequence in data.read_note_sequences(str(path)):
             examples = converter.extract(sequence).examples
             yield [
-                window_key(converter, symbols(converter, converter.dense_outputs(e.outputs)))
+                converter.window_key(converter.symbols(converter.dense_outputs(e.outputs)))
                 for e in examples
             ]
 

@@ -288,7 +288,7 @@ def test_the_accuracy_of_the_likeliest_outcomes_is_the_models_own(name):
     targets, lengths = targets_of(pair, 0.0), np.full(BATCH, pair.noise.shape[1], np.int32)
     outputs = pair.engine.reconstruct(pair.z, targets, lengths, pair.controls).outputs
     converter = pair.config.data_converter
-    right = metrics.symbols(converter, outputs) == metrics.symbols(converter, targets)
+    right = converter.symbols(outputs) == converter.symbols(targets)
     batch = Batch(None, tf.constant(targets), tf.constant(pair.controls), tf.constant(lengths))
     statistics = pair.model.reconstruct(tf.constant(pair.z), batch, TEACHER_FORCING).statistics
     sums = {name: value.numpy().sum(axis=0) for name, value in statistics.items()}

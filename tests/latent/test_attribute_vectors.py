@@ -1,4 +1,4 @@
-"""Attribute vectors: found, judged, written, read, and refused where they are of another model."""
+"""Attribute vectors: found, written, read, and refused where they are of another model."""
 
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from music_vae.latent import attribute_vectors
 from music_vae.latent.attribute_vectors import default_path
 from music_vae.music.converters.base import Example
 from music_vae.weights import safetensors_file
+from support.stand_ins import Scale
 
 CONFIG = get_config("cat-mel_2bar_small", "z_size=3")
 
@@ -54,33 +55,6 @@ def test_vectors_lie_beside_the_weights(tmp_path):
     assert default_path("x/mel.tar.gz") == Path("x/mel.attributes.safetensors")
 
 
-class Scale:
-    """A model whose z is (note density, semitones of every step, 0), and which makes that.
-
-    z of a window is read from its tokens; decoding plays up to 32 notes with that interval.
-    """
-
-    def __init__(self):
-        self.config, self.converter = CONFIG, CONFIG.data_converter
-
-    def tokens(self, density, interval):
-        number = int(np.clip(np.round(32 * density), 0, 32))
-        tokens = np.zeros(32, np.int16)
-        tokens[:number] = 40 + np.round(interval).astype(int) * (np.arange(number) % 2)
-        return tokens
-
-    def encode_tensors(self, inputs, lengths, controls=None):
-        z = []
-        for array in inputs:
-            tokens = np.argmax(array, axis=-1)
-            notes = tokens[tokens > 1]
-            z.append([len(notes) / 32, np.abs(np.diff(notes)).mean() if len(notes) > 1 else 0, 0])
-        return None, np.array(z), np.zeros((len(z), 3))
-
-    def decode_to_tensors(self, z, length, temperature, *, seed):
-        return [self.converter.dense_outputs(self.tokens(0.5 + row[0], 6 + row[1])) for row in z]
-
-
 def window(density, interval):
     tokens = Scale().tokens(density, interval)
     return Window(Example(tokens, tokens, None, np.array(32)), 0.125)
@@ -101,31 +75,3 @@ def test_an_attribute_that_does_not_vary_has_no_vector_and_that_is_logged(caplog
     assert "note_density has no vector: the attribute is 0.5 in all 8 examples" in caplog.text
     with pytest.raises(UserError, match=r"none of c_diatonic, .* varies in 8 windows"):
         attribute_vectors.find(Scale(), [window(1 / 2, 2)] * 8)
-
-
-def test_the_effects_of_vectors_are_measured_in_standard_deviations():
-    vectors = {"average_interval": np.array([0.0, 2, 0]), "note_density": np.array([0.25, 0, 9])}
-    figures = attribute_vectors.effects(Scale(), vectors, number=50)
-    change = figures["change"]["plus"]
-    assert list(change) == ["note_density", "average_interval"]  # in the order of the attributes
-    assert change["average_interval"]["average_interval"] == pytest.approx(2)
-    assert figures["change"]["minus"]["average_interval"]["note_density"] == 0
-    assert figures["plain"]["mean"]["average_interval"] == pytest.approx(6, abs=1)
-    unit = figures["plain"]["standard_deviation"]["average_interval"]
-    assert figures["relative"]["plus"]["average_interval"]["average_interval"] == pytest.approx(
-        2 / unit
-    )
-
-
-def test_a_vector_is_dominant_that_changes_its_own_attribute_most_and_the_right_way():
-    nan = np.nan
-    assert attribute_vectors._is_dominant(np.array([0.5, -0.4, nan]), 0, 1)
-    assert not attribute_vectors._is_dominant(np.array([0.5, -0.6, nan]), 0, 1)
-    assert not attribute_vectors._is_dominant(np.array([-0.5, 0.4]), 0, 1)
-    assert attribute_vectors._is_dominant(np.array([-0.5, 0.4]), 0, -1)
-    assert not attribute_vectors._is_dominant(np.array([nan, 0.4]), 0, 1)
-
-
-def test_means_leave_out_what_is_not_defined():
-    values = np.array([[1.0, np.nan], [3.0, np.nan], [np.nan, np.nan]])
-    np.testing.assert_array_equal(attribute_vectors._mean(values), [2, np.nan])

@@ -1,5 +1,7 @@
 """Long grooves through a groove model: windows, amounts, and whose hits are played."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -7,9 +9,9 @@ from music_vae import TrainedModel
 from music_vae.common.errors import NoExtractedExamplesError, UserError
 from music_vae.common.lazy_imports import import_note_seq
 from music_vae.configs import get_config
-from music_vae.evaluation.metrics import Groove
 from music_vae.latent import grooves
 from music_vae.latent.grooves import Playing
+from music_vae.music.symbols import Groove
 from music_vae.weights import config_file
 
 KICK, SNARE, HAT = 36, 38, 42
@@ -107,6 +109,35 @@ def test_timing_and_velocity_are_mixed_each_by_its_amount():
     assert late == pytest.approx(0.75 * -0.2 + 0.25 * 0.4)
 
 
+class SplitDrummer:
+    """A model of one drum a row, which plays what it hears, at full velocity and on the step."""
+
+    config = get_config("groovae_2bar_humanize")
+    config = config.replace(
+        data_converter=dataclasses.replace(config.data_converter, split_instruments=True),
+        hparams=dataclasses.replace(config.hparams, max_seq_len=32 * 9),
+    )
+    converter = config.data_converter.for_inference()
+
+    def encode_tensors(self, inputs, lengths, controls=None):
+        self.inputs = inputs
+        return None, np.arange(len(inputs), dtype=float)[:, None], None
+
+    def decode_to_tensors(self, z, length, temperature, c_input=None, *, seed=None):
+        assert length == 32 * 9
+        hits = [self.inputs[int(number)][:, :1] for number in z[:, 0]]
+        return [np.concatenate([rows, rows, 0 * rows], axis=-1) for rows in hits]
+
+
+def test_grooves_of_one_drum_a_row_are_numbers_too_and_are_mixed():
+    playing = Playing(timing=0, velocity=0.5, hits="input")
+    notes = [(KICK, 4, 61, -0.2), (SNARE, 70, 41, 0.3)]
+    (made,) = grooves.reconstruct(SplitDrummer(), groove(notes), playing=playing)
+    found = played(made)
+    assert [note[:3] for note in found] == [(KICK, 4, (61 + 127) / 2), (SNARE, 70, (41 + 127) / 2)]
+    np.testing.assert_allclose([late for *_, late in found], [-0.2, 0.3], atol=1e-5)
+
+
 def parts(hits, velocity, offset):
     hits = np.array([hits], bool)
     return Groove(hits, hits * velocity, hits * offset)
@@ -117,7 +148,7 @@ def parts(hits, velocity, offset):
 )
 def test_a_hit_that_only_one_has_is_played_as_that_one_does(whose, hits):
     own, new = parts([1, 1, 0], 0.25, -0.5), parts([0, 1, 1], 0.75, 0.5)
-    made = grooves._mixed(own, new, Playing(timing=0, velocity=0, hits=whose)).reshape(3, 3)
+    made = np.concatenate(grooves._mixed(own, new, Playing(0, 0, whose)))
     np.testing.assert_array_equal(made[0], hits)
     np.testing.assert_array_equal(made[1], np.array([0.25, 0.25, 0.75]) * hits)
     # The third keeps time with the others of the input, which has hits at this step.
@@ -126,7 +157,7 @@ def test_a_hit_that_only_one_has_is_played_as_that_one_does(whose, hits):
 
 def test_a_hit_at_a_step_where_the_input_is_silent_has_the_models_timing():
     own, new = parts([0, 0], 0.0, 0.0), parts([0, 1], 0.75, 0.5)
-    made = grooves._mixed(own, new, Playing(timing=0, velocity=0, hits="both")).reshape(3, 2)
+    made = np.concatenate(grooves._mixed(own, new, Playing(0, 0, "both")))
     np.testing.assert_array_equal(made, [[0, 1], [0, 0.75], [0, 0.5]])
 
 
