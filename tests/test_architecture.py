@@ -187,8 +187,6 @@ def asks_for_the_class(tree):
     "path", outside_converters(), ids=lambda path: str(path.relative_to(PACKAGE))
 )
 def test_converters_are_asked_what_they_know_and_not_for_their_class(path):
-    if path.relative_to(PACKAGE).as_posix() in ASKS_FOR_CLASSES:
-        return
     assert list(asks_for_the_class(ast.parse(path.read_text(encoding="utf-8")))) == []
 
 
@@ -211,7 +209,3 @@ def test_converters_are_asked_what_they_know_and_not_for_their_class(path):
 )
 def test_what_asks_for_a_class_is_found(code, asks):
     assert bool(list(asks_for_the_class(ast.parse(code)))) == asks
-
-
-ASKS_FOR_CLASSES = {"evaluation/evaluator.py", "evaluation/interpolation.py", "latent/grooves.py"}
-"""Modules that still ask converters for their class; to be empty."""

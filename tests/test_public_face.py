@@ -1,0 +1,85 @@
+"""The package's face: what may be imported from `music_vae` itself, and what that loads."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import music_vae
+
+ROOT_MODULES = {
+    path.stem for path in Path(music_vae.__file__).parent.iterdir() if path.suffix in (".py", "")
+}
+DOCUMENTED = (
+    "attribute_vectors",
+    "attributes",
+    "conditioning",
+    "configs",
+    "constraints",
+    "data",
+    "grooves",
+    "latent_space",
+    "notes_io",
+    "personal_models",
+)
+
+
+def loaded_by(code):
+    """The top-level packages in memory after a program, in a process of its own."""
+    script = f"import json, sys\n{code}\nprint(json.dumps([name for name in sys.modules]))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return {name.partition(".")[0] for name in json.loads(done.stdout)}
+
+
+def test_importing_the_package_loads_nothing_else():
+    heavy = {"numpy", "note_seq", "tensorflow", "tqdm"}
+    assert not loaded_by("import music_vae; music_vae.__version__; dir(music_vae)") & heavy
+    assert not loaded_by("from music_vae import configs") & {"tensorflow", "note_seq"}
+
+
+def test_the_documented_names_need_no_tensorflow():
+    names = ", ".join(["TrainedModel", *DOCUMENTED])
+    code = f"from music_vae import {names}\nassert grooves.reconstruct and configs.CONFIG_MAP"
+    assert "tensorflow" not in loaded_by(code)
+    assert "tensorflow" not in loaded_by("from music_vae import *\nassert notebook.show")
+
+
+def test_the_documented_names_are_shown():
+    names = {"TrainedModel", "__version__", *DOCUMENTED}
+    assert names <= set(music_vae.__all__)
+    assert set(music_vae.__all__) <= set(dir(music_vae))
+    for name in names:
+        assert getattr(music_vae, name) is getattr(music_vae, name)
+
+
+def test_names_are_those_of_the_modules_themselves():
+    from music_vae import TrainedModel, grooves, trained_model
+    from music_vae.latent import grooves as same
+
+    assert grooves is same
+    assert TrainedModel is trained_model.TrainedModel
+
+
+@pytest.mark.parametrize(("name", "path"), [*music_vae._PUBLIC.items(), *music_vae._FORMER.items()])
+def test_every_name_stands_for_a_module(name, path):
+    assert importlib.util.find_spec(f"music_vae.{path}") is not None
+    assert name == path or name not in ROOT_MODULES  # which the name would hide
+
+
+def test_former_names_go_on_working():
+    from music_vae import measures, weights_file
+    from music_vae.evaluation import metrics
+    from music_vae.weights import safetensors_file
+
+    assert (measures, weights_file) == (metrics, safetensors_file)
+
+
+def test_an_unknown_name_is_an_error_as_ever():
+    with pytest.raises(ImportError, match="cannot import name 'melody'"):
+        from music_vae import melody  # noqa: F401
+    with pytest.raises(AttributeError, match="module 'music_vae' has no attribute 'melody'"):
+        music_vae.melody  # noqa: B018
