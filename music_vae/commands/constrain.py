@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from absl import flags
@@ -162,7 +162,7 @@ def _evaluate(values: flags.FlagValues, config: "Config") -> None:
         temperature=values.temperature,
         seed=values.seed,
     )
-    print(json.dumps(figures, indent=2) if values.json else constraint_effects.table(figures))
+    print(json.dumps(figures, indent=2) if values.json else table(figures))
 
 
 def _check_attributes(config: "Config", asked: dict[str, Any]) -> None:
@@ -175,6 +175,35 @@ def _check_attributes(config: "Config", asked: dict[str, Any]) -> None:
             raise UserError(
                 f"--attribute: {config.name} has no {name!r}; it has {', '.join(known)}"
             )
+
+
+# -- What is printed ------------------------------------------------------------------------------
+
+
+def table(figures: Mapping[str, Any]) -> str:
+    """The figures as two tables: the wishes, then what the music is like."""
+    columns = ("without", "realism", "with", "moved")
+    lines = [
+        f"{figures['config']}: {figures['samples']} samples from the prior at temperature "
+        f"{figures['temperature']:g}; share that has what is wanted, and distance in standard "
+        f"deviations (realism alone: {figures['moved_by_realism']:.3f})",
+        _row("", columns),
+    ]
+    for row in figures["wishes"]:
+        label = ", ".join(f"{name}={side}" for name, side in row["wanted"].items())
+        lines.append(_row(label, [row[column] for column in columns]))
+    music = figures["music"]
+    lines += ["", _row("", list(music))]
+    for name in music["without"]:
+        lines.append(_row(name.replace("_", " "), [own[name] for own in music.values()]))
+    return "\n".join(lines)
+
+
+def _row(label: str, cells: Sequence[Any]) -> str:
+    shown = (
+        "-" if cell is None else cell if isinstance(cell, str) else f"{cell:.3f}" for cell in cells
+    )
+    return f"  {label:28}" + "".join(f"{cell:>10}" for cell in shown)
 
 
 if __name__ == "__main__":

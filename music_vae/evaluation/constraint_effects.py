@@ -6,7 +6,6 @@ constraint was trained against have never seen.
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -124,29 +123,3 @@ def _mean_attributes(model: ArrayModel, made: Sequence[np.ndarray]) -> dict[str,
         own = [measured[name] for measured in values if not math.isnan(measured[name])]
         means[name] = float(np.mean(own)) if own else None
     return means
-
-
-def table(figures: Mapping[str, Any]) -> str:
-    """The figures as two tables: the wishes, then what the music is like."""
-    columns = ("without", "realism", "with", "moved")
-    lines = [
-        f"{figures['config']}: {figures['samples']} samples from the prior at temperature "
-        f"{figures['temperature']:g}; share that has what is wanted, and distance in standard "
-        f"deviations (realism alone: {figures['moved_by_realism']:.3f})",
-        _row("", columns),
-    ]
-    for row in figures["wishes"]:
-        label = ", ".join(f"{name}={side}" for name, side in row["wanted"].items())
-        lines.append(_row(label, [row[column] for column in columns]))
-    music = figures["music"]
-    lines += ["", _row("", list(music))]
-    for name in music["without"]:
-        lines.append(_row(name.replace("_", " "), [own[name] for own in music.values()]))
-    return "\n".join(lines)
-
-
-def _row(label: str, cells: Sequence[Any]) -> str:
-    shown = (
-        "-" if cell is None else cell if isinstance(cell, str) else f"{cell:.3f}" for cell in cells
-    )
-    return f"  {label:28}" + "".join(f"{cell:>10}" for cell in shown)
