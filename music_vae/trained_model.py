@@ -15,7 +15,6 @@ from music_vae.common.lazy_imports import import_note_seq
 from music_vae.configs import get_config
 from music_vae.engine.array_model import ArrayModel
 from music_vae.latent import latent_space
-from music_vae.music.conditioning import extended
 from music_vae.music.converters.base import Tensors
 from music_vae.weights import shipped
 
@@ -255,7 +254,7 @@ class TrainedModel(ArrayModel):
         if not self.converter.control_depth:
             return mu, None
         steps = self.config.hparams.max_seq_len if length is None else length
-        return mu, np.stack([extended(self.converter, rows, steps) for rows in controls])
+        return mu, np.stack([self.converter.extended_controls(rows, steps) for rows in controls])
 
 
 def _reasons(tensors: Tensors) -> str:

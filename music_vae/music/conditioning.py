@@ -61,11 +61,6 @@ def c_inputs(converter: Converter, steps: int, conditions: Conditions) -> list[n
     )
 
 
-def extended(converter: Converter, control: np.ndarray, steps: int) -> np.ndarray:
-    """As `converter.extended_controls`."""
-    return converter.extended_controls(control, steps)
-
-
 def chord_classes(text: str) -> np.ndarray:
     """The classes of chord symbols with spaces between them, `[N]`.
 
