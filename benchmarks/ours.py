@@ -102,10 +102,12 @@ def decode_random(arguments: Sequence[str]) -> None:
     import numpy as np
 
     from music_vae.configs import get_config
-    from music_vae.engine.numpy_engine import NumpyEngine, weight_shapes
+    from music_vae.engine.numpy_engine import NumpyEngine
 
     config, rng = get_config(config_name), np.random.default_rng(SEED)
-    shapes = {n: s for n, s in weight_shapes(config).items() if not n.startswith("encoder")}
+    shapes = {
+        n: s for n, s in config.model_spec.weight_shapes.items() if not n.startswith("encoder")
+    }
     weights = {
         name: (rng.random(shape, np.float32) - np.float32(0.5)) / 10
         for name, shape in shapes.items()

@@ -8,6 +8,7 @@ A new configuration is a `dataclasses.replace` of the nearest old one.
 
 import dataclasses
 import difflib
+import functools
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -21,6 +22,7 @@ from music_vae.common.constants import (
 from music_vae.common.errors import UserError
 from music_vae.common.hparams import HParams
 from music_vae.common.json_values import from_json, to_json
+from music_vae.common.model_spec import ModelSpec, StepDepths, derive_model
 from music_vae.common.specs import (
     SPEC_KINDS,
     BidirectionalEncoderSpec,
@@ -74,6 +76,22 @@ class Config:
     def __post_init__(self) -> None:
         if self.window_augmenter is not None:
             check_fits(self.window_augmenter, self.data_converter)
+
+    @functools.cached_property
+    def model_spec(self) -> ModelSpec:
+        """The plan of its model: parts, widths, and names and shapes of weights.
+
+        Raises:
+          UserError: If the parts of the config do not fit each other.
+        """
+        converter = self.data_converter
+        depths = StepDepths(
+            converter.input_depth,
+            converter.output_depth,
+            converter.control_depth,
+            converter.input_one_hots,
+        )
+        return derive_model(self.encoder, self.decoder, self.hparams, depths)
 
     def replace(self, **changes: Any) -> "Config":
         """A copy with some values changed."""

@@ -7,7 +7,6 @@ The model knows arrays, not notes, and keeps no step counter and no random state
 arguments. What its parts are made of is in `music_vae.nn`.
 """
 
-import functools
 from typing import Any, NamedTuple
 
 import keras
@@ -16,28 +15,12 @@ import tensorflow as tf
 from music_vae.common.batches import Batch
 from music_vae.common.errors import UserError
 from music_vae.common.hparams import HParams
-from music_vae.common.part_fit import check_parts
-from music_vae.common.specs import (
-    BooleanHeadSpec,
-    CategoricalHeadSpec,
-    FlatDecoderSpec,
-    GrooveHeadSpec,
-    HeadSpec,
-    HierarchicalDecoderSpec,
-    MultiCategoricalHeadSpec,
-    NadeHeadSpec,
-    SplitDecoderSpec,
-)
+from music_vae.common.model_spec import ModelSpec
+from music_vae.common.plans import FlatDecoderPlan, HierarchicalDecoderPlan, SplitDecoderPlan
 from music_vae.configs import Config
-from music_vae.nn import heads, latent, schedules
-from music_vae.nn.decoders import (
-    Decoder,
-    FlatDecoder,
-    Policy,
-    Reconstruction,
-    Samples,
-    SplitDecoder,
-)
+from music_vae.nn import latent, schedules
+from music_vae.nn.decoders import Decoder, FlatDecoder, SplitDecoder, build_core
+from music_vae.nn.decoding import Policy, Reconstruction, Samples
 from music_vae.nn.encoders import (
     BidirectionalLstmEncoder,
     Encoder,
@@ -50,6 +33,7 @@ from music_vae.nn.rnn import Dropout
 
 __all__ = [
     "BidirectionalLstmEncoder",
+    "Decoder",
     "Dropout",
     "FlatDecoder",
     "HierarchicalDecoder",
@@ -86,17 +70,15 @@ class Loss(NamedTuple):
 class MusicVAE(keras.Model):
     """A recurrent variational autoencoder of sequences; without an encoder, its decoder alone."""
 
-    def __init__(
-        self, encoder: Encoder | None, decoder: Decoder, hparams: HParams, **kwargs: Any
-    ) -> None:
+    def __init__(self, spec: ModelSpec, hparams: HParams, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.hparams = hparams
-        self.encoder = encoder
-        self.posterior = None
-        if encoder is not None:
-            self.posterior = latent.GaussianPosterior(
-                encoder.output_size, hparams.latent_size, name="posterior"
-            )
+        self.spec, self.hparams = spec, hparams
+        # Layers draw their first weights when they are built: a seed gives those of this order.
+        encoder = None if spec.encoder is None else build_encoder(spec.encoder)
+        decoder = _build_decoder(spec.decoder, encoder)
+        self.encoder, self.posterior = encoder, None
+        if spec.posterior is not None:
+            self.posterior = latent.GaussianPosterior(spec.posterior, name="posterior")
         self.decoder = decoder
 
     def encode(
@@ -198,88 +180,14 @@ def build_model(config: Config, *, with_encoder: bool = True) -> MusicVAE:
     Raises:
       UserError: If the parts of the config do not fit each other.
     """
-    check_parts(config)
-    converter, hparams = config.data_converter, config.hparams
-    encoder = None
-    if hparams.latent_size and with_encoder:
-        encoder = build_encoder(
-            config.encoder,
-            converter.input_depth + converter.control_depth,
-            hparams,
-            one_hots=converter.input_one_hots,
-        )
-    return MusicVAE(encoder, _build_decoder(config, encoder), hparams, name="music_vae")
+    spec = config.model_spec if with_encoder else config.model_spec.without_encoder()
+    return MusicVAE(spec, config.hparams, name="music_vae")
 
 
-def _build_decoder(config: Config, encoder: Encoder | None) -> Decoder:
-    spec, hparams, converter = config.decoder, config.hparams, config.data_converter
-    depths = {"output_depth": converter.output_depth, "control_depth": converter.control_depth}
-    if not isinstance(spec, HierarchicalDecoderSpec):
-        return _build_core(spec, hparams, **depths, z_size=hparams.latent_size, name="decoder")
-    make_core = functools.partial(_build_core, spec.core, hparams, **depths, name="core_decoder")
-    return HierarchicalDecoder(
-        spec,
-        hparams,
-        make_core=lambda size: make_core(z_size=size),
-        reencoder=_build_reencoder(config, encoder),
-        name="decoder",
-    )
-
-
-def _build_reencoder(config: Config, encoder: Encoder | None) -> HierarchicalLstmEncoder | None:
-    """What encodes segments to be read back: the model's own encoder, where it is a hierarchy."""
-    spec, converter = config.decoder, config.data_converter
-    if not isinstance(spec, HierarchicalDecoderSpec) or spec.reencoder is None:
-        return None
-    if not isinstance(encoder, HierarchicalLstmEncoder):
-        return HierarchicalLstmEncoder(
-            spec.reencoder, converter.output_depth, config.hparams, top=False, name="reencoder"
-        )
-    return encoder
-
-
-def _build_core(
-    spec: FlatDecoderSpec | SplitDecoderSpec,
-    hparams: HParams,
-    *,
-    z_size: int,
-    output_depth: int,
-    control_depth: int,
-    name: str,
-) -> FlatDecoder | SplitDecoder:
-    """A decoder without a hierarchy, for latent vectors of width `z_size`."""
-    if isinstance(spec, FlatDecoderSpec):
-        return FlatDecoder(
-            _build_head(spec.head, output_depth, hparams),
-            hparams,
-            z_size=z_size,
-            control_depth=control_depth,
-            preprocess_controls=spec.preprocess_controls,
-            name=name,
-        )
-    cores = []
-    for number, (core, depth) in enumerate(zip(spec.cores, spec.depths, strict=True)):
-        built = _build_core(
-            core,
-            hparams,
-            z_size=z_size,
-            output_depth=depth,
-            control_depth=control_depth,
-            name=f"core_decoder_{number}",
-        )
-        assert isinstance(built, FlatDecoder)
-        cores.append(built)
-    return SplitDecoder(cores, name=name)
-
-
-def _build_head(spec: HeadSpec, depth: int, hparams: HParams) -> heads.Head:
-    if isinstance(spec, MultiCategoricalHeadSpec):
-        return heads.MultiCategoricalHead(spec.depths, name="head")
-    if isinstance(spec, NadeHeadSpec):
-        return heads.NadeHead(depth, hparams.nade_num_hidden, name="head")
-    kinds: dict[type, type[heads.Head]] = {
-        CategoricalHeadSpec: heads.CategoricalHead,
-        BooleanHeadSpec: heads.BooleanHead,
-        GrooveHeadSpec: heads.GrooveHead,
-    }
-    return kinds[type(spec)](depth, name="head")
+def _build_decoder(
+    plan: FlatDecoderPlan | SplitDecoderPlan | HierarchicalDecoderPlan, encoder: Encoder | None
+) -> Decoder:
+    if not isinstance(plan, HierarchicalDecoderPlan):
+        return build_core(plan, name="decoder")
+    hierarchy = encoder if isinstance(encoder, HierarchicalLstmEncoder) else None
+    return HierarchicalDecoder(plan, hierarchy, name="decoder")

@@ -5,7 +5,6 @@ import pytest
 
 from music_vae.configs import get_config
 from music_vae.dataset import tfrecord
-from music_vae.engine.numpy_engine import weight_shapes
 from music_vae.music import notes_io
 from music_vae.weights import config_file, safetensors_file
 from support.http_server import FileServer
@@ -76,7 +75,10 @@ def random_run(tmp_path_factory):
         folder.mkdir()
         config_file.write(config, folder)
         rng = np.random.default_rng(0)
-        weights = {name: rng.normal(0, 0.5, shape) for name, shape in weight_shapes(config).items()}
+        weights = {
+            name: rng.normal(0, 0.5, shape)
+            for name, shape in config.model_spec.weight_shapes.items()
+        }
         safetensors_file.write(folder / safetensors_file.WEIGHTS_FILE, weights)
         return folder
 

@@ -35,10 +35,8 @@ LADDER = (
 
 FLOORS = {room: floor for floor, rooms in enumerate(LADDER) for room in rooms}
 KNOWN_ARROWS: set[tuple[str, str]] = {
-    ("common", "configs"),
     ("dataset", "commands"),
     ("render", "commands"),
-    ("weights", "engine"),
 }
 """Arrows that still point up; to be empty."""
 
@@ -147,7 +145,6 @@ NAMES_FLAGS = {
     "training/cluster.py",
     "training/devices.py",
     "training/runs.py",
-    "weights/fit.py",
     "weights/shipped.py",
 }
 """Modules whose messages still name flags; to be empty."""

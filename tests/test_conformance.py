@@ -16,7 +16,6 @@ from music_vae import data
 from music_vae.common.batches import Batch
 from music_vae.common.errors import UserError
 from music_vae.configs import CONFIG_MAP
-from music_vae.engine.numpy_engine import weight_shapes
 from music_vae.lstm_models import build_model
 from music_vae.trained_model import TrainedModel
 from music_vae.training import runs
@@ -101,7 +100,9 @@ def test_every_weight_gets_a_gradient_and_the_loss_is_finite(config, music):
 
 def test_names_and_shapes_of_the_weights_follow_from_the_config(config):
     variables = named_variables(build_model(config))
-    assert weight_shapes(config) == {name: tuple(v.shape) for name, v in variables.items()}
+    assert config.model_spec.weight_shapes == {
+        name: tuple(v.shape) for name, v in variables.items()
+    }
 
 
 def test_training_moves_weights_and_saves_them_with_the_config(config, run):

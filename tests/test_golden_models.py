@@ -63,7 +63,7 @@ def test_the_likeliest_samples_are_equal(golden):
     result = golden.model.sample(
         z,
         controls,
-        tf.fill([count, steps, golden.model.decoder.noise_size], 0.5),
+        tf.fill([count, steps, golden.model.spec.decoder.noise_size], 0.5),
         temperature=golden.facts["sample_temperature"],
         end_token=golden.config.data_converter.end_token,
     )

@@ -98,14 +98,13 @@ def _info(checkpoint: str, base_url: str | None) -> None:
 
 def _print_info(path: str, config: "Config | None", weights: "CheckpointWeights") -> None:
     from music_vae.common.weight_names import is_weight
-    from music_vae.engine.numpy_engine import weight_shapes
     from music_vae.weights.fit import fitting_configs
 
     shapes = {name: shape for name, shape in weights.shapes.items() if is_weight(name)}
     ignored = sorted(set(weights.shapes) - set(shapes))
     named = "not said"
     if config is not None:
-        fits = weight_shapes(config) == shapes
+        fits = config.model_spec.weight_shapes == shapes
         named = config.name if fits else f"{config.name}, which these weights do not fit"
     fitting = [
         f"--config={fit.config}" + (f" --hparams={fit.hparams}" if fit.hparams else "")

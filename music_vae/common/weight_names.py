@@ -40,14 +40,19 @@ def bias(layer: str) -> str:
 # -- LSTM layers ----------------------------------------------------------------------------------
 
 
-def stacked_layer(scope: str, index: int) -> str:
-    """A layer of a forward encoder or of a decoder."""
-    return f"{scope}/multi_rnn_cell/cell_{index}"
+def lstm_stack(scope: str) -> str:
+    """The LSTM layers of a forward encoder or of a decoder."""
+    return f"{scope}/multi_rnn_cell"
 
 
-def bidirectional_layer(scope: str, index: int, direction: str) -> str:
-    """A layer of one of the two directions (see `DIRECTIONS`)."""
-    return f"{scope}/cell_{index}/bidirectional_rnn/{direction}/multi_rnn_cell/cell_0"
+def bidirectional_stack(scope: str, index: int, direction: str) -> str:
+    """One direction (see `DIRECTIONS`) of a bidirectional layer: a stack of a single layer."""
+    return lstm_stack(f"{layer(scope, index)}/bidirectional_rnn/{direction}")
+
+
+def layer(stack: str, index: int) -> str:
+    """A layer of a stack, which may also be a conductor's."""
+    return f"{stack}/cell_{index}"
 
 
 def input_projection(layer: str) -> str:
@@ -68,14 +73,9 @@ def encoder_level(encoder: str, number: int) -> str:
     return f"{encoder}/hierarchical_level_{number}"
 
 
-def conductor(scope: str, level: int) -> str:
+def conductor(level: int) -> str:
     """The conductor of one level of a hierarchical decoder, from the top down."""
-    return f"{scope}decoder/hierarchical_level_{level}"
-
-
-def conductor_layer(conductor: str, index: int) -> str:
-    """One of its LSTM layers."""
-    return f"{conductor}/cell_{index}"
+    return f"decoder/hierarchical_level_{level}"
 
 
 def conductor_state(conductor: str) -> str:

@@ -13,10 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from music_vae.common import weight_names as names
-from music_vae.common.hparams import HParams
-from music_vae.common.specs import FlatDecoderSpec
-from music_vae.engine import heads
+from music_vae.common.plans import DensePlan, FlatDecoderPlan, SplitDecoderPlan
+from music_vae.engine.heads import build_head
 from music_vae.engine.lstm import BidirectionalLstm, Entry, LstmStack
 from music_vae.engine.products import Dense
 from music_vae.engine.weights import Weights
@@ -82,8 +80,8 @@ class Expected(NamedTuple):
 class InitialState:
     """Initial states `[B, state_size]` of z `[B, z_size]`: tanh(z . kernel + bias)."""
 
-    def __init__(self, weights: Weights, scope: str, z_size: int, state_size: int) -> None:
-        self._dense = Dense(weights, scope, z_size, state_size)
+    def __init__(self, plan: DensePlan, weights: Weights) -> None:
+        self._dense = Dense(plan, weights)
 
     def of(self, z: np.ndarray) -> np.ndarray:
         return np.tanh(self._dense(z))
@@ -92,45 +90,21 @@ class InitialState:
 class _Voice:
     """What one of several outputs has for itself: all but the steps of its LSTM."""
 
-    def __init__(
-        self,
-        spec: FlatDecoderSpec,
-        weights: Weights,
-        scope: str,
-        hparams: HParams,
-        *,
-        z_size: int,
-        depth: int,
-        control_depth: int,
-    ) -> None:
-        self.decoder = names.flat_decoder(scope)
-        self.head = heads.build_head(spec.head, depth, hparams, weights, self.decoder)
-        self.z_size = z_size
+    def __init__(self, plan: FlatDecoderPlan, weights: Weights) -> None:
+        self.head = build_head(plan.head, weights)
         self.control_lstm = None
-        if spec.preprocess_controls:
-            self.control_lstm = BidirectionalLstm(
-                weights,
-                names.control_preprocessing(scope),
-                control_depth,
-                hparams.control_preprocessing_rnn_size,
-                residual=hparams.residual_decoder,
-            )
-            control_depth = self.control_lstm.output_size
-        self.input_size = depth + z_size + control_depth
-        self.initial_state = InitialState(
-            weights, names.decoder_state(self.decoder), z_size, 2 * sum(hparams.dec_rnn_size)
-        )
+        if plan.control_lstm is not None:
+            self.control_lstm = BidirectionalLstm(plan.control_lstm, weights)
+        self.initial_state = InitialState(plan.initial_state, weights)
         # What the head makes a step of, `[B, P]`, from the LSTM's output `[B, H]`.
-        self.parameters = Dense(
-            weights,
-            names.output_projection(self.decoder),
-            hparams.dec_rnn_size[-1],
-            self.head.parameter_size,
-        )
+        self.parameters = Dense(plan.output_projection, weights)
+        # Where z and the controls stand in the LSTM's input.
+        self._z_at = plan.output_depth
+        self._controls_at = plan.output_depth + plan.z_size
 
     def constant(self, entry: Entry, z: np.ndarray) -> np.ndarray:
         """What enters every step alike, `[G, B, H]`."""
-        return entry.bias + entry.share(self.head.depth, z)
+        return entry.bias + entry.share(self._z_at, z)
 
     def control_share(
         self, entry: Entry, controls: np.ndarray, lengths: np.ndarray | None = None
@@ -152,57 +126,19 @@ class _Voice:
         told = controls.transpose(1, 0, 2)
         if self.control_lstm is not None:
             told = self.control_lstm.outputs(told, lengths)
-        return entry.share(self.head.depth + self.z_size, told)
+        return entry.share(self._controls_at, told)
 
 
 class FlatDecoder:
     """One LSTM stack that sees z at every step; or one for each of several outputs, in one loop."""
 
-    def __init__(
-        self,
-        specs: Sequence[FlatDecoderSpec],
-        weights: Weights,
-        scopes: Sequence[str],
-        hparams: HParams,
-        *,
-        z_size: int,
-        depths: Sequence[int],
-        control_depth: int,
-    ) -> None:
-        """Args:
-        specs: What each output's decoder is.
-        weights: Where the weights are.
-        scopes: The names of the outputs' decoders.
-        hparams: Sizes.
-        z_size: Width of z.
-        depths: Widths of the outputs, which stand side by side.
-        control_depth: Width of the controls.
-        """
-        self._voices = [
-            _Voice(
-                spec,
-                weights,
-                scope,
-                hparams,
-                z_size=z_size,
-                depth=depth,
-                control_depth=control_depth,
-            )
-            for spec, scope, depth in zip(specs, scopes, depths, strict=True)
-        ]
-        layers = range(len(hparams.dec_rnn_size))
-        self._lstm = LstmStack(
-            weights,
-            [[names.stacked_layer(voice.decoder, n) for n in layers] for voice in self._voices],
-            [voice.input_size for voice in self._voices],
-            hparams.dec_rnn_size,
-            residual=hparams.residual_decoder,
-        )
-        self.output_depth = sum(depths)
-        self._parts = _slices(depths)
-        self._chances = _slices([voice.head.noise_size for voice in self._voices])
-        self.noise_size = sum(voice.head.noise_size for voice in self._voices)
-        self.state_size = len(self._voices) * self._lstm.state_size
+    def __init__(self, plan: FlatDecoderPlan | SplitDecoderPlan, weights: Weights) -> None:
+        voices = plan.voices
+        self._voices = [_Voice(voice, weights) for voice in voices]
+        self._lstm = LstmStack([voice.lstm for voice in voices], weights)
+        self._depth, self._state_size = plan.output_depth, plan.state_size
+        self._parts = _slices([voice.output_depth for voice in voices])
+        self._chances = _slices([voice.noise_size for voice in voices])
 
     def sample(
         self,
@@ -230,9 +166,9 @@ class FlatDecoder:
         constant = np.stack([voice.constant(entry, z) for voice, entry in pairs], axis=1)
         told = [voice.control_share(entry, controls) for voice, entry in pairs]
         run = self._lstm.start(np.stack([voice.initial_state.of(z) for voice in self._voices]))
-        samples = np.zeros((batch, steps, self.output_depth), np.float32)
+        samples = np.zeros((batch, steps, self._depth), np.float32)
         lengths, ended = np.full(batch, steps, np.int32), np.zeros(batch, bool)
-        final_state = np.zeros((batch, self.state_size), np.float32)
+        final_state = np.zeros((batch, self._state_size), np.float32)
         heard = self._heard(np.zeros_like(samples[:, 0]) if first is None else first)
 
         def add_inputs(target: np.ndarray) -> None:
@@ -303,9 +239,9 @@ class FlatDecoder:
         constant = [voice.constant(entry, z)[:, None] for voice, entry in pairs]
         told = [voice.control_share(entry, known.controls, known.lengths) for voice, entry in pairs]
         run = self._lstm.start(np.stack([voice.initial_state.of(z) for voice in self._voices]))
-        outputs = np.zeros((steps, batch, self.output_depth), np.float32)
+        outputs = np.zeros((steps, batch, self._depth), np.float32)
         losses = np.zeros((steps, batch), np.float32)
-        final_state = np.zeros((batch, self.state_size), np.float32)
+        final_state = np.zeros((batch, self._state_size), np.float32)
         for now in _stretches(steps, batch, known.lengths):
             shares = self._heard(read[now])
             for share, same, control in zip(shares, constant, told, strict=True):

@@ -5,21 +5,18 @@ from typing import Protocol
 
 import numpy as np
 
-from music_vae.common import weight_names as names
-from music_vae.common.hparams import HParams
-from music_vae.common.specs import BidirectionalEncoderSpec, EncoderSpec, HierarchicalEncoderSpec
+from music_vae.common.plans import (
+    BidirectionalPlan,
+    EncoderPlan,
+    HierarchicalEncoderPlan,
+    LstmStackPlan,
+)
 from music_vae.engine.lstm import BidirectionalLstm, LstmStack, last_valid
 from music_vae.engine.weights import Weights
 
 
 class Encoder(Protocol):
-    """What every encoder is.
-
-    Attributes:
-      output_size: Width H of an embedding.
-    """
-
-    output_size: int
+    """What every encoder is."""
 
     def encode(self, inputs: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         """Embeddings `[B, H]` of inputs `[B, T, D]`.
@@ -31,13 +28,8 @@ class Encoder(Protocol):
 class ForwardEncoder:
     """LSTM layers that read forward; the result is the output at the last valid step."""
 
-    def __init__(self, weights: Weights, scope: str, input_size: int, hparams: HParams) -> None:
-        sizes = hparams.enc_rnn_size
-        scopes = [names.stacked_layer(scope, index) for index in range(len(sizes))]
-        self._lstm = LstmStack(
-            weights, [scopes], [input_size], sizes, residual=hparams.residual_encoder
-        )
-        self.output_size = sizes[-1]
+    def __init__(self, plan: LstmStackPlan, weights: Weights) -> None:
+        self._lstm = LstmStack([plan], weights)
 
     def encode(self, inputs: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         (entry,) = self._lstm.entries
@@ -49,11 +41,8 @@ class ForwardEncoder:
 class BidirectionalEncoder:
     """Bidirectional LSTM layers; the result is where both directions end."""
 
-    def __init__(self, weights: Weights, scope: str, input_size: int, hparams: HParams) -> None:
-        self._lstm = BidirectionalLstm(
-            weights, scope, input_size, hparams.enc_rnn_size, residual=hparams.residual_encoder
-        )
-        self.output_size = self._lstm.output_size
+    def __init__(self, plan: BidirectionalPlan, weights: Weights) -> None:
+        self._lstm = BidirectionalLstm(plan, weights)
 
     def encode(self, inputs: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         return self._lstm.last_states(inputs.transpose(1, 0, 2), lengths)
@@ -62,34 +51,19 @@ class BidirectionalEncoder:
 class HierarchicalEncoder:
     """Segments are encoded, then the sequence of their embeddings, and so on up the levels."""
 
-    def __init__(
-        self,
-        spec: HierarchicalEncoderSpec,
-        weights: Weights,
-        scope: str,
-        input_size: int,
-        hparams: HParams,
-        *,
-        top: bool = True,
-    ) -> None:
-        """`top` says whether there is a top level, of which a re-encoder has no use."""
-        self.level_lengths = spec.level_lengths
-        self.levels: list[Encoder] = []
-        for number in range(len(spec.level_lengths) - (not top)):
-            level = build_encoder(
-                spec.core, weights, names.encoder_level(scope, number), input_size, hparams
-            )
-            self.levels.append(level)
-            input_size = level.output_size
-        self.output_size = input_size
+    def __init__(self, plan: HierarchicalEncoderPlan, weights: Weights) -> None:
+        self._level_lengths = plan.level_lengths
+        self._levels = [build_encoder(level, weights) for level in plan.levels]
 
     def encode(self, inputs: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         batch, steps, depth = inputs.shape
-        sequence = np.zeros((batch, math.prod(self.level_lengths), depth), np.float32)
+        sequence = np.zeros((batch, math.prod(self._level_lengths), depth), np.float32)
         sequence[:, :steps] = inputs
-        segments = math.prod(self.level_lengths[1:])
-        lengths = segment_lengths(lengths, segments, self.level_lengths[0]).reshape(-1)
-        for number, (level, steps) in enumerate(zip(self.levels, self.level_lengths, strict=True)):
+        segments = math.prod(self._level_lengths[1:])
+        lengths = segment_lengths(lengths, segments, self._level_lengths[0]).reshape(-1)
+        for number, (level, steps) in enumerate(
+            zip(self._levels, self._level_lengths, strict=True)
+        ):
             if number:
                 segments //= steps
                 lengths = np.full(batch * segments, steps)  # every embedding counts
@@ -105,12 +79,10 @@ def segment_lengths(lengths: np.ndarray, segments: int, steps: int) -> np.ndarra
     return np.clip(lengths[:, None] - np.arange(segments) * steps, 0, steps)
 
 
-def build_encoder(
-    spec: EncoderSpec, weights: Weights, scope: str, input_size: int, hparams: HParams
-) -> Encoder:
-    """The encoder that `spec` describes, for inputs of width `input_size` (controls included)."""
-    if isinstance(spec, HierarchicalEncoderSpec):
-        return HierarchicalEncoder(spec, weights, scope, input_size, hparams)
-    if isinstance(spec, BidirectionalEncoderSpec):
-        return BidirectionalEncoder(weights, scope, input_size, hparams)
-    return ForwardEncoder(weights, scope, input_size, hparams)
+def build_encoder(plan: EncoderPlan, weights: Weights) -> Encoder:
+    """The encoder that a plan says."""
+    if isinstance(plan, HierarchicalEncoderPlan):
+        return HierarchicalEncoder(plan, weights)
+    if isinstance(plan.lstm, BidirectionalPlan):
+        return BidirectionalEncoder(plan.lstm, weights)
+    return ForwardEncoder(plan.lstm, weights)

@@ -5,39 +5,15 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from music_vae.common import weight_names as names
-from music_vae.common.hparams import HParams
-from music_vae.common.specs import (
-    BooleanHeadSpec,
-    CategoricalHeadSpec,
-    GrooveHeadSpec,
-    HeadSpec,
-    MultiCategoricalHeadSpec,
-)
+from music_vae.common.model_constants import HIT_LOG_FLOOR, MIN_TEMPERATURE, NADE_LOG_FLOOR
+from music_vae.common.plans import HeadPlan, NadePlan
+from music_vae.common.specs import BooleanHeadSpec, GrooveHeadSpec
 from music_vae.engine.products import sigmoid
 from music_vae.engine.weights import Weights
 
-MIN_TEMPERATURE = 1e-6
-"""Below this a temperature of zero is meant: float32 still holds logits divided by it."""
-
-# Added to a probability before its logarithm, as the published models were trained.
-_NADE_LOG_FLOOR = 1e-6
-_HIT_LOG_FLOOR = 1e-7  # of grooves
-
 
 class Head(abc.ABC):
-    """A distribution over one step of `depth` numbers.
-
-    Attributes:
-      depth: Width of a step.
-      parameter_size: Width P of what the decoder gives.
-      noise_size: How many uniform numbers a sample takes, K.
-    """
-
-    def __init__(self, depth: int, *, parameter_size: int, noise_size: int) -> None:
-        self.depth = depth
-        self.parameter_size = parameter_size
-        self.noise_size = noise_size
+    """A distribution over one step; see `HeadPlan` for its widths D, P and K."""
 
     @abc.abstractmethod
     def sample(
@@ -50,14 +26,13 @@ class Head(abc.ABC):
 
     @abc.abstractmethod
     def loss(self, parameters: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """Negative log-likelihood in nats `[B]` of targets `[B, depth]`."""
+        """Negative log-likelihood in nats `[B]` of targets `[B, D]`."""
 
 
 class CategoricalHead(Head):
     """One class per step, or several side by side: a softmax for each of `depths`."""
 
     def __init__(self, depths: Sequence[int]) -> None:
-        super().__init__(sum(depths), parameter_size=sum(depths), noise_size=len(depths))
         self._ends = np.cumsum(depths)
 
     def sample(
@@ -96,9 +71,6 @@ def _choose(logits: np.ndarray, noise: np.ndarray) -> np.ndarray:
 class BooleanHead(Head):
     """Independent yes or no for each of `depth` numbers: sigmoid of a logit."""
 
-    def __init__(self, depth: int) -> None:
-        super().__init__(depth, parameter_size=depth, noise_size=depth)
-
     def sample(
         self, parameters: np.ndarray, temperature: float, noise: np.ndarray, out: np.ndarray
     ) -> np.ndarray | None:
@@ -118,11 +90,9 @@ class NadeHead(Head):
     a_{i+1} = a_i + v_i * w_enc_i
     """
 
-    def __init__(self, depth: int, num_hidden: int, weights: Weights, decoder: str) -> None:
-        super().__init__(depth, parameter_size=num_hidden + depth, noise_size=depth)
-        self._num_hidden = num_hidden
-        self._w_enc = weights.take(names.nade_encoder(decoder), depth, 1, num_hidden)
-        self._w_dec = weights.take(names.nade_decoder(decoder), depth, num_hidden, 1)
+    def __init__(self, plan: NadePlan, weights: Weights) -> None:
+        self._num_hidden = plan.num_hidden
+        self._w_enc, self._w_dec = weights.take(plan.encoder), weights.take(plan.decoder)
 
     def sample(
         self, parameters: np.ndarray, temperature: float, noise: np.ndarray, out: np.ndarray
@@ -139,7 +109,7 @@ class NadeHead(Head):
 
         def add(n: int, logits: np.ndarray) -> np.ndarray:
             nonlocal loss
-            loss += _surprise(targets[:, n], sigmoid(logits), _NADE_LOG_FLOOR)
+            loss += _surprise(targets[:, n], sigmoid(logits), NADE_LOG_FLOOR)
             return targets[:, n]
 
         self._go_through(parameters, add)
@@ -150,16 +120,13 @@ class NadeHead(Head):
     ) -> None:
         """Calls `value` with every number and its logits `[B]`; it returns the v_i `[B]`."""
         a, b_dec = parameters[:, : self._num_hidden].copy(), parameters[:, self._num_hidden :]
-        for n in range(self.depth):
+        for n in range(b_dec.shape[1]):
             v = value(n, sigmoid(a) @ self._w_dec[n, :, 0] + b_dec[:, n])
             a += v[:, None] * self._w_enc[n]
 
 
 class GrooveHead(Head):
     """Hits (yes or no), velocities (0 to 1) and offsets (-1 to 1) of drums, a third each."""
-
-    def __init__(self, depth: int) -> None:
-        super().__init__(depth, parameter_size=depth, noise_size=depth // 3)
 
     def sample(
         self, parameters: np.ndarray, temperature: float, noise: np.ndarray, out: np.ndarray
@@ -172,24 +139,19 @@ class GrooveHead(Head):
     def loss(self, parameters: np.ndarray, targets: np.ndarray) -> np.ndarray:
         hits, velocities, offsets = np.split(parameters, 3, axis=1)
         was_hit, velocity, offset = np.split(targets, 3, axis=1)
-        terms = _surprise(was_hit, sigmoid(hits), _HIT_LOG_FLOOR)
+        terms = _surprise(was_hit, sigmoid(hits), HIT_LOG_FLOOR)
         terms += (velocity - sigmoid(velocities)) ** 2 + (offset - np.tanh(offsets)) ** 2
         return terms.sum(axis=1)
 
 
-def build_head(
-    spec: HeadSpec, depth: int, hparams: HParams, weights: Weights, decoder: str
-) -> Head:
-    """The head that `spec` describes, of the decoder of that name."""
-    if isinstance(spec, CategoricalHeadSpec):
-        return CategoricalHead([depth])
-    if isinstance(spec, MultiCategoricalHeadSpec):
-        return CategoricalHead(spec.depths)
-    if isinstance(spec, BooleanHeadSpec):
-        return BooleanHead(depth)
-    if isinstance(spec, GrooveHeadSpec):
-        return GrooveHead(depth)
-    return NadeHead(depth, hparams.nade_num_hidden, weights, decoder)
+def build_head(plan: HeadPlan, weights: Weights) -> Head:
+    """The distribution that a plan says."""
+    if plan.nade is not None:
+        return NadeHead(plan.nade, weights)
+    if plan.one_hots:
+        return CategoricalHead(plan.one_hots)
+    kinds: dict[type, type[Head]] = {BooleanHeadSpec: BooleanHead, GrooveHeadSpec: GrooveHead}
+    return kinds[type(plan.spec)]()
 
 
 def _surprise(values: np.ndarray, p: np.ndarray, floor: float) -> np.ndarray:

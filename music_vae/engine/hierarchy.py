@@ -10,9 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from music_vae.common import weight_names as names
-from music_vae.common.hparams import HParams
-from music_vae.common.specs import HierarchicalDecoderSpec
+from music_vae.common.plans import ConductorPlan, HierarchicalDecoderPlan
 from music_vae.engine.decoders import (
     Choice,
     Expected,
@@ -21,11 +19,9 @@ from music_vae.engine.decoders import (
     Known,
     Samples,
 )
-from music_vae.engine.encoders import HierarchicalEncoder, segment_lengths
+from music_vae.engine.encoders import build_encoder, segment_lengths
 from music_vae.engine.lstm import LstmStack, last_valid
 from music_vae.engine.weights import Weights
-
-_NO_INPUT_SIZE = 1  # of the zeros that a conductor reads when it reads nothing back
 
 Visit = Callable[[np.ndarray], np.ndarray | None]
 """Decodes a segment from its embedding `[B, E]`, good until the next; returns what the conductor
@@ -35,75 +31,21 @@ reads back of it, if it reads anything back."""
 class _Conductor:
     """One level: a vector `[B, Z]` to one vector `[B, E]` for each of `steps` segments."""
 
-    def __init__(
-        self,
-        weights: Weights,
-        level: int,
-        hparams: HParams,
-        *,
-        z_size: int,
-        steps: int,
-        feedback_size: int | None,
-    ) -> None:
-        """`feedback_size` is the width of what is read back; None if nothing is."""
-        scope = names.conductor("", level)
-        sizes = hparams.dec_rnn_size
-        self.steps = steps
-        self.feedback_size = feedback_size
-        self.lstm = LstmStack(
-            weights,
-            [[names.conductor_layer(scope, index) for index in range(len(sizes))]],
-            [_NO_INPUT_SIZE if feedback_size is None else feedback_size + z_size],
-            sizes,
-            residual=hparams.residual_decoder,
-        )
-        state = names.conductor_state(scope)
-        self.initial_state = InitialState(weights, state, z_size, self.lstm.state_size)
+    def __init__(self, plan: ConductorPlan, weights: Weights) -> None:
+        self.steps, self.feedback_size = plan.steps, plan.feedback_size
+        self.lstm = LstmStack([plan.lstm], weights)
+        self.initial_state = InitialState(plan.initial_state, weights)
 
 
 class HierarchicalDecoder:
     """Conductors over a core decoder."""
 
-    def __init__(
-        self,
-        spec: HierarchicalDecoderSpec,
-        weights: Weights,
-        hparams: HParams,
-        *,
-        core: FlatDecoder,
-        reencoder: HierarchicalEncoder | None,
-    ) -> None:
-        """Args:
-        spec: Level lengths, and which levels read back.
-        weights: Where the weights are.
-        hparams: Sizes.
-        core: What decodes a segment.
-        reencoder: What encodes segments to be read back; their final state is by default.
-        """
-        *level_lengths, self._core_steps = spec.level_lengths
-        self._num_segments = math.prod(level_lengths)
-        self._reads_back = bool(spec.autoregressive_levels)
-        self._core = core
-        self._reencoder = reencoder
-        self.noise_size = core.noise_size
-        self._conductors = []
-        for level, steps in enumerate(level_lengths):
-            feedback_size = None
-            if level in spec.autoregressive_levels:
-                last = level == len(level_lengths) - 1
-                feedback_size = core.state_size if last else 2 * sum(hparams.dec_rnn_size)
-                if reencoder is not None:
-                    feedback_size = reencoder.levels[0].output_size
-            self._conductors.append(
-                _Conductor(
-                    weights,
-                    level,
-                    hparams,
-                    z_size=hparams.dec_rnn_size[-1] if level else hparams.latent_size,
-                    steps=steps,
-                    feedback_size=feedback_size,
-                )
-            )
+    def __init__(self, plan: HierarchicalDecoderPlan, weights: Weights) -> None:
+        self._plan = plan
+        self._core = FlatDecoder(plan.core, weights)
+        # Where it is the model's own encoder, its weights are the encoder's.
+        self._reencoder = [build_encoder(level, weights) for level in plan.reencoder]
+        self._conductors = [_Conductor(conductor, weights) for conductor in plan.conductors]
 
     def sample(
         self,
@@ -122,8 +64,8 @@ class HierarchicalDecoder:
         results: list[Samples] = []
 
         def visit(embedding: np.ndarray) -> np.ndarray:
-            start = len(results) * self._core_steps
-            now = slice(start, start + self._core_steps)
+            start = len(results) * self._plan.core_steps
+            now = slice(start, start + self._plan.core_steps)
             results.append(
                 self._core.sample(
                     embedding,
@@ -134,9 +76,9 @@ class HierarchicalDecoder:
                     first=_last_sample(results[-1]) if results else first,
                 )
             )
-            if self._reencoder is None:
+            if not self._reencoder:
                 return results[-1].final_state
-            return self._reencoder.levels[0].encode(results[-1].samples, results[-1].lengths)
+            return self._reencoder[0].encode(results[-1].samples, results[-1].lengths)
 
         self._walk(z, visit)
         return Samples(
@@ -154,10 +96,10 @@ class HierarchicalDecoder:
         targets, controls, noise = (
             self._segments(x) for x in (known.targets, known.controls, choice.noise)
         )
-        lengths = segment_lengths(known.lengths, self._num_segments, self._core_steps)
+        lengths = segment_lengths(known.lengths, self._plan.num_segments, self._plan.core_steps)
         before = np.zeros_like(targets[:, :, 0])
         before[:, 1:] = targets[:, :-1, -1]
-        if self._reads_back:
+        if self._plan.reads_back:
             result = self._reconstruct_in_order(
                 z, Known(targets, controls, lengths), choice._replace(noise=noise), before
             )
@@ -171,17 +113,19 @@ class HierarchicalDecoder:
             )
         batch = len(targets)
         return Expected(
-            result.outputs.reshape(batch, -1, self._core.output_depth)[:, :steps],
+            result.outputs.reshape(batch, -1, self._plan.output_depth)[:, :steps],
             result.loss_nats.reshape(batch, -1)[:, :steps],
-            result.final_state.reshape(batch, self._num_segments, -1)[:, -1],
+            result.final_state.reshape(batch, self._plan.num_segments, -1)[:, -1],
         )
 
     def _segments(self, array: np.ndarray) -> np.ndarray:
         """`[B, T, D]` as `[B, S, steps of a segment, D]`, zeros where T ends early."""
         batch, steps, depth = array.shape
-        padded = np.zeros((batch, self._num_segments * self._core_steps, depth), array.dtype)
+        padded = np.zeros(
+            (batch, self._plan.num_segments * self._plan.core_steps, depth), array.dtype
+        )
         padded[:, :steps] = array
-        return padded.reshape(batch, self._num_segments, self._core_steps, depth)
+        return padded.reshape(batch, self._plan.num_segments, self._plan.core_steps, depth)
 
     def _embeddings(self, z: np.ndarray) -> np.ndarray:
         """Those of all segments, `[B, S, E]`, of conductors that read nothing back."""
@@ -211,9 +155,9 @@ class HierarchicalDecoder:
                     embedding, segment, choice._replace(noise=noise), before[:, n]
                 )
             )
-            if self._reencoder is None:
+            if not self._reencoder:
                 return results[-1].final_state
-            return self._reencoder.levels[0].encode(segment.targets, segment.lengths)
+            return self._reencoder[0].encode(segment.targets, segment.lengths)
 
         self._walk(z, visit)
         return Expected(*(np.stack(arrays, axis=1) for arrays in zip(*results, strict=True)))
@@ -250,8 +194,8 @@ class HierarchicalDecoder:
                 heard = None if feedback_size is None else following
         if level == 0:
             return None  # there is no level above that could read anything
-        if self._reencoder is not None:
-            encoder = self._reencoder.levels[len(self._conductors) - level]
+        if self._reencoder:
+            encoder = self._reencoder[len(self._conductors) - level]
             return encoder.encode(np.stack(kept, axis=1), np.full(len(z), conductor.steps))
         return run.state[0]
 

@@ -15,11 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from music_vae.common import weight_names as names
+from music_vae.common.model_constants import FORGET_BIAS
+from music_vae.common.plans import BidirectionalPlan, LstmLayerPlan, LstmStackPlan
 from music_vae.engine.products import Matrices, positions_of_ones
 from music_vae.engine.weights import Weights
-
-FORGET_BIAS = 1.0
 
 _GATE_ORDER = (0, 2, 3, 1)  # the three sigmoids first: of i, j, f, o as they are in a kernel
 _FORGET = 1  # where f is in that order
@@ -86,29 +85,22 @@ class _Layer:
       bias: `[4, D, 1, H]`.
     """
 
-    def __init__(
-        self,
-        weights: Weights,
-        scopes: Sequence[str],
-        input_sizes: Sequence[int],
-        units: int,
-        *,
-        bottom: bool,
-        residual: bool,
-        project: bool,
-    ) -> None:
-        self.units = units
-        self.residual = residual
-        self.adds_to_gates = bottom and not residual
-        self.projects = project and not bottom
+    def __init__(self, plans: Sequence[LstmLayerPlan], weights: Weights, *, bottom: bool) -> None:
+        """Args:
+        plans: The layer of each of the D stacks, of one width.
+        weights: Where the weights are.
+        bottom: Whether it is the first of a stack.
+        """
+        self.units = units = plans[0].units
+        self.residual = plans[0].residual
+        self.adds_to_gates = bottom and not self.residual
+        self.projects = plans[0].projection is not None and not bottom
         self.entries, biases, matrices = [], [], []
-        for scope, size in zip(scopes, input_sizes, strict=True):
-            if project:
-                scope = names.input_projection(scope)
-                kernel, bias = weights.dense(scope, size, units)
+        for plan in plans:
+            if plan.projection is not None:
+                kernel, bias = weights.dense(plan.projection)
                 self.entries.append(Entry([kernel], bias[None, None]))
-                size = units
-            kernel, bias = weights.dense(names.lstm_cell(scope), size + units, 4 * units)
+            kernel, bias = weights.dense(plan.cell)
             parts = _gates_of(kernel)
             biases.append(np.stack(_gates_of(bias))[:, None])
             biases[-1][_FORGET] += FORGET_BIAS
@@ -137,48 +129,18 @@ def _gates_of(array: np.ndarray) -> list[np.ndarray]:
 class LstmStack:
     """D stacks of LSTM layers of the same sizes."""
 
-    def __init__(
-        self,
-        weights: Weights,
-        scopes: Sequence[Sequence[str]],
-        input_sizes: Sequence[int],
-        sizes: Sequence[int],
-        *,
-        residual: bool = False,
-    ) -> None:
-        """Args:
-        weights: Where the weights are.
-        scopes: The names of the layers of each of the D stacks.
-        input_sizes: Width of the input of each.
-        sizes: Units of each layer.
-        residual: Whether a layer's output is h + x.
-        """
-        self.sizes = tuple(sizes)
-        self.layers = []
-        widths = list(input_sizes)
-        for index, units in enumerate(sizes):
-            self.layers.append(
-                _Layer(
-                    weights,
-                    [stack[index] for stack in scopes],
-                    widths,
-                    units,
-                    bottom=index == 0,
-                    residual=residual,
-                    project=residual and (index == 0 or set(widths) != {units}),
-                )
-            )
-            widths = [units] * len(widths)
+    def __init__(self, plans: Sequence[LstmStackPlan], weights: Weights) -> None:
+        """`plans` are the D stacks, the layers of which have the same widths."""
+        self.layers = [
+            _Layer(layers, weights, bottom=index == 0)
+            for index, layers in enumerate(zip(*(plan.layers for plan in plans), strict=True))
+        ]
+        self._state_size = plans[0].state_size
 
     @property
     def entries(self) -> list[Entry]:
         """How inputs enter each of the D stacks."""
         return self.layers[0].entries
-
-    @property
-    def state_size(self) -> int:
-        """Width of the states of one stack side by side."""
-        return 2 * sum(self.sizes)
 
     def start(self, state: np.ndarray) -> "Run":
         """A run from a state `[D, B, state_size]`, in the order c0, h0, c1, h1, ..."""
@@ -186,7 +148,7 @@ class LstmStack:
 
     def start_from_zeros(self, batch: int) -> "Run":
         """A run from a state of zeros."""
-        return self.start(np.zeros((len(self.entries), batch, self.state_size), np.float32))
+        return self.start(np.zeros((len(self.entries), batch, self._state_size), np.float32))
 
 
 class Run:
@@ -303,23 +265,8 @@ def _update(gates: np.ndarray, c: np.ndarray, h: np.ndarray) -> None:
 class BidirectionalLstm:
     """Layers that read a sequence in both directions; each reads both outputs of the one below."""
 
-    def __init__(
-        self,
-        weights: Weights,
-        scope: str,
-        input_size: int,
-        sizes: Sequence[int],
-        *,
-        residual: bool = False,
-    ) -> None:
-        self.output_size = 2 * sizes[-1]
-        self._layers = []
-        for index, units in enumerate(sizes):
-            scopes = [[names.bidirectional_layer(scope, index, d)] for d in names.DIRECTIONS]
-            self._layers.append(
-                LstmStack(weights, scopes, [input_size] * 2, [units], residual=residual)
-            )
-            input_size = 2 * units
+    def __init__(self, plan: BidirectionalPlan, weights: Weights) -> None:
+        self._layers = [LstmStack(directions, weights) for directions in plan.layers]
 
     def outputs(self, inputs: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         """The top layer's outputs in both directions, `[T, B, 2 * units]`, of `[T, B, D]`."""

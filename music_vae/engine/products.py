@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from music_vae.common.plans import DensePlan
 from music_vae.engine.weights import Weights
 
 _SMALL_PRODUCT = 10**6
@@ -93,8 +94,8 @@ def _in_blocks(arrays: Sequence[Sequence[np.ndarray]], width: int) -> np.ndarray
 class Dense:
     """A layer x . kernel + bias, `[N, K]` to `[N, W]`."""
 
-    def __init__(self, weights: Weights, layer: str, size: int, units: int) -> None:
-        kernel, self._bias = weights.dense(layer, size, units)
+    def __init__(self, plan: DensePlan, weights: Weights) -> None:
+        kernel, self._bias = weights.dense(plan)
         self._kernel = Matrices([[kernel]])
 
     def __call__(self, x: np.ndarray) -> np.ndarray:

@@ -10,14 +10,7 @@ import tensorflow as tf
 from music_vae.common.batches import Batch
 from music_vae.configs import Config
 from music_vae.engine import EVEN_CHANCE, Reconstruction
-from music_vae.lstm_models import (
-    FlatDecoder,
-    HierarchicalDecoder,
-    Policy,
-    SplitDecoder,
-    build_model,
-)
-from music_vae.nn.decoders import Decoder
+from music_vae.lstm_models import Decoder, Policy, build_model
 from music_vae.weights import locate, tf_checkpoints
 
 
@@ -38,7 +31,7 @@ class TensorFlowEngine:
         self._config = config
         self._model = build_model(config, with_encoder=with_encoder)
         self._decoders: dict[int | None, Any] = {}
-        self.noise_size = self._model.decoder.noise_size
+        self.noise_size = self._model.spec.decoder.noise_size
         weights = locate.find_file(path)
         if weights is None:
             tf_checkpoints.load_weights(self._model, path)
@@ -151,34 +144,27 @@ def _outcomes(
     decoder: Decoder, parameters: tf.Tensor, temperature: tf.Tensor, noise: tf.Tensor
 ) -> tf.Tensor:
     """The outcomes `[B, T, D]` that noise `[B, T, K]` chooses, of parameters `[B, T, P]`."""
-    cores = _cores(decoder)
-    sizes = [core.head.parameter_size for core in cores]
-    chances = tf.split(noise, [core.head.noise_size for core in cores], axis=-1)
-    parts = zip(cores, tf.split(parameters, sizes, axis=-1), chances, strict=True)
-    made = [core.head.sample(_rows(part), temperature, _rows(own)) for core, part, own in parts]
+    plans = decoder.plan.voices
+    parts = zip(
+        decoder.voices,
+        tf.split(parameters, [plan.parameter_size for plan in plans], axis=-1),
+        tf.split(noise, [plan.noise_size for plan in plans], axis=-1),
+        strict=True,
+    )
+    made = [voice.head.sample(_rows(part), temperature, _rows(own)) for voice, part, own in parts]
     return tf.reshape(tf.concat(made, axis=-1), [*tf.unstack(tf.shape(noise)[:2]), -1])
 
 
 def _losses(decoder: Decoder, parameters: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
     """Negative log-likelihood in nats `[B, T]` of targets `[B, T, D]`."""
-    cores = _cores(decoder)
+    plans = decoder.plan.voices
     parts = zip(
-        cores,
-        tf.split(parameters, [core.head.parameter_size for core in cores], axis=-1),
-        tf.split(targets, [core.output_depth for core in cores], axis=-1),
+        decoder.voices,
+        tf.split(parameters, [plan.parameter_size for plan in plans], axis=-1),
+        tf.split(targets, [plan.output_depth for plan in plans], axis=-1),
         strict=True,
     )
-    return tf.add_n([core.head.loss(part, target) for core, part, target in parts])
-
-
-def _cores(decoder: Decoder) -> list[FlatDecoder]:
-    """What decodes each of the outputs that stand side by side."""
-    if isinstance(decoder, HierarchicalDecoder):
-        return _cores(decoder.core)
-    if isinstance(decoder, SplitDecoder):
-        return decoder.cores
-    assert isinstance(decoder, FlatDecoder)
-    return [decoder]
+    return tf.add_n([voice.head.loss(part, target) for voice, part, target in parts])
 
 
 def _rows(array: tf.Tensor) -> tf.Tensor:

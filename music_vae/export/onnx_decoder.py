@@ -1,33 +1,17 @@
 """Decoders as ONNX graphs: whole, or as a start and a step; see `engine.decoders`, `.hierarchy`."""
 
-import dataclasses
-import math
-
 import numpy as np
 
-from music_vae.common import weight_names as names
-from music_vae.common.specs import (
-    FlatDecoderSpec,
-    HeadSpec,
-    HierarchicalDecoderSpec,
-    SplitDecoderSpec,
+from music_vae.common.plans import (
+    ConductorPlan,
+    DensePlan,
+    FlatDecoderPlan,
+    HierarchicalDecoderPlan,
+    SplitDecoderPlan,
 )
-from music_vae.configs import Config
-from music_vae.engine import heads
 from music_vae.engine.weights import Weights
 from music_vae.export import onnx_layers as layers
 from music_vae.export.onnx_graph import Graph, Shape
-
-
-@dataclasses.dataclass(frozen=True)
-class _Voice:
-    """One of several outputs: its distribution, the path of its parts, and its widths."""
-
-    head: HeadSpec
-    decoder: str
-    depth: int
-    parameter_size: int
-    noise_size: int
 
 
 class Decoder:
@@ -37,37 +21,29 @@ class Decoder:
     voices stand side by side, each c0, h0, c1, h1, ...
     """
 
-    def __init__(self, config: Config, weights: Weights) -> None:
-        self._config, self._weights = config, weights
-        hparams, converter, spec = config.hparams, config.data_converter, config.decoder
-        self._sizes = hparams.dec_rnn_size
-        self._conductor_steps: tuple[int, ...] = ()
-        self._context_size, scope = hparams.latent_size, ""
-        if isinstance(spec, HierarchicalDecoderSpec):
-            self._conductor_steps = spec.level_lengths[:-1]
-            self._context_size, scope = self._sizes[-1], names.CORE_DECODER
-            spec = spec.core
-        self._segments = math.prod(self._conductor_steps)
-        self._segment_steps = hparams.max_seq_len // self._segments
-        scopes = [scope]
-        if isinstance(spec, FlatDecoderSpec):
-            spec = SplitDecoderSpec((converter.output_depth,), (spec,))
-        else:
-            scopes = [names.split_core(scope, number) for number in range(len(spec.cores))]
-        self._voices = [
-            self._voice(core, names.flat_decoder(scope), depth)
-            for core, scope, depth in zip(spec.cores, scopes, spec.depths, strict=True)
-        ]
-        self._voice_state_size = 2 * sum(self._sizes)
-        self._state_size = self._voice_state_size * len(self._voices)
-        self._depth, self._control_depth = converter.output_depth, converter.control_depth
-        self._parameter_size = sum(voice.parameter_size for voice in self._voices)
-        self._noise_size = sum(voice.noise_size for voice in self._voices)
-        self._end_token = converter.end_token
-
-    def _voice(self, spec: FlatDecoderSpec, decoder: str, depth: int) -> _Voice:
-        head = heads.build_head(spec.head, depth, self._config.hparams, self._weights, decoder)
-        return _Voice(spec.head, decoder, depth, head.parameter_size, head.noise_size)
+    def __init__(
+        self,
+        plan: FlatDecoderPlan | SplitDecoderPlan | HierarchicalDecoderPlan,
+        weights: Weights,
+        *,
+        steps: int,
+        end_token: int | None,
+    ) -> None:
+        """Args:
+        plan: What decodes.
+        weights: Where the weights are.
+        steps: Steps of the longest sequence.
+        end_token: Class that ends a segment.
+        """
+        self._plan, self._weights = plan, weights
+        self._conductors: tuple[ConductorPlan, ...] = ()
+        self._z_size, self._segments = plan.voices[0].z_size, 1
+        if isinstance(plan, HierarchicalDecoderPlan):
+            self._conductors, self._segments = plan.conductors, plan.num_segments
+            self._z_size = plan.conductors[0].z_size
+        self._steps, self._end_token = steps, end_token
+        self._context_size = plan.voices[0].z_size
+        self._control_depth = plan.voices[0].control_depth
 
     # -- The three graphs -------------------------------------------------------------------------
 
@@ -76,149 +52,109 @@ class Decoder:
         graph = Graph("start of the decoder")
         contexts, states = self._start(graph, self._z(graph))
         graph.output("contexts", contexts, ("B", self._segments, self._context_size))
-        graph.output("states", states, ("B", self._segments, self._state_size))
+        graph.output("states", states, ("B", self._segments, self._plan.state_size))
         return graph
 
     def step(self) -> Graph:
         """One step, its distribution's parameters, and the state after it."""
         graph = Graph("step of the decoder")
-        previous = graph.input("previous", ("B", self._depth))
+        previous = graph.input("previous", ("B", self._plan.output_depth))
         context = graph.input("context", ("B", self._context_size))
         told = []
         if self._control_depth:
             told = [graph.input("control", ("B", self._control_depth))]
-        state = graph.input("state", ("B", self._state_size))
-        noise = graph.input("noise", ("B", self._noise_size))
+        state = graph.input("state", ("B", self._plan.state_size))
+        noise = graph.input("noise", ("B", self._plan.noise_size))
         temperature = graph.input("temperature", (1,))
         parameters, state = self._step(graph, [previous, context, *told], state)
         made = self._sample(graph, parameters, noise, temperature)
-        graph.output("sample", made, ("B", self._depth))
-        graph.output("parameters", parameters, ("B", self._parameter_size))
-        graph.output("next_state", state, ("B", self._state_size))
+        graph.output("sample", made, ("B", self._plan.output_depth))
+        graph.output("parameters", parameters, ("B", self._plan.parameter_size))
+        graph.output("next_state", state, ("B", self._plan.state_size))
         return graph
 
     def whole(self) -> Graph:
         """z to samples of all steps, and their lengths if samples can end."""
         graph = Graph("decoder")
         z = self._z(graph)
-        steps: int | str = self._config.hparams.max_seq_len if self._conductor_steps else "T"
-        scanned = [graph.input("noise", ("B", steps, self._noise_size))]
+        steps: int | str = self._steps if self._conductors else "T"
+        scanned = [graph.input("noise", ("B", steps, self._plan.noise_size))]
         if self._control_depth:
             scanned.append(graph.input("controls", ("B", steps, self._control_depth)))
         temperature = graph.input("temperature", (1,))
         contexts, states = self._start(graph, z)
-        first = graph.filled(0, graph.rows(z), self._depth)
-        if self._conductor_steps:
+        first = graph.filled(0, graph.rows(z), self._plan.output_depth)
+        if self._conductors:
             samples, lengths = self._segment_by_segment(
                 graph, first, contexts, states, scanned, temperature
             )
         else:
             context, state = graph.squeeze(contexts, 1), graph.squeeze(states, 1)
             _, samples, lengths = self._segment(graph, first, context, state, scanned, temperature)
-        graph.output("samples", samples, ("B", steps, self._depth))
+        graph.output("samples", samples, ("B", steps, self._plan.output_depth))
         if lengths is not None:
             from onnx import TensorProto
 
             lengths = graph.op("Cast", lengths, to=TensorProto.INT32)
-            by_segment = (self._segments,) if self._conductor_steps else ()
+            by_segment = (self._segments,) if self._conductors else ()
             graph.output("lengths", lengths, ("B", *by_segment), "int32")
         return graph
 
     # -- Their parts ------------------------------------------------------------------------------
 
     def _z(self, graph: Graph) -> str:
-        return graph.input("z", ("B", self._config.hparams.latent_size))
+        return graph.input("z", ("B", self._z_size))
 
     def _start(self, graph: Graph, z: str) -> tuple[str, str]:
         """Contexts `[B, S, C]` and first states `[B, S, state_size]` of S segments."""
-        contexts = self._conduct(graph, z) if self._conductor_steps else graph.unsqueeze(z, 1)
+        contexts = self._conduct(graph, z) if self._conductors else graph.unsqueeze(z, 1)
         states = [
-            self._initial_state(graph, names.decoder_state(voice.decoder), contexts)
-            for voice in self._voices
+            self._initial_state(graph, voice.initial_state, contexts) for voice in self._plan.voices
         ]
         return contexts, graph.concat(states)
 
-    def _initial_state(self, graph: Graph, layer: str, z: str, size: int | None = None) -> str:
-        size = self._context_size if size is None else size
-        return graph.op(
-            "Tanh",
-            layers.dense(graph, self._weights, layer, z, size, self._voice_state_size),
-        )
+    def _initial_state(self, graph: Graph, plan: DensePlan, z: str) -> str:
+        return graph.op("Tanh", layers.dense(graph, self._weights, plan, z))
 
     def _conduct(self, graph: Graph, z: str) -> str:
         """Embeddings of all segments, `[B, S, E]`."""
-        size = self._config.hparams.latent_size
-        for level, steps in enumerate(self._conductor_steps):
-            scope = names.conductor("", level)
-            state = self._initial_state(graph, names.conductor_state(scope), z, size)
+        for conductor in self._conductors:
+            state = self._initial_state(graph, conductor.initial_state, z)
+            nothing = graph.filled(0, conductor.steps, graph.rows(z), conductor.lstm.input_size)
             outputs, _ = layers.lstm_stack(
-                graph,
-                self._weights,
-                [names.conductor_layer(scope, index) for index in range(len(self._sizes))],
-                graph.filled(0, steps, graph.rows(z), 1),
-                1,
-                self._sizes,
-                residual=self._config.hparams.residual_decoder,
-                state=state,
+                graph, self._weights, conductor.lstm, nothing, state=state
             )
-            size = self._sizes[-1]
-            z = graph.reshape(graph.op("Transpose", outputs, perm=[1, 0, 2]), -1, size)
-        return graph.reshape(z, -1, self._segments, size)
+            z = graph.op("Transpose", outputs, perm=[1, 0, 2])
+            z = graph.reshape(z, -1, conductor.lstm.output_size)
+        return graph.reshape(z, -1, self._segments, self._context_size)
 
     def _step(self, graph: Graph, read: list[str], state: str) -> tuple[str, str]:
         """Parameters `[B, P]` of a step that reads [x(t-1), context, control], and the state."""
         previous, *rest = read
-        heard = graph.split(previous, [voice.depth for voice in self._voices])
-        before = graph.split(state, [self._voice_state_size] * len(self._voices))
-        parameters, after = [], []
-        for voice, own, voice_state in zip(self._voices, heard, before, strict=True):
+        voices, parameters, after = self._plan.voices, [], []
+        heard = graph.split(previous, [voice.output_depth for voice in voices])
+        before = graph.split(state, [voice.state_size for voice in voices])
+        for voice, own, voice_state in zip(voices, heard, before, strict=True):
+            x = graph.unsqueeze(graph.concat([own, *rest]), 0)
             outputs, voice_state = layers.lstm_stack(
-                graph,
-                self._weights,
-                [names.stacked_layer(voice.decoder, n) for n in range(len(self._sizes))],
-                graph.unsqueeze(graph.concat([own, *rest]), 0),
-                voice.depth + self._context_size + self._control_depth,
-                self._sizes,
-                residual=self._config.hparams.residual_decoder,
-                state=voice_state,
+                graph, self._weights, voice.lstm, x, state=voice_state
             )
             after.append(voice_state)
-            parameters.append(
-                layers.dense(
-                    graph,
-                    self._weights,
-                    names.output_projection(voice.decoder),
-                    graph.squeeze(outputs, 0),
-                    self._sizes[-1],
-                    voice.parameter_size,
-                )
-            )
+            output = graph.squeeze(outputs, 0)
+            parameters.append(layers.dense(graph, self._weights, voice.output_projection, output))
         return graph.concat(parameters), graph.concat(after)
 
     def _sample(self, graph: Graph, parameters: str, noise: str, temperature: str) -> str:
         """A step `[B, D]` of its parameters `[B, P]`."""
-        voices = self._voices
+        heads = [voice.head for voice in self._plan.voices]
         parts = zip(
-            voices,
-            graph.split(parameters, [voice.parameter_size for voice in voices]),
-            graph.split(noise, [voice.noise_size for voice in voices]),
+            heads,
+            graph.split(parameters, [head.parameter_size for head in heads]),
+            graph.split(noise, [head.noise_size for head in heads]),
             strict=True,
         )
         return graph.concat(
-            [
-                layers.sample(
-                    graph,
-                    self._weights,
-                    voice.head,
-                    voice.decoder,
-                    own,
-                    chance,
-                    temperature,
-                    depth=voice.depth,
-                    num_hidden=self._config.hparams.nade_num_hidden,
-                )
-                for voice, own, chance in parts
-            ]
+            [layers.sample(graph, self._weights, *part, temperature) for part in parts]
         )
 
     def _segment(
@@ -250,8 +186,8 @@ class Decoder:
             still = body.op("Mul", goes_on, body.op("Sub", body.array(np.float32(1)), end))
             return [last, state, still], [made, goes_on]
 
-        step: Shape = ("B", self._depth)
-        carried: list[tuple[str, Shape]] = [(previous, step), (state, ("B", self._state_size))]
+        step: Shape = ("B", self._plan.output_depth)
+        carried: list[tuple[str, Shape]] = [(previous, step), (state, ("B", self._plan.state_size))]
         if self._end_token is None:
             (last, _), (samples,) = graph.scan(turn, carried, scanned, [step])
             return last, samples, None
@@ -283,13 +219,15 @@ class Decoder:
 
         by_segment = [
             graph.reshape(value, 0, self._segments, -1, width)
-            for value, width in zip(scanned, (self._noise_size, self._control_depth), strict=False)
+            for value, width in zip(
+                scanned, (self._plan.noise_size, self._control_depth), strict=False
+            )
         ]
-        shapes: list[Shape] = [("B", self._segment_steps, self._depth)]
+        shapes: list[Shape] = [("B", self._steps // self._segments, self._plan.output_depth)]
         if self._end_token is not None:
             shapes.append(("B",))
         _, (samples, *lengths) = graph.scan(
-            turn, [(first, ("B", self._depth))], [contexts, states, *by_segment], shapes
+            turn, [(first, ("B", self._plan.output_depth))], [contexts, states, *by_segment], shapes
         )
-        samples = graph.reshape(samples, 0, self._config.hparams.max_seq_len, self._depth)
+        samples = graph.reshape(samples, 0, self._steps, self._plan.output_depth)
         return samples, lengths[0] if lengths else None

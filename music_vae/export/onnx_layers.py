@@ -4,25 +4,24 @@ ONNX keeps the weights of an LSTM's gates in the order i, o, f, c (which is j he
 unit, and adds nothing to the forget gate. Time is the first axis of what its layers read.
 """
 
-from collections.abc import Sequence
+import math
 from typing import NamedTuple
 
 import numpy as np
 
-from music_vae.common import weight_names as names
-from music_vae.common.hparams import HParams
-from music_vae.common.specs import (
-    BidirectionalEncoderSpec,
-    BooleanHeadSpec,
-    EncoderSpec,
-    GrooveHeadSpec,
-    HeadSpec,
-    HierarchicalEncoderSpec,
-    MultiCategoricalHeadSpec,
-    NadeHeadSpec,
+from music_vae.common.model_constants import FORGET_BIAS, MIN_TEMPERATURE
+from music_vae.common.plans import (
+    BidirectionalPlan,
+    DensePlan,
+    EncoderPlan,
+    FlatEncoderPlan,
+    HeadPlan,
+    HierarchicalEncoderPlan,
+    LstmLayerPlan,
+    LstmStackPlan,
+    NadePlan,
 )
-from music_vae.engine.heads import MIN_TEMPERATURE
-from music_vae.engine.lstm import FORGET_BIAS
+from music_vae.common.specs import BooleanHeadSpec, GrooveHeadSpec
 from music_vae.engine.weights import Weights
 from music_vae.export.onnx_graph import Graph
 
@@ -46,9 +45,9 @@ def lengths_of(graph: Graph, lengths: str) -> Lengths:
     return Lengths(at_least_1, graph.unsqueeze(is_any, 1))
 
 
-def dense(graph: Graph, weights: Weights, layer: str, x: str, size: int, units: int) -> str:
-    """x . kernel + bias, of `[..., size]`."""
-    kernel, bias = (graph.array(array) for array in weights.dense(layer, size, units))
+def dense(graph: Graph, weights: Weights, plan: DensePlan, x: str) -> str:
+    """x . kernel + bias, of `[..., input_size]`."""
+    kernel, bias = (graph.array(array) for array in weights.dense(plan))
     return graph.op("Add", graph.op("MatMul", x, kernel), bias)
 
 
@@ -63,13 +62,9 @@ class Run(NamedTuple):
 def lstm_layer(
     graph: Graph,
     weights: Weights,
-    scope: str,
+    plan: LstmLayerPlan,
     x: str,
-    input_size: int,
-    units: int,
     *,
-    residual: bool = False,
-    project: bool = False,
     state: tuple[str, str] | None = None,
     lengths: Lengths | None = None,
     backward: bool = False,
@@ -79,35 +74,30 @@ def lstm_layer(
     Args:
       graph: Where to.
       weights: Where the weights are.
-      scope: The layer's name.
+      plan: The layer.
       x: What it reads.
-      input_size: Its width.
-      units: Width of the layer.
-      residual: Whether its outputs are h + x.
-      project: Whether x is projected to the layer's width first.
       state: c and h before, `[B, H]` each; zeros by default.
       lengths: Valid steps; all by default.
       backward: Whether it reads the valid steps from the last to the first.
     """
-    if project:
-        scope = names.input_projection(scope)
-        x, input_size = dense(graph, weights, scope, x, input_size, units), units
-    kernel, bias = weights.dense(names.lstm_cell(scope), input_size + units, 4 * units)
+    if plan.projection is not None:
+        x = dense(graph, weights, plan.projection, x)
+    kernel, bias = weights.dense(plan.cell)
     given = ["", ""] if state is None else [graph.unsqueeze(part, 0) for part in state[::-1]]
     outputs, h, c = graph.ops(
         "LSTM",
         3,
         x,
-        graph.array(_gates(kernel[:input_size])),
-        graph.array(_gates(kernel[input_size:])),
+        graph.array(_gates(kernel[: plan.cell_input_size])),
+        graph.array(_gates(kernel[plan.cell_input_size :])),
         graph.array(_bias(bias)),
         "" if lengths is None else lengths.at_least_1,
         *given,
-        hidden_size=units,
+        hidden_size=plan.units,
         direction="reverse" if backward else "forward",
     )
     outputs = graph.squeeze(outputs, 1)
-    if residual:
+    if plan.residual:
         outputs = graph.op("Add", outputs, x)
     return Run(outputs, graph.squeeze(c, 0), graph.squeeze(h, 0))
 
@@ -128,12 +118,9 @@ def _bias(bias: np.ndarray) -> np.ndarray:
 def lstm_stack(
     graph: Graph,
     weights: Weights,
-    scopes: Sequence[str],
+    plan: LstmStackPlan,
     x: str,
-    input_size: int,
-    sizes: Sequence[int],
     *,
-    residual: bool,
     state: str | None = None,
     lengths: Lengths | None = None,
 ) -> tuple[str, str]:
@@ -142,11 +129,8 @@ def lstm_stack(
     Args:
       graph: Where to.
       weights: Where the weights are.
-      scopes: The layers' names.
+      plan: The layers.
       x: What the first layer reads, `[T, B, input_size]`.
-      input_size: Its width.
-      sizes: Units of each layer.
-      residual: Whether a layer's outputs are h + x.
       state: `[B, S]` before, in the order c0, h0, c1, h1, ...; zeros by default.
       lengths: Valid steps; all by default.
 
@@ -155,22 +139,12 @@ def lstm_stack(
     """
     before: list[str] | None = None
     if state is not None:
-        before = graph.split(state, [units for units in sizes for _ in "ch"])
+        before = graph.split(state, plan.state_widths)
     after = []
-    for index, (scope, units) in enumerate(zip(scopes, sizes, strict=True)):
-        run = lstm_layer(
-            graph,
-            weights,
-            scope,
-            x,
-            input_size,
-            units,
-            residual=residual,
-            project=residual and (index == 0 or input_size != units),
-            state=None if before is None else (before[2 * index], before[2 * index + 1]),
-            lengths=lengths,
-        )
-        x, input_size = run.outputs, units
+    for index, layer in enumerate(plan.layers):
+        given = None if before is None else (before[2 * index], before[2 * index + 1])
+        run = lstm_layer(graph, weights, layer, x, state=given, lengths=lengths)
+        x = run.outputs
         after += [run.c, run.h]
     return x, graph.concat(after)
 
@@ -181,34 +155,28 @@ def lstm_stack(
 def encode(
     graph: Graph,
     weights: Weights,
-    spec: EncoderSpec,
+    plan: EncoderPlan,
     x: str,
     lengths: str,
-    hparams: HParams,
     *,
     input_size: int,
     by_segment: bool,
-) -> tuple[str, int]:
-    """The embedding `[B, H]` of `[B, T, D]` by an encoder, and its width H.
+) -> str:
+    """The embedding `[B, H]` of `[B, T, input_size]`.
 
     `lengths` are `[B]`; if `by_segment` `[B, S]`, those of a hierarchy's segments.
     """
-    if not isinstance(spec, HierarchicalEncoderSpec):
-        return _encode_steps(
-            graph, weights, spec, names.ENCODER, x, lengths_of(graph, lengths), hparams, input_size
-        )
-    segments = int(np.prod(spec.level_lengths[1:]))
+    if not isinstance(plan, HierarchicalEncoderPlan):
+        return _encode_steps(graph, weights, plan, x, lengths_of(graph, lengths))
+    segments = math.prod(plan.level_lengths[1:])
     if not by_segment:
-        lengths = _by_segment(graph, lengths, segments, spec.level_lengths[0])
+        lengths = _by_segment(graph, lengths, segments, plan.level_lengths[0])
     valid: Lengths | None = lengths_of(graph, graph.reshape(lengths, -1))
-    for number, steps in enumerate(spec.level_lengths):
+    for level, steps in zip(plan.levels, plan.level_lengths, strict=True):
         x = graph.reshape(x, -1, steps, input_size)
-        scope = names.encoder_level(names.ENCODER, number)
-        x, input_size = _encode_steps(
-            graph, weights, spec.core, scope, x, valid, hparams, input_size
-        )
+        x, input_size = _encode_steps(graph, weights, level, x, valid), level.output_size
         valid = None  # every embedding counts
-    return x, input_size
+    return x
 
 
 def _by_segment(graph: Graph, lengths: str, segments: int, steps: int) -> str:
@@ -219,62 +187,30 @@ def _by_segment(graph: Graph, lengths: str, segments: int, steps: int) -> str:
 
 
 def _encode_steps(
-    graph: Graph,
-    weights: Weights,
-    spec: EncoderSpec,
-    scope: str,
-    x: str,
-    lengths: Lengths | None,
-    hparams: HParams,
-    input_size: int,
-) -> tuple[str, int]:
-    """One level: the embedding `[B, H]` of `[B, T, D]`, and its width H."""
+    graph: Graph, weights: Weights, plan: FlatEncoderPlan, x: str, lengths: Lengths | None
+) -> str:
+    """One level: the embedding `[B, H]` of `[B, T, D]`."""
     x = graph.op("Transpose", x, perm=[1, 0, 2])
-    sizes, residual = hparams.enc_rnn_size, hparams.residual_encoder
-    if isinstance(spec, BidirectionalEncoderSpec):
-        end, size = _bidirectional(
-            graph, weights, scope, x, input_size, sizes, residual=residual, lengths=lengths
-        )
+    if isinstance(plan.lstm, BidirectionalPlan):
+        end = _bidirectional(graph, weights, plan.lstm, x, lengths)
     else:
-        scopes = [names.stacked_layer(scope, index) for index in range(len(sizes))]
-        outputs, _ = lstm_stack(
-            graph, weights, scopes, x, input_size, sizes, residual=residual, lengths=lengths
-        )
-        end, size = _last_valid(graph, outputs, lengths), sizes[-1]
-    return (end if lengths is None else graph.op("Mul", end, lengths.is_any)), size
+        outputs, _ = lstm_stack(graph, weights, plan.lstm, x, lengths=lengths)
+        end = _last_valid(graph, outputs, lengths)
+    return end if lengths is None else graph.op("Mul", end, lengths.is_any)
 
 
 def _bidirectional(
-    graph: Graph,
-    weights: Weights,
-    scope: str,
-    x: str,
-    input_size: int,
-    sizes: Sequence[int],
-    *,
-    residual: bool,
-    lengths: Lengths | None,
-) -> tuple[str, int]:
-    """Where both directions of the top layer end, `[B, 2 * H]`, and its width."""
+    graph: Graph, weights: Weights, plan: BidirectionalPlan, x: str, lengths: Lengths | None
+) -> str:
+    """Where both directions of the top layer end, `[B, 2 * H]`."""
     runs: list[Run] = []
-    for index, units in enumerate(sizes):
+    for stacks in plan.layers:
         runs = [
-            lstm_layer(
-                graph,
-                weights,
-                names.bidirectional_layer(scope, index, direction),
-                x,
-                input_size,
-                units,
-                residual=residual,
-                project=residual,
-                lengths=lengths,
-                backward=direction == names.DIRECTIONS[1],
-            )
-            for direction in names.DIRECTIONS
+            lstm_layer(graph, weights, stack.layers[0], x, lengths=lengths, backward=backward)
+            for stack, backward in zip(stacks, (False, True), strict=True)
         ]
-        x, input_size = graph.concat([run.outputs for run in runs]), 2 * units
-    return graph.concat([run.h for run in runs]), input_size
+        x = graph.concat([run.outputs for run in runs])
+    return graph.concat([run.h for run in runs])
 
 
 def _last_valid(graph: Graph, outputs: str, lengths: Lengths | None) -> str:
@@ -293,43 +229,28 @@ def _last_valid(graph: Graph, outputs: str, lengths: Lengths | None) -> str:
 
 
 def sample(
-    graph: Graph,
-    weights: Weights,
-    spec: HeadSpec,
-    decoder: str,
-    parameters: str,
-    noise: str,
-    temperature: str,
-    *,
-    depth: int,
-    num_hidden: int,
+    graph: Graph, weights: Weights, plan: HeadPlan, parameters: str, noise: str, temperature: str
 ) -> str:
-    """A step `[B, depth]` of a distribution's parameters `[B, P]`; see `engine.heads`.
+    """A step `[B, D]` of a distribution's parameters `[B, P]`; see `engine.heads`.
 
     Args:
       graph: Where to.
       weights: Where the weights are.
-      spec: The distribution.
-      decoder: The name of its decoder.
+      plan: The distribution.
       parameters: What the decoder gives.
       noise: `[B, K]`, uniform in [0, 1).
       temperature: `[1]`, divides the logits.
-      depth: Width of a step.
-      num_hidden: Hidden units of NADE.
     """
     temperature = graph.op("Max", temperature, graph.array(np.float32(MIN_TEMPERATURE)))
-    if isinstance(spec, BooleanHeadSpec):
+    if isinstance(plan.spec, BooleanHeadSpec):
         return _bernoulli(graph, parameters, noise, temperature)
-    if isinstance(spec, GrooveHeadSpec):
-        hits, velocities, offsets = graph.split(parameters, [depth // 3] * 3)
+    if isinstance(plan.spec, GrooveHeadSpec):
+        hits, velocities, offsets = graph.split(parameters, [plan.depth // 3] * 3)
         hits = _bernoulli(graph, hits, noise, temperature)
         return graph.concat([hits, graph.op("Sigmoid", velocities), graph.op("Tanh", offsets)])
-    if isinstance(spec, NadeHeadSpec):
-        a, b_dec = graph.split(parameters, [num_hidden, depth])
-        w_enc = weights.take(names.nade_encoder(decoder), depth, 1, num_hidden)[:, 0]
-        w_dec = weights.take(names.nade_decoder(decoder), depth, num_hidden, 1)[:, :, 0]
-        return _nade(graph, a, b_dec, w_enc, w_dec, noise, temperature)
-    depths = spec.depths if isinstance(spec, MultiCategoricalHeadSpec) else (depth,)
+    if plan.nade is not None:
+        return _nade(graph, weights, plan.nade, parameters, noise, temperature)
+    depths = plan.one_hots
     parts = zip(
         graph.split(parameters, depths), graph.split(noise, [1] * len(depths)), depths, strict=True
     )
@@ -358,15 +279,11 @@ def _choose(graph: Graph, logits: str, noise: str, depth: int, temperature: str)
 
 
 def _nade(
-    graph: Graph,
-    a: str,
-    b_dec: str,
-    w_enc: np.ndarray,
-    w_dec: np.ndarray,
-    noise: str,
-    temperature: str,
+    graph: Graph, weights: Weights, plan: NadePlan, parameters: str, noise: str, temperature: str
 ) -> str:
-    """Yes or no for one number after the other, `[B, depth]`; see `engine.heads.NadeHead`."""
+    """Yes or no for one number after the other, `[B, D]`; see `engine.heads.NadeHead`."""
+    a, b_dec = graph.split(parameters, [plan.num_hidden, plan.depth])
+    w_enc, w_dec = weights.take(plan.encoder)[:, 0], weights.take(plan.decoder)[:, :, 0]
 
     def step(body: Graph, carried: list[str], now: list[str]) -> tuple[list[str], list[str]]:
         (hidden,), (bias, chance, enc, dec) = carried, now

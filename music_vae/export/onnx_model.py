@@ -20,7 +20,7 @@ import numpy as np
 from music_vae.common import files
 from music_vae.common import weight_names as names
 from music_vae.common.errors import UserError
-from music_vae.common.specs import HierarchicalDecoderSpec, SplitDecoderSpec
+from music_vae.common.plans import HierarchicalDecoderPlan
 from music_vae.configs import Config
 from music_vae.engine.numpy_engine import NumpyEngine
 from music_vae.engine.weights import Weights
@@ -53,17 +53,15 @@ def check(config: Config) -> None:
 
 
 def _obstacle(config: Config) -> str | None:
-    decoder = config.decoder
-    core = decoder.core if isinstance(decoder, HierarchicalDecoderSpec) else decoder
-    voices = core.cores if isinstance(core, SplitDecoderSpec) else (core,)
+    decoder = config.model_spec.decoder
     if not config.hparams.latent_size:
         return "it has no latent vector"
-    if isinstance(decoder, HierarchicalDecoderSpec) and decoder.autoregressive_levels:
+    if isinstance(decoder, HierarchicalDecoderPlan) and decoder.reads_back:
         return (
             "its conductors read back what became of their segments, and decoder_start.onnx must "
             "know all segments before the first is decoded"
         )
-    if any(voice.preprocess_controls for voice in voices):
+    if any(voice.control_lstm is not None for voice in decoder.voices):
         return (
             "its decoder reads all controls in both directions first, and decoder_step.onnx knows "
             "those of one step"
@@ -109,8 +107,13 @@ def write(
 
 def graphs(config: Config, weights: Mapping[str, np.ndarray]) -> dict[str, Callable[[], Graph]]:
     """What makes the graph of each file, by name."""
-    taken = Weights(weights, "the weights")
-    decoder = Decoder(config, taken)
+    taken = Weights(weights)
+    decoder = Decoder(
+        config.model_spec.decoder,
+        taken,
+        steps=config.hparams.max_seq_len,
+        end_token=config.data_converter.end_token,
+    )
     return {
         ENCODER: lambda: _encoder(config, taken),
         DECODER: decoder.whole,
@@ -133,27 +136,27 @@ def _check_size(weights: Mapping[str, np.ndarray]) -> None:
 
 
 def _encoder(config: Config, weights: Weights) -> Graph:
-    converter, hparams = config.data_converter, config.hparams
+    converter, spec = config.data_converter, config.model_spec
+    assert spec.encoder is not None
+    assert spec.posterior is not None
     graph = Graph("encoder")
     x = graph.input("inputs", ("B", "T", converter.input_depth))
     if converter.control_depth:
         x = graph.concat([x, graph.input("controls", ("B", "T", converter.control_depth))])
-    by_segment = bool(converter.length_shape)
     lengths = graph.input("lengths", ("B", *converter.length_shape), "int32")
-    embedding, size = layers.encode(
+    embedding = layers.encode(
         graph,
         weights,
-        config.encoder,
+        spec.encoder,
         x,
         lengths,
-        hparams,
         input_size=converter.input_depth + converter.control_depth,
-        by_segment=by_segment,
+        by_segment=bool(converter.length_shape),
     )
     mu, sigma = (
-        layers.dense(graph, weights, name, embedding, size, hparams.latent_size)
-        for name in (names.MU, names.SIGMA)
+        layers.dense(graph, weights, plan, embedding)
+        for plan in (spec.posterior.mu, spec.posterior.sigma)
     )
-    graph.output("mu", mu, ("B", hparams.latent_size))
-    graph.output("sigma", graph.op("Softplus", sigma), ("B", hparams.latent_size))
+    graph.output("mu", mu, ("B", config.hparams.latent_size))
+    graph.output("sigma", graph.op("Softplus", sigma), ("B", config.hparams.latent_size))
     return graph

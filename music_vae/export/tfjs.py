@@ -14,7 +14,6 @@ import numpy as np
 from music_vae.common import weight_names as names
 from music_vae.common.specs import HierarchicalDecoderSpec
 from music_vae.configs import Config
-from music_vae.engine.numpy_engine import weight_shapes
 from music_vae.export import tfjs_config, tfjs_files
 from music_vae.weights.config_file import CONFIG_FILE
 from music_vae.weights.fit import check_fit
@@ -66,7 +65,7 @@ def variables(
     """The player's variables by name; see `write`."""
     wanted = {
         name: shape
-        for name, shape in weight_shapes(config).items()
+        for name, shape in config.model_spec.weight_shapes.items()
         if not (decode_only and _is_encoder(name))
     }
     found = {name: tuple(array.shape) for name, array in weights.items()}
@@ -99,7 +98,7 @@ def _dummy_encoder(config: Config) -> dict[str, np.ndarray]:
     shapes: dict[str, tuple[int, ...]] = {}
     for scope in scopes:
         for direction in names.DIRECTIONS:
-            cell = names.lstm_cell(names.bidirectional_layer(scope, 0, direction))
+            cell = names.lstm_cell(names.layer(names.bidirectional_stack(scope, 0, direction), 0))
             shapes[names.kernel(cell)] = size + units, 4 * units
             shapes[names.bias(cell)] = (4 * units,)
         size = 2 * units

@@ -1,108 +1,43 @@
-"""Decoders: a latent vector to the parameters of a distribution over every step, or to samples.
+"""Decoders without a hierarchy: a latent vector to a distribution over every step, or to samples.
 
-A step reads [x(t-1), z, control(t)]. Where x(t-1) comes from is the input policy: the target
-(teacher forcing), the model's own sample (free running), or one of the two by chance (scheduled
-sampling). Samples carry no gradient, so training draws all inputs first and then computes every
+`FlatDecoder` has one LSTM stack, `SplitDecoder` one for each of several outputs; `nn.hierarchy` has
+the decoder that gives each segment of a sequence a latent vector of its own.
+
+Samples carry no gradient, so scheduled sampling draws all inputs first and then computes every
 layer over the whole, now known, sequence.
-
-`FlatDecoder` does this with one LSTM stack, `SplitDecoder` with one for each of several outputs.
-`nn.hierarchy` has the decoder that gives each segment of a sequence a latent vector of its own.
 """
 
 import abc
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, TypeAlias
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from music_vae.common.errors import UserError
-from music_vae.common.hparams import HParams
-from music_vae.nn.heads import Head, Statistics, Sums, numbered
-from music_vae.nn.noise import WHOLE, Shard, fold_in
+from music_vae.common.plans import DecoderPlan, DensePlan, FlatDecoderPlan, SplitDecoderPlan
+from music_vae.nn.decoding import Policy, Reconstruction, Samples
+from music_vae.nn.heads import Sums, build_head, numbered
+from music_vae.nn.latent import INITIALIZER_STDDEV
 from music_vae.nn.parts import Part, split_one_hots
 from music_vae.nn.recurrence import Activations, Recorder, Trace
 from music_vae.nn.rnn import BidirectionalLstm, Dropout, LstmStack, LstmState
-
-_Z_INITIALIZER_STDDEV = 0.001
-
-
-class Policy(NamedTuple):
-    """Where a step's input comes from in training and evaluation.
-
-    Attributes:
-      sampling_probability: How often it is the decoder's own sample. The Python number 0.0 means
-        plain teacher forcing, for which nothing is sampled.
-      seed: int32 `[2]`, for samples and choices.
-      dropout: Noise on every layer's input, in training.
-      shard: The share of a batch that is decoded.
-    """
-
-    sampling_probability: Any
-    seed: tf.Tensor
-    dropout: Dropout | None = None
-    shard: Shard = WHOLE
-
-    @property
-    def forces(self) -> bool:
-        """Whether every input is the target."""
-        return isinstance(self.sampling_probability, float) and self.sampling_probability == 0
-
-    def fold(self, number: int) -> "Policy":
-        """The same policy with independent noise for each number."""
-        seed = fold_in(self.seed, number)
-        dropout = None if self.dropout is None else self.dropout.fold(number)
-        return self._replace(seed=seed, dropout=dropout)
-
-
-class Reconstruction(NamedTuple):
-    """What decoding towards known targets gives.
-
-    Attributes:
-      loss_nats: `[B]`, summed over the valid steps.
-      parameters: `[B, T, P]`.
-      inputs: `[B, T, D]`, what each step read as x(t-1).
-      final_state: `[B, state_size]` after each example's last valid step.
-      statistics: Per example; see `heads.Head.statistics`.
-    """
-
-    loss_nats: tf.Tensor
-    parameters: tf.Tensor
-    inputs: tf.Tensor
-    final_state: tf.Tensor
-    statistics: Statistics
-
-
-class Samples(NamedTuple):
-    """What a free-running decoder made.
-
-    Attributes:
-      samples: `[B, T, D]`; steps after an end token are zeros.
-      lengths: `[B]` int32, steps up to and with the end token; `[B, S]` for a hierarchy.
-      final_state: `[B, state_size]` after the last step that was computed.
-    """
-
-    samples: tf.Tensor
-    lengths: tf.Tensor
-    final_state: tf.Tensor
 
 
 class Decoder(keras.layers.Layer, abc.ABC):
     """What every decoder is.
 
     Attributes:
-      output_depth: Width D of a step.
-      state_size: Width of all its states side by side.
+      plan: Its parts and their widths.
     """
 
-    output_depth: int
-    state_size: int
+    plan: DecoderPlan
 
     @property
     @abc.abstractmethod
-    def noise_size(self) -> int:
-        """How many uniform numbers a step of a sample takes, K."""
+    def voices(self) -> "list[FlatDecoder]":
+        """What decodes each of the outputs that stand side by side."""
 
     @abc.abstractmethod
     def reconstruct(
@@ -152,46 +87,33 @@ class Decoder(keras.layers.Layer, abc.ABC):
         """Metrics of `Reconstruction.statistics` summed over examples."""
 
 
+Step: TypeAlias = Callable[..., tuple[tf.Tensor, tuple[LstmState, ...]]]
+"""Takes one step from its number t, x(t-1) `[B, D]` and the states before it, to the LSTM's output
+and the states after it; the activations of the gates are added to a list that may be given."""
+
+
 class FlatDecoder(Decoder):
     """One LSTM stack over the whole sequence that sees z at every step."""
 
-    def __init__(
-        self,
-        head: Head,
-        hparams: HParams,
-        *,
-        z_size: int,
-        control_depth: int = 0,
-        preprocess_controls: bool = False,
-        **kwargs: Any,
-    ) -> None:
+    plan: FlatDecoderPlan
+
+    def __init__(self, plan: FlatDecoderPlan, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.head = head
-        self.output_depth = head.depth
+        self.plan = plan
+        self.head = build_head(plan.head)
         self.control_lstm = None
-        if preprocess_controls:
-            sizes = hparams.control_preprocessing_rnn_size
-            self.control_lstm = BidirectionalLstm(
-                control_depth, sizes, residual=hparams.residual_decoder, name="control_lstm"
-            )
-            control_depth = 2 * sizes[-1]
-        self.lstm = LstmStack(
-            self.output_depth + z_size + control_depth,
-            hparams.dec_rnn_size,
-            residual=hparams.residual_decoder,
-            name="lstm",
-        )
-        self.state_size = self.lstm.state_size
-        self.z_to_initial_state = InitialState(
-            z_size, self.lstm.state_size, name="z_to_initial_state"
-        )
-        self.output_projection = keras.layers.Dense(head.parameter_size, name="output_projection")
-        self.output_projection.build((None, self.lstm.sizes[-1]))
+        if plan.control_lstm is not None:
+            self.control_lstm = BidirectionalLstm(plan.control_lstm, name="control_lstm")
+        self.lstm = LstmStack(plan.lstm, name="lstm")
+        self.z_to_initial_state = InitialState(plan.initial_state, name="z_to_initial_state")
+        projection = plan.output_projection
+        self.output_projection = keras.layers.Dense(projection.units, name="output_projection")
+        self.output_projection.build((None, projection.input_size))
         self.built = True
 
     @property
-    def noise_size(self) -> int:
-        return self.head.noise_size
+    def voices(self) -> "list[FlatDecoder]":
+        return [self]
 
     def initial_states(self, z: tf.Tensor) -> tuple[LstmState, ...]:
         """The state of every layer before the first step, from z `[B, Z]`."""
@@ -221,13 +143,17 @@ class FlatDecoder(Decoder):
             loss_nats=tf.reduce_sum(self.head.loss(parameters, targets) * mask, axis=1),
             parameters=parameters,
             inputs=inputs,
-            final_state=tf.concat([array for state in last for array in state], axis=-1),
+            final_state=_side_by_side(last),
             statistics=self.head.statistics(parameters, targets, mask),
         )
 
     def _parts(self, inputs: tf.Tensor, z: tf.Tensor, controls: tf.Tensor) -> list[Part]:
         """What the bottom layer reads, given every step's x(t-1) `[B, T, D]`."""
-        return [*split_one_hots(_time_major(inputs), self.head.one_hots), z, _time_major(controls)]
+        return [
+            *split_one_hots(_time_major(inputs), self.plan.head.one_hots),
+            z,
+            _time_major(controls),
+        ]
 
     def _scheduled(
         self,
@@ -244,31 +170,53 @@ class FlatDecoder(Decoder):
         on the way comes back too, so that they need not go there again.
         """
         batch, steps = tf.shape(targets)[0], tf.shape(targets)[1]
-        noise = policy.shard.uniform([batch, steps, self.noise_size + 1], policy.seed)
-        own = _time_major(noise[:, :, :1] < policy.sampling_probability)
-        given = _time_major(targets)
-
-        def run() -> tuple[tf.Tensor, list[Trace]]:
-            result = self._run(
-                z,
-                controls,
-                noise[:, :, 1:],
-                temperature=1.0,
-                first=first,
-                dropout=dropout,
-                following=lambda t, sample: tf.where(own[t], sample, given[t]),
-                keep=True,
-            )
-            return result.inputs, result.traces
+        noise = policy.shard.uniform([batch, steps, self.plan.noise_size + 1], policy.seed)
+        noise = _time_major(noise)
+        own = noise[:, :, :1] < policy.sampling_probability
 
         def force() -> tuple[tf.Tensor, list[Trace]]:
             inputs = shifted(targets, first)
             parts = self._parts(inputs, z, controls)
             return inputs, self.lstm.traces(parts, self.initial_states(z), dropout)
 
+        def run() -> tuple[tf.Tensor, list[Trace]]:
+            step = self._stepper(z, controls, dropout, steps)
+            return self._run_scheduled(z, targets, first, step, own, noise[:, :, 1:])
+
         # Early in a schedule many batches read no sample at all.
         result = tf.cond(tf.reduce_any(own[:-1]), run, force)
         return tf.nest.map_structure(tf.stop_gradient, result)
+
+    def _run_scheduled(
+        self,
+        z: tf.Tensor,
+        targets: tf.Tensor,
+        first: tf.Tensor | None,
+        step: Step,
+        own: tf.Tensor,
+        noise: tf.Tensor,
+    ) -> tuple[tf.Tensor, list[Trace]]:
+        """`_scheduled` step by step; `own` `[T, B, 1]` and noise are time-major."""
+        steps, given = tf.shape(noise)[0], _time_major(targets)
+
+        def body(t: Any, x: Any, states: Any, inputs: Any, recorders: Any) -> Any:
+            activations: list[Activations] = []
+            hidden, states = step(t, x, states, activations)
+            layers = zip(recorders, states, activations, strict=True)
+            recorders = [recorder.add(t, *state, made) for recorder, state, made in layers]
+            following = tf.where(own[t], self._sampled(hidden, 1.0, noise[t]), given[t])
+            return t + 1, following, states, inputs.write(t, x), recorders
+
+        states = self.initial_states(z)
+        recorders = [Recorder.start(*state, steps) for state in states]
+        *_, inputs, recorders = tf.while_loop(
+            lambda t, *_: t < steps,
+            body,
+            (0, self._first(z, first), states, self._steps(z, steps), recorders),
+        )
+        jit = self.lstm.layers[0].cell.numerics.jit
+        traces = [recorder.trace(z.dtype, stacked=jit) for recorder in recorders]
+        return _time_major(inputs.stack()), traces
 
     def sample(
         self,
@@ -281,20 +229,55 @@ class FlatDecoder(Decoder):
         first: tf.Tensor | None = None,
     ) -> Samples:
         batch, steps = tf.shape(noise)[0], tf.shape(noise)[1]
-        run = self._run(
-            z,
-            self._preprocessed(controls, tf.fill([batch], steps), None),
-            noise,
-            temperature=temperature,
-            first=first,
-            end_token=end_token,
+        full = tf.fill([batch], steps)
+        step = self._stepper(z, self._preprocessed(controls, full, None), None, steps)
+        noise = _time_major(noise)
+
+        def body(t: Any, x: Any, states: Any, ended: Any, samples: Any) -> Any:
+            hidden, new_states = step(t, x, states)
+            x = self._sampled(hidden, temperature, noise[t])
+            if end_token is not None:
+                # An example that has ended keeps the state it ended with.
+                new_states = tf.nest.map_structure(
+                    lambda new, old: tf.where(ended[:, None], old, new), new_states, states
+                )
+                ended |= x[:, end_token] > 0
+            return t + 1, x, new_states, ended, samples.write(t, x)
+
+        _, _, states, _, arrays = tf.while_loop(
+            lambda t, x, states, ended, _: (t < steps) & ~tf.reduce_all(ended),
+            body,
+            (
+                0,
+                self._first(z, first),
+                self.initial_states(z),
+                tf.zeros([batch], tf.bool),
+                self._steps(z, steps),
+            ),
         )
+        samples, final_state = _time_major(arrays.stack()), _side_by_side(states)
         if end_token is None:
-            return Samples(run.samples, tf.fill([batch], steps), run.final_state)
-        ended = tf.cumsum(run.samples[:, :, end_token], axis=1, exclusive=True) > 0
+            return Samples(samples, full, final_state)
+        ended = tf.cumsum(samples[:, :, end_token], axis=1, exclusive=True) > 0
         lengths = tf.reduce_sum(tf.cast(~ended, tf.int32), axis=1)
-        samples = tf.where(ended[..., None], tf.zeros_like(run.samples), run.samples)
-        return Samples(samples, lengths, run.final_state)
+        samples = tf.where(ended[..., None], tf.zeros_like(samples), samples)
+        return Samples(samples, lengths, final_state)
+
+    def _sampled(
+        self, hidden: tf.Tensor, temperature: tf.Tensor | float, noise: tf.Tensor
+    ) -> tf.Tensor:
+        """A step `[B, D]` from the LSTM's output `[B, H]` and noise `[B, K]`."""
+        return self.head.sample(self.output_projection(hidden), temperature, noise)
+
+    def _first(self, z: tf.Tensor, first: tf.Tensor | None) -> tf.Tensor:
+        """What the first step reads, `[B, D]`; zeros by default."""
+        if first is not None:
+            return first
+        return tf.zeros([tf.shape(z)[0], self.plan.output_depth], z.dtype)
+
+    def _steps(self, z: tf.Tensor, count: tf.Tensor) -> tf.TensorArray:
+        """Room for so many steps `[B, D]`."""
+        return tf.TensorArray(z.dtype, count, element_shape=[None, self.plan.output_depth])
 
     def summarize(self, sums: Sums) -> dict[str, float]:
         return self.head.summarize(sums)
@@ -308,97 +291,31 @@ class FlatDecoder(Decoder):
         noise = None if dropout is None else dropout.fold(1)
         return _time_major(self.control_lstm.outputs([_time_major(controls)], lengths, noise))
 
-    def _run(
-        self,
-        z: tf.Tensor,
-        controls: tf.Tensor,
-        noise: tf.Tensor,
-        *,
-        temperature: tf.Tensor | float,
-        first: tf.Tensor | None,
-        following: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None,
-        dropout: Dropout | None = None,
-        end_token: int | None = None,
-        keep: bool = False,
-    ) -> "_Run":
-        """Runs step by step; `following` makes an input of a step's number and its sample.
-
-        `keep` says that the layers' traces are wanted.
-        """
-        batch, steps = tf.shape(noise)[0], tf.shape(noise)[1]
-        step = self._stepper(z, _time_major(controls), dropout, steps)
-        chance = _time_major(noise)
-
-        def body(
-            t: Any, x: Any, states: Any, ended: Any, samples: Any, inputs: Any, kept: Any
-        ) -> Any:
-            activations: list[Activations] = []
-            hidden, new_states = step(t, x, states, activations)
-            sample = self.head.sample(self.output_projection(hidden), temperature, chance[t])
-            samples, inputs = samples.write(t, sample), inputs.write(t, x)
-            if keep:
-                layers = zip(kept, new_states, activations, strict=True)
-                kept = [recorder.add(t, *state, made) for recorder, state, made in layers]
-            if end_token is not None:
-                # An example that has ended keeps the state it ended with.
-                new_states = tf.nest.map_structure(
-                    lambda new, old: tf.where(ended[:, None], old, new), new_states, states
-                )
-                ended |= sample[:, end_token] > 0
-            x = sample if following is None else following(t, sample)
-            return t + 1, x, new_states, ended, samples, inputs, kept
-
-        shape = [None, self.output_depth]
-        arrays = [tf.TensorArray(z.dtype, steps, element_shape=shape) for _ in range(2)]
-        states = self.initial_states(z)
-        jit = self.lstm.layers[0].cell.numerics.jit
-        kept = [Recorder.start(*state, steps) for state in states * keep]
-        if first is None:
-            first = tf.zeros([batch, self.output_depth], z.dtype)
-        _, _, states, _, samples, inputs, kept = tf.while_loop(
-            lambda t, x, states, ended, *_: (t < steps) & ~tf.reduce_all(ended),
-            body,
-            (0, first, states, tf.zeros([batch], tf.bool), *arrays, kept),
-        )
-        return _Run(
-            samples=_time_major(samples.stack()),
-            inputs=_time_major(inputs.stack()),
-            final_state=tf.concat([array for state in states for array in state], axis=-1),
-            traces=[recorder.trace(z.dtype, stacked=jit) for recorder in kept],
-        )
-
     def _stepper(
         self, z: tf.Tensor, controls: tf.Tensor, dropout: Dropout | None, steps: tf.Tensor
-    ) -> Callable[..., tuple[tf.Tensor, tuple[LstmState, ...]]]:
-        """A function of (t, x(t-1), states, kept) that takes one step; controls are time-major."""
-        bottom = self.lstm.layers[0]
+    ) -> Step:
+        """What takes one step, of so many."""
+        bottom, controls = self.lstm.layers[0], _time_major(controls)
         if dropout is not None or bottom.residual:
             masks = self.lstm.masks(dropout, steps, tf.shape(z)[0])
 
-            def noisy_step(t: Any, x: Any, states: Any, kept: list[Activations]) -> Any:
+            def noisy_step(
+                t: Any, x: Any, states: Any, kept: list[Activations] | None = None
+            ) -> Any:
                 now = [None if mask is None else mask[t] for mask in masks]
                 return self.lstm.step([x, z, controls[t]], states, now, kept)
 
             return noisy_step
 
         # All but x(t-1) is known: its product with the kernel is taken before the first step.
-        known = bottom.cell.project([self.output_depth, z, controls])
+        known = bottom.cell.project([self.plan.output_depth, z, controls])
         (rows,) = known.left_out
 
-        def step(t: Any, x: Any, states: Any, kept: list[Activations]) -> Any:
+        def step(t: Any, x: Any, states: Any, kept: list[Activations] | None = None) -> Any:
             now = known.gates[t] if controls.shape[-1] else known.gates
             return self.lstm.step_projected(known._replace(gates=now + x @ rows), states, kept)
 
         return step
-
-
-class _Run(NamedTuple):
-    """Every step's sample and input, `[B, T, D]`, the state after the last, and kept traces."""
-
-    samples: tf.Tensor
-    inputs: tf.Tensor
-    final_state: tf.Tensor
-    traces: list[Trace]
 
 
 class SplitDecoder(Decoder):
@@ -407,21 +324,25 @@ class SplitDecoder(Decoder):
     Losses add up; samples are joined in the order of the decoders.
     """
 
-    def __init__(self, cores: Sequence[FlatDecoder], **kwargs: Any) -> None:
+    plan: SplitDecoderPlan
+
+    def __init__(self, plan: SplitDecoderPlan, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.cores = list(cores)
-        self.output_depth = sum(core.output_depth for core in cores)
-        self.state_size = sum(core.state_size for core in cores)
+        self.plan = plan
+        self.cores = [
+            FlatDecoder(core, name=f"core_decoder_{number}")
+            for number, core in enumerate(plan.cores)
+        ]
         self.built = True
 
     @property
-    def noise_size(self) -> int:
-        return sum(core.noise_size for core in self.cores)
+    def voices(self) -> list[FlatDecoder]:
+        return self.cores
 
     def _split(self, array: tf.Tensor | None) -> list[Any]:
         if array is None:
             return [None] * len(self.cores)
-        return tf.split(array, [core.output_depth for core in self.cores], axis=-1)
+        return tf.split(array, [core.output_depth for core in self.plan.cores], axis=-1)
 
     def reconstruct(
         self,
@@ -462,7 +383,7 @@ class SplitDecoder(Decoder):
     ) -> Samples:
         if end_token is not None:
             raise UserError("a model of several outputs has no end token")
-        noises = tf.split(noise, [core.noise_size for core in self.cores], axis=-1)
+        noises = tf.split(noise, [core.noise_size for core in self.plan.cores], axis=-1)
         parts = [
             core.sample(z, controls, chance, temperature=temperature, first=start)
             for core, chance, start in zip(self.cores, noises, self._split(first), strict=True)
@@ -493,14 +414,14 @@ def shifted(targets: tf.Tensor, first: tf.Tensor | None = None) -> tf.Tensor:
 class InitialState(keras.layers.Layer):
     """Initial states `[B, state_size]` of z `[B, z_size]`: tanh(z . kernel + bias)."""
 
-    def __init__(self, z_size: int, state_size: int, **kwargs: Any) -> None:
+    def __init__(self, plan: DensePlan, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.kernel = self.add_weight(
             name="kernel",
-            shape=(z_size, state_size),
-            initializer=keras.initializers.RandomNormal(stddev=_Z_INITIALIZER_STDDEV),
+            shape=(plan.input_size, plan.units),
+            initializer=keras.initializers.RandomNormal(stddev=INITIALIZER_STDDEV),
         )
-        self.bias = self.add_weight(name="bias", shape=(state_size,), initializer="zeros")
+        self.bias = self.add_weight(name="bias", shape=(plan.units,), initializer="zeros")
         self.built = True
 
     def call(self, z: tf.Tensor) -> tf.Tensor:
@@ -514,3 +435,15 @@ class InitialState(keras.layers.Layer):
 
 def _time_major(sequence: tf.Tensor) -> tf.Tensor:
     return tf.transpose(sequence, [1, 0, 2])
+
+
+def _side_by_side(states: Sequence[LstmState]) -> tf.Tensor:
+    """The states of all layers, `[B, state_size]`."""
+    return tf.concat([array for state in states for array in state], axis=-1)
+
+
+def build_core(plan: FlatDecoderPlan | SplitDecoderPlan, name: str) -> FlatDecoder | SplitDecoder:
+    """The layers of a decoder without a hierarchy."""
+    if isinstance(plan, SplitDecoderPlan):
+        return SplitDecoder(plan, name=name)
+    return FlatDecoder(plan, name=name)

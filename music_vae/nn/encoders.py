@@ -8,12 +8,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from music_vae.common.hparams import HParams
-from music_vae.common.specs import (
-    BidirectionalEncoderSpec,
-    EncoderSpec,
-    HierarchicalEncoderSpec,
-    LstmEncoderSpec,
+from music_vae.common.plans import (
+    BidirectionalPlan,
+    EncoderPlan,
+    FlatEncoderPlan,
+    HierarchicalEncoderPlan,
+    LstmStackPlan,
 )
 from music_vae.nn.parts import last_valid, split_one_hots
 from music_vae.nn.rnn import BidirectionalLstm, Dropout, LstmStack
@@ -21,11 +21,6 @@ from music_vae.nn.rnn import BidirectionalLstm, Dropout, LstmStack
 
 class Encoder(keras.layers.Layer, abc.ABC):
     """What every encoder is."""
-
-    @property
-    @abc.abstractmethod
-    def output_size(self) -> int:
-        """Width H of an embedding."""
 
     @abc.abstractmethod
     def call(
@@ -43,19 +38,11 @@ class Encoder(keras.layers.Layer, abc.ABC):
 class LstmEncoder(Encoder):
     """A stack of LSTM layers that read forward; its result is the output at the last valid step."""
 
-    def __init__(
-        self, input_size: int, hparams: HParams, *, one_hots: Sequence[int] = (), **kwargs: Any
-    ) -> None:
+    def __init__(self, lstm: LstmStackPlan, one_hots: Sequence[int] = (), **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.one_hots = tuple(one_hots)
-        self.lstm = LstmStack(
-            input_size, hparams.enc_rnn_size, residual=hparams.residual_encoder, name="lstm"
-        )
+        self.lstm = LstmStack(lstm, name="lstm")
         self.built = True
-
-    @property
-    def output_size(self) -> int:
-        return self.lstm.sizes[-1]
 
     def call(
         self, inputs: tf.Tensor, lengths: tf.Tensor, dropout: Dropout | None = None
@@ -69,18 +56,12 @@ class BidirectionalLstmEncoder(Encoder):
     """A stack of bidirectional LSTM layers; its result is where both directions end."""
 
     def __init__(
-        self, input_size: int, hparams: HParams, *, one_hots: Sequence[int] = (), **kwargs: Any
+        self, lstm: BidirectionalPlan, one_hots: Sequence[int] = (), **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
         self.one_hots = tuple(one_hots)
-        self.lstm = BidirectionalLstm(
-            input_size, hparams.enc_rnn_size, residual=hparams.residual_encoder, name="lstm"
-        )
+        self.lstm = BidirectionalLstm(lstm, name="lstm")
         self.built = True
-
-    @property
-    def output_size(self) -> int:
-        return 2 * self.lstm.sizes[-1]
 
     def call(
         self, inputs: tf.Tensor, lengths: tf.Tensor, dropout: Dropout | None = None
@@ -95,53 +76,28 @@ class HierarchicalLstmEncoder(Encoder):
     All segments of a level are encoded at once, as one batch.
     """
 
-    def __init__(
-        self,
-        spec: HierarchicalEncoderSpec,
-        input_size: int,
-        hparams: HParams,
-        *,
-        one_hots: Sequence[int] = (),
-        top: bool = True,
-        **kwargs: Any,
-    ) -> None:
-        """Args:
-        spec: Level lengths and what encodes a level.
-        input_size: Width of a step.
-        hparams: Sizes.
-        one_hots: See `build_encoder`.
-        top: Whether there is a top level, of which a re-encoder has no use.
-        """
+    def __init__(self, plan: HierarchicalEncoderPlan, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.level_lengths = spec.level_lengths
-        self.levels: list[Encoder] = []
-        for number in range(len(spec.level_lengths) - (not top)):
-            level = build_encoder(
-                spec.core, input_size, hparams, one_hots=one_hots, name=f"level_{number}"
-            )
-            self.levels.append(level)
-            input_size, one_hots = level.output_size, ()
+        self.plan = plan
+        self.levels = build_levels(plan.levels)
         self.built = True
-
-    @property
-    def output_size(self) -> int:
-        return self.levels[-1].output_size
 
     def call(
         self, inputs: tf.Tensor, lengths: tf.Tensor, dropout: Dropout | None = None
     ) -> tf.Tensor:
-        batch = tf.shape(inputs)[0]
-        sequence = _padded_to(inputs, math.prod(self.level_lengths))
-        segments = math.prod(self.level_lengths[1:])
-        lengths = tf.reshape(segment_lengths(lengths, segments, self.level_lengths[0]), [-1])
-        for number, (level, steps) in enumerate(zip(self.levels, self.level_lengths, strict=True)):
+        batch, level_lengths = tf.shape(inputs)[0], self.plan.level_lengths
+        sequence = _padded_to(inputs, math.prod(level_lengths))
+        segments = math.prod(level_lengths[1:])
+        lengths = tf.reshape(segment_lengths(lengths, segments, level_lengths[0]), [-1])
+        for number, (level, steps) in enumerate(zip(self.levels, level_lengths, strict=True)):
             if number:
                 segments //= steps
                 lengths = tf.fill([batch * segments], steps)  # every embedding counts
             sequence = tf.reshape(sequence, [batch * segments, steps, sequence.shape[-1]])
             noise = None if dropout is None else dropout.fold(number)
             sequence = tf.reshape(
-                level(sequence, lengths, dropout=noise), [batch, segments, level.output_size]
+                level(sequence, lengths, dropout=noise),
+                [batch, segments, self.plan.levels[number].output_size],
             )
         return sequence[:, 0]
 
@@ -165,27 +121,15 @@ def _padded_to(sequence: tf.Tensor, steps: int) -> tf.Tensor:
     return tf.pad(sequence, [[0, 0], [0, steps - tf.shape(sequence)[1]], [0, 0]])
 
 
-def build_encoder(
-    spec: EncoderSpec,
-    input_size: int,
-    hparams: HParams,
-    *,
-    one_hots: Sequence[int] = (),
-    name: str = "encoder",
-) -> Encoder:
-    """The encoder that `spec` describes.
+def build_encoder(plan: EncoderPlan, name: str = "encoder") -> Encoder:
+    """The layers of an encoder."""
+    if isinstance(plan, HierarchicalEncoderPlan):
+        return HierarchicalLstmEncoder(plan, name=name)
+    if isinstance(plan.lstm, BidirectionalPlan):
+        return BidirectionalLstmEncoder(plan.lstm, plan.one_hots, name=name)
+    return LstmEncoder(plan.lstm, plan.one_hots, name=name)
 
-    Args:
-      spec: What to build.
-      input_size: Width of a step, controls included.
-      hparams: Sizes.
-      one_hots: Depths of the one-hot vectors with which a step begins.
-      name: Name of the layer.
-    """
-    if isinstance(spec, HierarchicalEncoderSpec):
-        return HierarchicalLstmEncoder(spec, input_size, hparams, one_hots=one_hots, name=name)
-    kinds: dict[type, Any] = {
-        BidirectionalEncoderSpec: BidirectionalLstmEncoder,
-        LstmEncoderSpec: LstmEncoder,
-    }
-    return kinds[type(spec)](input_size, hparams, one_hots=one_hots, name=name)
+
+def build_levels(plans: Sequence[FlatEncoderPlan]) -> list[Encoder]:
+    """What encodes at each level of a hierarchy."""
+    return [build_encoder(plan, f"level_{number}") for number, plan in enumerate(plans)]

@@ -13,13 +13,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from music_vae.common.model_constants import HIT_LOG_FLOOR, MIN_TEMPERATURE
+from music_vae.common.plans import HeadPlan
+from music_vae.common.specs import (
+    BooleanHeadSpec,
+    CategoricalHeadSpec,
+    GrooveHeadSpec,
+    MultiCategoricalHeadSpec,
+)
 from music_vae.nn.nade import Nade
-
-_MIN_TEMPERATURE = 1e-6
-"""Below this a temperature of zero is meant: float32 still holds logits divided by it."""
-
-_LOG_FLOOR = 1e-7
-"""Added to a hit's probability before its logarithm, as the published grooves were trained."""
 
 Statistics = dict[str, tf.Tensor]
 Sums = Mapping[str, np.ndarray]
@@ -32,21 +34,6 @@ class Head(keras.layers.Layer, abc.ABC):
         super().__init__(**kwargs)
         self.depth = depth
         self.built = True
-
-    @property
-    def parameter_size(self) -> int:
-        """Width P of what the decoder gives per step."""
-        return self.depth
-
-    @property
-    def noise_size(self) -> int:
-        """How many uniform numbers a sample takes, K."""
-        return 1
-
-    @property
-    def one_hots(self) -> tuple[int, ...]:
-        """Depths of the one-hot vectors that stand side by side in a step; none by default."""
-        return ()
 
     @abc.abstractmethod
     def loss(self, parameters: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
@@ -73,10 +60,6 @@ class Head(keras.layers.Layer, abc.ABC):
 
 class CategoricalHead(Head):
     """One class per step: softmax over `depth` logits; samples are one-hot."""
-
-    @property
-    def one_hots(self) -> tuple[int, ...]:
-        return (self.depth,)
 
     def loss(self, parameters: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
         return tf.nn.softmax_cross_entropy_with_logits(targets, parameters)
@@ -114,14 +97,6 @@ class MultiCategoricalHead(Head):
         self.depths = tuple(depths)
         self.parts = [CategoricalHead(depth, name=f"part_{n}") for n, depth in enumerate(depths)]
 
-    @property
-    def noise_size(self) -> int:
-        return len(self.depths)
-
-    @property
-    def one_hots(self) -> tuple[int, ...]:
-        return self.depths
-
     def _split(self, array: tf.Tensor) -> list[tf.Tensor]:
         return tf.split(array, self.depths, axis=-1)
 
@@ -153,10 +128,6 @@ class MultiCategoricalHead(Head):
 class BooleanHead(Head):
     """Independent yes or no for each of `depth` numbers: sigmoid of a logit."""
 
-    @property
-    def noise_size(self) -> int:
-        return self.depth
-
     def loss(self, parameters: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
         loss = tf.nn.sigmoid_cross_entropy_with_logits(targets, parameters)
         return tf.reduce_sum(loss, axis=-1)
@@ -181,14 +152,6 @@ class NadeHead(Head):
     def __init__(self, depth: int, num_hidden: int, **kwargs: Any) -> None:
         super().__init__(depth, **kwargs)
         self.nade = Nade(depth, num_hidden, name="nade")
-
-    @property
-    def parameter_size(self) -> int:
-        return self.nade.num_hidden + self.depth
-
-    @property
-    def noise_size(self) -> int:
-        return self.depth
 
     def _split(self, parameters: tf.Tensor) -> list[tf.Tensor]:
         return tf.split(parameters, [self.nade.num_hidden, self.depth], axis=-1)
@@ -236,16 +199,12 @@ class GrooveHead(Head):
     loss the squared error.
     """
 
-    @property
-    def noise_size(self) -> int:
-        return self.depth // 3
-
     def _parts_of_loss(self, parameters: tf.Tensor, targets: tf.Tensor) -> dict[str, tf.Tensor]:
         hits, velocities, offsets = tf.split(targets, 3, axis=-1)
         hit_logits, velocity_logits, offset_logits = tf.split(parameters, 3, axis=-1)
         p = tf.sigmoid(hit_logits)
         surprise = -(
-            hits * tf.math.log(p + _LOG_FLOOR) + (1 - hits) * tf.math.log(1 - p + _LOG_FLOOR)
+            hits * tf.math.log(p + HIT_LOG_FLOOR) + (1 - hits) * tf.math.log(1 - p + HIT_LOG_FLOOR)
         )
         squares = [
             tf.math.squared_difference(velocities, tf.sigmoid(velocity_logits)),
@@ -276,6 +235,20 @@ class GrooveHead(Head):
         }
 
 
+def build_head(plan: HeadPlan, name: str = "head") -> Head:
+    """The distribution that a plan says."""
+    if plan.nade is not None:
+        return NadeHead(plan.depth, plan.nade.num_hidden, name=name)
+    if isinstance(plan.spec, MultiCategoricalHeadSpec):
+        return MultiCategoricalHead(plan.spec.depths, name=name)
+    kinds: dict[type, type[Head]] = {
+        CategoricalHeadSpec: CategoricalHead,
+        BooleanHeadSpec: BooleanHead,
+        GrooveHeadSpec: GrooveHead,
+    }
+    return kinds[type(plan.spec)](plan.depth, name=name)
+
+
 def numbered(sums: Sums, number: int) -> dict[str, np.ndarray]:
     """The statistics `NAME/number` as `NAME`."""
     suffix = f"/{number}"
@@ -283,7 +256,7 @@ def numbered(sums: Sums, number: int) -> dict[str, np.ndarray]:
 
 
 def _cooled(logits: tf.Tensor, temperature: tf.Tensor) -> tf.Tensor:
-    return logits / tf.maximum(tf.cast(temperature, logits.dtype), _MIN_TEMPERATURE)
+    return logits / tf.maximum(tf.cast(temperature, logits.dtype), MIN_TEMPERATURE)
 
 
 def _bernoulli(logits: tf.Tensor, temperature: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:

@@ -6,23 +6,26 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from music_vae.common.plans import PosteriorPlan
 from music_vae.nn import noise
 
-_INITIALIZER_STDDEV = 0.001
+INITIALIZER_STDDEV = 0.001
+"""Of the first weights of what makes or reads z, by which all examples begin alike."""
 
 
 class GaussianPosterior(keras.layers.Layer):
     """q(z | x): a diagonal Gaussian whose parameters are linear in the encoder's embedding."""
 
-    def __init__(self, embedding_size: int, z_size: int, **kwargs: Any) -> None:
+    def __init__(self, plan: PosteriorPlan, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        initializer = keras.initializers.RandomNormal(stddev=_INITIALIZER_STDDEV)
-        self.mu = keras.layers.Dense(z_size, kernel_initializer=initializer, name="mu")
+        self.plan = plan
+        initializer = keras.initializers.RandomNormal(stddev=INITIALIZER_STDDEV)
+        self.mu = keras.layers.Dense(plan.mu.units, kernel_initializer=initializer, name="mu")
         self.sigma = keras.layers.Dense(
-            z_size, activation="softplus", kernel_initializer=initializer, name="sigma"
+            plan.sigma.units, activation="softplus", kernel_initializer=initializer, name="sigma"
         )
-        self.mu.build((None, embedding_size))
-        self.sigma.build((None, embedding_size))
+        self.mu.build((None, plan.mu.input_size))
+        self.sigma.build((None, plan.sigma.input_size))
         self.built = True
 
     def call(self, embedding: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -11,8 +11,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-_LOG_FLOOR = 1e-6
-"""Added to a probability before its logarithm, as the published models were trained."""
+from music_vae.common.model_constants import NADE_LOG_FLOOR
 
 
 class Nade(keras.layers.Layer):
@@ -47,8 +46,8 @@ class Nade(keras.layers.Layer):
         a = b_enc[..., None, :] + tf.tensordot(values, rows, 1)
         logits = tf.reduce_sum(tf.sigmoid(a) * w_dec[..., 0], axis=-1) + b_dec
         p = tf.sigmoid(logits)
-        terms = values * tf.math.log(_LOG_FLOOR + p)
-        terms += (1 - values) * tf.math.log(_LOG_FLOOR + 1 - p)
+        terms = values * tf.math.log(NADE_LOG_FLOOR + p)
+        terms += (1 - values) * tf.math.log(NADE_LOG_FLOOR + 1 - p)
         return tf.reduce_sum(terms, axis=-1), p
 
     def sample(

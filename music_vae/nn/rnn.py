@@ -19,13 +19,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from music_vae.common.model_constants import FORGET_BIAS
+from music_vae.common.plans import BidirectionalPlan, LstmLayerPlan, LstmStackPlan
 from music_vae.nn import cudnn
 from music_vae.nn.noise import WHOLE, Shard, fold_in
 from music_vae.nn.numerics import PLAIN, Numerics
 from music_vae.nn.parts import OneHot, Part, last_valid, multiplied, reverse, side_by_side, width_of
 from music_vae.nn.recurrence import Activations, Trace, gates_to_state, recurrence, run
-
-_FORGET_BIAS = 1.0
 
 
 class LstmState(NamedTuple):
@@ -107,7 +107,7 @@ class LstmCell(keras.layers.Layer):
     def _whole_bias(self) -> tf.Tensor:
         """Biases of the gates `[4 * units]`, with the forget gate's 1."""
         return tf.convert_to_tensor(self.bias) + tf.constant(
-            np.repeat([0.0, 0.0, _FORGET_BIAS, 0.0], self.units), self.bias.dtype
+            np.repeat([0.0, 0.0, FORGET_BIAS, 0.0], self.units), self.bias.dtype
         )
 
     def step(
@@ -180,27 +180,18 @@ class Projected(NamedTuple):
 class LstmLayer(keras.layers.Layer):
     """A cell with dropout on its inputs and, where asked for, a residual connection.
 
-    A residual layer's output is h + x; x is first brought to the layer's width by a linear
-    projection where `project` says so.
+    A residual layer's output is h + x, with x as its linear projection has it where it has one.
     """
 
-    def __init__(
-        self,
-        input_size: int,
-        units: int,
-        *,
-        residual: bool = False,
-        project: bool = False,
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, plan: LstmLayerPlan, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.residual = residual
+        self.plan = plan
+        self.residual = plan.residual
         self.projection = None
-        if residual and project:
-            self.projection = keras.layers.Dense(units, name="projection")
-            self.projection.build((None, input_size))
-            input_size = units
-        self.cell = LstmCell(input_size, units, name="cell")
+        if plan.projection is not None:
+            self.projection = keras.layers.Dense(plan.projection.units, name="projection")
+            self.projection.build((None, plan.projection.input_size))
+        self.cell = LstmCell(plan.cell_input_size, plan.units, name="cell")
         self.built = True
 
     def prepare(
@@ -288,43 +279,27 @@ class LstmLayer(keras.layers.Layer):
 class LstmStack(keras.layers.Layer):
     """LSTM layers on top of each other, the decoder's and the conductor's core."""
 
-    def __init__(
-        self, input_size: int, sizes: Sequence[int], *, residual: bool = False, **kwargs: Any
-    ) -> None:
+    def __init__(self, plan: LstmStackPlan, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.input_size = input_size
-        self.sizes = tuple(sizes)
+        self.plan = plan
         self.layers = [
-            LstmLayer(
-                width,
-                units,
-                residual=residual,
-                project=index == 0 or width != units,
-                name=f"layer_{index}",
-            )
-            for index, (width, units) in enumerate(
-                zip((input_size, *self.sizes), self.sizes, strict=False)
-            )
+            LstmLayer(layer, name=f"layer_{index}") for index, layer in enumerate(plan.layers)
         ]
         self.built = True
 
-    @property
-    def state_size(self) -> int:
-        """Width of all states side by side."""
-        return 2 * sum(self.sizes)
-
     def split_state(self, flat: tf.Tensor) -> tuple[LstmState, ...]:
         """`[B, state_size]` to a state per layer, in the order c0, h0, c1, h1, ..."""
-        widths = [units for units in self.sizes for _ in range(2)]
-        parts = tf.split(flat, widths, axis=-1)
+        parts = tf.split(flat, self.plan.state_widths, axis=-1)
         return tuple(LstmState(c, h) for c, h in zip(parts[::2], parts[1::2], strict=True))
 
     def masks(self, dropout: Dropout | None, steps: Any, batch: Any) -> list[tf.Tensor | None]:
         """Dropout's factors of each layer, `[T, B, D]`, the same that `sequence` draws."""
         if dropout is None:
-            return [None] * len(self.sizes)
-        widths = (self.input_size, *self.sizes[:-1])
-        return [dropout.fold(n).mask([steps, batch, width]) for n, width in enumerate(widths)]
+            return [None] * len(self.layers)
+        return [
+            dropout.fold(n).mask([steps, batch, layer.input_size])
+            for n, layer in enumerate(self.plan.layers)
+        ]
 
     def step(
         self,
@@ -341,7 +316,7 @@ class LstmStack(keras.layers.Layer):
           masks: Dropout's factors of this step per layer.
           kept: Where each layer's activations are added.
         """
-        masks = masks or [None] * len(self.sizes)
+        masks = masks or [None] * len(self.layers)
         output, state = self.layers[0].step(parts, states[0], masks[0], kept)
         return self._upper_steps(output, state, states, masks, kept)
 
@@ -353,7 +328,7 @@ class LstmStack(keras.layers.Layer):
     ) -> tuple[tf.Tensor, tuple[LstmState, ...]]:
         """`step` of plain layers from the bottom cell's projected inputs, without a time axis."""
         state = self.layers[0].cell.step(projected, states[0], kept)
-        return self._upper_steps(state.h, state, states, [None] * len(self.sizes), kept)
+        return self._upper_steps(state.h, state, states, [None] * len(self.layers), kept)
 
     def _upper_steps(
         self,
@@ -416,22 +391,15 @@ class LstmStack(keras.layers.Layer):
 class BidirectionalLstm(keras.layers.Layer):
     """Layers that read a sequence in both directions; each reads both outputs of the one below."""
 
-    def __init__(
-        self, input_size: int, sizes: Sequence[int], *, residual: bool = False, **kwargs: Any
-    ) -> None:
+    def __init__(self, plan: BidirectionalPlan, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.sizes = tuple(sizes)
-        widths = (input_size, *(2 * units for units in self.sizes))
-        shapes = list(zip(widths, self.sizes, strict=False))
 
-        def layers(direction: str) -> list[LstmLayer]:
-            return [
-                LstmLayer(width, units, residual=residual, project=True, name=f"{direction}_{n}")
-                for n, (width, units) in enumerate(shapes)
-            ]
+        def layers(direction: int, name: str) -> list[LstmLayer]:
+            stacks = [pair[direction] for pair in plan.layers]
+            return [LstmLayer(s.layers[0], name=f"{name}_{n}") for n, s in enumerate(stacks)]
 
-        self.forward_layers = layers("forward")
-        self.backward_layers = layers("backward")
+        self.forward_layers = layers(0, "forward")
+        self.backward_layers = layers(1, "backward")
         self.built = True
 
     def outputs(

@@ -1,15 +1,16 @@
 """Whether weights fit a config, and which config they are of, by names and shapes alone."""
 
+import itertools
 import logging
-import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from music_vae.common import weight_names as names
 from music_vae.common.errors import UserError
+from music_vae.common.model_spec import ModelSpec
+from music_vae.common.plans import BidirectionalPlan, LstmStackPlan, Shapes
 from music_vae.common.weight_names import is_weight
 from music_vae.configs import CONFIG_MAP
-
-Shapes = Mapping[str, tuple[int, ...]]
 
 _MAX_LISTED = 12  # names in an error
 
@@ -36,18 +37,18 @@ def check_fit(expected: Shapes, found: Shapes, source: str, *, with_encoder: boo
     for name, shape in expected.items():
         if found[name] != shape:
             raise UserError(
-                f"{source} is a checkpoint of another config or other --hparams: {name} has shape "
+                f"{source} is a checkpoint of another config or other `hparams`: {name} has shape "
                 f"{list(found[name])}, expected {list(shape)}; {describe_fits(found)}"
             )
     more = [name for name in found if is_weight(name) and name not in expected]
     if not with_encoder:
-        more = [name for name in more if not name.startswith("encoder/")]
+        more = [name for name in more if not name.startswith(f"{names.ENCODER}/")]
     if not more:
         return
     if fitting_configs(found):
         # The lower layers of a larger model would fit, and make noise.
         raise UserError(
-            f"{source} is a checkpoint of another config or other --hparams: it also holds "
+            f"{source} is a checkpoint of another config or other `hparams`: it also holds "
             f"{_listed(more)}; {describe_fits(found)}"
         )
     _log.warning("%s also holds what this config does not use: %s", source, _listed(more))
@@ -89,18 +90,17 @@ def fitting_configs(shapes: Shapes) -> list[Fit]:
     Those that have them as they are; or, if there are none, those that have them with other sizes,
     which are read off the shapes.
     """
-    from music_vae.engine.numpy_engine import weight_shapes  # which checks its weights here
-
     weights = {name: tuple(shape) for name, shape in shapes.items() if is_weight(name)}
     # A number by itself is no weight, and has no size to be read off.
-    sizes = _sizes({name: shape for name, shape in weights.items() if shape})
+    sized = {name: shape for name, shape in weights.items() if shape}
     fits = []
     for config in CONFIG_MAP.values():
-        changes = {
-            name: value for name, value in sizes.items() if config.hparams.values()[name] != value
-        }
+        values = config.hparams.values()
+        sizes = _sizes(config.model_spec, sized)
+        changes = {name: value for name, value in sizes.items() if values[name] != value}
         try:
-            expected = weight_shapes(config.replace(hparams=config.hparams.replace(**changes)))
+            resized = config.replace(hparams=config.hparams.replace(**changes))
+            expected = resized.model_spec.weight_shapes
         except UserError:  # no size at all
             continue
         if expected == weights:
@@ -115,44 +115,54 @@ def describe_fits(shapes: Shapes) -> str:
         return "it fits no published config, with any sizes"
     by_overrides: dict[str, list[str]] = {}
     for fit in fits:
-        by_overrides.setdefault(fit.hparams, []).append(f"--config={fit.config}")
+        by_overrides.setdefault(fit.hparams, []).append(f"`config={fit.config}`")
     alternatives = [
-        " or ".join(names) + (f" with --hparams={overrides}" if overrides else "")
-        for overrides, names in by_overrides.items()
+        " or ".join(configs) + (f" with `hparams={overrides}`" if overrides else "")
+        for overrides, configs in by_overrides.items()
     ]
     return f"it fits {'; or '.join(alternatives)}"
 
 
-def _sizes(shapes: Shapes) -> dict[str, Any]:
-    """The hyper-parameters that can be read off the weights of a checkpoint."""
+def _sizes(spec: ModelSpec, shapes: Shapes) -> dict[str, Any]:
+    """The hyper-parameters of a model that has such parts and weights of these shapes.
+
+    Only those that can be read off weights that are there.
+    """
     sizes: dict[str, Any] = {}
-    if "encoder/mu/bias" in shapes:
-        sizes["z_size"] = shapes["encoder/mu/bias"][0]
-    if units := _units(shapes, r"encoder/(hierarchical_level_0/)?(multi_rnn_cell/)?"):
-        sizes["enc_rnn_size"] = units
-    if units := _units(shapes, r"(core_decoder/)?(core_decoder_0/)?decoder/multi_rnn_cell/"):
-        sizes["dec_rnn_size"] = units
-    hidden = [shape[-1] for name, shape in shapes.items() if name.endswith("/nade/w_enc")]
-    if hidden:
-        sizes["nade_num_hidden"] = hidden[0]
-    projected = [name for name in shapes if "/input_projection_wrapper/" in name]
-    sizes["residual_encoder"] = any(name.startswith("encoder/") for name in projected)
-    sizes["residual_decoder"] = any(not name.startswith("encoder/") for name in projected)
-    return sizes
+    voice = spec.decoder.voices[0]
+    decoder = _read_layers(voice.lstm, shapes)
+    encoder = _Layers((), False)
+    if spec.encoder is not None and spec.posterior is not None:
+        encoder = _read_layers(spec.encoder.levels[0].lstm, shapes)
+        if spec.posterior.mu.bias in shapes:
+            sizes["z_size"] = shapes[spec.posterior.mu.bias][0]
+    if encoder.units:
+        sizes["enc_rnn_size"] = encoder.units
+    if decoder.units:
+        sizes["dec_rnn_size"] = decoder.units
+    if voice.head.nade is not None and voice.head.nade.encoder in shapes:
+        sizes["nade_num_hidden"] = shapes[voice.head.nade.encoder][-1]
+    residual = {"residual_encoder": encoder.residual, "residual_decoder": decoder.residual}
+    return sizes | residual
 
 
-def _units(shapes: Shapes, scope: str) -> tuple[int, ...]:
-    """Units of the LSTM cells in a scope, from the bottom up; forward ones where there are two."""
-    pattern = re.compile(
-        rf"{scope}cell_(?P<index>\d+)/(bidirectional_rnn/fw/multi_rnn_cell/cell_0/)?"
-        "(input_projection_wrapper/)?lstm_cell/bias"
-    )
-    found = {
-        int(match["index"]): shape[0] // 4
-        for name, shape in shapes.items()
-        if (match := pattern.fullmatch(name))
-    }
-    return tuple(found[index] for index in sorted(found))
+class _Layers(NamedTuple):
+    """LSTM layers: their units from the bottom up, and whether they are residual."""
+
+    units: tuple[int, ...]
+    residual: bool
+
+
+def _read_layers(lstm: LstmStackPlan | BidirectionalPlan, shapes: Shapes) -> _Layers:
+    """The layers, more or fewer than planned, whose weights are there."""
+    units, residual = [], False
+    for number in itertools.count():
+        plain, projected = (names.bias(cell) for cell in lstm.cell_names(number))
+        if plain not in shapes and projected not in shapes:
+            break
+        residual |= projected in shapes
+        units.append(shapes[projected if projected in shapes else plain][0] // 4)
+    return _Layers(tuple(units), residual)
 
 
 def _overrides(changes: Mapping[str, Any]) -> str:

@@ -18,7 +18,7 @@ from music_vae.common.specs import (
     SplitDecoderSpec,
 )
 from music_vae.configs import get_config
-from music_vae.engine.numpy_engine import NumpyEngine, weight_shapes
+from music_vae.engine.numpy_engine import NumpyEngine
 from music_vae.engine.tensorflow_engine import TensorFlowEngine
 from music_vae.evaluation import metrics
 from music_vae.lstm_models import build_model
@@ -347,7 +347,7 @@ def test_samples_stop_when_all_examples_have_ended():
 
 def test_both_engines_have_the_same_weights(pair):
     shapes = {name: array.shape for name, array in pair.weights.items()}
-    assert weight_shapes(pair.config) == shapes
+    assert pair.config.model_spec.weight_shapes == shapes
 
 
 def test_float16_weights_are_widened():

@@ -21,7 +21,7 @@ from music_vae.common.specs import (
 )
 from music_vae.configs import CONFIG_MAP, config_from_json, get_config
 from music_vae.engine import heads
-from music_vae.engine.numpy_engine import NumpyEngine, weight_shapes
+from music_vae.engine.numpy_engine import NumpyEngine
 from music_vae.export import onnx_model
 from music_vae.music.converters.drums import DrumsConverter
 from music_vae.music.converters.melody import OneHotMelodyConverter
@@ -163,7 +163,7 @@ def small(request, tmp_path_factory):
     config, rng = CASES[request.param](), np.random.default_rng(0)
     weights = {
         name: rng.normal(0, 0.5, shape).astype(np.float32)
-        for name, shape in weight_shapes(config).items()
+        for name, shape in config.model_spec.weight_shapes.items()
     }
     return Exported(config, weights, tmp_path_factory.mktemp("onnx"))
 
@@ -447,7 +447,8 @@ def test_a_model_too_large_for_the_format_is_refused(tmp_path):
     config = get_config("cat-mel_2bar_small")
     config = config.replace(hparams=config.hparams.replace(**hparams))
     weights = {
-        name: np.broadcast_to(np.float32(0), shape) for name, shape in weight_shapes(config).items()
+        name: np.broadcast_to(np.float32(0), shape)
+        for name, shape in config.model_spec.weight_shapes.items()
     }
     with pytest.raises(UserError, match=r"the decoder has 3\.\d GB of weights"):
         onnx_model.write(config, weights, tmp_path / "out")

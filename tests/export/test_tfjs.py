@@ -8,7 +8,6 @@ import pytest
 from music_vae.common.errors import UserError
 from music_vae.common.specs import FlatDecoderSpec, HierarchicalDecoderSpec
 from music_vae.configs import get_config
-from music_vae.engine.numpy_engine import weight_shapes
 from music_vae.export import tfjs, tfjs_config
 from support import tfjs_manifest
 from support.sizes import SMALL
@@ -21,7 +20,7 @@ def random_weights(config):
     rng = np.random.default_rng(0)
     return {
         name: rng.normal(0, 0.5, shape).astype(np.float32)
-        for name, shape in weight_shapes(config).items()
+        for name, shape in config.model_spec.weight_shapes.items()
     }
 
 
@@ -114,7 +113,7 @@ def test_a_folder_holds_the_weights_and_the_description(tmp_path):
 def test_weights_of_another_config_are_refused(tmp_path):
     config = get_config("cat-mel_2bar_small", EVEN)
     weights = random_weights(get_config("cat-drums_2bar_small", EVEN))
-    with pytest.raises(UserError, match="it fits --config=cat-drums_2bar_small"):
+    with pytest.raises(UserError, match="it fits `config=cat-drums_2bar_small`"):
         tfjs.write(config, weights, tmp_path, source="mine")
     assert not list(tmp_path.iterdir())
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from music_vae.common.model_spec import bidirectional_lstm, lstm_stack
 from music_vae.nn import cudnn
 from music_vae.nn.numerics import Numerics
 from music_vae.nn.rnn import (
@@ -91,9 +92,9 @@ def weights(layer):
 @needs_gpu
 @pytest.mark.usefixtures("whole_floats")
 def test_a_stack_is_the_same_with_cudnn(rng):
-    stack = LstmStack(7, (32, 16))
+    stack = LstmStack(lstm_stack("lstm", 7, (32, 16)))
     inputs = tf.Variable(normal(rng, 12, 5, 5))
-    z, flat = tf.Variable(normal(rng, 5, 2)), tf.Variable(normal(rng, 5, stack.state_size))
+    z, flat = tf.Variable(normal(rng, 5, 2)), tf.Variable(normal(rng, 5, stack.plan.state_size))
     lengths = tf.constant([12, 1, 0, 7, 12])
     valid = tf.transpose(tf.sequence_mask(lengths, 12, tf.float32))[..., None]
 
@@ -114,7 +115,7 @@ def test_a_stack_is_the_same_with_cudnn(rng):
 @pytest.mark.usefixtures("whole_floats")
 @pytest.mark.parametrize("residual", [False, True])
 def test_both_directions_are_the_same_with_cudnn(rng, residual):
-    lstm = BidirectionalLstm(5, (16, 16), residual=residual)
+    lstm = BidirectionalLstm(bidirectional_lstm("lstm", 5, (16, 16), residual=residual))
     inputs, lengths = tf.Variable(normal(rng, 12, 4, 5)), tf.constant([12, 3, 0, 9])
     dropout = Dropout(0.5, tf.constant([1, 2]))
 

@@ -5,8 +5,11 @@ import pytest
 import tensorflow as tf
 
 from music_vae.common.hparams import HParams
-from music_vae.nn.decoders import FlatDecoder, Policy, SplitDecoder, shifted
-from music_vae.nn.heads import CategoricalHead
+from music_vae.common.model_spec import flat_decoder
+from music_vae.common.plans import SplitDecoderPlan
+from music_vae.common.specs import FlatDecoderSpec
+from music_vae.nn.decoders import FlatDecoder, SplitDecoder, shifted
+from music_vae.nn.decoding import Policy
 from music_vae.nn.rnn import Dropout
 
 DEPTH, STEPS, BATCH, Z = 5, 7, 3, 4
@@ -22,16 +25,17 @@ FORCING = Policy(0.0, SEED)
 LENGTHS = tf.fill([BATCH], STEPS)
 
 
-def make_decoder(rng, *, control_depth=0, **options):
-    hparams = HParams(dec_rnn_size=(6, 8), control_preprocessing_rnn_size=(3,))
-    preprocess = options.pop("preprocess_controls", False)
-    decoder = FlatDecoder(
-        CategoricalHead(DEPTH),
-        hparams.replace(**options),
-        z_size=Z,
-        control_depth=control_depth,
-        preprocess_controls=preprocess,
-    )
+def make_plan(*, z_size=Z, control_depth=0, preprocess_controls=False, **options):
+    hparams = HParams(dec_rnn_size=(6, 8), control_preprocessing_rnn_size=(3,)).replace(**options)
+    spec = FlatDecoderSpec(preprocess_controls=preprocess_controls)
+    return flat_decoder(spec, hparams, z_size=z_size, depth=DEPTH, control_depth=control_depth)
+
+
+def make_decoder(rng, **options):
+    return with_random_weights(rng, FlatDecoder(make_plan(**options)))
+
+
+def with_random_weights(rng, decoder):
     for weight in decoder.trainable_variables:
         weight.assign(rng.standard_normal(weight.shape).astype(np.float32))
     return decoder
@@ -226,7 +230,7 @@ def test_preprocessed_controls_are_read_in_both_directions(rng, z, targets):
 
 
 def test_a_decoder_without_z_decodes_from_its_biases(rng, targets):
-    decoder = FlatDecoder(CategoricalHead(DEPTH), HParams(dec_rnn_size=(6,)), z_size=0)
+    decoder = FlatDecoder(make_plan(z_size=0, dec_rnn_size=(6,)))
     none = tf.zeros([BATCH, 0])
     assert forced(decoder, none, targets, NO_CONTROLS).shape == (BATCH, STEPS, DEPTH)
     noise = tf.constant(rng.random((BATCH, STEPS, 1)), tf.float32)
@@ -235,8 +239,8 @@ def test_a_decoder_without_z_decodes_from_its_biases(rng, targets):
 
 
 def test_a_split_decoder_is_its_parts_side_by_side(rng, z):
-    cores = [make_decoder(rng), make_decoder(rng)]
-    split = SplitDecoder(cores)
+    split = with_random_weights(rng, SplitDecoder(SplitDecoderPlan((make_plan(), make_plan()))))
+    cores = split.voices
     targets = [tf.one_hot(rng.integers(0, DEPTH, (BATCH, STEPS)), DEPTH) for _ in cores]
     joined = tf.concat(targets, -1)
     whole = split.reconstruct(z, joined, NO_CONTROLS, LENGTHS, FORCING)
@@ -246,7 +250,7 @@ def test_a_split_decoder_is_its_parts_side_by_side(rng, z):
     ]
     np.testing.assert_allclose(whole.loss_nats, sum(part.loss_nats for part in parts), rtol=1e-6)
     np.testing.assert_array_equal(whole.parameters, tf.concat([p.parameters for p in parts], -1))
-    assert whole.final_state.shape[-1] == split.state_size
+    assert whole.final_state.shape[-1] == split.plan.state_size
     noise = tf.constant(rng.random((BATCH, STEPS, 2)), tf.float32)
     samples = split.sample(z, NO_CONTROLS, noise, temperature=1.0).samples
     first = cores[0].sample(z, NO_CONTROLS, noise[..., :1], temperature=1.0).samples

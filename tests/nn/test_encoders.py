@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from music_vae.common.hparams import HParams
+from music_vae.common.model_spec import derive_encoder
 from music_vae.common.specs import HierarchicalEncoderSpec, LstmEncoderSpec
 from music_vae.nn.encoders import build_encoder, segment_lengths
 
@@ -19,16 +20,16 @@ def inputs():
 
 def test_a_forward_encoder_ends_at_the_last_valid_step(inputs):
     """The original read the last padded step, which is zeros for a short sequence."""
-    encoder = build_encoder(LstmEncoderSpec(), 3, HPARAMS)
+    encoder = build_encoder(derive_encoder(LstmEncoderSpec(), HPARAMS, 3))
     result = encoder(inputs, tf.constant([12, 7]))
     np.testing.assert_allclose(result[1:], encoder(inputs[1:, :7], tf.constant([7])), atol=1e-6)
     assert np.abs(result[1]).max() > 0
-    assert result.shape[-1] == encoder.output_size == 5
+    assert result.shape[-1] == 5
 
 
 def test_a_hierarchy_encodes_its_segments_and_then_their_embeddings(inputs):
     spec = HierarchicalEncoderSpec(level_lengths=(4, 3))
-    encoder = build_encoder(spec, 3, HPARAMS)
+    encoder = build_encoder(derive_encoder(spec, HPARAMS, 3))
     lengths = tf.constant([[4, 2, 3], [4, 4, 1]])
     segments = [encoder.levels[0](inputs[:, 4 * n : 4 * n + 4], lengths[:, n]) for n in range(3)]
     expected = encoder.levels[1](tf.stack(segments, axis=1), tf.constant([3, 3]))
@@ -37,7 +38,7 @@ def test_a_hierarchy_encodes_its_segments_and_then_their_embeddings(inputs):
 
 def test_three_levels_reduce_step_by_step(inputs):
     spec = HierarchicalEncoderSpec(level_lengths=(2, 3, 2), core=LstmEncoderSpec())
-    encoder = build_encoder(spec, 3, HPARAMS)
+    encoder = build_encoder(derive_encoder(spec, HPARAMS, 3))
     halves = [
         encoder.levels[1](
             tf.stack(

@@ -6,10 +6,9 @@ import tensorflow as tf
 
 from music_vae.common.errors import UserError
 from music_vae.common.hparams import HParams
+from music_vae.common.model_spec import StepDepths, derive_decoder
 from music_vae.common.specs import HierarchicalDecoderSpec, HierarchicalEncoderSpec
-from music_vae.nn.decoders import FlatDecoder, Policy
-from music_vae.nn.encoders import build_encoder
-from music_vae.nn.heads import CategoricalHead
+from music_vae.nn.decoding import Policy
 from music_vae.nn.hierarchy import HierarchicalDecoder
 from music_vae.nn.rnn import Dropout
 
@@ -24,15 +23,10 @@ def rng():
     return np.random.default_rng(2)
 
 
-def make_decoder(rng, spec=None, hparams=HPARAMS, reencoder=None, control_depth=0):
-    decoder = HierarchicalDecoder(
-        spec or HierarchicalDecoderSpec(level_lengths=(S, STEPS)),
-        hparams,
-        make_core=lambda size: FlatDecoder(
-            CategoricalHead(DEPTH), hparams, z_size=size, control_depth=control_depth
-        ),
-        reencoder=reencoder,
-    )
+def make_decoder(rng, spec=None, control_depth=0):
+    spec = spec or HierarchicalDecoderSpec(level_lengths=(S, STEPS))
+    depths = StepDepths(inputs=DEPTH, outputs=DEPTH, controls=control_depth)
+    decoder = HierarchicalDecoder(derive_decoder(spec, HPARAMS, depths))
     for weight in decoder.trainable_variables:
         weight.assign(rng.standard_normal(weight.shape).astype(np.float32))
     return decoder
@@ -101,7 +95,7 @@ def test_free_running_samples_are_what_forcing_them_makes_likeliest(rng, z, spec
     result = decoder.sample(z, CONTROLS, NOISE, temperature=0.0)
     forced = decoder.reconstruct(z, result.samples, CONTROLS, LENGTHS, FORCING)
     np.testing.assert_array_equal(tf.argmax(forced.parameters, -1), tf.argmax(result.samples, -1))
-    assert result.lengths.shape == (B, decoder.num_segments)
+    assert result.lengths.shape == (B, decoder.plan.num_segments)
 
 
 def test_a_conductor_that_reads_back_sees_what_became_of_its_segments(rng, z, targets):
@@ -120,24 +114,25 @@ def test_a_conductor_that_reads_back_sees_what_became_of_its_segments(rng, z, ta
 
 def test_an_autoregressive_conductor_reads_the_final_state_and_its_own_input(rng):
     decoder = make_decoder(rng, autoregressive_spec())
-    assert decoder.conductors[0].lstm.input_size == decoder.core.state_size + Z
+    assert decoder.plan.conductors[0].lstm.input_size == decoder.core.plan.state_size + Z
     two = make_decoder(rng, autoregressive_spec((0, 1), (3, 2, 2)))
     states = 2 * sum(HPARAMS.dec_rnn_size)
-    sizes = [conductor.lstm.input_size for conductor in two.conductors]
+    sizes = [conductor.lstm.input_size for conductor in two.plan.conductors]
     assert sizes == [states + Z, states + HPARAMS.dec_rnn_size[-1]]
 
 
 def test_a_reencoder_reads_the_segments_themselves(rng, z, targets):
     spec = autoregressive_spec(reencoder=HierarchicalEncoderSpec(level_lengths=(STEPS, S)))
-    reencoder = build_encoder(spec.reencoder, DEPTH, HPARAMS)
-    decoder = make_decoder(rng, spec, reencoder=reencoder)
-    assert decoder.conductors[0].lstm.input_size == reencoder.levels[0].output_size + Z
+    decoder = make_decoder(rng, spec)
+    (reencoder,) = decoder.reencoder
+    width = 2 * HPARAMS.enc_rnn_size[-1]
+    assert decoder.plan.conductors[0].lstm.input_size == width + Z
     samples = decoder.sample(z, CONTROLS, NOISE, temperature=0.0).samples
     forced = decoder.reconstruct(z, samples, CONTROLS, LENGTHS, FORCING)
     np.testing.assert_array_equal(tf.argmax(forced.parameters, -1), tf.argmax(samples, -1))
     with tf.GradientTape() as tape:
         loss = tf.reduce_sum(decoder.reconstruct(z, targets, CONTROLS, LENGTHS, FORCING).loss_nats)
-    gradients = tape.gradient(loss, [v.value for v in reencoder.levels[0].trainable_variables])
+    gradients = tape.gradient(loss, [v.value for v in reencoder.trainable_variables])
     assert all(np.abs(gradient).max() > 0 for gradient in gradients)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from music_vae.common.plans import DensePlan, PosteriorPlan
 from music_vae.nn import latent
 
 
@@ -31,6 +32,7 @@ def test_draws_have_the_posteriors_mean_and_deviation():
 
 
 def test_a_fresh_posterior_is_near_mean_zero_with_the_softplus_of_zero_as_deviation():
-    mu, sigma = latent.GaussianPosterior(8, 3)(tf.ones([2, 8]))
+    plan = PosteriorPlan(mu=DensePlan("mu", 8, 3), sigma=DensePlan("sigma", 8, 3))
+    mu, sigma = latent.GaussianPosterior(plan)(tf.ones([2, 8]))
     np.testing.assert_allclose(mu, 0.0, atol=0.03)
     np.testing.assert_allclose(sigma, math.log(2), atol=0.03)

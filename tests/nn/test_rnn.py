@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from music_vae.common.model_spec import bidirectional_lstm, lstm_stack
 from music_vae.nn.numerics import Numerics
 from music_vae.nn.parts import last_valid, side_by_side, split_one_hots
 from music_vae.nn.rnn import (
@@ -129,8 +130,8 @@ def test_products_of_halves_have_the_gradients_of_whole_ones(rng, products, size
 
 
 def test_a_stack_over_time_equals_its_steps(rng):
-    stack = LstmStack(3, (4, 5))
-    flat = tf.constant(normal(rng, 2, stack.state_size))
+    stack = LstmStack(lstm_stack("lstm", 3, (4, 5)))
+    flat = tf.constant(normal(rng, 2, stack.plan.state_size))
     inputs = tf.constant(normal(rng, 6, 2, 3))
     states, outputs = stack.split_state(flat), []
     for t in range(6):
@@ -142,13 +143,13 @@ def test_a_stack_over_time_equals_its_steps(rng):
 
 
 def test_a_state_splits_into_c_and_h_of_each_layer_in_turn():
-    stack = LstmStack(3, (1, 2))
+    stack = LstmStack(lstm_stack("lstm", 3, (1, 2)))
     (c0, h0), (c1, h1) = stack.split_state(tf.constant([[0.0, 1.0, 2.0, 3.0, 4.0, 5.0]]))
     assert [x.numpy().ravel().tolist() for x in (c0, h0, c1, h1)] == [[0], [1], [2, 3], [4, 5]]
 
 
 def test_both_directions_see_the_valid_steps_alone(rng):
-    lstm = BidirectionalLstm(3, (4, 4))
+    lstm = BidirectionalLstm(bidirectional_lstm("lstm", 3, (4, 4)))
     inputs = normal(rng, 6, 2, 3)
     lengths = tf.constant([6, 4])
     changed = inputs.copy()
@@ -164,7 +165,7 @@ def test_both_directions_see_the_valid_steps_alone(rng):
 
 
 def test_one_layer_ends_with_the_last_forward_and_the_last_backward_output(rng):
-    lstm = BidirectionalLstm(3, (4,))
+    lstm = BidirectionalLstm(bidirectional_lstm("lstm", 3, (4,)))
     inputs, zeros = normal(rng, 5, 1, 3), np.zeros((1, 4), np.float32)
     ahead = numpy_lstm(lstm.forward_layers[0].cell, inputs, zeros, zeros)[-1]
     behind = numpy_lstm(lstm.backward_layers[0].cell, inputs[::-1], zeros, zeros)[-1]
@@ -176,7 +177,7 @@ def test_one_layer_ends_with_the_last_forward_and_the_last_backward_output(rng):
 
 
 def test_a_sequence_without_valid_steps_gives_zeros(rng):
-    lstm = BidirectionalLstm(3, (4,))
+    lstm = BidirectionalLstm(bidirectional_lstm("lstm", 3, (4,)))
     result = lstm.last_states([tf.constant(normal(rng, 5, 2, 3))], tf.constant([0, 5]))
     assert not result[0].numpy().any()
     assert result[1].numpy().any()
@@ -215,7 +216,7 @@ def test_one_hot_vectors_look_up_what_they_would_be_multiplied_to(rng):
 
 
 def test_outputs_of_both_directions_stand_in_the_order_of_the_input(rng):
-    lstm = BidirectionalLstm(3, (4,))
+    lstm = BidirectionalLstm(bidirectional_lstm("lstm", 3, (4,)))
     inputs, lengths = normal(rng, 5, 2, 3), tf.constant([5, 3])
     outputs = lstm.outputs([tf.constant(inputs)], lengths).numpy()
     zeros = np.zeros((1, 4), np.float32)
@@ -224,7 +225,7 @@ def test_outputs_of_both_directions_stand_in_the_order_of_the_input(rng):
 
 
 def test_a_residual_layer_adds_its_input_projected_where_it_is_told_to(rng):
-    layer = LstmLayer(3, 4, residual=True, project=True)
+    layer = LstmLayer(lstm_stack("lstm", 3, (4,), residual=True).layers[0])
     layer.projection.bias.assign(normal(rng, 4))
     inputs, zeros = normal(rng, 5, 2, 3), np.zeros((2, 4), np.float32)
     projected = inputs @ layer.projection.kernel.numpy() + layer.projection.bias.numpy()
@@ -236,14 +237,14 @@ def test_a_residual_layer_adds_its_input_projected_where_it_is_told_to(rng):
 
 
 def test_a_residual_stack_projects_where_the_width_changes():
-    stack = LstmStack(3, (4, 4, 5), residual=True)
+    stack = LstmStack(lstm_stack("lstm", 3, (4, 4, 5), residual=True))
     assert [layer.projection is not None for layer in stack.layers] == [True, False, True]
 
 
 def test_residual_steps_equal_the_sequence(rng):
-    stack = LstmStack(3, (4, 4, 5), residual=True)
+    stack = LstmStack(lstm_stack("lstm", 3, (4, 4, 5), residual=True))
     inputs, z = tf.constant(normal(rng, 6, 2, 2)), tf.constant(normal(rng, 2, 1))
-    states = stack.split_state(tf.zeros([2, stack.state_size]))
+    states = stack.split_state(tf.zeros([2, stack.plan.state_size]))
     outputs = []
     for t in range(6):
         top, states = stack.step([inputs[t], z], states)
@@ -261,10 +262,10 @@ def test_dropout_zeroes_its_share_of_the_inputs_and_keeps_their_mean():
 
 def test_steps_under_dropout_equal_the_sequence_under_the_same(rng):
     """Scheduled sampling runs step by step first, and over the whole sequence after."""
-    stack, dropout = LstmStack(3, (4, 5)), Dropout(0.5, tf.constant([3, 4]))
+    stack, dropout = LstmStack(lstm_stack("lstm", 3, (4, 5))), Dropout(0.5, tf.constant([3, 4]))
     inputs = tf.constant(normal(rng, 6, 2, 3))
     masks = stack.masks(dropout, 6, 2)
-    states, outputs = stack.split_state(tf.zeros([2, stack.state_size])), []
+    states, outputs = stack.split_state(tf.zeros([2, stack.plan.state_size])), []
     for t in range(6):
         top, states = stack.step([inputs[t]], states, [mask[t] for mask in masks])
         outputs.append(top)

@@ -9,7 +9,6 @@ import pytest
 from music_vae.common.hparams import HParams
 from music_vae.common.weight_names import is_weight
 from music_vae.configs import CONFIG_MAP, get_config
-from music_vae.engine.numpy_engine import weight_shapes
 from music_vae.weights.fit import Fit, describe_fits, fitting_configs
 from support.paths import GOLDEN
 
@@ -21,38 +20,38 @@ def test_shapes_are_those_of_the_originals_variables(name):
     facts = json.loads((MODELS / name / "golden.json").read_text())
     config = CONFIG_MAP[name].replace(hparams=HParams(**facts["hparams"]))
     expected = {name: tuple(shape) for name, shape in facts["variables"].items()}
-    assert weight_shapes(config) == expected
+    assert config.model_spec.weight_shapes == expected
 
 
 @pytest.mark.parametrize("name", CONFIG_MAP)
 def test_a_config_fits_its_own_weights_in_any_size(name):
-    assert Fit(name, "") in fitting_configs(weight_shapes(CONFIG_MAP[name]))
+    assert Fit(name, "") in fitting_configs(CONFIG_MAP[name].model_spec.weight_shapes)
     sizes = "z_size=4,enc_rnn_size=[5,6],dec_rnn_size=[6,4,3]"
     if name.startswith("nade"):
         sizes += ",nade_num_hidden=3"
-    assert Fit(name, sizes) in fitting_configs(weight_shapes(get_config(name, sizes)))
+    assert Fit(name, sizes) in fitting_configs(get_config(name, sizes).model_spec.weight_shapes)
 
 
 def test_residual_layers_are_seen():
     sizes = "residual_encoder=true,residual_decoder=true"
-    fits = fitting_configs(weight_shapes(get_config("hier-mel_16bar", sizes)))
+    fits = fitting_configs(get_config("hier-mel_16bar", sizes).model_spec.weight_shapes)
     assert Fit("hier-mel_16bar", sizes) in fits
 
 
 def test_configs_with_other_sizes_are_left_out_where_one_fits_as_it_is():
-    fits = fitting_configs(weight_shapes(CONFIG_MAP["cat-mel_2bar_big"]))
+    fits = fitting_configs(CONFIG_MAP["cat-mel_2bar_big"].model_spec.weight_shapes)
     assert fits == [Fit("cat-mel_2bar_big", "")]
 
 
 def test_the_grooves_differ_in_their_music_and_not_in_their_weights():
-    fits = fitting_configs(weight_shapes(CONFIG_MAP["groovae_4bar"]))
+    fits = fitting_configs(CONFIG_MAP["groovae_4bar"].model_spec.weight_shapes)
     names = {fit.config for fit in fits}
     assert {"groovae_4bar", "groovae_2bar_humanize", "groovae_2bar_add_closed_hh"} <= names
     assert "groovae_2bar_hits_control" not in names
 
 
 def test_slots_counters_and_leftovers_are_no_weights():
-    shapes = weight_shapes(CONFIG_MAP["cat-mel_2bar_big"])
+    shapes = CONFIG_MAP["cat-mel_2bar_big"].model_spec.weight_shapes
     others = ["global_step", "beta1_power", "beta2_power_1", "encoder/mu/kernel/Adam"]
     others += ["encoder/mu/kernel/Adam_1", "encoder/opaque_kernel", "encoder/opaque_kernel_1/Adam"]
     assert not any(map(is_weight, others))
@@ -72,16 +71,16 @@ def test_slots_counters_and_leftovers_are_no_weights():
     ],
 )
 def test_shapes_of_nothing_we_know_fit_nothing(change):
-    shapes = weight_shapes(CONFIG_MAP["cat-mel_2bar_big"]) | change
+    shapes = CONFIG_MAP["cat-mel_2bar_big"].model_spec.weight_shapes | change
     assert fitting_configs(shapes) == []
     assert describe_fits(shapes) == "it fits no published config, with any sizes"
 
 
-def test_fits_are_described_as_flags():
-    shapes = weight_shapes(CONFIG_MAP["cat-drums_2bar_small"])
-    assert describe_fits(shapes) == "it fits --config=cat-drums_2bar_small"
-    other = weight_shapes(get_config("cat-drums_2bar_small", "z_size=9"))
-    assert "cat-drums_2bar_small with --hparams=z_size=9" in describe_fits(other)
+def test_fits_are_described_as_arguments():
+    shapes = CONFIG_MAP["cat-drums_2bar_small"].model_spec.weight_shapes
+    assert describe_fits(shapes) == "it fits `config=cat-drums_2bar_small`"
+    other = get_config("cat-drums_2bar_small", "z_size=9").model_spec.weight_shapes
+    assert "`config=cat-drums_2bar_small` with `hparams=z_size=9`" in describe_fits(other)
 
 
 def test_tensorflow_is_not_needed():

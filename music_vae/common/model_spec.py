@@ -1,0 +1,386 @@
+"""The plan of a model, derived once from a config's values: its parts, their widths and names.
+
+    ModelSpec
+      encoder      FlatEncoderPlan, or a HierarchicalEncoderPlan of several
+      posterior    PosteriorPlan: mu and sigma
+      decoder      FlatDecoderPlan, a SplitDecoderPlan of several, or a HierarchicalDecoderPlan:
+                   conductors over one of the two
+
+`nn` (TensorFlow), `engine` (NumPy) and the ONNX export each build a model from the same plan, so
+that none of them has rules of its own for how wide a part is or what its weights are called. How
+the parts compute stays with each: they are second opinions on one another.
+
+A spec (see `specs`) is what a user writes; a plan is what follows from it.
+"""
+
+import dataclasses
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from music_vae.common import weight_names as names
+from music_vae.common.errors import UserError
+from music_vae.common.hparams import HParams
+from music_vae.common.plans import (
+    BidirectionalPlan,
+    ConductorPlan,
+    DensePlan,
+    EncoderPlan,
+    FlatDecoderPlan,
+    FlatEncoderPlan,
+    HeadPlan,
+    HierarchicalDecoderPlan,
+    HierarchicalEncoderPlan,
+    LstmLayerPlan,
+    LstmStackPlan,
+    NadePlan,
+    PosteriorPlan,
+    SplitDecoderPlan,
+)
+from music_vae.common.specs import (
+    BidirectionalEncoderSpec,
+    BooleanHeadSpec,
+    CategoricalHeadSpec,
+    DecoderSpec,
+    EncoderSpec,
+    FlatDecoderSpec,
+    GrooveHeadSpec,
+    HeadSpec,
+    HierarchicalDecoderSpec,
+    HierarchicalEncoderSpec,
+    LstmEncoderSpec,
+    MultiCategoricalHeadSpec,
+    NadeHeadSpec,
+    SplitDecoderSpec,
+)
+
+_NOTHING_READ_SIZE = 1
+"""Width of the zeros that a conductor reads when it reads nothing back."""
+
+
+# -- The whole ------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelSpec:
+    """The plan of a model.
+
+    Attributes:
+      encoder: What makes an embedding; None for a model without a latent vector, or without what
+        encodes.
+      posterior: What makes mu and sigma of it; None without an encoder.
+      decoder: What decodes z.
+    """
+
+    encoder: EncoderPlan | None
+    posterior: PosteriorPlan | None
+    decoder: FlatDecoderPlan | SplitDecoderPlan | HierarchicalDecoderPlan
+
+    @property
+    def weight_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of all weights by published name."""
+        return {name: shape for leaf in _leaves(self) for name, shape in leaf.shapes.items()}
+
+    def without_encoder(self) -> "ModelSpec":
+        """What is left to decode with."""
+        return dataclasses.replace(self, encoder=None, posterior=None)
+
+
+def _leaves(node: Any) -> Iterator[DensePlan | NadePlan]:
+    """All parts of a plan that have weights."""
+    if isinstance(node, DensePlan | NadePlan):
+        yield node
+    elif isinstance(node, tuple):
+        for part in node:
+            yield from _leaves(part)
+    elif dataclasses.is_dataclass(node):
+        for field in dataclasses.fields(node):
+            yield from _leaves(getattr(node, field.name))
+
+
+# -- From a config's values -----------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class StepDepths:
+    """Widths of a step of what a model reads and writes.
+
+    Attributes:
+      inputs: What the encoder reads, controls left out.
+      outputs: What the decoder gives.
+      controls: What both are conditioned on; 0 without controls.
+      input_one_hots: Depths of the one-hot vectors that make up `inputs`; none for other inputs.
+    """
+
+    inputs: int
+    outputs: int
+    controls: int = 0
+    input_one_hots: tuple[int, ...] = ()
+
+
+def derive_model(
+    encoder: EncoderSpec, decoder: DecoderSpec, hparams: HParams, depths: StepDepths
+) -> ModelSpec:
+    """The plan that follows from a config's values.
+
+    Raises:
+      UserError: If encoder, decoder, sizes and representation do not fit each other.
+    """
+    for part, spec in (("encoder", encoder), ("decoder", decoder)):
+        if isinstance(spec, HierarchicalEncoderSpec | HierarchicalDecoderSpec):
+            _check_steps(part, spec.level_lengths, hparams.max_seq_len)
+    encodes = derive_encoder(
+        encoder, hparams, depths.inputs + depths.controls, one_hots=depths.input_one_hots
+    )
+    decodes = derive_decoder(decoder, hparams, depths)
+    if isinstance(decoder, HierarchicalDecoderSpec) and decoder.reencoder is not None:
+        _check_reencoder(decoder, decoder.reencoder, encoder, depths)
+    if not hparams.latent_size:
+        return ModelSpec(None, None, decodes)
+    mu, sigma = (
+        DensePlan(path, encodes.output_size, hparams.latent_size)
+        for path in (names.MU, names.SIGMA)
+    )
+    return ModelSpec(encodes, PosteriorPlan(mu, sigma), decodes)
+
+
+def derive_encoder(
+    spec: EncoderSpec, hparams: HParams, input_size: int, *, one_hots: tuple[int, ...] = ()
+) -> EncoderPlan:
+    """The plan of an encoder of steps of a width, which may begin with one-hot vectors."""
+    if not isinstance(spec, HierarchicalEncoderSpec):
+        return _flat_encoder(spec, hparams, names.ENCODER, input_size, one_hots)
+    levels: list[FlatEncoderPlan] = []
+    for number in range(len(spec.level_lengths)):
+        path = names.encoder_level(names.ENCODER, number)
+        levels.append(_flat_encoder(spec.core, hparams, path, input_size, one_hots))
+        input_size, one_hots = levels[-1].output_size, ()
+    return HierarchicalEncoderPlan(spec.level_lengths, tuple(levels))
+
+
+def _flat_encoder(
+    spec: LstmEncoderSpec | BidirectionalEncoderSpec,
+    hparams: HParams,
+    path: str,
+    input_size: int,
+    one_hots: tuple[int, ...],
+) -> FlatEncoderPlan:
+    sizes, residual = hparams.enc_rnn_size, hparams.residual_encoder
+    if isinstance(spec, BidirectionalEncoderSpec):
+        lstm = bidirectional_lstm(path, input_size, sizes, residual=residual)
+        return FlatEncoderPlan(lstm, one_hots)
+    stack = lstm_stack(names.lstm_stack(path), input_size, sizes, residual=residual)
+    return FlatEncoderPlan(stack, one_hots)
+
+
+def derive_decoder(
+    spec: DecoderSpec, hparams: HParams, depths: StepDepths
+) -> FlatDecoderPlan | SplitDecoderPlan | HierarchicalDecoderPlan:
+    """The plan of a decoder."""
+    if not isinstance(spec, HierarchicalDecoderSpec):
+        return _core(spec, hparams, "", hparams.latent_size, depths)
+    core = _core(spec.core, hparams, names.CORE_DECODER, hparams.dec_rnn_size[-1], depths)
+    reencoder: tuple[FlatEncoderPlan, ...] = ()
+    if spec.reencoder is not None:
+        # All but the top level, whose embedding nothing reads.
+        reencoder = derive_encoder(spec.reencoder, hparams, depths.outputs).levels[:-1]
+    *level_lengths, core_steps = spec.level_lengths
+    conductors: list[ConductorPlan] = []
+    state_below = core.state_size
+    for level, steps in reversed(list(enumerate(level_lengths))):
+        feedback_size = None
+        if level in spec.autoregressive_levels:
+            feedback_size = reencoder[0].output_size if reencoder else state_below
+        conductors.insert(0, _conductor(level, steps, feedback_size, hparams))
+        state_below = conductors[0].lstm.state_size
+    return HierarchicalDecoderPlan(tuple(conductors), reencoder, core, core_steps)
+
+
+def _conductor(
+    level: int, steps: int, feedback_size: int | None, hparams: HParams
+) -> ConductorPlan:
+    path = names.conductor(level)
+    z_size = hparams.dec_rnn_size[-1] if level else hparams.latent_size
+    lstm = lstm_stack(
+        path,
+        _NOTHING_READ_SIZE if feedback_size is None else feedback_size + z_size,
+        hparams.dec_rnn_size,
+        residual=hparams.residual_decoder,
+    )
+    initial_state = DensePlan(names.conductor_state(path), z_size, lstm.state_size)
+    return ConductorPlan(steps, feedback_size, initial_state, lstm)
+
+
+def _core(
+    spec: FlatDecoderSpec | SplitDecoderSpec,
+    hparams: HParams,
+    scope: str,
+    z_size: int,
+    depths: StepDepths,
+) -> FlatDecoderPlan | SplitDecoderPlan:
+    """A decoder without a hierarchy, of vectors of width `z_size`."""
+    if isinstance(spec, FlatDecoderSpec):
+        return flat_decoder(
+            spec, hparams, scope, z_size=z_size, depth=depths.outputs, control_depth=depths.controls
+        )
+    _check_depths(spec.depths, depths.outputs)
+    return SplitDecoderPlan(
+        tuple(
+            flat_decoder(
+                core,
+                hparams,
+                names.split_core(scope, number),
+                z_size=z_size,
+                depth=depth,
+                control_depth=depths.controls,
+            )
+            for number, (core, depth) in enumerate(zip(spec.cores, spec.depths, strict=True))
+        )
+    )
+
+
+def flat_decoder(
+    spec: FlatDecoderSpec,
+    hparams: HParams,
+    scope: str = "",
+    *,
+    z_size: int,
+    depth: int,
+    control_depth: int = 0,
+) -> FlatDecoderPlan:
+    """The plan of a decoder of one output; `scope` is empty or ends with a slash."""
+    path, residual = names.flat_decoder(scope), hparams.residual_decoder
+    control_lstm, control_size = None, control_depth
+    if spec.preprocess_controls:
+        if not control_depth:
+            raise UserError("controls can only be preprocessed where there are controls")
+        control_lstm = bidirectional_lstm(
+            names.control_preprocessing(scope),
+            control_depth,
+            hparams.control_preprocessing_rnn_size,
+            residual=residual,
+        )
+        control_size = control_lstm.output_size
+    head = derive_head(spec.head, depth, path, nade_num_hidden=hparams.nade_num_hidden)
+    lstm = lstm_stack(
+        names.lstm_stack(path),
+        depth + z_size + control_size,
+        hparams.dec_rnn_size,
+        residual=residual,
+    )
+    return FlatDecoderPlan(
+        z_size=z_size,
+        control_depth=control_depth,
+        control_lstm=control_lstm,
+        head=head,
+        initial_state=DensePlan(names.decoder_state(path), z_size, lstm.state_size),
+        lstm=lstm,
+        output_projection=DensePlan(
+            names.output_projection(path), lstm.output_size, head.parameter_size
+        ),
+    )
+
+
+def derive_head(
+    spec: HeadSpec, depth: int, decoder: str = "decoder", *, nade_num_hidden: int = 1
+) -> HeadPlan:
+    """The plan of a distribution over a step of `depth` numbers, of the decoder of that name."""
+    if isinstance(spec, CategoricalHeadSpec):
+        return HeadPlan(spec, depth, depth, noise_size=1, one_hots=(depth,))
+    if isinstance(spec, MultiCategoricalHeadSpec):
+        _check_depths(spec.depths, depth)
+        return HeadPlan(spec, depth, depth, noise_size=len(spec.depths), one_hots=spec.depths)
+    if isinstance(spec, BooleanHeadSpec):
+        return HeadPlan(spec, depth, depth, noise_size=depth)
+    if isinstance(spec, NadeHeadSpec):
+        nade = NadePlan(
+            names.nade_encoder(decoder), names.nade_decoder(decoder), depth, nade_num_hidden
+        )
+        # A step's parameters are the biases of the hidden units and of the logits.
+        return HeadPlan(spec, depth, nade_num_hidden + depth, noise_size=depth, nade=nade)
+    assert isinstance(spec, GrooveHeadSpec)
+    if depth % 3:
+        raise UserError(f"a groove has hits, velocities and offsets: {depth} is no multiple of 3")
+    return HeadPlan(spec, depth, depth, noise_size=depth // 3)
+
+
+# -- LSTM layers ----------------------------------------------------------------------------------
+
+
+def lstm_stack(
+    path: str, input_size: int, sizes: Sequence[int], *, residual: bool = False
+) -> LstmStackPlan:
+    """LSTM layers of these sizes.
+
+    In a residual stack, an input of another width than the layer is projected to it; that of the
+    bottom layer always is, as the published models have it.
+
+    >>> stack = lstm_stack("decoder", 90, [256, 128], residual=True)
+    >>> stack.state_size, [layer.projection.units for layer in stack.layers]
+    (768, [256, 128])
+    """
+    layers = []
+    for number, units in enumerate(sizes):
+        layer, projection = names.layer(path, number), None
+        if residual and (number == 0 or input_size != units):
+            layer = names.input_projection(layer)
+            projection, input_size = DensePlan(layer, input_size, units), units
+        cell = DensePlan(names.lstm_cell(layer), input_size + units, 4 * units)
+        layers.append(LstmLayerPlan(residual, projection, cell))
+        input_size = units
+    return LstmStackPlan(path, tuple(layers))
+
+
+def bidirectional_lstm(
+    path: str, input_size: int, sizes: Sequence[int], *, residual: bool = False
+) -> BidirectionalPlan:
+    """Bidirectional LSTM layers of these sizes per direction."""
+    layers = []
+    for number, units in enumerate(sizes):
+        forward, backward = (
+            lstm_stack(
+                names.bidirectional_stack(path, number, direction),
+                input_size,
+                [units],
+                residual=residual,
+            )
+            for direction in names.DIRECTIONS
+        )
+        layers.append((forward, backward))
+        input_size = 2 * units
+    return BidirectionalPlan(path, tuple(layers))
+
+
+# -- What does not fit ----------------------------------------------------------------------------
+
+
+def _check_steps(part: str, level_lengths: tuple[int, ...], steps: int) -> None:
+    product = math.prod(level_lengths)
+    if product != steps:
+        raise UserError(
+            f"the {part}'s level_lengths {level_lengths} make {product} steps; "
+            f"max_seq_len is {steps}"
+        )
+
+
+def _check_depths(depths: tuple[int, ...], depth: int) -> None:
+    if sum(depths) != depth:
+        raise UserError(f"depths {depths} do not add up to the output's {depth}")
+
+
+def _check_reencoder(
+    decoder: HierarchicalDecoderSpec,
+    reencoder: HierarchicalEncoderSpec,
+    encoder: EncoderSpec,
+    depths: StepDepths,
+) -> None:
+    if depths.controls:
+        raise UserError("a re-encoder cannot be used with controls")
+    if reencoder.level_lengths != decoder.level_lengths[::-1]:
+        raise UserError(
+            f"a re-encoder's level_lengths must be the decoder's {decoder.level_lengths} the "
+            f"other way round, not {reencoder.level_lengths}"
+        )
+    same = encoder == reencoder and depths.inputs == depths.outputs
+    if isinstance(encoder, HierarchicalEncoderSpec) and not same:
+        raise UserError("a re-encoder beside a hierarchical encoder must be that encoder")

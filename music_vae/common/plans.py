@@ -1,0 +1,370 @@
+"""The nodes of a model's plan: how wide its parts are, and what their weights are called.
+
+See `model_spec`, which makes them. Weights have the names and shapes of published checkpoints.
+"""
+
+import abc
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import TypeAlias
+
+from music_vae.common import weight_names as names
+from music_vae.common.specs import HeadSpec
+
+Shapes: TypeAlias = Mapping[str, tuple[int, ...]]
+"""Shapes of weights by published name."""
+
+# -- Layers ---------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class DensePlan:
+    """A layer x . kernel + bias.
+
+    Attributes:
+      path: Its published name.
+      input_size: Width of x.
+      units: Width of the result.
+    """
+
+    path: str
+    input_size: int
+    units: int
+
+    @property
+    def kernel(self) -> str:
+        """The published name of the kernel, `[input_size, units]`."""
+        return names.kernel(self.path)
+
+    @property
+    def bias(self) -> str:
+        """The published name of the bias, `[units]`."""
+        return names.bias(self.path)
+
+    @property
+    def shapes(self) -> Shapes:
+        return {self.kernel: (self.input_size, self.units), self.bias: (self.units,)}
+
+
+@dataclasses.dataclass(frozen=True)
+class LstmLayerPlan:
+    """An LSTM layer, the result of which is h, or h + x where it is residual.
+
+    Attributes:
+      residual: Whether the layer adds its input to its output.
+      projection: What brings x to the layer's width first, in some residual layers.
+      cell: From [x, h] to the four gates, `[input_size + units, 4 * units]`.
+    """
+
+    residual: bool
+    projection: DensePlan | None
+    cell: DensePlan
+
+    @property
+    def units(self) -> int:
+        """Width H of the layer."""
+        return self.cell.units // 4
+
+    @property
+    def input_size(self) -> int:
+        """Width of x as the layer is given it."""
+        return self.projection.input_size if self.projection else self.cell_input_size
+
+    @property
+    def cell_input_size(self) -> int:
+        """Width of x as the cell reads it."""
+        return self.cell.input_size - self.units
+
+
+@dataclasses.dataclass(frozen=True)
+class LstmStackPlan:
+    """LSTM layers on top of each other.
+
+    Attributes:
+      path: The published name under which its layers are.
+      layers: From the bottom up.
+    """
+
+    path: str
+    layers: tuple[LstmLayerPlan, ...]
+
+    @property
+    def input_size(self) -> int:
+        """Width of what the bottom layer reads."""
+        return self.layers[0].input_size
+
+    @property
+    def output_size(self) -> int:
+        """Width of what the top layer gives."""
+        return self.layers[-1].units
+
+    @property
+    def state_widths(self) -> tuple[int, ...]:
+        """Widths of the states side by side: c0, h0, c1, h1, ..."""
+        return tuple(layer.units for layer in self.layers for _ in "ch")
+
+    @property
+    def state_size(self) -> int:
+        """Width of all its states side by side."""
+        return sum(self.state_widths)
+
+    def cell_names(self, number: int) -> tuple[str, str]:
+        """The published names that a layer's cell may have: without and with a projection."""
+        return _cell_names(names.layer(self.path, number))
+
+
+@dataclasses.dataclass(frozen=True)
+class BidirectionalPlan:
+    """LSTM layers that read in both directions; each reads both outputs of the one below.
+
+    Attributes:
+      path: The published name under which its layers are.
+      layers: From the bottom up, each a forward and a backward stack of one layer.
+    """
+
+    path: str
+    layers: tuple[tuple[LstmStackPlan, LstmStackPlan], ...]
+
+    @property
+    def output_size(self) -> int:
+        """Width of what the top layer gives, both directions side by side."""
+        return sum(stack.output_size for stack in self.layers[-1])
+
+    def cell_names(self, number: int) -> tuple[str, str]:
+        """The published names that a layer's forward cell may have; see `LstmStackPlan`."""
+        forward = names.bidirectional_stack(self.path, number, names.DIRECTIONS[0])
+        return _cell_names(names.layer(forward, 0))
+
+
+def _cell_names(layer: str) -> tuple[str, str]:
+    return names.lstm_cell(layer), names.lstm_cell(names.input_projection(layer))
+
+
+# -- Encoders and the posterior -------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class FlatEncoderPlan:
+    """LSTM layers over a sequence, in one direction or in both.
+
+    Attributes:
+      lstm: The layers.
+      one_hots: Depths of the one-hot vectors with which a step begins; none where there are none.
+    """
+
+    lstm: LstmStackPlan | BidirectionalPlan
+    one_hots: tuple[int, ...] = ()
+
+    @property
+    def output_size(self) -> int:
+        """Width of an embedding."""
+        return self.lstm.output_size
+
+    @property
+    def levels(self) -> "tuple[FlatEncoderPlan, ...]":
+        """Itself, the only level."""
+        return (self,)
+
+
+@dataclasses.dataclass(frozen=True)
+class HierarchicalEncoderPlan:
+    """Encoders in levels: of segments, then of the sequence of their embeddings.
+
+    Attributes:
+      level_lengths: Steps that each level reads, from the bottom up.
+      levels: What encodes at each.
+    """
+
+    level_lengths: tuple[int, ...]
+    levels: tuple[FlatEncoderPlan, ...]
+
+    @property
+    def output_size(self) -> int:
+        """Width of an embedding."""
+        return self.levels[-1].output_size
+
+
+EncoderPlan: TypeAlias = FlatEncoderPlan | HierarchicalEncoderPlan
+
+
+@dataclasses.dataclass(frozen=True)
+class PosteriorPlan:
+    """The layers that make mu and what sigma is the softplus of, each from an embedding."""
+
+    mu: DensePlan
+    sigma: DensePlan
+
+
+# -- Decoders -------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class NadePlan:
+    """The weights of a NADE that all steps share.
+
+    Attributes:
+      encoder: The published name of the weights from values to hidden units.
+      decoder: The published name of those from hidden units to logits.
+      depth: Numbers of a step.
+      num_hidden: Hidden units.
+    """
+
+    encoder: str
+    decoder: str
+    depth: int
+    num_hidden: int
+
+    @property
+    def shapes(self) -> Shapes:
+        return {
+            self.encoder: (self.depth, 1, self.num_hidden),
+            self.decoder: (self.depth, self.num_hidden, 1),
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class HeadPlan:
+    """A distribution over a step.
+
+    Attributes:
+      spec: Which.
+      depth: Width D of a step.
+      parameter_size: Width P of what the decoder gives for a step.
+      noise_size: How many uniform numbers a sample takes, K.
+      one_hots: Depths of the one-hot vectors that make up a step; none for other steps.
+      nade: The weights of a NADE.
+    """
+
+    spec: HeadSpec
+    depth: int
+    parameter_size: int
+    noise_size: int
+    one_hots: tuple[int, ...] = ()
+    nade: NadePlan | None = None
+
+
+class DecoderPlan(abc.ABC):
+    """What every decoder is: the outputs, side by side, of one decoder or more.
+
+    Attributes:
+      voices: What decodes each of the outputs.
+    """
+
+    @property
+    @abc.abstractmethod
+    def voices(self) -> "tuple[FlatDecoderPlan, ...]": ...
+
+    @property
+    def output_depth(self) -> int:
+        """Width D of a step."""
+        return sum(voice.head.depth for voice in self.voices)
+
+    @property
+    def parameter_size(self) -> int:
+        """Width P of the parameters of a step's distribution."""
+        return sum(voice.head.parameter_size for voice in self.voices)
+
+    @property
+    def noise_size(self) -> int:
+        """How many uniform numbers a step of a sample takes, K."""
+        return sum(voice.head.noise_size for voice in self.voices)
+
+    @property
+    def state_size(self) -> int:
+        """Width of the states of all voices side by side."""
+        return sum(voice.lstm.state_size for voice in self.voices)
+
+
+@dataclasses.dataclass(frozen=True)
+class FlatDecoderPlan(DecoderPlan):
+    """One LSTM stack that reads [x(t-1), z, control(t)] at every step.
+
+    Attributes:
+      z_size: Width of z.
+      control_depth: Width of the controls.
+      control_lstm: What preprocesses the controls, if anything does.
+      head: What its outputs mean.
+      initial_state: From z to the state before the first step, before tanh.
+      lstm: The stack.
+      output_projection: From its output to the head's parameters.
+    """
+
+    z_size: int
+    control_depth: int
+    control_lstm: BidirectionalPlan | None
+    head: HeadPlan
+    initial_state: DensePlan
+    lstm: LstmStackPlan
+    output_projection: DensePlan
+
+    @property
+    def voices(self) -> "tuple[FlatDecoderPlan, ...]":
+        return (self,)
+
+
+@dataclasses.dataclass(frozen=True)
+class SplitDecoderPlan(DecoderPlan):
+    """A decoder of its own for each of several outputs, all given one z."""
+
+    cores: tuple[FlatDecoderPlan, ...]
+
+    @property
+    def voices(self) -> tuple[FlatDecoderPlan, ...]:
+        return self.cores
+
+
+@dataclasses.dataclass(frozen=True)
+class ConductorPlan:
+    """One level of a hierarchical decoder: a vector to one for each of its segments.
+
+    Attributes:
+      steps: Segments of the level.
+      feedback_size: Width of what is read back of each segment, beside the level's own vector; None
+        if nothing is read back.
+      initial_state: From the level's vector to the state before the first step, before tanh.
+      lstm: The stack, whose outputs are the segments' vectors.
+    """
+
+    steps: int
+    feedback_size: int | None
+    initial_state: DensePlan
+    lstm: LstmStackPlan
+
+    @property
+    def z_size(self) -> int:
+        """Width of the level's vector."""
+        return self.initial_state.input_size
+
+
+@dataclasses.dataclass(frozen=True)
+class HierarchicalDecoderPlan(DecoderPlan):
+    """Conductors over a core decoder.
+
+    Attributes:
+      conductors: From the top down.
+      reencoder: The levels, from the bottom up, of what encodes segments to be read back; none
+        where that is their decoder's final state. If the model's encoder is a hierarchy, these are
+        levels of that.
+      core: What decodes a segment.
+      core_steps: Steps of a segment.
+    """
+
+    conductors: tuple[ConductorPlan, ...]
+    reencoder: tuple[FlatEncoderPlan, ...]
+    core: FlatDecoderPlan | SplitDecoderPlan
+    core_steps: int
+
+    @property
+    def voices(self) -> tuple[FlatDecoderPlan, ...]:
+        return self.core.voices
+
+    @property
+    def num_segments(self) -> int:
+        """Segments of the whole sequence, S."""
+        return math.prod(conductor.steps for conductor in self.conductors)
+
+    @property
+    def reads_back(self) -> bool:
+        """Whether a conductor reads back what became of its segments."""
+        return any(conductor.feedback_size is not None for conductor in self.conductors)
