@@ -139,7 +139,6 @@ NAMES_FLAGS = {
     "common/overrides.py",
     "common/files.py",
     "export/tfjs_files.py",
-    "nn/numerics.py",
     "render/audio.py",
     "render/rendering.py",
     "training/cluster.py",

@@ -118,7 +118,7 @@ def fastest(
       UserError: If cuDNN is asked for and cannot be used.
     """
     if cudnn and not gpu:
-        raise UserError("cuDNN computes on NVIDIA's GPUs, and there is none: leave out --cudnn")
+        raise UserError("cuDNN computes on NVIDIA's GPUs, and there is none: leave out `cudnn`")
     towers = 1 if gpu or jit or not one_device else _towers(cores, batch_size)
     if jit is None:
         jit = towers == 1
