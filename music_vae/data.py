@@ -288,7 +288,7 @@ def dense_batch(stacked: Example, converter: Converter) -> Batch:
 
 
 def compact_batch(stacked: Example) -> CompactBatch:
-    """Stacked examples as they go to the device, where `densify.dense_batch` makes them dense."""
+    """Stacked examples as they go to the device; `densify.dense_on_device` makes them dense."""
     controls = stacked.controls
     if controls is None:
         controls = np.zeros((*stacked.outputs.shape[:2], 0), np.float32)
@@ -360,7 +360,7 @@ class TrainingBatches:
         return dense_batch(stacked, self._config.data_converter), position
 
     def next_compact(self) -> tuple[Example, Position]:
-        """The next batch as stacked compact examples; `densify.dense_batch` makes it dense."""
+        """The next batch as stacked compact examples; `densify.dense_on_device` makes it dense."""
         (batch, position), self._next = self._next, self._take_batch()
         number, count = self._share
         size = self._config.hparams.batch_size

@@ -9,23 +9,23 @@ import tensorflow as tf
 from music_vae.common.batches import Batch, Compact, CompactBatch, Numbers, OneHot, Roll
 
 
-def dense_batch(batch: CompactBatch, compact: Compact) -> Batch:
+def dense_on_device(batch: CompactBatch, compact: Compact) -> Batch:
     """A dense float32 batch.
 
     Args:
       batch: Compact arrays.
       compact: What they hold.
     """
-    inputs = dense(batch.inputs, compact.inputs)
+    inputs = _dense(batch.inputs, compact.inputs)
     same = batch.inputs is batch.targets and compact.inputs == compact.outputs
-    targets = inputs if same else dense(batch.targets, compact.outputs)
+    targets = inputs if same else _dense(batch.targets, compact.outputs)
     controls = tf.cast(batch.controls, tf.float32)
     if batch.controls.shape.rank == 2 or batch.controls.shape[-1]:
-        controls = dense(batch.controls, compact.controls)
+        controls = _dense(batch.controls, compact.controls)
     return Batch(inputs, targets, controls, batch.lengths)
 
 
-def dense(array: tf.Tensor, form: OneHot | Roll | Numbers) -> tf.Tensor:
+def _dense(array: tf.Tensor, form: OneHot | Roll | Numbers) -> tf.Tensor:
     """One compact array `[..., T]` or `[..., T, C]` as float32 `[..., T, depth]`."""
     if isinstance(form, Numbers):
         numbers = tf.cast(array, tf.float32)

@@ -38,7 +38,7 @@ def prefetched(
     )
     make_dense = None
     if compact is not None:
-        dense = partial(densify.dense_batch, compact=compact)
+        dense = partial(densify.dense_on_device, compact=compact)
         make_dense = tf.function(dense, reduce_retracing=True)
     for batch, (epoch, offset) in dataset.prefetch(PREFETCHED_BATCHES):
         yield make_dense(batch) if make_dense else batch, Position(int(epoch), int(offset))

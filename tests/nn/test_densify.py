@@ -62,7 +62,7 @@ def test_dense_batches_are_those_of_the_converter(name):
     ).all()
     expected = data.dense_batch(stacked, converter)
     batch = tf.nest.map_structure(tf.constant, data.compact_batch(stacked))
-    found = densify.dense_batch(batch, converter.compact)
+    found = densify.dense_on_device(batch, converter.compact)
     for actual, wanted in zip(found, expected, strict=True):
         assert actual.dtype == wanted.dtype
         np.testing.assert_array_equal(actual, wanted)
