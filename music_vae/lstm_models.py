@@ -16,7 +16,7 @@ from music_vae.common.batches import Batch
 from music_vae.common.errors import UserError
 from music_vae.common.hparams import HParams
 from music_vae.common.model_spec import ModelSpec
-from music_vae.common.plans import FlatDecoderPlan, HierarchicalDecoderPlan, SplitDecoderPlan
+from music_vae.common.plans import DecoderPlan, HierarchicalDecoderPlan
 from music_vae.configs import Config
 from music_vae.nn import latent, schedules
 from music_vae.nn.decoders import Decoder, FlatDecoder, SplitDecoder, build_core
@@ -184,9 +184,7 @@ def build_model(config: Config, *, with_encoder: bool = True) -> MusicVAE:
     return MusicVAE(spec, config.hparams, name="music_vae")
 
 
-def _build_decoder(
-    plan: FlatDecoderPlan | SplitDecoderPlan | HierarchicalDecoderPlan, encoder: Encoder | None
-) -> Decoder:
+def _build_decoder(plan: DecoderPlan, encoder: Encoder | None) -> Decoder:
     if not isinstance(plan, HierarchicalDecoderPlan):
         return build_core(plan, name="decoder")
     hierarchy = encoder if isinstance(encoder, HierarchicalLstmEncoder) else None

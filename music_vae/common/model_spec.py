@@ -24,6 +24,8 @@ from music_vae.common.hparams import HParams
 from music_vae.common.plans import (
     BidirectionalPlan,
     ConductorPlan,
+    CorePlan,
+    DecoderPlan,
     DensePlan,
     EncoderPlan,
     FlatDecoderPlan,
@@ -65,6 +67,11 @@ _NOTHING_READ_SIZE = 1
 class ModelSpec:
     """The plan of a model.
 
+    >>> from music_vae.configs import get_config
+    >>> spec = get_config("cat-mel_2bar_small", "z_size=4,dec_rnn_size=[6]").model_spec
+    >>> spec.decoder.noise_size, spec.weight_shapes["decoder/z_to_initial_state/kernel"]
+    (1, (4, 12))
+
     Attributes:
       encoder: What makes an embedding; None for a model without a latent vector, or without what
         encodes.
@@ -74,7 +81,7 @@ class ModelSpec:
 
     encoder: EncoderPlan | None
     posterior: PosteriorPlan | None
-    decoder: FlatDecoderPlan | SplitDecoderPlan | HierarchicalDecoderPlan
+    decoder: DecoderPlan
 
     @property
     def weight_shapes(self) -> dict[str, tuple[int, ...]]:
@@ -105,6 +112,9 @@ def _leaves(node: Any) -> Iterator[DensePlan | NadePlan]:
 class StepDepths:
     """Widths of a step of what a model reads and writes.
 
+    >>> StepDepths(inputs=90, outputs=90, input_one_hots=(90,)).controls
+    0
+
     Attributes:
       inputs: What the encoder reads, controls left out.
       outputs: What the decoder gives.
@@ -121,7 +131,13 @@ class StepDepths:
 def derive_model(
     encoder: EncoderSpec, decoder: DecoderSpec, hparams: HParams, depths: StepDepths
 ) -> ModelSpec:
-    """The plan that follows from a config's values.
+    """The plan that follows from a config's values; `Config.model_spec` has it.
+
+    >>> depths = StepDepths(inputs=9, outputs=9)
+    >>> hparams = HParams(z_size=4, enc_rnn_size=(5,), dec_rnn_size=(6,))
+    >>> spec = derive_model(LstmEncoderSpec(), FlatDecoderSpec(), hparams, depths)
+    >>> spec.posterior.mu.input_size, spec.decoder.lstm.input_size
+    (5, 13)
 
     Raises:
       UserError: If encoder, decoder, sizes and representation do not fit each other.
@@ -147,7 +163,12 @@ def derive_model(
 def derive_encoder(
     spec: EncoderSpec, hparams: HParams, input_size: int, *, one_hots: tuple[int, ...] = ()
 ) -> EncoderPlan:
-    """The plan of an encoder of steps of a width, which may begin with one-hot vectors."""
+    """The plan of an encoder of steps of a width, which may begin with one-hot vectors.
+
+    >>> spec = HierarchicalEncoderSpec(level_lengths=(4, 3))
+    >>> derive_encoder(spec, HParams(enc_rnn_size=(5,)), input_size=7).output_size
+    10
+    """
     if not isinstance(spec, HierarchicalEncoderSpec):
         return _flat_encoder(spec, hparams, names.ENCODER, input_size, one_hots)
     levels: list[FlatEncoderPlan] = []
@@ -173,13 +194,18 @@ def _flat_encoder(
     return FlatEncoderPlan(stack, one_hots)
 
 
-def derive_decoder(
-    spec: DecoderSpec, hparams: HParams, depths: StepDepths
-) -> FlatDecoderPlan | SplitDecoderPlan | HierarchicalDecoderPlan:
-    """The plan of a decoder."""
+def derive_decoder(spec: DecoderSpec, hparams: HParams, depths: StepDepths) -> DecoderPlan:
+    """The plan of a decoder of such steps.
+
+    >>> spec = HierarchicalDecoderSpec(level_lengths=(4, 3))
+    >>> plan = derive_decoder(spec, HParams(dec_rnn_size=(6, 5)), StepDepths(inputs=9, outputs=9))
+    >>> plan.core.z_size, plan.state_size
+    (5, 22)
+    """
     if not isinstance(spec, HierarchicalDecoderSpec):
         return _core(spec, hparams, "", hparams.latent_size, depths)
-    core = _core(spec.core, hparams, names.CORE_DECODER, hparams.dec_rnn_size[-1], depths)
+    embedding_size = hparams.dec_rnn_size[-1]  # of what a conductor gives each segment
+    core = _core(spec.core, hparams, names.CORE_DECODER, embedding_size, depths)
     reencoder: tuple[FlatEncoderPlan, ...] = ()
     if spec.reencoder is not None:
         # All but the top level, whose embedding nothing reads.
@@ -191,16 +217,16 @@ def derive_decoder(
         feedback_size = None
         if level in spec.autoregressive_levels:
             feedback_size = reencoder[0].output_size if reencoder else state_below
-        conductors.insert(0, _conductor(level, steps, feedback_size, hparams))
+        z_size = embedding_size if level else hparams.latent_size
+        conductors.insert(0, _conductor(level, steps, z_size, feedback_size, hparams))
         state_below = conductors[0].lstm.state_size
     return HierarchicalDecoderPlan(tuple(conductors), reencoder, core, core_steps)
 
 
 def _conductor(
-    level: int, steps: int, feedback_size: int | None, hparams: HParams
+    level: int, steps: int, z_size: int, feedback_size: int | None, hparams: HParams
 ) -> ConductorPlan:
     path = names.conductor(level)
-    z_size = hparams.dec_rnn_size[-1] if level else hparams.latent_size
     lstm = lstm_stack(
         path,
         _NOTHING_READ_SIZE if feedback_size is None else feedback_size + z_size,
@@ -217,7 +243,7 @@ def _core(
     scope: str,
     z_size: int,
     depths: StepDepths,
-) -> FlatDecoderPlan | SplitDecoderPlan:
+) -> CorePlan:
     """A decoder without a hierarchy, of vectors of width `z_size`."""
     if isinstance(spec, FlatDecoderSpec):
         return flat_decoder(
@@ -248,7 +274,11 @@ def flat_decoder(
     depth: int,
     control_depth: int = 0,
 ) -> FlatDecoderPlan:
-    """The plan of a decoder of one output; `scope` is empty or ends with a slash."""
+    """The plan of a decoder of one output; `scope` is empty or ends with a slash.
+
+    >>> flat_decoder(FlatDecoderSpec(), HParams(), z_size=4, depth=9).lstm.input_size
+    13
+    """
     path, residual = names.flat_decoder(scope), hparams.residual_decoder
     control_lstm, control_size = None, control_depth
     if spec.preprocess_controls:
@@ -284,7 +314,12 @@ def flat_decoder(
 def derive_head(
     spec: HeadSpec, depth: int, decoder: str = "decoder", *, nade_num_hidden: int = 1
 ) -> HeadPlan:
-    """The plan of a distribution over a step of `depth` numbers, of the decoder of that name."""
+    """The plan of a distribution over a step of `depth` numbers, of the decoder of that name.
+
+    >>> plan = derive_head(NadeHeadSpec(), 9, nade_num_hidden=3)
+    >>> plan.parameter_size, plan.noise_size
+    (12, 9)
+    """
     if isinstance(spec, CategoricalHeadSpec):
         return HeadPlan(spec, depth, depth, noise_size=1, one_hots=(depth,))
     if isinstance(spec, MultiCategoricalHeadSpec):
@@ -334,7 +369,12 @@ def lstm_stack(
 def bidirectional_lstm(
     path: str, input_size: int, sizes: Sequence[int], *, residual: bool = False
 ) -> BidirectionalPlan:
-    """Bidirectional LSTM layers of these sizes per direction."""
+    """Bidirectional LSTM layers of these sizes per direction.
+
+    >>> plan = bidirectional_lstm("encoder", 3, [5, 4])
+    >>> [forward.input_size for forward, backward in plan.layers], plan.output_size
+    ([3, 10], 8)
+    """
     layers = []
     for number, units in enumerate(sizes):
         forward, backward = (

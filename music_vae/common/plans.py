@@ -22,6 +22,9 @@ Shapes: TypeAlias = Mapping[str, tuple[int, ...]]
 class DensePlan:
     """A layer x . kernel + bias.
 
+    >>> DensePlan("encoder/mu", input_size=10, units=4).shapes
+    {'encoder/mu/kernel': (10, 4), 'encoder/mu/bias': (4,)}
+
     Attributes:
       path: Its published name.
       input_size: Width of x.
@@ -50,6 +53,10 @@ class DensePlan:
 @dataclasses.dataclass(frozen=True)
 class LstmLayerPlan:
     """An LSTM layer, the result of which is h, or h + x where it is residual.
+
+    >>> layer = LstmLayerPlan(False, None, cell=DensePlan("cell_0/lstm_cell", 3 + 5, 4 * 5))
+    >>> layer.input_size, layer.units
+    (3, 5)
 
     Attributes:
       residual: Whether the layer adds its input to its output.
@@ -80,6 +87,11 @@ class LstmLayerPlan:
 @dataclasses.dataclass(frozen=True)
 class LstmStackPlan:
     """LSTM layers on top of each other.
+
+    >>> from music_vae.common.model_spec import lstm_stack
+    >>> stack = lstm_stack("decoder/multi_rnn_cell", 3, [5, 4])
+    >>> stack.input_size, stack.output_size, stack.state_widths
+    (3, 4, (5, 5, 4, 4))
 
     Attributes:
       path: The published name under which its layers are.
@@ -118,6 +130,10 @@ class LstmStackPlan:
 class BidirectionalPlan:
     """LSTM layers that read in both directions; each reads both outputs of the one below.
 
+    >>> from music_vae.common.model_spec import bidirectional_lstm
+    >>> bidirectional_lstm("encoder", 3, [5, 4]).output_size
+    8
+
     Attributes:
       path: The published name under which its layers are.
       layers: From the bottom up, each a forward and a backward stack of one layer.
@@ -148,6 +164,10 @@ def _cell_names(layer: str) -> tuple[str, str]:
 class FlatEncoderPlan:
     """LSTM layers over a sequence, in one direction or in both.
 
+    >>> from music_vae.configs import get_config
+    >>> get_config("cat-mel_2bar_small", "enc_rnn_size=[5]").model_spec.encoder.output_size
+    10
+
     Attributes:
       lstm: The layers.
       one_hots: Depths of the one-hot vectors with which a step begins; none where there are none.
@@ -171,6 +191,11 @@ class FlatEncoderPlan:
 class HierarchicalEncoderPlan:
     """Encoders in levels: of segments, then of the sequence of their embeddings.
 
+    >>> from music_vae.configs import get_config
+    >>> plan = get_config("hier-mel_16bar", "enc_rnn_size=[5]").model_spec.encoder
+    >>> plan.level_lengths, [level.output_size for level in plan.levels]
+    ((16, 16), [10, 10])
+
     Attributes:
       level_lengths: Steps that each level reads, from the bottom up.
       levels: What encodes at each.
@@ -190,7 +215,13 @@ EncoderPlan: TypeAlias = FlatEncoderPlan | HierarchicalEncoderPlan
 
 @dataclasses.dataclass(frozen=True)
 class PosteriorPlan:
-    """The layers that make mu and what sigma is the softplus of, each from an embedding."""
+    """The layers that make mu and what sigma is the softplus of, each from an embedding.
+
+    >>> from music_vae.configs import get_config
+    >>> posterior = get_config("cat-mel_2bar_small", "enc_rnn_size=[5]").model_spec.posterior
+    >>> posterior.mu.input_size, posterior.mu.units
+    (10, 256)
+    """
 
     mu: DensePlan
     sigma: DensePlan
@@ -202,6 +233,9 @@ class PosteriorPlan:
 @dataclasses.dataclass(frozen=True)
 class NadePlan:
     """The weights of a NADE that all steps share.
+
+    >>> NadePlan("nade/w_enc", "nade/w_dec_t", depth=9, num_hidden=3).shapes
+    {'nade/w_enc': (9, 1, 3), 'nade/w_dec_t': (9, 3, 1)}
 
     Attributes:
       encoder: The published name of the weights from values to hidden units.
@@ -227,6 +261,11 @@ class NadePlan:
 class HeadPlan:
     """A distribution over a step.
 
+    >>> from music_vae.common.model_spec import derive_head
+    >>> from music_vae.common.specs import MultiCategoricalHeadSpec
+    >>> derive_head(MultiCategoricalHeadSpec((90, 90, 512)), 692).noise_size
+    3
+
     Attributes:
       spec: Which.
       depth: Width D of a step.
@@ -244,7 +283,7 @@ class HeadPlan:
     nade: NadePlan | None = None
 
 
-class DecoderPlan(abc.ABC):
+class _VoicedPlan(abc.ABC):
     """What every decoder is: the outputs, side by side, of one decoder or more.
 
     Attributes:
@@ -277,8 +316,13 @@ class DecoderPlan(abc.ABC):
 
 
 @dataclasses.dataclass(frozen=True)
-class FlatDecoderPlan(DecoderPlan):
+class FlatDecoderPlan(_VoicedPlan):
     """One LSTM stack that reads [x(t-1), z, control(t)] at every step.
+
+    >>> from music_vae.configs import get_config
+    >>> plan = get_config("cat-mel_2bar_small", "z_size=4,dec_rnn_size=[6]").model_spec.decoder
+    >>> plan.lstm.input_size, plan.output_depth + plan.z_size + plan.control_depth
+    (94, 94)
 
     Attributes:
       z_size: Width of z.
@@ -304,8 +348,14 @@ class FlatDecoderPlan(DecoderPlan):
 
 
 @dataclasses.dataclass(frozen=True)
-class SplitDecoderPlan(DecoderPlan):
-    """A decoder of its own for each of several outputs, all given one z."""
+class SplitDecoderPlan(_VoicedPlan):
+    """A decoder of its own for each of several outputs, all given one z.
+
+    >>> from music_vae.configs import get_config
+    >>> plan = get_config("hierdec-trio_16bar").model_spec.decoder.core
+    >>> [voice.output_depth for voice in plan.voices], plan.noise_size
+    ([90, 90, 512], 3)
+    """
 
     cores: tuple[FlatDecoderPlan, ...]
 
@@ -314,9 +364,17 @@ class SplitDecoderPlan(DecoderPlan):
         return self.cores
 
 
+CorePlan: TypeAlias = FlatDecoderPlan | SplitDecoderPlan
+
+
 @dataclasses.dataclass(frozen=True)
 class ConductorPlan:
     """One level of a hierarchical decoder: a vector to one for each of its segments.
+
+    >>> from music_vae.configs import get_config
+    >>> plan = get_config("hierdec-mel_16bar").model_spec.decoder
+    >>> [(level.steps, level.z_size, level.lstm.output_size) for level in plan.conductors]
+    [(16, 512, 1024)]
 
     Attributes:
       steps: Segments of the level.
@@ -338,8 +396,13 @@ class ConductorPlan:
 
 
 @dataclasses.dataclass(frozen=True)
-class HierarchicalDecoderPlan(DecoderPlan):
+class HierarchicalDecoderPlan(_VoicedPlan):
     """Conductors over a core decoder.
+
+    >>> from music_vae.configs import get_config
+    >>> plan = get_config("hierdec-mel_16bar").model_spec.decoder
+    >>> plan.num_segments, plan.core_steps, plan.reads_back
+    (16, 16, False)
 
     Attributes:
       conductors: From the top down.
@@ -352,7 +415,7 @@ class HierarchicalDecoderPlan(DecoderPlan):
 
     conductors: tuple[ConductorPlan, ...]
     reencoder: tuple[FlatEncoderPlan, ...]
-    core: FlatDecoderPlan | SplitDecoderPlan
+    core: CorePlan
     core_steps: int
 
     @property
@@ -368,3 +431,6 @@ class HierarchicalDecoderPlan(DecoderPlan):
     def reads_back(self) -> bool:
         """Whether a conductor reads back what became of its segments."""
         return any(conductor.feedback_size is not None for conductor in self.conductors)
+
+
+DecoderPlan: TypeAlias = CorePlan | HierarchicalDecoderPlan

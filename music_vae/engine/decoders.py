@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from music_vae.common.plans import DensePlan, FlatDecoderPlan, SplitDecoderPlan
+from music_vae.common.plans import CorePlan, DensePlan, FlatDecoderPlan
 from music_vae.engine.heads import build_head
 from music_vae.engine.lstm import BidirectionalLstm, Entry, LstmStack
 from music_vae.engine.products import Dense
@@ -132,7 +132,7 @@ class _Voice:
 class FlatDecoder:
     """One LSTM stack that sees z at every step; or one for each of several outputs, in one loop."""
 
-    def __init__(self, plan: FlatDecoderPlan | SplitDecoderPlan, weights: Weights) -> None:
+    def __init__(self, plan: CorePlan, weights: Weights) -> None:
         voices = plan.voices
         self._voices = [_Voice(voice, weights) for voice in voices]
         self._lstm = LstmStack([voice.lstm for voice in voices], weights)

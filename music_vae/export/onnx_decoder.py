@@ -4,10 +4,9 @@ import numpy as np
 
 from music_vae.common.plans import (
     ConductorPlan,
+    DecoderPlan,
     DensePlan,
-    FlatDecoderPlan,
     HierarchicalDecoderPlan,
-    SplitDecoderPlan,
 )
 from music_vae.engine.weights import Weights
 from music_vae.export import onnx_layers as layers
@@ -23,7 +22,7 @@ class Decoder:
 
     def __init__(
         self,
-        plan: FlatDecoderPlan | SplitDecoderPlan | HierarchicalDecoderPlan,
+        plan: DecoderPlan,
         weights: Weights,
         *,
         steps: int,

@@ -16,7 +16,13 @@ import numpy as np
 import tensorflow as tf
 
 from music_vae.common.errors import UserError
-from music_vae.common.plans import DecoderPlan, DensePlan, FlatDecoderPlan, SplitDecoderPlan
+from music_vae.common.plans import (
+    CorePlan,
+    DecoderPlan,
+    DensePlan,
+    FlatDecoderPlan,
+    SplitDecoderPlan,
+)
 from music_vae.nn.decoding import Policy, Reconstruction, Samples
 from music_vae.nn.heads import Sums, build_head, numbered
 from music_vae.nn.latent import INITIALIZER_STDDEV
@@ -442,7 +448,7 @@ def _side_by_side(states: Sequence[LstmState]) -> tf.Tensor:
     return tf.concat([array for state in states for array in state], axis=-1)
 
 
-def build_core(plan: FlatDecoderPlan | SplitDecoderPlan, name: str) -> FlatDecoder | SplitDecoder:
+def build_core(plan: CorePlan, name: str) -> FlatDecoder | SplitDecoder:
     """The layers of a decoder without a hierarchy."""
     if isinstance(plan, SplitDecoderPlan):
         return SplitDecoder(plan, name=name)

@@ -17,9 +17,10 @@ import numpy as np
 import tensorflow as tf
 
 from music_vae.common.errors import UserError
+from music_vae.common.plans import Shapes
 from music_vae.lstm_models import MusicVAE
 from music_vae.weights.checkpoint_files import find_newest, open_prefix
-from music_vae.weights.fit import Shapes, check_fit
+from music_vae.weights.fit import check_fit
 from music_vae.weights.tf_variables import named_variables
 
 GLOBAL_STEP = "global_step"
