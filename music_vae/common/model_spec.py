@@ -86,11 +86,21 @@ class ModelSpec:
     @property
     def weight_shapes(self) -> dict[str, tuple[int, ...]]:
         """Shapes of all weights by published name."""
-        return {name: shape for leaf in _leaves(self) for name, shape in leaf.shapes.items()}
+        return shapes_of(self)
 
     def without_encoder(self) -> "ModelSpec":
         """What is left to decode with."""
         return dataclasses.replace(self, encoder=None, posterior=None)
+
+
+def shapes_of(part: Any) -> dict[str, tuple[int, ...]]:
+    """Shapes of the weights of a part of a plan, or of several parts, by published name.
+
+    >>> from music_vae.configs import get_config
+    >>> list(shapes_of(get_config("cat-mel_2bar_small").model_spec.posterior))[:2]
+    ['encoder/mu/kernel', 'encoder/mu/bias']
+    """
+    return {name: shape for leaf in _leaves(part) for name, shape in leaf.shapes.items()}
 
 
 def _leaves(node: Any) -> Iterator[DensePlan | NadePlan]:
