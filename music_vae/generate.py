@@ -236,7 +236,8 @@ def _run(values: flags.FlagValues) -> None:
     from music_vae.music import notes_io
     from music_vae.render import rendering
 
-    wanted = rendering.parse(values.render, values.soundfont, shape=_shape(values))
+    names = () if values.render is None else values.render.split(",")
+    wanted = rendering.prepare(names, values.soundfont, shape=_shape(values))
     request = modes.with_seed(_request(values, config))
     lazy_imports.import_note_seq()
     stamp = time.strftime("%Y-%m-%d_%H%M%S")

@@ -36,7 +36,6 @@ LADDER = (
 FLOORS = {room: floor for floor, rooms in enumerate(LADDER) for room in rooms}
 KNOWN_ARROWS: set[tuple[str, str]] = {
     ("dataset", "commands"),
-    ("render", "commands"),
 }
 """Arrows that still point up; to be empty."""
 
@@ -137,14 +136,9 @@ NAMES_FLAGS = {
     "dataset/conversion.py",
     "dataset/sources.py",
     "common/overrides.py",
-    "common/files.py",
-    "export/tfjs_files.py",
-    "render/audio.py",
-    "render/rendering.py",
     "training/cluster.py",
     "training/devices.py",
     "training/runs.py",
-    "weights/shipped.py",
 }
 """Modules whose messages still name flags; to be empty."""
 

@@ -40,33 +40,38 @@ def write_text(path: str | os.PathLike, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def check_writable(directory: str | os.PathLike, flag: str) -> None:
-    """Raises `UserError` if `directory` cannot be written to, or not be made; makes nothing."""
+def check_writable(directory: str | os.PathLike, argument: str) -> None:
+    """Raises `UserError` if `directory` cannot be written to, or not be made; makes nothing.
+
+    Args:
+      directory: A folder, which need not be there.
+      argument: The name of the argument that gives it, for messages.
+    """
     path = Path(directory).expanduser().absolute()
     while not path.exists() and path != path.parent:
         path = path.parent
     if not path.is_dir():
-        raise UserError(f"--{flag}={directory}: {path} is not a directory")
+        raise UserError(f"`{argument}={directory}`: {path} is not a directory")
     if not os.access(path, os.W_OK):
-        raise UserError(f"--{flag}={directory}: no permission to write to {path}")
+        raise UserError(f"`{argument}={directory}`: no permission to write to {path}")
 
 
 @contextlib.contextmanager
-def atomic_directory(directory: str | os.PathLike, flag: str) -> Iterator[Path]:
+def atomic_directory(directory: str | os.PathLike, argument: str) -> Iterator[Path]:
     """Yields a temporary folder beside `directory`; on success it becomes it, on an error it goes.
 
     Args:
       directory: What must not be there yet, or be empty.
-      flag: The flag that names it.
+      argument: As for `check_writable`.
 
     Raises:
       UserError: If it holds something, is a file, or cannot be made.
     """
     target = Path(directory).expanduser().absolute()
-    check_new_directory(target, flag)
+    check_new_directory(target, argument)
     with _directory_beside(target) as temporary:
         yield temporary
-        check_new_directory(target, flag)
+        check_new_directory(target, argument)
         if target.is_dir():
             target.rmdir()
         os.rename(temporary, target)
@@ -99,10 +104,12 @@ def _directory_beside(target: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def check_new_directory(directory: str | os.PathLike, flag: str) -> None:
+def check_new_directory(directory: str | os.PathLike, argument: str) -> None:
     """Raises `UserError` unless `directory` is empty, or can be made; makes nothing."""
-    check_writable(directory, flag)
+    check_writable(directory, argument)
     path = Path(directory).expanduser()
     if path.is_dir() and any(path.iterdir()):
-        raise UserError(f"--{flag}={directory} is not empty; name a folder that is not there yet")
-    check_writable(path.absolute().parent, flag)
+        raise UserError(
+            f"`{argument}={directory}` is not empty; name a folder that is not there yet"
+        )
+    check_writable(path.absolute().parent, argument)

@@ -73,7 +73,7 @@ def _stored(name: str, array: np.ndarray, quantize: str | None) -> tuple[Entry, 
     entry: Entry = {"name": name, "shape": list(array.shape), "dtype": "float32"}
     if quantize == "float16":
         if np.abs(array).max(initial=0) > np.finfo(np.float16).max:
-            raise UserError(f"--quantize=float16: {name} is too large for it; uint16 has no limit")
+            raise UserError(f"`quantize=float16`: {name} is too large for it; uint16 has no limit")
         entry["quantization"] = {"dtype": quantize}
     elif quantize is not None:
         array, scale, least = quantized(array, quantize)

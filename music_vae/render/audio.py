@@ -54,11 +54,11 @@ def open_soundfont(path: Path | None) -> SoundFont:
     if path is None:
         package = importlib.util.find_spec("pretty_midi")
         if package is None or package.origin is None:
-            raise UserError("pretty_midi is not installed; name a soundfont with --soundfont")
+            raise UserError("pretty_midi is not installed; name a soundfont with `soundfont`")
         path = Path(package.origin).parent / _DEFAULT_SOUNDFONT
         if not path.is_file():
             raise UserError(
-                "this version of pretty_midi comes without a soundfont; name one with --soundfont"
+                "this version of pretty_midi comes without a soundfont; name one with `soundfont`"
             )
     return SoundFont(path)
 

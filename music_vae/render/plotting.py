@@ -23,12 +23,17 @@ def require_matplotlib() -> None:
         raise UserError("pictures need matplotlib: pip install 'music_vae[plots]'") from error
 
 
-def check_picture(path: str | Path, flag: str) -> None:
-    """Raises `UserError` if no picture can be drawn, or not to this path."""
+def check_picture(path: str | Path, argument: str) -> None:
+    """Raises `UserError` if no picture can be drawn, or not to this path.
+
+    Args:
+      path: The file that is to be drawn.
+      argument: The name of the argument that gives it, for messages.
+    """
     require_matplotlib()
     if Path(path).suffix.lower() not in SUFFIXES:
-        raise UserError(f"--{flag}={path}: expected the name of a .png or .svg file")
-    files.check_writable(Path(path).expanduser().parent, flag)
+        raise UserError(f"`{argument}={path}`: expected the name of a .png or .svg file")
+    files.check_writable(Path(path).expanduser().parent, argument)
 
 
 def tables(

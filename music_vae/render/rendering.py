@@ -1,11 +1,10 @@
-"""What `--render` makes of pieces: sound and pictures beside their MIDI files, a page of them."""
+"""Renders pieces: sound and pictures beside their MIDI files, and a page of all of them."""
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from music_vae.commands import cli
 from music_vae.common import files, progress
 from music_vae.common.errors import UserError
 from music_vae.render import audio, piano_rolls, plotting, results_page
@@ -62,13 +61,16 @@ class Made:
         return [f"row {row}, column {column}" for row in rows for column in columns]
 
 
-def parse(
-    text: str | None, soundfont: str | None, *, shape: tuple[int, int] | None = None
+def prepare(
+    names: Sequence[str],
+    soundfont: str | Path | None = None,
+    *,
+    shape: tuple[int, int] | None = None,
 ) -> Rendering:
-    """What `--render` and `--soundfont` ask for.
+    """Finds all that it takes to render pieces, before any is made.
 
     Args:
-      text: Formats with commas between; None: nothing.
+      names: Some of `FORMATS`; in messages, the argument `render`.
       soundfont: A file; None: the default.
       shape: As of `Made`.
 
@@ -76,25 +78,26 @@ def parse(
       UserError: If there is no such format, a package that it needs is missing, the soundfont
         cannot be used, or there are too many pieces for one picture.
     """
-    named = [] if text is None else [name.strip().lower() for name in text.split(",")]
+    text = ",".join(names)
+    named = [name.strip().lower() for name in names]
     for name in named:
         if name not in FORMATS:
-            raise UserError(f"--render={text}: expected some of {', '.join(FORMATS)}, not {name!r}")
+            raise UserError(f"`render={text}`: expected some of {', '.join(FORMATS)}, not {name!r}")
     formats = tuple(name for name in FORMATS if name in named)
     sounds = tuple(name for name in formats if name in audio.FORMATS)
     if soundfont is not None and not sounds:
-        raise UserError(f"--soundfont is for --render with {', '.join(audio.FORMATS)}")
+        raise UserError(f"`soundfont` is for `render` with {', '.join(audio.FORMATS)}")
     if set(formats) & {*PICTURES, PAGE}:
         plotting.require_matplotlib()
     panels = shape[0] * shape[1] if shape and set(formats) & set(PICTURES) else 0
     if panels > piano_rolls.MAX_PANELS:
         raise UserError(
-            f"--render={text}: {panels} pieces are too many for one picture; at most "
+            f"`render={text}`: {panels} pieces are too many for one picture; at most "
             f"{piano_rolls.MAX_PANELS}"
         )
     audio.check(sounds)
-    font = audio.open_soundfont(cli.expand(soundfont) if soundfont else None) if sounds else None
-    return Rendering(formats, font)
+    path = Path(soundfont).expanduser() if soundfont else None
+    return Rendering(formats, audio.open_soundfont(path) if sounds else None)
 
 
 def write(wanted: Rendering, made: Made) -> Iterator[Path]:
@@ -108,7 +111,7 @@ def _sounds(wanted: Rendering, made: Made) -> Iterator[Path]:
     """A file for each piece and format."""
     if wanted.font is None:
         return
-    for piece, path in _progress(zip(made.pieces, made.paths, strict=True), made, "playing"):
+    for piece, path in _bar(zip(made.pieces, made.paths, strict=True), made, "playing"):
         samples = audio.render(piece, wanted.font)
         for name in wanted.formats:
             if name in audio.FORMATS:
@@ -135,7 +138,7 @@ def _figures(made: Made) -> Iterator[tuple[Path, Any]]:
         yield made.paths[0].with_name(f"{made.name}.mid"), figure
         return
     parts = zip(made.pieces, made.paths, made.labels, strict=True)
-    for piece, path, label in _progress(parts, made, "drawing"):
+    for piece, path, label in _bar(parts, made, "drawing"):
         yield path, piano_rolls.draw([[piece]], title=f"{made.title}, {label}")
 
 
@@ -149,7 +152,7 @@ def _page(wanted: Rendering, made: Made) -> Iterator[Path]:
         results_page.PagePiece(
             label, piece, path, plotting.svg(piano_rolls.draw([[piece]], frame=frame))
         )
-        for piece, path, label in _progress(parts, made, "drawing")
+        for piece, path, label in _bar(parts, made, "drawing")
     ]
     columns = None
     if made.shape is not None:  # a strip lies on its side
@@ -174,7 +177,5 @@ def _in_rows(items: Sequence[Any], shape: tuple[int, int]) -> list[Sequence[Any]
     return [items[row * columns : (row + 1) * columns] for row in range(rows)]
 
 
-def _progress(items: Iterable[Any], made: Made, what: str) -> Iterable[Any]:
-    from tqdm import tqdm
-
-    return tqdm(items, desc=what, total=len(made.pieces), disable=not progress.show_progress())
+def _bar(items: Iterable[Any], made: Made, label: str) -> Iterable[Any]:
+    return progress.bar(items, label, total=len(made.pieces))

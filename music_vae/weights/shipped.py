@@ -30,7 +30,7 @@ def locate(config_name: str) -> Path:
         hint = f"did you mean {near[0]}? These do" if near else "these do"
         raise UserError(
             f"no model of {config_name} ships with music_vae; {hint}: {listed()}. For another, "
-            "give --run_dir or --checkpoint_file"
+            "give `run_dir` or `checkpoint_file`"
         )
     return MODELS_DIR / config_name
 

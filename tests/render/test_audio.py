@@ -127,5 +127,5 @@ def test_a_package_that_is_missing_is_one_line(monkeypatch):
 def test_a_pretty_midi_without_a_soundfont_is_one_line(monkeypatch, tmp_path):
     spec = SimpleNamespace(origin=str(tmp_path / "__init__.py"))
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: spec)
-    with pytest.raises(UserError, match="comes without a soundfont; name one with --soundfont"):
+    with pytest.raises(UserError, match="comes without a soundfont; name one with `soundfont`"):
         audio.open_soundfont(None)

@@ -163,8 +163,8 @@ def test_a_missing_package_is_one_line_and_nothing_is_written(
 
 def test_too_many_pieces_for_a_picture_are_refused():
     with pytest.raises(UserError, match="10000 pieces are too many for one picture; at most"):
-        rendering.parse("png", None, shape=(100, 100))
-    assert rendering.parse("wav", None, shape=(100, 100)).formats == ("wav",)
+        rendering.prepare(["png"], shape=(100, 100))
+    assert rendering.prepare(["wav"], shape=(100, 100)).formats == ("wav",)
 
 
 def test_another_soundfont_sounds_different(melodies, tmp_path):
