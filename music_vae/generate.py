@@ -1,11 +1,8 @@
 """`music_vae_generate`: makes music with a trained model: MIDI files, sound, pictures, a page."""
 
 import itertools
-import os
 import re
-import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -213,20 +210,7 @@ flags.DEFINE_string(
 )
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command with `argv` (default: the process's arguments); returns its exit code."""
-    return cli.run_command(PROGRAM, USAGE, FLAGS, _run, argv)
-
-
-def console_entry_point() -> None:
-    """The console script."""
-    sys.exit(main())
-
-
 def _run(values: flags.FlagValues) -> None:
-    # Threads of NumPy's products wait for each other, which costs more than they give: the engine
-    # takes small ones. It has to be said before NumPy is imported.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     _check_flags(values)
     config = model_flags.config(values)
     output_dir = cli.expand(values.output_dir)
@@ -495,6 +479,10 @@ def _model(values: flags.FlagValues, config: "Config", count: int) -> "TrainedMo
         engine=values.engine,
     )
 
+
+COMMAND = cli.Command(PROGRAM, USAGE, FLAGS, _run)
+main = COMMAND.main
+console_entry_point = COMMAND.console_entry_point
 
 if __name__ == "__main__":
     console_entry_point()

@@ -172,7 +172,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     A command of the process's own arguments that loses another worker of its cluster starts again.
     """
     try:
-        return cli.run_command(PROGRAM, USAGE, FLAGS, _run, argv)
+        return cli.Command(PROGRAM, USAGE, FLAGS, _run).main(argv)
     except WorkerLostError as error:
         if argv is None:
             cluster.restart(error)

@@ -166,26 +166,3 @@ def test_a_checkpoint_file_of_another_config_is_refused(tiny_run, tmp_path, caps
     assert generate.main([*flags, f"--output_dir={tmp_path / 'music'}"]) == 2
     assert "is a checkpoint of another config" in capsys.readouterr().err
     assert not (tmp_path / "music").exists()
-
-
-@pytest.mark.parametrize("flags", [["--help"], ["--no_such_flag"], ["--run_dir=nowhere"]])
-@pytest.mark.parametrize(
-    "module",
-    [
-        "generate",
-        "train",
-        "commands.attributes",
-        "commands.checkpoints",
-        "commands.convert_dir_to_note_sequences",
-    ],
-)
-def test_help_and_wrong_flags_are_answered_before_anything_heavy_is_imported(module, flags):
-    code = (
-        f"import sys; from music_vae.{module} import main; code = main({flags!r}); "
-        "print([m for m in ('tensorflow', 'note_seq') if m in sys.modules], code)"
-    )
-    result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
-    expected = 0 if flags == ["--help"] else 2
-    assert result.stdout.strip().splitlines()[-1] == f"[] {expected}"

@@ -1,8 +1,6 @@
 """`music_vae_attributes`: a model's attribute vectors, what they do, and a map of its space."""
 
 import math
-import os
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -75,18 +73,7 @@ flags.DEFINE_string(
 )
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command with `argv` (default: the process's arguments); returns its exit code."""
-    return cli.run_command(PROGRAM, USAGE, FLAGS, _run, argv, takes_arguments=True)
-
-
-def console_entry_point() -> None:
-    """The console script."""
-    sys.exit(main())
-
-
 def _run(values: flags.FlagValues, arguments: Sequence[str]) -> None:
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as in generate.py
     commands = {"compute": _compute, "evaluate": _evaluate, "map": _map}
     command = cli.subcommand(PROGRAM, commands, arguments)
     model_flags.check(values)
@@ -214,6 +201,10 @@ def _shown(cell: Any) -> str:
         return cell
     return "-" if math.isnan(cell) else f"{cell:.3f}"
 
+
+COMMAND = cli.Command(PROGRAM, USAGE, FLAGS, _run, takes_arguments=True)
+main = COMMAND.main
+console_entry_point = COMMAND.console_entry_point
 
 if __name__ == "__main__":
     console_entry_point()

@@ -1,7 +1,6 @@
 """`music_vae_checkpoints`: lists, downloads, describes and exports checkpoints."""
 
 import math
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -33,16 +32,6 @@ flags.DEFINE_enum(
     "format", "tf1", ("tf1",), "Layout that export writes: the original's.", flag_values=FLAGS
 )
 cli.define_checkpoint_base_url(FLAGS)
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command with `argv` (default: the process's arguments); returns its exit code."""
-    return cli.run_command(PROGRAM, USAGE, FLAGS, _run, argv, takes_arguments=True)
-
-
-def console_entry_point() -> None:
-    """The console script."""
-    sys.exit(main())
 
 
 def _run(values: flags.FlagValues, arguments: Sequence[str]) -> None:
@@ -148,3 +137,11 @@ def _print_columns(rows: Sequence[Sequence[str]]) -> None:
     for *cells, last in rows:
         padded = (f"{cell:<{width}}  " for cell, width in zip(cells, widths, strict=True))
         print("".join(padded) + last)
+
+
+COMMAND = cli.Command(PROGRAM, USAGE, FLAGS, _run, takes_arguments=True)
+main = COMMAND.main
+console_entry_point = COMMAND.console_entry_point
+
+if __name__ == "__main__":
+    console_entry_point()

@@ -5,14 +5,16 @@ imported here: a command parses its flags first and imports TensorFlow or note_s
 """
 
 import copy
+import dataclasses
 import json
 import logging
 import math
+import os
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from absl import flags
 
@@ -20,7 +22,9 @@ from music_vae.common.errors import EXIT_OK, EXIT_USER_ERROR, UserError
 from music_vae.common.hparams import HParams
 from music_vae.common.seeds import MAX_SEED as MAX_SEED
 
-_Command = TypeVar("_Command")
+_Subcommand = TypeVar("_Subcommand")
+
+EXIT_INTERRUPTED = 130  # as shells have it: 128, and 2 for the signal
 
 _ARGUMENT = re.compile(r"`(\w+)(=[^`]*)?`")
 _LOG_LEVELS = ("DEBUG", "INFO", "WARN", "ERROR", "FATAL")
@@ -110,45 +114,66 @@ def help_text(program: str, usage: str, values: flags.FlagValues) -> str:
     return "\n".join(lines)
 
 
-def run_command(
-    program: str,
-    usage: str,
-    values: flags.FlagValues,
-    body: Callable[..., int | None],
-    argv: Sequence[str] | None,
-    *,
-    takes_arguments: bool = False,
-) -> int:
-    """Parses `argv` (without the program's name; default: the process's) and runs `body`.
+@dataclasses.dataclass(frozen=True)
+class Command:
+    """A program: what it is called, what it takes, and what it does.
 
-    `body` is called with the flags and, for a command that takes arguments, a list of them.
-
-    Returns the exit code: 0, what `body` returns, or 2 with one line on stderr for a `UserError`,
-    a wrong flag, or a file that the system refuses. Other exceptions are bugs and pass through with
-    their traceback.
+    Attributes:
+      program: Its name.
+      usage: The first part of `--help`: what it does, with examples.
+      flags: What it takes.
+      body: Does it; is called with the flags and, if the command takes arguments, a list of them.
+        What it returns, if anything, is the exit code.
+      takes_arguments: Whether there is more to give than flags.
     """
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    values.set_gnu_getopt(takes_arguments)  # flags may then stand behind arguments
-    values = copy.deepcopy(values)  # so that what one call was given does not stay for the next
-    try:
-        rest = values([program, *arguments])[1:]
+
+    program: str
+    usage: str
+    flags: flags.FlagValues
+    body: Callable[..., int | None]
+    takes_arguments: bool = False
+
+    def main(self, argv: Sequence[str] | None = None) -> int:
+        """Runs the command with `argv` (without the program's name; default: the process's).
+
+        Returns the exit code: 0, what `body` returns, or 2 with one line on stderr for a
+        `UserError`, a wrong flag, or a file that the system refuses. Other exceptions are bugs and
+        pass through with their traceback.
+        """
+        # Threads of NumPy's products wait for each other, which costs more than they give: the
+        # engine takes small ones. It has to be said before NumPy is imported.
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+        arguments = list(sys.argv[1:] if argv is None else argv)
+        self.flags.set_gnu_getopt(self.takes_arguments)  # flags may then stand behind arguments
+        # A copy, so that what one call was given does not stay for the next.
+        values = copy.deepcopy(self.flags)
+        try:
+            return self._run(values, arguments)
+        except (UserError, flags.Error) as error:
+            print(f"{self.program}: {error_text(error, values)}", file=sys.stderr)
+            return EXIT_USER_ERROR
+        except OSError as error:  # a full disk, no permission, a file where a folder should be
+            where = f": {error.filename}" if error.filename else ""
+            print(f"{self.program}: {error.strerror or error}{where}", file=sys.stderr)
+            return EXIT_USER_ERROR
+        except KeyboardInterrupt:
+            print(f"{self.program}: interrupted", file=sys.stderr)
+            return EXIT_INTERRUPTED
+
+    def console_entry_point(self) -> NoReturn:
+        """The console script: runs the command with the process's arguments, and exits."""
+        sys.exit(self.main())
+
+    def _run(self, values: flags.FlagValues, arguments: Sequence[str]) -> int:
+        """Parses the arguments into `values`; does what they ask for."""
+        rest = values([self.program, *arguments])[1:]
         if values.help:
-            print(help_text(program, usage, values))
+            print(help_text(self.program, self.usage, values))
             return EXIT_OK
-        if rest and not takes_arguments:
+        if rest and not self.takes_arguments:
             raise UserError(f"unexpected argument {rest[0]!r}; flags are written --name=value")
         _set_up_logging(values.log)
-        return (body(values, rest) if takes_arguments else body(values)) or EXIT_OK
-    except (UserError, flags.Error) as error:
-        print(f"{program}: {error_text(error, values)}", file=sys.stderr)
-        return EXIT_USER_ERROR
-    except OSError as error:  # a full disk, no permission, a file where a folder should be
-        where = f": {error.filename}" if error.filename else ""
-        print(f"{program}: {error.strerror or error}{where}", file=sys.stderr)
-        return EXIT_USER_ERROR
-    except KeyboardInterrupt:
-        print(f"{program}: interrupted", file=sys.stderr)
-        return 130
+        return (self.body(values, rest) if self.takes_arguments else self.body(values)) or EXIT_OK
 
 
 def error_text(error: Exception, values: flags.FlagValues) -> str:
@@ -180,8 +205,8 @@ def require(values: flags.FlagValues, *names: str) -> None:
 
 
 def subcommand(
-    program: str, commands: Mapping[str, _Command], arguments: Sequence[str]
-) -> _Command:
+    program: str, commands: Mapping[str, _Subcommand], arguments: Sequence[str]
+) -> _Subcommand:
     """The one of several commands that a program's only argument names.
 
     Raises:

@@ -1,8 +1,6 @@
 """`music_vae_constrain`: trains latent constraints of a model, and says what they do."""
 
 import json
-import os
-import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -78,18 +76,7 @@ flags.DEFINE_integer("seed", 0, "Of all that is drawn.", 0, cli.MAX_SEED, flag_v
 flags.DEFINE_boolean("json", False, "Prints JSON instead of a table.", flag_values=FLAGS)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command with `argv` (default: the process's arguments); returns its exit code."""
-    return cli.run_command(PROGRAM, USAGE, FLAGS, _run, argv, takes_arguments=True)
-
-
-def console_entry_point() -> None:
-    """The console script."""
-    sys.exit(main())
-
-
 def _run(values: flags.FlagValues, arguments: Sequence[str]) -> None:
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as in generate.py
     commands = {"train": _train, "evaluate": _evaluate}
     command = cli.subcommand(PROGRAM, commands, arguments)
     model_flags.check(values)
@@ -205,6 +192,10 @@ def _row(label: str, cells: Sequence[Any]) -> str:
     )
     return f"  {label:28}" + "".join(f"{cell:>10}" for cell in shown)
 
+
+COMMAND = cli.Command(PROGRAM, USAGE, FLAGS, _run, takes_arguments=True)
+main = COMMAND.main
+console_entry_point = COMMAND.console_entry_point
 
 if __name__ == "__main__":
     console_entry_point()

@@ -12,7 +12,6 @@ import hashlib
 import logging
 import os
 import signal
-import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -38,6 +37,28 @@ for training. Reads MIDI (.mid, .midi), MusicXML (.xml, .musicxml, .mxl) and ABC
 
   convert_dir_to_note_sequences --input_dir=songs --output_file=songs.tfrecord --recursive
 """
+
+FLAGS = cli.new_flags()
+flags.DEFINE_string("input_dir", None, "Folder with music files.", flag_values=FLAGS)
+flags.DEFINE_string("output_file", None, "TFRecord file to write.", flag_values=FLAGS)
+flags.DEFINE_boolean("recursive", False, "Whether to read subfolders too.", flag_values=FLAGS)
+flags.DEFINE_integer(
+    "num_workers",
+    None,
+    "How many processes read files; one per CPU unless given.",
+    lower_bound=1,
+    flag_values=FLAGS,
+)
+flags.DEFINE_list(
+    "pipeline_options",
+    None,
+    "Convert with Apache Beam, with these options of its pipeline, comma-separated: for "
+    "collections that are too large for one machine.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_integer(
+    "output_shards", 1, "Number of output files; for Beam only.", 1, flag_values=FLAGS
+)
 
 # The longest file that the limits of notes_io let through takes about a minute.
 MAX_FILE_S = 300.0
@@ -68,32 +89,6 @@ class Summary:
 
 class _OutOfTimeError(BaseException):
     """The time of a file is over; not an `Exception`, so that no parser takes it for its own."""
-
-
-def define_flags() -> flags.FlagValues:
-    """The flags of this command."""
-    values = cli.new_flags()
-    flags.DEFINE_string("input_dir", None, "Folder with music files.", flag_values=values)
-    flags.DEFINE_string("output_file", None, "TFRecord file to write.", flag_values=values)
-    flags.DEFINE_boolean("recursive", False, "Whether to read subfolders too.", flag_values=values)
-    flags.DEFINE_integer(
-        "num_workers",
-        None,
-        "How many processes read files; one per CPU unless given.",
-        lower_bound=1,
-        flag_values=values,
-    )
-    flags.DEFINE_list(
-        "pipeline_options",
-        None,
-        "Convert with Apache Beam, with these options of its pipeline, comma-separated: for "
-        "collections that are too large for one machine.",
-        flag_values=values,
-    )
-    flags.DEFINE_integer(
-        "output_shards", 1, "Number of output files; for Beam only.", 1, flag_values=values
-    )
-    return values
 
 
 def find_music_files(root: Path, *, recursive: bool) -> list[str]:
@@ -164,16 +159,6 @@ def convert_files(
 
     with pools.Pool(convert, num_workers, died=died) as pool:
         yield from pool.map(names)
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command; returns its exit code."""
-    return cli.run_command(PROGRAM, USAGE, define_flags(), _run, argv)
-
-
-def console_entry_point() -> None:
-    """What the installed command runs."""
-    sys.exit(main())
 
 
 def _run(values: flags.FlagValues) -> None:
@@ -325,6 +310,10 @@ def _printable(text: str) -> str:
     """`text` as valid UTF-8: file names on Unix are bytes and need not be."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
+
+COMMAND = cli.Command(PROGRAM, USAGE, FLAGS, _run)
+main = COMMAND.main
+console_entry_point = COMMAND.console_entry_point
 
 if __name__ == "__main__":
     console_entry_point()

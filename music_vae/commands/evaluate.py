@@ -1,7 +1,6 @@
 """`music_vae_evaluate`: what a trained model is worth, as a table or as JSON."""
 
 import math
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -82,16 +81,6 @@ flags.DEFINE_integer(
 flags.DEFINE_string(
     "picture", None, "A .png or .svg file that --interpolation draws.", flag_values=FLAGS
 )
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command with `argv` (default: the process's arguments); returns its exit code."""
-    return cli.run_command(PROGRAM, USAGE, FLAGS, _run, argv)
-
-
-def console_entry_point() -> None:
-    """The console script."""
-    sys.exit(main())
 
 
 def _run(values: flags.FlagValues) -> None:
@@ -228,6 +217,10 @@ def _shown(value: Any) -> str:
         return "-"
     return f"{value:.4f}" if isinstance(value, float) else str(value)
 
+
+COMMAND = cli.Command(PROGRAM, USAGE, FLAGS, _run)
+main = COMMAND.main
+console_entry_point = COMMAND.console_entry_point
 
 if __name__ == "__main__":
     console_entry_point()

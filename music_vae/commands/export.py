@@ -1,8 +1,7 @@
 """`music_vae_export`: writes trained models for other programs."""
 
 import logging
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -117,16 +116,6 @@ flags.DEFINE_string(
 )
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command with `argv` (default: the process's arguments); returns its exit code."""
-    return cli.run_command(PROGRAM, USAGE, FLAGS, _run, argv)
-
-
-def console_entry_point() -> None:
-    """The console script."""
-    sys.exit(main())
-
-
 def _run(values: flags.FlagValues) -> None:
     cli.require(values, "output_dir")
     model_flags.check(values)
@@ -137,6 +126,10 @@ def _run(values: flags.FlagValues) -> None:
     size = sum(path.stat().st_size for path in written)
     print(f"{folder}: {len(written)} files, {size / 1e6:.1f} MB")
 
+
+COMMAND = cli.Command(PROGRAM, USAGE, FLAGS, _run)
+main = COMMAND.main
+console_entry_point = COMMAND.console_entry_point
 
 if __name__ == "__main__":
     console_entry_point()

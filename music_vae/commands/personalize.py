@@ -1,8 +1,6 @@
 """`music_vae_personalize`: fits a small model of one's own music to the z of a model."""
 
 import logging
-import os
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -61,18 +59,7 @@ MIN_WINDOWS = 2
 _log = logging.getLogger("music_vae.commands.personalize")
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command with `argv` (default: the process's arguments); returns its exit code."""
-    return cli.run_command(PROGRAM, USAGE, FLAGS, _run, argv)
-
-
-def console_entry_point() -> None:
-    """The console script."""
-    sys.exit(main())
-
-
 def _run(values: flags.FlagValues) -> None:
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as in generate.py
     if bool(values.input_midi) == bool(values.input_dir):
         raise UserError("give --input_midi or --input_dir, one of the two")
     cli.require(values, "output")
@@ -149,6 +136,10 @@ def _windows(paths: Sequence[Path], config: "Config") -> "list[Window]":
         )
     return windows
 
+
+COMMAND = cli.Command(PROGRAM, USAGE, FLAGS, _run)
+main = COMMAND.main
+console_entry_point = COMMAND.console_entry_point
 
 if __name__ == "__main__":
     console_entry_point()

@@ -1,8 +1,6 @@
 """`music_vae_preprocess`: the unique examples of a large collection, by Apache Beam."""
 
 import importlib.util
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from absl import flags
@@ -76,16 +74,6 @@ flags.DEFINE_list(
 )
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command with `argv` (default: the process's arguments); returns its exit code."""
-    return cli.run_command(PROGRAM, USAGE, FLAGS, _run, argv)
-
-
-def console_entry_point() -> None:
-    """The console script."""
-    sys.exit(main())
-
-
 def require_beam(what: str) -> None:
     """Raises `UserError` if Apache Beam, which `what` needs, is not installed."""
     try:
@@ -146,3 +134,11 @@ def _patterns(names: str) -> list[str]:
 
 def _written(output: str, num_shards: int) -> str:
     return output if num_shards == 1 else f"{output}-*-of-{num_shards:05d}"
+
+
+COMMAND = cli.Command(PROGRAM, USAGE, FLAGS, _run)
+main = COMMAND.main
+console_entry_point = COMMAND.console_entry_point
+
+if __name__ == "__main__":
+    console_entry_point()

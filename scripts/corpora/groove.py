@@ -46,7 +46,7 @@ flags.DEFINE_boolean(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the script; returns its exit code."""
-    return cli.run_command(PROGRAM, USAGE, FLAGS, _run, argv)
+    return cli.Command(PROGRAM, USAGE, FLAGS, _run).main(argv)
 
 
 def _run(values: flags.FlagValues) -> None:

@@ -18,7 +18,7 @@ def values():
 
 
 def run(values, arguments, body=lambda values: None):
-    return cli.run_command("program", "Does something.", values, body, arguments)
+    return cli.Command("program", "Does something.", values, body).main(arguments)
 
 
 def test_help_shows_usage_and_every_flag_with_its_default(values, capsys):
@@ -100,8 +100,8 @@ def test_a_flag_that_was_a_boolean_takes_words_too(arguments, expected, capsys):
     words = {"memory": "memory", "disk": "disk", "none": "none", "true": "memory", "false": "none"}
     cli.define_choice_or_boolean("cache", "memory", words, "Where.", values=values)
     found = []
-    run = cli.run_command("p", "Does.", values, lambda v: found.append(v.cache), arguments)
-    assert (run, found) == (0, [expected])
-    assert cli.run_command("p", "Does.", values, print, ["--cache=maybe"]) == 2
+    assert run(values, arguments, lambda v: found.append(v.cache)) == 0
+    assert found == [expected]
+    assert run(values, ["--cache=maybe"]) == 2
     assert "<memory|disk|none|true|false>" in capsys.readouterr().err
     assert "--cache=<memory|disk|none>\n      Where." in cli.help_text("p", "Does.", values)

@@ -1,0 +1,83 @@
+"""All commands have one shape, and start without anything heavy."""
+
+import importlib
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+from absl import flags
+
+from support.paths import ROOT
+
+ENTRY_POINTS = dict(
+    re.findall(
+        r'(\w+)=(music_vae[\w.]*):console_entry_point"',
+        re.sub(r'"\n\s*"', "", (ROOT / "setup.py").read_text(encoding="utf-8")),
+    )
+)
+"""The commands that setup.py installs, each with its module."""
+
+MODULES = sorted(ENTRY_POINTS.values())
+
+
+def test_ten_commands_are_installed():
+    assert len(ENTRY_POINTS) == 10
+
+
+@pytest.mark.parametrize("program", ENTRY_POINTS)
+def test_every_command_has_the_same_shape(program, capsys):
+    module = importlib.import_module(ENTRY_POINTS[program])
+    assert program == module.PROGRAM
+    assert isinstance(module.FLAGS, flags.FlagValues)
+    assert callable(module.console_entry_point)
+    assert module.main(["--help"]) == 0
+    output = capsys.readouterr().out
+    assert output.startswith(module.USAGE.strip())
+    assert f"\nFlags of {program}:\n" in output
+
+
+def run(code, **environment):
+    environment = {**os.environ, **environment}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment
+    )
+    return done.stdout.splitlines()[-1]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_numpy_is_told_to_use_one_thread_before_it_is_imported(module):
+    code = (
+        f"import os, sys; os.environ.pop('OPENBLAS_NUM_THREADS', None); from {module} import main; "
+        "early = 'numpy' in sys.modules; main(['--help']); "
+        "print(early, os.environ['OPENBLAS_NUM_THREADS'])"
+    )
+    assert run(code) == "False 1"
+
+
+def test_a_number_of_threads_that_the_user_chose_stays():
+    code = (
+        "import os; from music_vae.commands.evaluate import main; main(['--help']); "
+        "print(os.environ['OPENBLAS_NUM_THREADS'])"
+    )
+    assert run(code, OPENBLAS_NUM_THREADS="3") == "3"
+
+
+@pytest.mark.parametrize("flag", ["--help", "--no_such_flag", "--log=LOUD"])
+@pytest.mark.parametrize("module", MODULES)
+def test_help_and_wrong_flags_are_answered_before_anything_heavy_is_imported(module, flag):
+    code = (
+        f"import sys; from {module} import main; code = main([{flag!r}]); "
+        "print([m for m in ('tensorflow', 'note_seq', 'numpy') if m in sys.modules], code)"
+    )
+    assert run(code) == f"[] {0 if flag == '--help' else 2}"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_run_that_is_not_there_is_said_before_anything_heavy_is_imported(module):
+    code = (
+        f"import sys; from {module} import main; code = main(['--run_dir=nowhere']); "
+        "print([m for m in ('tensorflow', 'note_seq') if m in sys.modules], code)"
+    )
+    assert run(code) == "[] 2"
