@@ -9,6 +9,7 @@ A new configuration is a `dataclasses.replace` of the nearest old one.
 import dataclasses
 import difflib
 import functools
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -48,13 +49,16 @@ from music_vae.music.drum_augmentation import DrumAugmenter, check_fits
 FORMAT_VERSION = 1
 """Of `config.json`; a reader refuses a newer one."""
 
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
 
 @dataclasses.dataclass(frozen=True)
 class Config:
     """One configuration.
 
     Attributes:
-      name: Its name on the command line.
+      name: What commands print and call files by: up to 100 letters, digits, dots, underscores and
+        hyphens.
       hparams: Hyper-parameters.
       data_converter: The representation of music.
       encoder: What encodes.
@@ -62,6 +66,9 @@ class Config:
       note_sequence_augmenter: What is varied in training, or None.
       window_augmenter: What is varied in training once music is cut into windows, or None.
       tfds_name: Name of a TensorFlow Dataset to train on by default, or None.
+
+    Raises:
+      UserError: For a name with other characters, or parts that do not fit each other.
     """
 
     name: str
@@ -74,6 +81,11 @@ class Config:
     window_augmenter: DrumAugmenter | None = None
 
     def __post_init__(self) -> None:
+        if not (isinstance(self.name, str) and _NAME.fullmatch(self.name)):
+            raise UserError(
+                f"name={self.name!r} cannot name a config; expected up to 100 letters, digits, "
+                "dots, underscores and hyphens, a letter or digit first"
+            )
         if self.window_augmenter is not None:
             check_fits(self.window_augmenter, self.data_converter)
 
