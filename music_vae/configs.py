@@ -111,18 +111,27 @@ class Config:
 
 
 def config_to_json(config: Config) -> dict[str, Any]:
-    """A config as JSON data, with the format's and the package's version."""
+    """A config as JSON data, with the format's and the package's version.
+
+    Raises:
+      UserError: If JSON cannot hold it, as may be with classes of the user's own.
+    """
     from music_vae import __version__
 
     versions = {"format_version": FORMAT_VERSION, "music_vae_version": __version__}
     return {**versions, "config": to_json(config)}
 
 
-def config_from_json(data: Any) -> Config:
+def config_from_json(data: Any, own: Mapping[str, type] | None = None) -> Config:
     """The inverse of `config_to_json`.
 
+    Args:
+      data: What a file said; nothing is imported by it.
+      own: The classes of the user's own that it may name, by name: `own_code.own_classes` of the
+        config that the user gave.
+
     Raises:
-      UserError: If it is not a config, or one of a newer format.
+      UserError: If it is not a config, one of a newer format, or one that names other classes.
     """
     if not isinstance(data, dict) or "config" not in data:
         raise UserError("this is not the config of a music_vae model: it has no entry 'config'")
@@ -131,7 +140,7 @@ def config_from_json(data: Any) -> Config:
             f"the config has format version {data.get('format_version')}; this version of "
             f"music_vae reads {FORMAT_VERSION}"
         )
-    config = from_json(data["config"], _KINDS)
+    config = from_json(data["config"], _KINDS, own)
     if not isinstance(config, Config):
         raise UserError("the entry 'config' does not describe a Config")
     return config

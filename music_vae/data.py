@@ -23,7 +23,7 @@ import numpy as np
 from tqdm import tqdm
 
 from music_vae import __version__
-from music_vae.common import files
+from music_vae.common import files, own_code
 from music_vae.common.batches import Batch, CompactBatch
 from music_vae.common.cache import cache_dir
 from music_vae.common.errors import UserError
@@ -245,6 +245,8 @@ def _cache_key(source: Source, conversion: Conversion) -> str:
     for folder in converters.__path__:
         for path in sorted(Path(folder).glob("*.py")):
             code.update(path.read_bytes())
+    for path in own_code.source_files(conversion.converter):
+        code.update(path.read_bytes())
     made_of = {
         "versions": [__version__, version("note-seq"), disk_cache.FORMAT_VERSION],
         "code": code.hexdigest(),

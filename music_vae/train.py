@@ -34,7 +34,12 @@ EXIT_WORKER_LOST = 1
 """Another worker of the cluster is gone and did not come back."""
 
 FLAGS = cli.new_flags()
-flags.DEFINE_string("config", None, "The name of the config to train.", flag_values=FLAGS)
+flags.DEFINE_string(
+    "config",
+    None,
+    "The config to train: its name, or your own: FILE.py:NAME, package.module:NAME or FILE.json.",
+    flag_values=FLAGS,
+)
 flags.DEFINE_string(
     "run_dir", None, "Where checkpoints and TensorBoard events go.", flag_values=FLAGS
 )
@@ -252,23 +257,21 @@ def _config(values: flags.FlagValues, run_dir: Path, warm_start: str | Path | No
 
     `--hparams` come on top of any.
     """
-    from music_vae import configs
+    from music_vae.commands import config_flag
     from music_vae.common import overrides
-    from music_vae.weights import config_file
 
-    config = config_file.read(run_dir) if run_dir.is_dir() else None
+    config = config_flag.read(run_dir, values.config) if run_dir.is_dir() else None
     if config is None and warm_start is not None and not values.config:
-        config = config_file.read(warm_start)
+        config = config_flag.read(warm_start, values.config)
         if config is None:
             raise UserError("--warm_start needs --config, as no config.json lies beside it")
     if config is None:
         cli.require(values, "config")
-        return configs.get_config(values.config, values.hparams)
-    if values.config and values.config != config.name:
-        configs.get_config(values.config)  # a name that does not exist is said first
+        return config_flag.get_config(values.config, values.hparams)
+    if other := config_flag.difference(values.config, config):
         raise UserError(
-            f"{run_dir} is a run of the config {config.name}, not --config={values.config}; give "
-            "another --run_dir to start a new run"
+            f"{run_dir} is a run of the config {config.name}, {other}; give another --run_dir to "
+            "start a new run"
         )
     changed = config.replace(hparams=overrides.apply_overrides(config.hparams, values.hparams))
     for name, value in changed.hparams.values().items():

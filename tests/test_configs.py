@@ -95,7 +95,9 @@ def test_a_config_file_that_is_none_of_ours_is_refused(change, message):
         config_from_json([])
 
 
-@pytest.mark.parametrize("name", ["", "../up", "a/b", "-h", ".hidden", "two words", "x" * 101, None])
+@pytest.mark.parametrize(
+    "name", ["", "../up", "a/b", "-h", ".hidden", "two words", "x" * 101, None]
+)
 def test_a_name_that_no_file_should_have_is_refused(name):
     with pytest.raises(UserError, match="cannot name a config; expected up to 100 letters"):
         CONFIG_MAP["cat-mel_2bar_small"].replace(name=name)

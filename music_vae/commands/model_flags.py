@@ -21,8 +21,9 @@ def define(values: flags.FlagValues) -> None:
     flags.DEFINE_string(
         "config",
         None,
-        "The name of the config; not needed with --run_dir or the id of a published checkpoint. By "
-        "itself it means the model of that config that comes with music_vae.",
+        "The name of the config, or your own: FILE.py:NAME, package.module:NAME or FILE.json. Not "
+        "needed with --run_dir or the id of a published checkpoint. A name by itself means the "
+        "model of that config that comes with music_vae.",
         flag_values=values,
     )
     flags.DEFINE_string(
@@ -64,26 +65,22 @@ def check(values: flags.FlagValues) -> None:
 
 def config(values: flags.FlagValues) -> "Config":
     """The config of the run or of the checkpoint, else the one that was named."""
-    from music_vae import configs
+    from music_vae.commands import config_flag
     from music_vae.common import overrides
-    from music_vae.weights import config_file
 
     source = _named(values)
     if not (values.run_dir or values.checkpoint_file):
         _log.info("using the model %s that comes with music_vae", values.config)
     if values.run_dir and not cli.expand(values.run_dir).is_dir():
         raise UserError(f"--run_dir={values.run_dir} is not a directory")
-    config = config_file.read(source)
+    config = config_flag.read(source, values.config)
     if config is None:
         if not values.config:
             given = "run_dir" if values.run_dir else "checkpoint_file"
             raise UserError(f"--{given} needs --config, as no config.json lies beside it")
-        return configs.get_config(values.config, values.hparams)
-    other = None if values.config in (None, "", config.name) else configs.get_config(values.config)
-    if other is not None and other.replace(name=config.name) != config:
-        raise UserError(
-            f"{source} was trained with the config {config.name}, not --config={values.config}"
-        )
+        return config_flag.get_config(values.config, values.hparams)
+    if other := config_flag.difference(values.config, config):
+        raise UserError(f"{source} was trained with the config {config.name}, {other}")
     return config.replace(hparams=overrides.apply_overrides(config.hparams, values.hparams))
 
 
@@ -107,6 +104,7 @@ def _named(values: flags.FlagValues) -> str | Path:
     """What was named, else the model that ships with the package."""
     if values.run_dir or values.checkpoint_file:
         return values.run_dir or values.checkpoint_file
+    from music_vae.commands import config_flag
     from music_vae.weights import shipped
 
-    return shipped.locate(values.config)
+    return shipped.locate(config_flag.get_config(values.config).name)

@@ -33,7 +33,13 @@ flags.DEFINE_string(
 flags.DEFINE_string(
     "output_tfrecord", None, "What the names of the output files begin with.", flag_values=FLAGS
 )
-flags.DEFINE_string("config", None, "The config whose examples are wanted.", flag_values=FLAGS)
+flags.DEFINE_string(
+    "config",
+    None,
+    "The config whose examples are wanted: its name, or your own: FILE.py:NAME, "
+    "package.module:NAME or FILE.json.",
+    flag_values=FLAGS,
+)
 flags.DEFINE_integer(
     "output_shards",
     32,
@@ -91,9 +97,9 @@ def is_remote(path: str) -> bool:
 
 def _run(values: flags.FlagValues) -> None:
     cli.require(values, "input_tfrecord", "output_tfrecord", "config")
-    from music_vae import configs
+    from music_vae.commands import config_flag
 
-    converter = configs.get_config(values.config).data_converter
+    converter = config_flag.get_config(values.config).data_converter
     output = values.output_tfrecord
     if not is_remote(output):
         path = cli.expand(output).absolute()

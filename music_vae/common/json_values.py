@@ -4,41 +4,66 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from music_vae.common import own_code
 from music_vae.common.errors import UserError
+
+_KIND, _CODE = "kind", "code"
+"""What objects have besides the fields of a dataclass."""
 
 
 def to_json(value: Any) -> Any:
     """A spec (or anything made of dataclasses, tuples and plain values) as JSON data.
 
-    A dataclass becomes an object whose `kind` is its class's name.
+    A dataclass becomes an object whose `kind` is its class's name; one of a class that is not this
+    package's has `code` too, which says where that class stood: see `own_code.location`.
+
+    Raises:
+      UserError: For values that JSON has no word for.
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        kind = type(value)
         fields = {f.name: to_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
-        return {"kind": type(value).__name__, **fields}
+        code = {_CODE: own_code.location(kind)} if own_code.is_own(kind) else {}
+        if taken := fields.keys() & {_KIND, _CODE}:
+            raise UserError(f"{kind.__name__} has a field {taken.pop()!r}; give it another name")
+        return {_KIND: kind.__name__, **code, **fields}
     if isinstance(value, list | tuple):
         return [to_json(item) for item in value]
+    if value is not None and not isinstance(value, bool | int | float | str):
+        raise UserError(
+            f"{value!r} cannot be written as JSON; expected numbers, texts, None, tuples or "
+            "dataclasses made of them"
+        )
     return value
 
 
-def from_json(data: Any, kinds: Mapping[str, type]) -> Any:
+def from_json(data: Any, kinds: Mapping[str, type], own: Mapping[str, type] | None = None) -> Any:
     """The inverse of `to_json`; lists become tuples.
 
+    Args:
+      data: What a file said, which anybody may have written: nothing is imported by it.
+      kinds: The classes of this package that may be made, by name.
+      own: Those that are not of this package, which the reader has imported.
+
     Raises:
-      UserError: For a kind that is not in `kinds`, and for missing, unknown or wrong values.
+      UserError: For a kind that is in neither, and for missing, unknown or wrong values.
     """
     if isinstance(data, list):
-        return tuple(from_json(item, kinds) for item in data)
+        return tuple(from_json(item, kinds, own) for item in data)
     if not isinstance(data, dict):
         return data
     fields = dict(data)
-    name = fields.pop("kind", None)
-    if not isinstance(name, str) or name not in kinds:
+    name, code = fields.pop(_KIND, None), fields.pop(_CODE, None)
+    known = kinds if code is None else own or {}
+    if not isinstance(name, str) or name not in known:
+        if isinstance(name, str) and code is not None:
+            raise own_code.missing(name, code)
         raise UserError(f"unknown kind {name!r}; known are {', '.join(sorted(kinds))}")
-    kind = kinds[name]
+    kind = known[name]
     unknown = set(fields) - {field.name for field in dataclasses.fields(kind)}
     if unknown:
         raise UserError(f"{name} has no value {', '.join(sorted(map(repr, unknown)))}")
     try:
-        return kind(**{key: from_json(value, kinds) for key, value in fields.items()})
+        return kind(**{key: from_json(value, kinds, own) for key, value in fields.items()})
     except TypeError as error:
         raise UserError(f"{name} cannot be made from {data}: {error}") from error

@@ -1,0 +1,194 @@
+"""`--config`: a published name, a config in Python code of the user's own, or a JSON file.
+
+    --config=cat-mel_2bar_small
+    --config=my_configs.py:MEL_4BAR          # what the file calls MEL_4BAR
+    --config=package.module:MEL_4BAR         # the same of a module that Python finds
+    --config=mel_4bar.json                   # what a run's config.json holds
+
+Python code is imported here and nowhere else, and only when a command is given its name. A run's
+`config.json` may say that it needs such code; it never has any imported.
+"""
+
+import dataclasses
+import importlib
+import importlib.util
+import logging
+import sys
+import sysconfig
+import traceback
+from pathlib import Path
+from types import ModuleType
+
+from music_vae import configs
+from music_vae.common import overrides, own_code
+from music_vae.common.errors import UserError
+from music_vae.configs import CONFIG_MAP, Config
+from music_vae.weights import config_file
+
+EXPECTED = "expected FILE.py:NAME, package.module:NAME, FILE.json or the name of a published config"
+
+_log = logging.getLogger(__name__)
+
+
+def get_config(text: str, hparams: str = "") -> Config:
+    """The config that `--config=text` means, with overrides as on the command line.
+
+    Raises:
+      UserError: If there is no such config, or the user's code fails.
+    """
+    if not is_own(text):
+        return configs.get_config(text, hparams)
+    config = _from_file(text) if text.endswith(".json") else _from_code(text)
+    published = CONFIG_MAP.get(config.name, config)
+    if published.replace(hparams=config.hparams) != config:
+        raise UserError(
+            f"--config={text} has the name {config.name}, which a published config has that is "
+            "another; give it a name of its own"
+        )
+    return config.replace(hparams=overrides.apply_overrides(config.hparams, hparams))
+
+
+def is_own(text: str) -> bool:
+    """Whether `--config=text` means a file or code of the user's own, not a published config."""
+    return text not in CONFIG_MAP and any(mark in text for mark in ":/.")
+
+
+def read(source: str | Path, text: str | None) -> Config | None:
+    """The config that lies beside a checkpoint, None if none does; see `config_file.read`.
+
+    Classes of the user's own that it needs are taken from the config that `--config=text` means.
+
+    Raises:
+      UserError: If it needs classes that this config has not, among others.
+    """
+    given = get_config(text) if text and is_own(text) else None
+    return config_file.read(source, own_code.own_classes(given))
+
+
+def difference(text: str | None, config: Config) -> str:
+    """How the config that `--config=text` means differs from that of a run, in words.
+
+    Empty if nothing was given or both are the same. Hyper-parameters of the user's own config may
+    differ: `--hparams` may have set those of the run, which count.
+    """
+    if text in (None, "", config.name):
+        return ""
+    given = get_config(text)
+    if given.name != config.name:
+        return "" if given.replace(name=config.name) == config else f"not --config={text}"
+    others = [
+        field.name
+        for field in dataclasses.fields(config)
+        if getattr(given, field.name) != getattr(config, field.name) and field.name != "hparams"
+    ]
+    if others:
+        return f"when it had another {' and another '.join(others)} than --config={text} has now"
+    values = given.hparams.values()
+    for name, value in config.hparams.values().items():
+        if value != values[name]:
+            _log.info("%s=%s, as the run has it; %s says %s", name, value, text, values[name])
+    return ""
+
+
+def _from_file(text: str) -> Config:
+    path = Path(text).expanduser()
+    if not path.is_file():
+        raise UserError(f"--config={text}: there is no such file")
+    return config_file.read_file(path)
+
+
+def _from_code(text: str) -> Config:
+    """The config of a file or module of Python code, which is imported."""
+    place, colon, name = text.rpartition(":")
+    if not colon or not place or not name:
+        expected = f"expected {text}:NAME" if text.endswith(".py") else EXPECTED
+        raise UserError(f"cannot read --config={text}; {expected}")
+    module = _import_file(place) if place.endswith(".py") else _import_module(place)
+    config = getattr(module, name, None)
+    if isinstance(config, Config):
+        _check(config, text)
+        return config
+    found = [key for key, value in vars(module).items() if isinstance(value, Config)]
+    there = f"it has {', '.join(found)}" if found else "it has none at the top level"
+    if hasattr(module, name):
+        raise UserError(
+            f"--config={text}: {name} is no Config but a {type(config).__name__}; {there}"
+        )
+    raise UserError(f"--config={text}: {place} has no config {name}; {there}")
+
+
+def _check(config: Config, text: str) -> None:
+    """Raises `UserError` for a config that could not be opened again, or go to other processes."""
+    try:
+        config_file.to_text(config)
+        for kind in own_code.own_classes(config).values():
+            if getattr(sys.modules[kind.__module__], kind.__qualname__, None) is not kind:
+                raise UserError(f"the class {kind.__name__} has to stand at the top of its module")
+    except UserError as error:
+        raise UserError(f"--config={text}: {error}", hint=error.hint) from error
+
+
+def _import_file(text: str) -> ModuleType:
+    """The module in a file, by the file's name, as if Python had found it there.
+
+    Its folder goes to the end of the search path: the file may import what lies beside it, and the
+    processes that convert music have to find its classes.
+    """
+    path = Path(text).expanduser().absolute()
+    if not path.is_file():
+        raise UserError(f"--config: there is no file {text}")
+    if "." in path.stem:
+        raise UserError(f"--config: {path.name} has dots in its name; Python can import it without")
+    _search(path.parent)
+    found = importlib.util.find_spec(path.stem)
+    origin = found.origin if found is not None else None
+    if origin is None or not (Path(origin).is_file() and path.samefile(origin)):
+        raise UserError(
+            f"--config: {path.name} has the name of another module ({origin}); rename the file"
+        )
+    return _import(path.stem, text)
+
+
+def _import_module(text: str) -> ModuleType:
+    """The module of a name, which may lie in the folder in which the command was started."""
+    if not all(part.isidentifier() for part in text.split(".")):
+        raise UserError(f"--config: {text!r} names neither a module nor a .py file; {EXPECTED}")
+    _search(Path.cwd())
+    return _import(text, text)
+
+
+def _search(folder: Path) -> None:
+    """Lets Python look for modules in a folder, after all others, so that it hides none."""
+    if str(folder) not in sys.path:
+        sys.path.append(str(folder))
+    importlib.invalidate_caches()
+
+
+def _import(name: str, text: str) -> ModuleType:
+    """Imports a module; what goes wrong in it is told by the line of the user's code."""
+    try:
+        return importlib.import_module(name)
+    except (Exception, SystemExit) as error:
+        missing = getattr(error, "name", None) if isinstance(error, ModuleNotFoundError) else None
+        if missing is not None and f"{name}.".startswith(f"{missing}."):
+            raise UserError(f"--config: there is no module {text}: {error}") from error
+        raise UserError(f"--config: {_failure(error, text)}") from error
+
+
+def _failure(error: BaseException, text: str) -> str:
+    """Where in the user's code it failed, and why: the innermost line of no library."""
+    kind = type(error).__name__
+    if isinstance(error, SyntaxError):
+        return f"{error.filename or text}, line {error.lineno}: {kind}: {error.msg}"
+    libraries = [
+        sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")
+    ]
+    others = ("<", str(Path(configs.__file__).parent), *libraries)
+    lines = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith(others)
+    ]
+    where = f"{lines[-1].filename}, line {lines[-1].lineno}" if lines else text
+    hint = getattr(error, "hint", "")
+    return f"{where}: {kind}: {error}{'; ' if hint else ''}{hint}"
