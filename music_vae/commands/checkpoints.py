@@ -31,6 +31,12 @@ FLAGS = cli.new_flags()
 flags.DEFINE_enum(
     "format", "tf1", ("tf1",), "Layout that export writes: the original's.", flag_values=FLAGS
 )
+flags.DEFINE_string(
+    "config",
+    None,
+    "The config of a run with code of your own, as FILE.py:NAME or package.module:NAME.",
+    flag_values=FLAGS,
+)
 cli.define_checkpoint_base_url(FLAGS)
 
 
@@ -44,9 +50,9 @@ def _run(values: flags.FlagValues, arguments: Sequence[str]) -> None:
         case ["download", _, *_]:
             _download(arguments[1:], values.checkpoint_base_url)
         case ["info", checkpoint]:
-            _info(checkpoint, values.checkpoint_base_url)
+            _info(checkpoint, values)
         case ["export", checkpoint, out]:
-            _export(checkpoint, out, values.checkpoint_base_url)
+            _export(checkpoint, out, values)
         case []:
             raise UserError(usage)
         case _:
@@ -72,17 +78,27 @@ def _download(ids: Sequence[str], base_url: str | None) -> None:
         print(published.fetch(entry, base_url))
 
 
-def _info(checkpoint: str, base_url: str | None) -> None:
-    from music_vae.weights import checkpoint_files, config_file, published
+def _info(checkpoint: str, values: flags.FlagValues) -> None:
+    from music_vae.weights import checkpoint_files, published
 
     checkpoint_files.check_there(checkpoint)
-    config = config_file.read(checkpoint)
-    path = published.locate(checkpoint, base_url)
+    config = _config(checkpoint, values.config)
+    path = published.locate(checkpoint, values.checkpoint_base_url)
     lazy_imports.import_tensorflow()
     from music_vae.weights import tf_checkpoints
 
     with tf_checkpoints.open_weights(path) as weights:
         _print_info(str(path), config, weights)
+
+
+def _config(checkpoint: str, text: str | None) -> "Config | None":
+    """The config beside a checkpoint, which is that of `--config` if that is given."""
+    from music_vae.commands import config_flag
+
+    config = config_flag.read(checkpoint, text)
+    if config is not None and (other := config_flag.difference(text, config)):
+        raise UserError(f"{checkpoint} was trained with the config {config.name}, {other}")
+    return config
 
 
 def _print_info(path: str, config: "Config | None", weights: "CheckpointWeights") -> None:
@@ -118,12 +134,12 @@ def _print_info(path: str, config: "Config | None", weights: "CheckpointWeights"
         _print_columns([(name, str(list(weights.shapes[name]))) for name in ignored])
 
 
-def _export(checkpoint: str, out: str, base_url: str | None) -> None:
-    from music_vae.weights import checkpoint_files, config_file, published
+def _export(checkpoint: str, out: str, values: flags.FlagValues) -> None:
+    from music_vae.weights import checkpoint_files, published
 
     checkpoint_files.check_there(checkpoint)
-    config = config_file.read(checkpoint)
-    path = published.locate(checkpoint, base_url)
+    config = _config(checkpoint, values.config)
+    path = published.locate(checkpoint, values.checkpoint_base_url)
     lazy_imports.import_tensorflow()
     from music_vae.export import tf1
 
