@@ -53,6 +53,21 @@ def is_own(text: str) -> bool:
     return text not in CONFIG_MAP and any(mark in text for mark in ":/.")
 
 
+def shipped_name(text: str) -> str:
+    """The name of the published config that `--config=text` means, whose model may ship.
+
+    Raises:
+      UserError: If it means another config, of which no model can.
+    """
+    name = get_config(text).name
+    if name not in CONFIG_MAP:
+        raise UserError(
+            f"--config={text} is a config of your own; give the model, too, as --run_dir or "
+            "--checkpoint_file"
+        )
+    return name
+
+
 def read(source: str | Path, text: str | None) -> Config | None:
     """The config that lies beside a checkpoint, None if none does; see `config_file.read`.
 

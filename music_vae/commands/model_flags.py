@@ -107,4 +107,4 @@ def _named(values: flags.FlagValues) -> str | Path:
     from music_vae.commands import config_flag
     from music_vae.weights import shipped
 
-    return shipped.locate(config_flag.get_config(values.config).name)
+    return shipped.locate(config_flag.shipped_name(values.config))
