@@ -1,7 +1,6 @@
 """A researcher's own config works with the commands, as docs/extending.md says: its code is run."""
 
 import json
-import re
 import shlex
 import shutil
 import sys
@@ -20,15 +19,15 @@ from music_vae.commands import (
     preprocess,
 )
 from music_vae.weights import config_file
+from support import documents
 from support.paths import ROOT, TUNES
 
 EVEN = "batch_size=8,z_size=4,enc_rnn_size=[6],dec_rnn_size=[6,6]"
 
 PAGE = ROOT / "docs" / "extending.md"
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.M | re.S)
-PYTHON = [text for language, text in BLOCKS if language == "python"]
-CODE = "".join(text for text in PYTHON if text.startswith("# my_configs.py"))
-COMMANDS = [line for language, text in BLOCKS if language == "sh" for line in text.splitlines()]
+BLOCKS = documents.read(PAGE).blocks
+CODE = "\n".join(block.text for block in BLOCKS if block.text.startswith("# my_configs.py"))
+COMMANDS = [command for command in documents.commands() if command.page == PAGE]
 PROGRAMS = {
     "music_vae_attributes": attributes.main,
     "music_vae_checkpoints": checkpoints.main,
@@ -62,38 +61,33 @@ def folder(tmp_path_factory, tunes):
         sys.modules.pop("my_configs", None)
 
 
-def run(line):
+def run(line, *more):
+    """Runs a command with less to do; its exit code."""
     program, *words = shlex.split(line)
-    return PROGRAMS[program]([*words, *SHORTER.get(program, ())])
+    return PROGRAMS[program]([*words, *SHORTER.get(program, ()), *more])
 
 
 @pytest.fixture(scope="module")
 def done(folder):
     """Runs the commands of the page in their order; their exit codes."""
-    return {line: run(line) for line in COMMANDS}
+    return {command: run(shlex.join(command.words)) for command in COMMANDS}
 
 
-@pytest.mark.parametrize("line", COMMANDS)
-def test_a_command_of_the_page_succeeds(done, line):
-    assert done[line] == 0
+@pytest.mark.parametrize("command", COMMANDS, ids=str)
+def test_a_command_of_the_page_succeeds(done, command):
+    assert done[command] == 0
 
 
 def test_runs_and_music_are_as_the_page_says(done, folder):
-    melody, rhythm = (config_file.read(folder / "runs" / "mel_4bar"), "rhythm")
+    melody = config_file.read(folder / "runs" / "mel_4bar")
     assert (melody.name, melody.hparams.max_seq_len) == ("mel_4bar", 64)
     for name in ("mel_4bar", "rhythm_4bar"):
         assert len(list((folder / "music").glob(f"{name}_sample_*.mid"))) == 5
-    written = json.loads((folder / "runs" / rhythm / "train" / "config.json").read_text())
-    (said,) = (json.loads(text) for language, text in BLOCKS if language == "json")
+    written = json.loads((folder / "runs/rhythm/train/config.json").read_text())
+    (said,) = (json.loads(block.text) for block in BLOCKS if block.language == "json")
     assert said.items() <= written["config"]["data_converter"].items()
     assert (folder / "page" / "config.json").is_file()
     assert (folder / "onnx" / "decoder_step.onnx").is_file()
-
-
-def test_the_python_of_the_page_runs(folder):
-    names = {"__name__": "__main__"}
-    for text in PYTHON:
-        exec(compile(text, PAGE.name, "exec"), names)
 
 
 # -- Runs with a class of one's own ---------------------------------------------------------------
@@ -173,14 +167,14 @@ def test_a_config_that_is_not_the_runs_is_refused(rhythm, folder, capsys, config
 def test_training_goes_on_in_several_processes(rhythm):
     line = f"music_vae_train {OWN} --run_dir={rhythm} --examples_path=mine.tfrecord"
     assert run(f"{line} --num_data_processes=2") == 0  # those who convert find the class
-    assert train.main([*shlex.split(line)[1:], "--num_steps=5"]) == 0
+    assert run(line, "--num_steps=5") == 0
     assert (rhythm / "train" / "model.ckpt-5.index").is_file()
 
 
 def test_the_config_of_a_run_trains_another(done, folder):
     config = folder / "runs" / "mel_4bar" / "train" / "config.json"
     line = f"music_vae_train --config={config} --run_dir=runs/again --examples_path=mine.tfrecord"
-    assert train.main([*shlex.split(line)[1:], "--num_steps=2"]) == 0
+    assert run(line) == 0
     assert config_file.read(folder / "runs" / "again") == config_file.read(config.parent)
 
 
