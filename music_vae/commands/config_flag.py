@@ -99,9 +99,13 @@ def difference(text: str | None, config: Config) -> str:
     if others:
         return f"when it had another {' and another '.join(others)} than --config={text} has now"
     values = given.hparams.values()
-    for name, value in config.hparams.values().items():
-        if value != values[name]:
-            _log.info("%s=%s, as the run has it; %s says %s", name, value, text, values[name])
+    changed = [
+        f"{name}={value} (there {values[name]})"
+        for name, value in config.hparams.values().items()
+        if value != values[name]
+    ]
+    if changed:
+        _log.info("the run has other sizes than %s, which count: %s", text, ", ".join(changed))
     return ""
 
 
