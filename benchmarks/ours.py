@@ -227,11 +227,11 @@ def export(arguments: Sequence[str]) -> None:
     from music_vae.configs import get_config
     from music_vae.export import tf1
     from music_vae.lstm_models import Policy
-    from music_vae.training import runs
+    from music_vae.training.run import Run
 
     config = get_config(config_name, hparams)
     with tempfile.TemporaryDirectory() as folder:
-        run = runs.Run(config, Path(folder), seed=SEED)
+        run = Run(config, Path(folder), seed=SEED)
         rng = np.random.default_rng(SEED)
         for variable in run.trainer.model.trainable_variables:  # biases too, which begin at zero
             variable.assign(variable + 0.1 * rng.standard_normal(variable.shape))
@@ -295,15 +295,16 @@ def waiting(arguments: Sequence[str]) -> None:
     lazy_imports.import_tensorflow()
     from music_vae import data
     from music_vae.configs import get_config
-    from music_vae.training import runs
+    from music_vae.training import loop
     from music_vae.training.devices import ONE_DEVICE
+    from music_vae.training.run import Run
 
     config = get_config(config_name, hparams)
     numerics = ONE_DEVICE.fastest(config.hparams.batch_size)
     music = data.load(data.TFRecords(path), config, augment=True, num_processes=None)
     waited: list[float] = []
     took: list[float] = []
-    prefetched = runs.prefetched
+    prefetched = loop.prefetched
 
     def timed(*arguments: Any) -> Iterator[Any]:
         batches = iter(prefetched(*arguments))
@@ -315,10 +316,10 @@ def waiting(arguments: Sequence[str]) -> None:
             yield batch
             took.append(time.perf_counter() - start)
 
-    runs.prefetched = timed
+    loop.prefetched = timed
     with tempfile.TemporaryDirectory() as folder:
-        run = runs.Run(config, Path(folder), seed=SEED, numerics=numerics)
-        runs.train(run, music, num_steps=int(steps) + WARM_UP_STEPS)
+        run = Run(config, Path(folder), seed=SEED, numerics=numerics)
+        loop.train(run, music, num_steps=int(steps) + WARM_UP_STEPS)
     waited, took = waited[WARM_UP_STEPS:], took[WARM_UP_STEPS:]
     waited = waited[: len(took)]
     total_s = sum(waited) + sum(took)

@@ -289,16 +289,17 @@ def _train(
     warm_start: Path | None,
     workers: cluster.Cluster | None,
 ) -> None:
-    from music_vae.training import devices, runs
+    from music_vae.training import devices, loop
+    from music_vae.training.run import CheckpointPolicy, Run
     from music_vae.training.validation import Schedule, Validation
 
-    policy = runs.CheckpointPolicy(
+    policy = CheckpointPolicy(
         max_to_keep=values.checkpoints_to_keep or None,
         keep_every_n_hours=values.keep_checkpoint_every_n_hours,
     )
     on = devices.open_devices(values.strategy, workers)
     products = None if values.mixed_precision == "none" else values.mixed_precision
-    run = runs.Run(
+    run = Run(
         config,
         run_dir,
         seed=values.seed,
@@ -323,17 +324,17 @@ def _train(
             held_out_music = stack.enter_context(_music(values, config, held_out, augment=False))
             schedule = Schedule(values.validate_every, values.patience)
             validation = Validation(run_dir, config, held_out_music, schedule, step=run.step)
-        runs.train(run, music, num_steps=values.num_steps, validation=validation)
+        loop.train(run, music, num_steps=values.num_steps, validation=validation)
 
 
 def _evaluate(
     values: flags.FlagValues, config: "Config", run_dir: Path, tfds_name: str | None
 ) -> None:
-    from music_vae.training import runs
+    from music_vae.training import checkpoint_evaluation
 
     source = _source(values.examples_path, tfds_name, "validation")
     with _music(values, config, source, augment=False) as music:
-        runs.evaluate(
+        checkpoint_evaluation.evaluate(
             config,
             run_dir,
             music,

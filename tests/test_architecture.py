@@ -138,7 +138,6 @@ NAMES_FLAGS = {
     "common/overrides.py",
     "training/cluster.py",
     "training/devices.py",
-    "training/runs.py",
 }
 """Modules whose messages still name flags; to be empty."""
 

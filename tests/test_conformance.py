@@ -18,8 +18,8 @@ from music_vae.common.errors import UserError
 from music_vae.configs import CONFIG_MAP
 from music_vae.lstm_models import build_model
 from music_vae.trained_model import TrainedModel
-from music_vae.training import runs
-from music_vae.training.runs import Run
+from music_vae.training import loop
+from music_vae.training.run import Run
 from music_vae.training.trainer import Trainer
 from music_vae.weights.tf_variables import named_variables
 from support.cases import CASES
@@ -65,7 +65,7 @@ def run(config, music, tmp_path_factory):
     run = Run(config, tmp_path_factory.mktemp("run"), seed=1)
     # At step 0 beta may be 0, and sigma then has no gradient.
     run.trainer.step.assign(1000)
-    runs.train(run, music, num_steps=1002)
+    loop.train(run, music, num_steps=1002)
     return run
 
 

@@ -15,7 +15,8 @@ from music_vae.configs import get_config
 from music_vae.dataset import tfrecord
 from music_vae.export import tf1
 from music_vae.lstm_models import build_model
-from music_vae.training import runs
+from music_vae.training import checkpoint_evaluation
+from music_vae.training.run import Run
 from music_vae.weights import checkpoint_files, config_file, tf_checkpoints
 from music_vae.weights.tf_variables import named_variables
 from support.events import scalars
@@ -101,8 +102,8 @@ def test_music_that_cannot_be_read_any_more_is_one_line(
 
 def test_a_run_that_is_killed_goes_on_from_its_last_checkpoint(tunes, tmp_path, monkeypatch):
     code = (
-        "import sys; from music_vae import train; from music_vae.training import runs; "
-        "runs.CHECKPOINT_EVERY_S = 0.0; "
+        "import sys; from music_vae import train; from music_vae.training import loop; "
+        "loop.CHECKPOINT_EVERY_S = 0.0; "
         "sys.exit(train.main(sys.argv[1:]))"
     )
     hparams = "batch_size=8,z_size=4,enc_rnn_size=[6],dec_rnn_size=[6]"
@@ -157,7 +158,7 @@ def test_evaluation_reads_the_config_of_the_run(tiny_run, tunes, capsys):
 
 def test_evaluation_follows_a_run_to_its_end(command, tmp_path, capsys, monkeypatch):
     """It starts before there is a checkpoint, and training goes on while it waits."""
-    monkeypatch.setattr(runs, "_POLL_S", 0.0)
+    monkeypatch.setattr(checkpoint_evaluation, "_POLL_S", 0.0)
     waits = []
 
     def wait(_):
@@ -166,7 +167,7 @@ def test_evaluation_follows_a_run_to_its_end(command, tmp_path, capsys, monkeypa
         if len(waits) == 1:
             progress.write_text(progress.read_text().replace("true", "false"))
 
-    monkeypatch.setattr(runs.time, "sleep", wait)
+    monkeypatch.setattr(checkpoint_evaluation.time, "sleep", wait)
     assert command(tmp_path, "--mode=eval") == 0
     lines = capsys.readouterr().out.strip().splitlines()
     assert [line.partition(":")[0] for line in lines] == ["step 2", "step 4"]
@@ -292,9 +293,11 @@ def test_a_checkpoint_that_is_deleted_meanwhile_does_not_end_an_evaluation(
     command, tmp_path, capsys, monkeypatch
 ):
     assert command(tmp_path, "--num_steps=2") == 0
-    prefixes = runs._prefixes
+    prefixes = checkpoint_evaluation._prefixes
     gone = tmp_path / "train" / "model.ckpt-1"
-    monkeypatch.setattr(runs, "_prefixes", lambda folder: [gone, *prefixes(folder)])
+    monkeypatch.setattr(
+        checkpoint_evaluation, "_prefixes", lambda folder: [gone, *prefixes(folder)]
+    )
     assert command(tmp_path, "--mode=eval") == 0
     assert capsys.readouterr().out.startswith("step 2:")
 
@@ -315,12 +318,12 @@ def weights(tmp_path_factory, tiny_config):
 
 
 def test_a_warm_start_has_the_weights_and_else_begins_afresh(weights, tiny_config, tmp_path):
-    run = runs.Run(tiny_config, tmp_path / "run", warm_start=weights)
+    run = Run(tiny_config, tmp_path / "run", warm_start=weights)
     expected = tf_checkpoints.read_weights(weights)
     for name, variable in named_variables(run.trainer.model).items():
         np.testing.assert_array_equal(variable, expected[name])
     assert (run.step, run.restored) == (0, None)
-    cold = runs.Run(tiny_config, tmp_path / "run")
+    cold = Run(tiny_config, tmp_path / "run")
     slots, fresh = (r.trainer.optimizer.variables for r in (run, cold))
     for slot, other in zip(slots, fresh, strict=True):
         np.testing.assert_array_equal(slot, other)
@@ -368,7 +371,7 @@ def test_a_warm_start_by_id_takes_the_ids_config(
 
 def test_a_warm_start_serves_any_config_whose_shapes_agree(weights, tiny_config, tmp_path):
     other = get_config("flat-mel_16bar", TINY.replace(",sampling_rate=10", ""))
-    run = runs.Run(other, tmp_path / "run", warm_start=weights)
+    run = Run(other, tmp_path / "run", warm_start=weights)
     mu = named_variables(run.trainer.model)["encoder/mu/kernel"]
     np.testing.assert_array_equal(mu, tf_checkpoints.read_weights(weights)["encoder/mu/kernel"])
 

@@ -100,13 +100,13 @@ def test_a_process_starts_again_so_often_and_no_more(monkeypatch):
 COMMAND = """
 import sys, time
 from music_vae import train
-from music_vae.training import runs
-runs.CHECKPOINT_EVERY_S = {every_s}
-take_step = runs._take_step
+from music_vae.training import loop
+loop.CHECKPOINT_EVERY_S = {every_s}
+take_step = loop._take_step
 def slow_step(*arguments):
     take_step(*arguments)
     time.sleep({sleep_s})
-runs._take_step = slow_step
+loop._take_step = slow_step
 sys.exit(train.main())
 """
 

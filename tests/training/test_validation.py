@@ -41,11 +41,11 @@ def test_a_run_is_validated_and_its_best_weights_stay(tunes, tmp_path):
 
 def test_the_figures_are_those_of_an_evaluation_of_the_same_weights(tunes, tmp_path):
     from music_vae import data
-    from music_vae.training import runs
+    from music_vae.training.run import Run
 
     assert command(tunes, tmp_path, "--num_steps=2") == 0
     config = config_file.read(tmp_path)
-    run = runs.Run(config, tmp_path)
+    run = Run(config, tmp_path)
     music = data.load(data.TFRecords(str(tunes)), config, augment=False)
     batches = data.evaluation_batches(music, config)
     expected = run.trainer.evaluate(Batch(*map(tf.constant, batch)) for batch in batches)

@@ -1,0 +1,125 @@
+"""The losses and metrics of a run's checkpoints, as they are saved or afterwards.
+
+They go to RUN_DIR/eval/, as TensorBoard events.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import tensorflow as tf
+
+from music_vae.common.batches import Batch
+from music_vae.common.errors import UserError
+from music_vae.configs import Config
+from music_vae.data import Music, StreamedMusic, evaluation_batches
+from music_vae.lstm_models import build_model
+from music_vae.training.run import is_finished
+from music_vae.training.trainer import Trainer
+from music_vae.weights import checkpoint_files, config_file, tf_checkpoints
+
+_POLL_S = 5.0  # how often a new checkpoint is looked for
+
+_log = logging.getLogger(__name__)
+
+
+def evaluate_checkpoint(
+    trainer: Trainer,
+    prefix: Path,
+    music: Music | StreamedMusic,
+    config: Config,
+    *,
+    num_batches: int | None,
+) -> dict[str, float]:
+    """Losses and metrics of one checkpoint on `music`, by their TensorBoard names.
+
+    A model that is trained on its own samples is evaluated on them, as the original does, and once
+    more with teacher forcing under `teacher_forced/`.
+    """
+    tf_checkpoints.load_weights(trainer.model, prefix)
+    trainer.step.assign(_step_of(prefix))
+
+    def figures(probability: float | None) -> dict[str, float]:
+        batches = evaluation_batches(music, config, num_batches=num_batches)
+        return trainer.evaluate(
+            (Batch(*map(tf.constant, batch)) for batch in batches),
+            sampling_probability=probability,
+        )
+
+    results = figures(None)
+    if trainer.samples_in_training:
+        forced = figures(0.0)
+        results |= {f"teacher_forced/{name}": value for name, value in forced.items()}
+    return results
+
+
+def evaluate(
+    config: Config,
+    run_dir: Path,
+    music: Music | StreamedMusic,
+    *,
+    once: bool = False,
+    num_batches: int | None = None,
+    eval_dir_suffix: str = "",
+    report: Callable[[int, dict[str, float]], None],
+) -> None:
+    """Evaluates every checkpoint of a run as it appears, until its training's last.
+
+    Args:
+      config: The run's config.
+      run_dir: The run; it may not have begun yet.
+      music: What to evaluate on.
+      once: Evaluate the newest checkpoint and return.
+      num_batches: Use so many batches; None for all.
+      eval_dir_suffix: Added to the name of the folder `eval`, for several data sets.
+      report: Called with the step and the figures of each checkpoint.
+
+    Raises:
+      UserError: With `once`, if there is no checkpoint yet.
+    """
+    train_dir, done, waiting = run_dir / config_file.TRAIN_DIR, set[int](), False
+    if once:
+        pending = [checkpoint_files.newest_prefix(train_dir)]
+    trainer = Trainer(build_model(config))
+    writer = tf.summary.create_file_writer(str(run_dir / f"eval{eval_dir_suffix}"))
+    while True:
+        finished = is_finished(train_dir)  # before the listing, or the last could be missed
+        if not once:
+            pending = [p for p in _prefixes(train_dir) if _step_of(p) not in done]
+        for prefix in pending:
+            step = _step_of(prefix)
+            done.add(step)
+            try:
+                results = evaluate_checkpoint(
+                    trainer, prefix, music, config, num_batches=num_batches
+                )
+            except UserError:
+                if prefix.with_name(f"{prefix.name}.index").exists():
+                    raise
+                _log.info("%s was deleted before it could be evaluated", prefix)
+                continue
+            with writer.as_default():
+                for name, value in results.items():
+                    tf.summary.scalar(name, value, step=step)
+            writer.flush()
+            report(step, results)
+        if once or (finished and not pending):
+            return
+        if not pending:
+            if not waiting:
+                _log.info("waiting for a checkpoint in %s", train_dir)
+            time.sleep(_POLL_S)
+        waiting = not pending
+
+
+def _prefixes(train_dir: Path) -> list[Path]:
+    """The checkpoints that are there, oldest first."""
+    found = [path.with_suffix("") for path in train_dir.glob("model.ckpt-*.index")]
+    return sorted(found, key=_step_of)
+
+
+def _step_of(prefix: Path) -> int:
+    """The step in a checkpoint's name, 0 where it has none."""
+    number = prefix.name.rpartition("-")[2]
+    return int(number) if number.isdigit() else 0

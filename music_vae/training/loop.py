@@ -1,0 +1,145 @@
+"""The loop of training: steps, summaries, validations and checkpoints, as many as are wanted."""
+
+import logging
+import math
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import tensorflow as tf
+from tqdm import tqdm
+
+from music_vae.common import progress
+from music_vae.common.batches import Batch
+from music_vae.common.errors import UserError, WorkerLostError
+from music_vae.data import Music, StreamedMusic, TrainingBatches
+from music_vae.training.prefetching import prefetched
+from music_vae.training.run import Run
+from music_vae.training.validation import LOSS, Validation
+
+CHECKPOINT_EVERY_S = 60.0
+SUMMARY_EVERY_STEPS = 10
+
+_log = logging.getLogger(__name__)
+
+
+def train(
+    run: Run,
+    music: Music | StreamedMusic,
+    *,
+    num_steps: int | None,
+    validation: Validation | None = None,
+) -> None:
+    """Trains until `num_steps` steps have been taken in all (None: until interrupted).
+
+    Saves every minute, at the end, and when it is interrupted from the keyboard. With `validation`
+    it ends when that is exhausted, too.
+
+    Raises:
+      UserError: If a loss is not finite (the newest checkpoint is then from before), or the music
+        does not fill a batch, or the processes of a cluster do not agree.
+      KeyboardInterrupt: After saving.
+      WorkerLostError: If another process of the cluster has gone.
+    """
+    examples = music.num_examples if isinstance(music, Music) else 0  # of a stream nobody knows
+    run.devices.check_agreement(step=run.step, seed=run.seed, examples=examples)
+    if _is_over(run, num_steps, validation):
+        run.write_progress(num_steps, finished=True)
+        return
+    share = run.devices.process, run.devices.num_processes
+    batches = TrainingBatches(music, run.config, seed=run.seed, position=run.position, share=share)
+    run.write_progress(num_steps, finished=False)
+    first_step = done = run.step
+    try:
+        with _writer(run).as_default(), _progress_bar(run, num_steps) as bar:
+            last_save = time.monotonic()
+            for done in _steps(run, batches, bar):
+                if validation is not None and validation.is_due(done):
+                    _validate(run, validation)
+                    if validation.exhausted:
+                        _log.info("no better since; stopping at step %d", done)
+                        break
+                if num_steps is not None and done >= num_steps:
+                    break
+                if time.monotonic() - last_save >= CHECKPOINT_EVERY_S:
+                    run.save()
+                    last_save = time.monotonic()
+    except KeyboardInterrupt:
+        _log.info("interrupted; saved %s", run.save())
+        raise
+    except UserError:
+        run.write_progress(num_steps, finished=True)  # nothing more will come for an evaluation
+        raise
+    except WorkerLostError as error:
+        error.progressed = done > first_step
+        raise
+    _log.info("saved %s", run.save())
+    run.write_progress(num_steps, finished=True)
+    run.devices.wait_for_all()
+
+
+def _is_over(run: Run, num_steps: int | None, validation: Validation | None) -> bool:
+    """Whether nothing is left to do for a run that goes on; says why."""
+    if num_steps is not None and run.step >= num_steps:
+        _log.info("already trained for %d steps, %d were asked for", run.step, num_steps)
+        return True
+    if validation is not None and validation.exhausted:
+        _log.info("training has stopped early; its weights are %s", validation.describe_best())
+        return True
+    return False
+
+
+def _steps(run: Run, batches: TrainingBatches, bar: tqdm) -> Iterator[int]:
+    """Takes a step with every batch; yields how many have been taken in all after each."""
+    for batch, position in prefetched(batches, run.config.data_converter.compact):
+        before = run.step
+        try:
+            with run.devices.watching():
+                _take_step(run, batch, bar)
+        finally:
+            if run.step > before:  # it may have been interrupted, but its batch is used up
+                run.move_to(position)
+        yield run.step
+
+
+def _writer(run: Run) -> Any:
+    if run.devices.is_chief:
+        return tf.summary.create_file_writer(str(run.directory))
+    return tf.summary.create_noop_writer()
+
+
+def _take_step(run: Run, batch: Batch, bar: tqdm) -> None:
+    scalars, statistics = run.trainer.train_step(batch)
+    loss = float(scalars["loss"])
+    norm = float(scalars["global_norm"])
+    if not (math.isfinite(loss) and math.isfinite(norm)):
+        raise UserError(
+            f"the loss of step {run.step} is {loss}, its gradient's norm {norm}; training stops "
+            "here and the checkpoints before stay. A smaller --hparams=learning_rate=... may help"
+        )
+    if run.step % SUMMARY_EVERY_STEPS == 0 and run.devices.is_chief:
+        metrics = run.trainer.model.decoder.summarize(
+            {name: value.numpy() for name, value in statistics.items()}
+        )
+        for name, value in (scalars | metrics).items():
+            tf.summary.scalar(name, value, step=run.step)
+        shown = {"loss": f"{loss:.3f}"}
+        if "metrics/accuracy" in metrics:
+            shown["accuracy"] = f"{metrics['metrics/accuracy']:.3f}"
+        bar.set_postfix(shown, refresh=False)
+        if run.step % (10 * SUMMARY_EVERY_STEPS) == 0 and bar.disable:
+            _log.info("step %d: %s", run.step, " ".join(f"{k} {v}" for k, v in shown.items()))
+    bar.update()
+
+
+def _validate(run: Run, validation: Validation) -> None:
+    figures = validation.validate(run.trainer)
+    shown = f"loss {figures[LOSS]:.3f}"
+    if "metrics/accuracy" in figures:
+        shown += f" accuracy {figures['metrics/accuracy']:.3f}"
+    _log.info("step %d: validation %s; %s", run.step, shown, validation.describe_best())
+
+
+def _progress_bar(run: Run, num_steps: int | None) -> tqdm:
+    shown = progress.show_progress() and run.devices.is_chief
+    return tqdm(total=num_steps, initial=run.step, unit="step", desc="training", disable=not shown)
