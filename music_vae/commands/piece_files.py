@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from music_vae.commands.generate_request import InputFile
 from music_vae.common.errors import UserError
 from music_vae.music import notes_io
 
@@ -11,20 +12,6 @@ if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
 
     from music_vae.configs import Config
-
-
-class InputFile(NamedTuple):
-    """A file that was named on the command line.
-
-    Attributes:
-      flag: The flag that names it.
-      label: A name for what is cut out of it.
-      path: The file.
-    """
-
-    flag: str
-    label: str
-    path: Path
 
 
 def read_windows(
@@ -106,7 +93,7 @@ def _window(config: "Config", given: InputFile, output_dir: Path, stamp: str) ->
     write(extracts, paths)
     # A piece that ends in silence is shorter as MIDI and may not fit any more.
     fitting = [p for p in paths if len(converter.extract(_read_back(p)).examples) == 1]
-    advice = f": choose one, as in --{given.flag}={fitting[0]}" if fitting else ""
+    advice = f": choose one, as in `{given.argument}={fitting[0]}`" if fitting else ""
     raise UserError(
         f"{given.path} holds {count} pieces that {config.name} can encode, and one is needed; they "
         f"are now in {output_dir} as {name}-*.mid ({len(fitting)} of them fit as they are){advice}"

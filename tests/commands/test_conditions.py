@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from music_vae.commands.conditions import flags_needed
+from music_vae.commands import conditions
 from music_vae.configs import CONFIG_MAP
 from music_vae.generate import FLAGS
 from music_vae.music.converters.base import Conditioning
@@ -31,9 +31,9 @@ def converter(name):
     ],
 )
 def test_every_model_says_which_flags_tell_it_what(converter, flags):
-    needed = flags_needed(converter)
+    needed = conditions.needed(converter)
     assert list(needed) == flags
-    assert all(f"--{flag}" in text for flag, text in needed.items())
+    assert all(f"`{flag}=" in text for flag, text in needed.items())
 
 
 def test_there_is_a_flag_for_every_condition():
@@ -42,5 +42,5 @@ def test_there_is_a_flag_for_every_condition():
     class Everything:
         conditioning = everything
 
-    assert len(flags_needed(Everything())) == len(everything.names)
-    assert set(flags_needed(Everything())) <= set(FLAGS)
+    assert len(conditions.needed(Everything())) == len(everything.names)
+    assert set(conditions.needed(Everything())) == set(conditions.ARGUMENTS) <= set(FLAGS)

@@ -1,0 +1,300 @@
+"""From a request to files of music: the work of `music_vae_generate`, for whoever has a request.
+
+request = Request(ModelChoice(config="cat-mel_2bar_mini"), Path("music"), num_outputs=2)
+paths = list(generating.generate(request))
+"""
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from music_vae.commands import conditions, piece_files
+from music_vae.commands.generate_request import MIXING, SIMILARITY, InputFile, Request
+from music_vae.common import files, lazy_imports
+from music_vae.common.constants import DEFAULT_QPM
+from music_vae.common.errors import UserError
+from music_vae.configs import Config
+from music_vae.latent import grooves, latent_space
+from music_vae.latent.latent_space import Prior
+from music_vae.music import conditioning, notes_io
+from music_vae.render import rendering
+
+if TYPE_CHECKING:
+    from note_seq.protobuf.music_pb2 import NoteSequence
+
+    from music_vae.trained_model import TrainedModel
+
+
+@dataclasses.dataclass(frozen=True)
+class Material:
+    """The things that music is made from, beside the model.
+
+    Attributes:
+      pieces: The pieces that were given.
+      controls: See `conditioning.c_inputs`. Each gives a window of the music, from the same z; the
+        windows are joined. Without any, pieces that are reconstructed, changed or varied have
+        their own.
+      shift: `[Z]`, added to z to change attributes; None where none are.
+      prior: Where samples come from; None: the model's prior.
+    """
+
+    pieces: "Sequence[NoteSequence]" = ()
+    controls: Sequence[np.ndarray] = ()
+    shift: np.ndarray | None = None
+    prior: Prior | None = None
+
+
+def generate(request: Request) -> Iterator[Path]:
+    """Makes the music that is asked for; yields each file once it is written.
+
+    Raises:
+      UserError: For what the model does not know or needs, and what cannot be read or written.
+    """
+    request, stamp = request.with_seed(), time.strftime("%Y-%m-%d_%H%M%S")
+    config = request.model.read_config()
+    check(request, config)
+    wanted = rendering.prepare(request.render, request.soundfont, shape=request.shape)
+    material = gather(request, config, stamp)
+    pieces = at_tempo(make(open_model(request, config), request, material), request, material)
+    made = write(pieces, request, config, stamp)
+    yield from made.paths
+    yield from rendering.write(wanted, made)
+
+
+def check(request: Request, config: Config) -> None:
+    """Raises `UserError` if the model of `config` cannot do what is asked for, or needs more."""
+    files.check_writable(request.output_dir, "output_dir")
+    needed = conditions.needed(config.data_converter)
+    for name in conditions.ARGUMENTS:
+        if getattr(request, name) is not None and name not in needed:
+            raise UserError(f"`{name}`: {config.name} is not told that")
+    missing = [text for name, text in needed.items() if getattr(request, name) is None]
+    starts_from_one = request.mode != "interpolate" and request.inputs
+    if missing and not (starts_from_one and len(missing) == len(needed)):  # else it has its own
+        raise UserError(f"{config.name} has to be told {' and '.join(missing)}")
+    mixing = [name for name in MIXING if getattr(request, name) is not None]
+    if mixing and not config.data_converter.plays_any_length:
+        raise UserError(f"`{mixing[0]}` is for models of grooves; {config.name} is none")
+    if mixing and not config.data_converter.has_numbers:
+        raise UserError(f"`{mixing[0]}`: {config.name} has velocities and timing in bins")
+    if request.mode != "sample" and not config.hparams.latent_size:
+        raise UserError(f"{config.name} has no latent space; `mode=sample` is all it can do")
+
+
+# -- What it is made from -------------------------------------------------------------------------
+
+
+def gather(request: Request, config: Config, stamp: str) -> Material:
+    """Reads what music is made from; `stamp` goes into the names of what is cut out of inputs."""
+    shift, prior = _shift(request, config), _prior(request, config)
+    lazy_imports.import_note_seq()
+    controls = _controls(request, config, stamp)
+    return Material(_pieces(request, config, stamp), controls, shift, prior)
+
+
+def _shift(request: Request, config: Config) -> np.ndarray | None:
+    """What the changes of attributes add to z, None without any."""
+    if request.mode != "attribute":
+        return None
+    from music_vae.latent import attribute_vectors
+
+    amounts = attribute_vectors.parse_amounts(request.attribute, "attribute")
+    if request.attribute_vectors is not None:
+        vectors = attribute_vectors.read(request.attribute_vectors, config)
+        return latent_space.attribute_shift(vectors, amounts)
+    path = attribute_vectors.default_path(request.model.locate())
+    if not path.is_file():
+        raise UserError(
+            f"there are no attribute vectors in {path}; make them with music_vae_attributes "
+            "compute, or name a file with `attribute_vectors`"
+        )
+    return latent_space.attribute_shift(attribute_vectors.read(path, config), amounts)
+
+
+def _prior(request: Request, config: Config) -> Prior | None:
+    """Where samples come from; None: the model's prior."""
+    if not (request.constraint or request.personal):
+        return None
+    if not config.hparams.latent_size:
+        raise UserError(
+            f"{config.name} has no latent space, which `constraint` and `personal` need"
+        )
+    from music_vae.latent import constraints, personal_models
+    from music_vae.latent.small_networks import Owner
+
+    source = request.model.locate()
+    owner = Owner.of(config, source)
+    if request.personal:
+        return personal_models.read(request.personal, owner).prior()
+    folder = Path(request.constraint or "")
+    if request.constraint == "own":
+        folder = constraints.own_folder(source)
+    wanted = constraints.parse_sides(request.attribute, "attribute")
+    return constraints.read(folder, owner).prior(wanted, config.hparams.latent_size)
+
+
+def _controls(request: Request, config: Config, stamp: str) -> list[np.ndarray]:
+    """What the model is told; nothing where nothing was given."""
+    converter = config.data_converter
+    needed = conditions.needed(converter)
+    told = any(getattr(request, name) is not None for name in needed)
+    if not converter.control_depth or (needed and not told):
+        return []
+    hits = None
+    if request.control_midi is not None:
+        path = Path(request.control_midi).expanduser()
+        pattern = InputFile("control_midi", "control", path)
+        (hits,) = piece_files.read_windows(config, [pattern], request.output_dir, stamp)
+    given = conditioning.Conditions(chords=request.chords, key=request.key, hits=hits)
+    return conditioning.c_inputs(converter, config.hparams.max_seq_len, given)
+
+
+def _pieces(request: Request, config: Config, stamp: str) -> "list[NoteSequence]":
+    """The pieces to start from; grooves that are reconstructed or changed are of any length."""
+    whole = request.mode in ("reconstruct", "attribute")
+    if whole and config.data_converter.plays_any_length:
+        return [piece_files.read_one(given.path) for given in request.inputs]
+    return piece_files.read_windows(config, request.inputs, request.output_dir, stamp)
+
+
+# -- Making it ------------------------------------------------------------------------------------
+
+
+def open_model(request: Request, config: Config) -> "TrainedModel":
+    """The model, with its encoder if something has to be encoded."""
+    return request.model.open(
+        config,
+        min(request.sampling.max_batch_size, request.count),
+        with_encoder=request.mode != "sample",
+        engine=request.engine,
+    )
+
+
+def make(
+    model: "TrainedModel", request: Request, material: Material | None = None
+) -> "list[NoteSequence]":
+    """Music at 120 quarter notes a minute, without hits before time zero."""
+    request, material = request.with_seed(), material or Material()  # so that windows have one seed
+    told: list[np.ndarray | None] = [*material.controls] or [None]
+    windows = [
+        _MAKERS[request.mode](
+            model,
+            request,
+            material,
+            temperature=request.sampling.temperature,
+            c_input=c_input,
+            seed=request.sampling.seed,
+        )
+        for c_input in told
+    ]
+    made = [_joined(parts, model) for parts in zip(*windows, strict=True)]
+    return [grooves.without_early_hits(piece) for piece in made]
+
+
+def _sample(
+    model: "TrainedModel", request: Request, material: Material, **options: Any
+) -> "list[NoteSequence]":
+    return model.sample(request.count, shift=material.shift, prior=material.prior, **options)
+
+
+def _interpolate(
+    model: "TrainedModel", request: Request, material: Material, **options: Any
+) -> "list[NoteSequence]":
+    if request.grid is None or request.shape is None:
+        return model.interpolate_path(material.pieces, request.count, **options)
+    rows = model.interpolate_grid(material.pieces, *request.shape, **options)
+    return [piece for row in rows for piece in row]
+
+
+def _reconstruct(
+    model: "TrainedModel", request: Request, material: Material, **options: Any
+) -> "list[NoteSequence]":
+    (piece,), count, options["shift"] = material.pieces, request.count, material.shift
+    if model.converter.plays_any_length:
+        return grooves.reconstruct(model, piece, count, playing=request.playing, **options)
+    return model.reconstruct([piece] * count, **options)
+
+
+def _similar(
+    model: "TrainedModel", request: Request, material: Material, **options: Any
+) -> "list[NoteSequence]":
+    similarity = SIMILARITY if request.similarity is None else request.similarity
+    return model.similar(material.pieces[0], request.count, similarity, **options)
+
+
+def _attribute(
+    model: "TrainedModel", request: Request, material: Material, **options: Any
+) -> "list[NoteSequence]":
+    change = _reconstruct if material.pieces else _sample
+    return change(model, request, material, **options)
+
+
+_MAKERS: dict[str, Callable[..., "list[NoteSequence]"]] = {
+    "sample": _sample,
+    "interpolate": _interpolate,
+    "reconstruct": _reconstruct,
+    "similar": _similar,
+    "attribute": _attribute,
+}
+
+
+def _joined(parts: "Sequence[NoteSequence]", model: "TrainedModel") -> "NoteSequence":
+    """Windows of a bar or more one after the other; one alone stays as it is."""
+    if len(parts) == 1:
+        return parts[0]
+    from note_seq import sequences_lib
+
+    converter = model.converter
+    window_s = (converter.window_bars or 1) * converter.quarters_per_bar * 60 / DEFAULT_QPM
+    joined = type(parts[0])()
+    joined.CopyFrom(parts[0])
+    for number, part in enumerate(parts[1:], start=1):
+        moved = sequences_lib.shift_sequence_times(part, number * window_s)
+        joined.notes.extend(moved.notes)
+        joined.text_annotations.extend(moved.text_annotations)
+        joined.total_time = max(joined.total_time, moved.total_time)
+    return joined
+
+
+# -- What becomes of it ---------------------------------------------------------------------------
+
+
+def at_tempo(
+    pieces: "Sequence[NoteSequence]", request: Request, material: Material
+) -> "Sequence[NoteSequence]":
+    """Pieces at the tempo that is asked for, else at that of the first piece that was given."""
+    qpm = request.qpm
+    if qpm is None and material.pieces:
+        qpm = notes_io.tempo_of(material.pieces[0])
+    return pieces if qpm is None else [notes_io.with_tempo(piece, qpm) for piece in pieces]
+
+
+def write(
+    pieces: "Sequence[NoteSequence]", request: Request, config: Config, stamp: str
+) -> rendering.Made:
+    """Writes pieces as MIDI files; says what they are."""
+    name = f"{config.name}_{request.mode}_{stamp}"
+    grid = None if request.grid is None else request.shape
+    paths = piece_files.named(request.output_dir, name, len(pieces), grid)
+    piece_files.write(pieces, paths)
+    facts = _facts(request, config, notes_io.tempo_of(pieces[0]))
+    title = f"{config.name}: {request.mode}"
+    return rendering.Made(pieces, paths, name, title, request.shape, facts)
+
+
+def _facts(request: Request, config: Config, qpm: float) -> dict[str, str]:
+    """What a page says of its pieces."""
+    inputs = ", ".join(given.path.name for given in request.inputs)
+    return {
+        "config": config.name,
+        "mode": request.mode,
+        "seed": str(request.sampling.seed),
+        "temperature": f"{request.sampling.temperature:g}",
+        "tempo": f"{qpm:g}",
+        **({"input": inputs} if inputs else {}),
+        **request.facts(),
+    }

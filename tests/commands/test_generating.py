@@ -1,0 +1,78 @@
+"""Music is made of a request, by whoever has one: no flag is seen."""
+
+import ast
+import dataclasses
+
+import pretty_midi
+import pytest
+
+from music_vae import generate
+from music_vae.commands import generating
+from music_vae.commands.choices import ModelChoice, Sampling
+from music_vae.commands.generate_request import Request
+from music_vae.common.errors import UserError
+from support.paths import ROOT
+
+
+@pytest.fixture(scope="module")
+def model(random_run):
+    return ModelChoice(run_dir=str(random_run("cat-mel_2bar_small")))
+
+
+def test_a_request_makes_what_the_command_makes(model, tmp_path):
+    sampling = Sampling(seed=3, temperature=0.5, max_batch_size=8)
+    request = Request(
+        model, tmp_path / "ours", num_outputs=2, sampling=sampling, render=("svg", "html")
+    )
+    paths = list(generating.generate(request))
+    assert [path.suffix for path in paths] == [".mid", ".mid", ".svg", ".svg", ".html"]
+    flags = ["--num_outputs=2", "--seed=3", f"--output_dir={tmp_path / 'theirs'}"]
+    assert generate.main([f"--run_dir={model.run_dir}", *flags]) == 0
+    theirs = sorted((tmp_path / "theirs").iterdir())
+    assert [path.read_bytes() for path in paths[:2]] == [path.read_bytes() for path in theirs]
+
+
+def test_the_parts_of_the_pipeline_can_be_used_by_themselves(model, tmp_path, windows):
+    request = Request(
+        model, tmp_path, "similar", input_midi=(windows[0],), sampling=Sampling(seed=1), qpm=70
+    )
+    config = model.read_config()
+    generating.check(request, config)
+    material = generating.gather(request, config, "now")
+    assert len(material.pieces) == 1
+    pieces = generating.make(generating.open_model(request, config), request, material)
+    assert len(pieces) == 5
+    made = generating.write(generating.at_tempo(pieces, request, material), request, config, "now")
+    assert made.paths[0].name == "cat-mel_2bar_small_similar_now-000-of-005.mid"
+    assert made.facts["tempo"] == "70"
+    (qpm,) = pretty_midi.PrettyMIDI(str(made.paths[0])).get_tempo_changes()[1]
+    assert qpm == pytest.approx(70, abs=1e-3)
+
+
+def test_a_request_without_a_seed_has_one_on_its_page_that_repeats_it(model, tmp_path):
+    request = Request(model, tmp_path / "one", num_outputs=1, render=("html",)).with_seed()
+    first = next(iter(generating.generate(request)))
+    again = dataclasses.replace(request, output_dir=tmp_path / "two")
+    assert next(iter(generating.generate(again))).read_bytes() == first.read_bytes()
+
+
+def test_errors_name_arguments(model, tmp_path):
+    request = Request(model, tmp_path, chords="C")
+    with pytest.raises(UserError, match="`chords`: cat-mel_2bar_small is not told that"):
+        list(generating.generate(request))
+
+
+@pytest.mark.parametrize(
+    "name", ["generating", "generate_request", "piece_files", "choices", "conditions"]
+)
+def test_what_works_on_requests_knows_no_flags(name):
+    path = ROOT / "music_vae" / "commands" / f"{name}.py"
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    modules = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            modules |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.Import):
+            modules |= {alias.name for alias in node.names}
+    commands = "music_vae.commands"
+    assert not modules & {"absl", f"{commands}.cli", f"{commands}.flag_groups"}
