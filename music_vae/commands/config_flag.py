@@ -137,8 +137,9 @@ def _from_code(text: str) -> Config:
 
 
 def _check(config: Config, text: str) -> None:
-    """Raises `UserError` for a config that could not be opened again, or go to other processes."""
+    """Raises `UserError` for a config of no model, or one that cannot go to files or processes."""
     try:
+        config.model_spec  # noqa: B018  (which derives it)
         config_file.to_text(config)
         for kind in own_code.own_classes(config).values():
             if getattr(sys.modules[kind.__module__], kind.__qualname__, None) is not kind:

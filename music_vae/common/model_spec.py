@@ -18,6 +18,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from music_vae.common import own_code
 from music_vae.common import weight_names as names
 from music_vae.common.errors import UserError
 from music_vae.common.hparams import HParams
@@ -152,6 +153,11 @@ def derive_model(
     Raises:
       UserError: If encoder, decoder, sizes and representation do not fit each other.
     """
+    for name in own_code.own_classes((encoder, decoder)):
+        raise UserError(
+            f"no model can be built of the part {name}, which music_vae does not have",
+            hint="docs/extending.md says where a new one goes",
+        )
     for part, spec in (("encoder", encoder), ("decoder", decoder)):
         if isinstance(spec, HierarchicalEncoderSpec | HierarchicalDecoderSpec):
             _check_steps(part, spec.level_lengths, hparams.max_seq_len)

@@ -190,6 +190,23 @@ def test_a_config_that_could_not_be_opened_again_is_refused_at_once(own, kind, v
         config_flag.get_config(own(kind, value))
 
 
+def test_a_part_that_no_model_is_built_of_is_refused_at_once(file):
+    path = file("""
+        import dataclasses
+        from music_vae.common.specs import CategoricalHeadSpec, FlatDecoderSpec
+        from music_vae.configs import get_config
+
+        @dataclasses.dataclass(frozen=True)
+        class Sharp(CategoricalHeadSpec):
+            pass
+
+        MEL = get_config("cat-mel_2bar_small").replace(name="mel", decoder=FlatDecoderSpec(Sharp()))
+    """)
+    with pytest.raises(UserError, match="no model can be built of the part Sharp") as refused:
+        config_flag.get_config(f"{path}:MEL")
+    assert "docs/extending.md" in refused.value.hint
+
+
 def test_a_class_that_other_processes_could_not_find_is_refused(file):
     code = textwrap.indent(OWN.format(kind="int", value="3"), "    ")
     path = file(f"def make():\n{code}\n    return MEL\nMEL = make()\n")
