@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from music_vae.music.converters.base import Example, pad_value
+from music_vae.music.converters.base import Example
+from music_vae.music.converters.compact import pad_value
 
 
 class Packed(NamedTuple):

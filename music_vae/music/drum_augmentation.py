@@ -9,7 +9,8 @@ import dataclasses
 import numpy as np
 
 from music_vae.common.errors import UserError
-from music_vae.music.converters.base import Converter, Example, bit_masks
+from music_vae.music.converters.base import Converter, Example
+from music_vae.music.converters.compact import bit_masks
 
 
 @dataclasses.dataclass(frozen=True)

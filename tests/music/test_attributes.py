@@ -11,7 +11,7 @@ from music_vae.common.lazy_imports import import_note_seq
 from music_vae.configs import CONFIG_MAP
 from music_vae.music import attributes
 from music_vae.music.attributes import measure, measure_sequence, names
-from music_vae.music.converters.base import bit_masks
+from music_vae.music.converters.compact import bit_masks
 from music_vae.music.symbols import Groove, Melody
 
 MELODIES = CONFIG_MAP["cat-mel_2bar_small"].data_converter

@@ -7,7 +7,8 @@ import tensorflow as tf
 from music_vae import data
 from music_vae.configs import PUBLISHED_CONFIGS
 from music_vae.dataset.example_store import stack
-from music_vae.music.converters.base import Example, pad_value
+from music_vae.music.converters.base import Example
+from music_vae.music.converters.compact import pad_value
 from music_vae.music.converters.drums import DrumsConverter
 from music_vae.music.converters.groove import GrooveConverter
 from music_vae.music.converters.melody import OneHotMelodyConverter

@@ -11,7 +11,6 @@ import dataclasses
 import math
 from collections import Counter
 from collections.abc import Sequence
-from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -24,12 +23,6 @@ if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
 
     from music_vae.music.converters.score import Score
-
-PAD = -1
-"""The compact value of a step that is not there; its dense row is all zeros.
-
-Compact floats, which may be -1 themselves, have NaN instead: see `pad_value`.
-"""
 
 
 class Example(NamedTuple):
@@ -445,40 +438,6 @@ class Converter(abc.ABC):
         )
 
 
-@cache
-def length_of(num_steps: int) -> np.ndarray:
-    """The `length` of an example of so many steps; read-only, and one for all such examples."""
-    length = np.array(num_steps, np.int32)
-    length.flags.writeable = False
-    return length
-
-
 def bars(number: int) -> str:
     """'1 bar', '2 bars'."""
     return f"{number} bar" if number == 1 else f"{number} bars"
-
-
-def pad_value(dtype: np.dtype) -> float:
-    """What stands in compact arrays of `dtype` for a step that is not there: NaN or `PAD`."""
-    return np.nan if np.issubdtype(dtype, np.floating) else PAD
-
-
-def one_hot(indices: np.ndarray, depth: int) -> np.ndarray:
-    """Class indices `[...]` to a boolean `[..., depth]`; `PAD` (any negative) becomes zeros."""
-    indices = np.asarray(indices)
-    classes = np.arange(depth)
-    if depth - 1 <= np.iinfo(indices.dtype).max:
-        classes = classes.astype(indices.dtype)  # narrow numbers are compared faster
-    return indices[..., None] == classes
-
-
-def bits(masks: np.ndarray, depth: int) -> np.ndarray:
-    """Bit masks `[...]` (int64, lowest bit first) to a boolean `[..., depth]`; `PAD` to zeros."""
-    masks = np.asarray(masks, np.int64)[..., None]
-    return ((masks >> np.arange(depth)) & 1).astype(bool) & (masks >= 0)
-
-
-def bit_masks(rows: np.ndarray) -> np.ndarray:
-    """The inverse of `bits`: booleans or 0 and 1 `[..., depth]` to int64 masks `[...]`."""
-    rows = np.asarray(rows) > 0.5
-    return rows @ (np.int64(1) << np.arange(rows.shape[-1]))

@@ -20,8 +20,9 @@ import numpy as np
 from music_vae.common.batches import OneHot
 from music_vae.common.constants import SEMITONES
 from music_vae.common.errors import UserError
-from music_vae.music.converters.base import Conditioning, one_hot
+from music_vae.music.converters.base import Conditioning
 from music_vae.music.converters.chord_inference import infer_chords
+from music_vae.music.converters.compact import one_hot
 from music_vae.music.converters.grid import Grid, sections
 from music_vae.music.converters.score import Chord, Key, Score
 

@@ -20,26 +20,11 @@ from music_vae.common.constants import (
     REDUCED_DRUM_PITCH_CLASSES,
 )
 from music_vae.common.errors import UserError
-from music_vae.music.converters.base import (
-    Converter,
-    Example,
-    Extraction,
-    bars,
-    bit_masks,
-    bits,
-    length_of,
-    one_hot,
-)
-from music_vae.music.converters.extract import (
-    check_grid,
-    checked_pitch_classes,
-    class_of,
-    drum_tracks,
-    pad_drums,
-    unique,
-    windows,
-)
+from music_vae.music.converters.base import Converter, Example, Extraction, bars
+from music_vae.music.converters.compact import bit_masks, bits, length_of, one_hot
+from music_vae.music.converters.extract import check_grid, drum_tracks, pad_drums, unique, windows
 from music_vae.music.converters.grid import Grid, grids_of
+from music_vae.music.converters.pitches import checked_pitch_classes, class_of
 from music_vae.music.converters.score import Score, read
 from music_vae.music.converters.segments import split
 

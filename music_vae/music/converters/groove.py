@@ -20,19 +20,11 @@ import numpy as np
 from music_vae.common.batches import Compact, Numbers
 from music_vae.common.constants import DEFAULT_QPM, DRUMS_INSTRUMENT, MAX_MIDI_VELOCITY
 from music_vae.common.errors import UserError
-from music_vae.music.converters.base import (
-    PAD,
-    Conditioning,
-    Converter,
-    Example,
-    Extraction,
-    bars,
-    bit_masks,
-    length_of,
-    one_hot,
-)
-from music_vae.music.converters.extract import check_grid, checked_pitch_classes, class_of, windows
+from music_vae.music.converters.base import Conditioning, Converter, Example, Extraction, bars
+from music_vae.music.converters.compact import PAD, bit_masks, length_of, one_hot
+from music_vae.music.converters.extract import check_grid, windows
 from music_vae.music.converters.grid import Grid, grids_of
+from music_vae.music.converters.pitches import checked_pitch_classes, class_of
 from music_vae.music.converters.score import Score
 from music_vae.music.symbols import HALF_STEPS, Groove
 

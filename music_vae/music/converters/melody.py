@@ -22,26 +22,12 @@ from music_vae.common.constants import (
     PIANO_MIN_PITCH,
 )
 from music_vae.common.errors import UserError
-from music_vae.music.converters.base import (
-    Conditioning,
-    Converter,
-    Example,
-    Extraction,
-    bars,
-    length_of,
-    one_hot,
-)
+from music_vae.music.converters.base import Conditioning, Converter, Example, Extraction, bars
+from music_vae.music.converters.compact import length_of, one_hot
 from music_vae.music.converters.controls import Harmony, HarmonyTrack, check_chord_encoding
-from music_vae.music.converters.extract import (
-    check_grid,
-    class_of,
-    melodies,
-    pad_melody,
-    transposable,
-    unique,
-    windows,
-)
+from music_vae.music.converters.extract import check_grid, melodies, pad_melody, unique, windows
 from music_vae.music.converters.grid import Grid, grids_of
+from music_vae.music.converters.pitches import class_of, transposable
 from music_vae.music.converters.score import Score, read
 from music_vae.music.converters.segments import join, split, take, totals
 from music_vae.music.symbols import Melody, without_key

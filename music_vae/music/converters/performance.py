@@ -20,15 +20,8 @@ import numpy as np
 from music_vae.common.batches import Compact, OneHot
 from music_vae.common.constants import DEFAULT_QPM, MAX_MIDI_PITCH, MIN_MIDI_PITCH
 from music_vae.common.errors import UserError
-from music_vae.music.converters.base import (
-    PAD,
-    Conditioning,
-    Converter,
-    Example,
-    Extraction,
-    bars,
-    one_hot,
-)
+from music_vae.music.converters.base import Conditioning, Converter, Example, Extraction, bars
+from music_vae.music.converters.compact import PAD, one_hot
 from music_vae.music.converters.controls import (
     NO_CHORD,
     Harmony,
@@ -36,7 +29,7 @@ from music_vae.music.converters.controls import (
     checked_chords,
     decode_chords,
 )
-from music_vae.music.converters.extract import check_grid, transposable
+from music_vae.music.converters.extract import check_grid
 from music_vae.music.converters.grid import Grid, quantise, sections
 from music_vae.music.converters.performance_events import (
     PROGRAMS,
@@ -46,6 +39,7 @@ from music_vae.music.converters.performance_events import (
     Vocabulary,
     played_notes,
 )
+from music_vae.music.converters.pitches import transposable
 from music_vae.music.converters.score import Score, cut, read, sustained
 
 if TYPE_CHECKING:

@@ -23,18 +23,13 @@ from music_vae.common.constants import (
     MELODY_PROGRAMS,
 )
 from music_vae.common.errors import UserError
-from music_vae.music.converters.base import (
-    Converter,
-    Example,
-    Extraction,
-    bars,
-    length_of,
-    one_hot,
-)
+from music_vae.music.converters.base import Converter, Example, Extraction, bars
+from music_vae.music.converters.compact import length_of, one_hot
 from music_vae.music.converters.drums import DrumsConverter
-from music_vae.music.converters.extract import check_grid, class_of
+from music_vae.music.converters.extract import check_grid
 from music_vae.music.converters.grid import Grid, grids_of
 from music_vae.music.converters.melody import FIRST_PITCH, OneHotMelodyConverter
+from music_vae.music.converters.pitches import class_of
 from music_vae.music.converters.score import Score
 from music_vae.music.converters.segments import take
 from music_vae.music.symbols import without_key

@@ -7,7 +7,8 @@ import pytest
 
 from music_vae.common.errors import UserError
 from music_vae.configs import CONFIG_MAP
-from music_vae.music.converters.base import Conditioning, Converter, bit_masks
+from music_vae.music.converters.base import Conditioning, Converter
+from music_vae.music.converters.compact import bit_masks
 from music_vae.music.converters.drums import DrumsConverter
 from music_vae.music.converters.groove import GrooveConverter
 from music_vae.music.converters.melody import OneHotMelodyConverter

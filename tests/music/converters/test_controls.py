@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from music_vae.common.errors import UserError
-from music_vae.music.converters.base import PAD
+from music_vae.music.converters.compact import PAD
 from music_vae.music.converters.controls import (
     CHORD_CLASSES,
     TRIADS,

@@ -6,7 +6,8 @@ import pytest
 
 from music_vae.common.constants import FULL_DRUM_PITCH_CLASSES, REDUCED_DRUM_PITCH_CLASSES
 from music_vae.common.errors import UserError
-from music_vae.music.converters.base import PAD, Example
+from music_vae.music.converters.base import Example
+from music_vae.music.converters.compact import PAD
 from music_vae.music.converters.drums import DrumsConverter
 
 KICK, SNARE, HAT = 36, 38, 42

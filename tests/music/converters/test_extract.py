@@ -176,11 +176,6 @@ def test_padding_ends_a_note_that_sounds_to_the_end_of_a_line(piece, max_bars):
     assert extract.pad_melody(line, 12).events[8:].tolist() == [60, *[NO_EVENT] * 3]
 
 
-def test_numbers_find_their_class():
-    numbers = np.array([3, 7, 1, 4, -125, 131, 2**31 - 1], np.int32)
-    assert extract.class_of(((3, 1), (7,)), numbers).tolist() == [0, 1, 0, -1, -1, -1, -1]
-
-
 def test_windows_slide_by_the_hop():
     found, numbers = extract.windows([np.arange(9), np.arange(20, 25)], 4, 2)
     assert found.tolist() == [[0, 1, 2, 3], [2, 3, 4, 5], [4, 5, 6, 7], [20, 21, 22, 23]]

@@ -6,7 +6,8 @@ import pytest
 
 from music_vae.common.constants import REDUCED_DRUM_PITCH_CLASSES
 from music_vae.common.errors import UserError
-from music_vae.music.converters.base import Example, pad_value
+from music_vae.music.converters.base import Example
+from music_vae.music.converters.compact import pad_value
 from music_vae.music.converters.groove import ROLAND_DRUM_PITCH_CLASSES, GrooveConverter
 
 KICK, SNARE, HAT, OPEN_HAT = range(4)  # classes

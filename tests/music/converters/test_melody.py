@@ -6,7 +6,7 @@ import pytest
 
 from music_vae.common.constants import MELODY_PROGRAMS
 from music_vae.common.errors import UserError
-from music_vae.music.converters.base import PAD
+from music_vae.music.converters.compact import PAD
 from music_vae.music.converters.melody import OneHotMelodyConverter
 from support.paths import TUNES
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from music_vae.common.errors import UserError
-from music_vae.music.converters.base import PAD
+from music_vae.music.converters.compact import PAD
 from music_vae.music.converters.controls import encode_chord
 from music_vae.music.converters.performance import MultiInstrumentPerformanceConverter
 from music_vae.music.converters.performance_events import Note, Vocabulary
