@@ -1,4 +1,4 @@
-"""Augmentation: the same music in another key or at another tempo, drawn anew every time."""
+"""Augments music: moves it to another key or tempo, drawn anew every time."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -17,11 +17,23 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class NoteSequenceAugmenter:
-    """Ranges to draw from; None leaves the music as it is.
+    """Transposes and stretches pieces by random amounts.
+
+    >>> from note_seq.protobuf.music_pb2 import NoteSequence
+    >>> middle_c = NoteSequence(notes=[{"pitch": 60, "velocity": 80, "end_time": 1.0}])
+    >>> augmenter = NoteSequenceAugmenter(transpose_range=(-2, 2))
+    >>> rng = np.random.default_rng(0)
+    >>> [augmenter.augment(middle_c, rng).notes[0].pitch for _ in range(8)]
+    [62, 61, 60, 59, 59, 58, 58, 58]
 
     Attributes:
-      transpose_range: Lowest and highest number of semitones, both included.
-      stretch_range: Smallest and largest factor on times. Quantised converters do not notice it.
+      transpose_range: Lowest and highest number of semitones, both included; None: pieces stay in
+        their key.
+      stretch_range: Smallest and largest factor on times; None: pieces keep their tempo. Converters
+        whose steps follow the tempo give the same arrays for any factor.
+
+    Raises:
+      UserError: If a range is not two numbers in ascending order.
     """
 
     transpose_range: tuple[int, int] | None = None
@@ -37,12 +49,12 @@ class NoteSequenceAugmenter:
                 raise UserError(f"{name}={values} is not a range; expected (lowest, highest)")
 
     def draw_semitones(self, rng: np.random.Generator) -> int:
-        """A transposition from the range, each equally likely."""
+        """Draws a transposition from the range, each equally likely."""
         low, high = self.transpose_range or (0, 0)
         return int(rng.integers(low, high, endpoint=True))
 
     def augment(self, sequence: "NoteSequence", rng: np.random.Generator) -> "NoteSequence":
-        """A transposed and stretched copy; notes that leave MIDI's range are dropped."""
+        """Returns a transposed and stretched copy; notes that leave MIDI's range are dropped."""
         copy = transpose(sequence, self.draw_semitones(rng))
         if self.stretch_range is None:
             return copy
@@ -53,9 +65,15 @@ class NoteSequenceAugmenter:
 
 
 def transpose(sequence: "NoteSequence", semitones: int) -> "NoteSequence":
-    """A copy, `semitones` higher; drums stay, notes that leave MIDI's range are dropped.
+    """Returns a copy that is `semitones` higher; drums and the original stay as they are.
 
-    Chord symbols move along; one that cannot be read is dropped.
+    Notes that leave MIDI's range are dropped. Chord symbols move along; one that cannot be read is
+    dropped.
+
+    >>> from note_seq.protobuf.music_pb2 import NoteSequence
+    >>> middle_c = NoteSequence(notes=[{"pitch": 60, "velocity": 80, "end_time": 1.0}])
+    >>> transpose(middle_c, 7).notes[0].pitch
+    67
     """
     from note_seq import sequences_lib
 
@@ -66,7 +84,14 @@ def transpose(sequence: "NoteSequence", semitones: int) -> "NoteSequence":
 
 
 def transpose_scores(scores: Sequence[Score], semitones: Sequence[int]) -> list[Score]:
-    """Scores, each so many semitones higher; see `transpose`."""
+    """Returns scores that are higher, each by its own number of semitones; see `transpose`.
+
+    >>> from note_seq.protobuf.music_pb2 import NoteSequence
+    >>> from music_vae.music.converters.score import read
+    >>> middle_c = read(NoteSequence(notes=[{"pitch": 60, "velocity": 80, "end_time": 1.0}]))
+    >>> [score.notes["pitch"].tolist() for score in transpose_scores([middle_c, middle_c], [-1, 7])]
+    [[59], [67]]
+    """
     chords = [
         [
             chord._replace(symbol=_transpose_chord(chord.symbol, by))
@@ -87,7 +112,7 @@ def _transpose_chord(symbol: str, semitones: int) -> str:
 
 
 def _with_readable_chords(sequence: "NoteSequence") -> "NoteSequence":
-    """The sequence, or a copy without the chord symbols that note_seq cannot transpose."""
+    """Returns the piece, or a copy without the chord symbols that note_seq cannot transpose."""
     kept = [
         text
         for text in sequence.text_annotations

@@ -1,7 +1,7 @@
-"""What a model is conditioned on, as a musician writes it: chord symbols, a key, a pattern of hits.
+"""Turns the conditions that a musician writes, such as chord symbols, into a model's controls.
 
-A model with controls reads a row of them at every step (see `Converter.controls_from`); `c_input`
-is these rows, `[T, Dc]`.
+Conditions are chord symbols, a key, or a pattern of drum hits. A model with conditioning reads a
+row of controls at every step (see `Converter.controls_from`); `c_input` is these rows, `[T, Dc]`.
 """
 
 import dataclasses
@@ -23,12 +23,15 @@ _ACCIDENTALS = {"": 0, "#": 1, "b": -1}
 
 @dataclasses.dataclass(frozen=True)
 class Conditions:
-    """What a musician asks of a model with controls; None where nothing is said.
+    """The conditions that a musician gives; None where none is given.
+
+    >>> Conditions(chords="C G Am F", key="C").chords
+    'C G Am F'
 
     Attributes:
       chords: Chord symbols with spaces between them.
       key: A tonic, as in C, F# or Bb; Bbm is the minor key on it.
-      hits: A piece of one window whose hits count; of grooves.
+      hits: A piece as long as one window, whose drum hits a groove is to have.
     """
 
     chords: str | None = None
@@ -37,19 +40,26 @@ class Conditions:
 
 
 def c_inputs(converter: Converter, steps: int, conditions: Conditions) -> list[np.ndarray]:
-    """The controls of music to be made, `[T, Dc]` each.
+    """Returns the controls of the music to be made, an array `[T, Dc]` for every window.
 
-    One for every window that the music takes: there are several where a window has one chord (of
-    several instruments) and several chords were given; none for a model without controls.
+    Most music takes one window. It takes several where a window has room for only one chord (with
+    several instruments) and several chords are given. Without conditioning there are none.
+
+    >>> from music_vae.music.converters.melody import OneHotMelodyConverter
+    >>> converter = OneHotMelodyConverter(slice_bars=1, chord_encoding="triad")
+    >>> (controls,) = c_inputs(converter, 16, Conditions(chords="C Am"))
+    >>> controls.argmax(axis=1).tolist()  # half a bar of class 1, half a bar of class 22
+    [1, 1, 1, 1, 1, 1, 1, 1, 22, 22, 22, 22, 22, 22, 22, 22]
 
     Args:
-      converter: The model's.
-      steps: T, the config's `max_seq_len`.
-      conditions: What is asked for; what the model does not read is left out.
+      converter: The converter of the model.
+      steps: The number of rows T, the config's `max_seq_len`.
+      conditions: The conditions; those that the model does not read are ignored.
 
     Raises:
-      UserError: For a symbol that is unknown or no triad, a key that is none, more chords than
-        steps, or hits that do not fill exactly one window; or if something is missing.
+      UserError: If a condition that the model needs is missing, a chord symbol or key is unknown, a
+        chord is no triad, there are more chords than steps, or the hits do not fill exactly one
+        window.
     """
     converter = converter.for_inference()
     chords, key, needed = conditions.chords, conditions.key, converter.conditioning
@@ -62,38 +72,38 @@ def c_inputs(converter: Converter, steps: int, conditions: Conditions) -> list[n
 
 
 def chord_classes(text: str) -> np.ndarray:
-    """The classes of chord symbols with spaces between them, `[N]`.
+    """Returns the classes `[N]` of chord symbols with spaces between them.
 
     >>> chord_classes("C G Am").tolist()
     [1, 8, 22]
 
     Raises:
-      UserError: If there is none, or one is unknown or no triad; it names the first such.
+      UserError: If there is no symbol, or one is unknown or no triad; it names the first such.
     """
     classes = []
     for symbol in text.split():
-        found = encode_chord(symbol)
-        if found is None and is_readable_chord(symbol):
+        chord = encode_chord(symbol)
+        if chord is None and is_readable_chord(symbol):
             raise UserError(
                 f"the chord {symbol!r} is not a major, minor, augmented or diminished triad, which "
                 "is all that a model knows"
             )
-        if found is None:
+        if chord is None:
             raise UserError(
                 f"unknown chord symbol {symbol!r}; expected symbols as in C, F#m, Bb7, G/B or N.C."
             )
-        classes.append(found)
+        classes.append(chord)
     return checked_chords(np.array(classes))
 
 
 def key_class(text: str) -> int:
-    """The class of a key, its tonic from C up: of 'C', 'F#', 'Bb' and, in minor, 'Am'.
+    """Returns the class of a key such as 'F#', 'Bb' or 'Am': the semitones from C to its tonic.
 
     >>> key_class("Bb"), key_class("Am")
     (10, 9)
 
     Raises:
-      UserError: If it is none.
+      UserError: If the text is not a key.
     """
     name = text.removesuffix("m")
     tonic, accidental = name[:1].upper(), name[1:]

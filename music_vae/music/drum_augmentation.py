@@ -1,7 +1,7 @@
-"""Augmentation of drum windows: patterns put together from several, drawn anew every time.
+"""Augments drum windows: puts patterns together from several, drawn anew every time.
 
-A model of few windows learns them by heart. One that is shown others in every epoch has to learn to
-write down what it hears.
+A model that is trained on few windows learns them by heart. One that is shown other patterns in
+every epoch has to learn to encode any pattern.
 """
 
 import dataclasses
@@ -15,13 +15,19 @@ from music_vae.music.converters.compact import bit_masks
 
 @dataclasses.dataclass(frozen=True)
 class DrumAugmenter:
-    """How windows are changed, by which probability, in this order.
+    """Splices, mixes, thins and thickens drum windows at random, in this order.
+
+    >>> DrumAugmenter(splice=0.5, drop=0.1)
+    DrumAugmenter(splice=0.5, mix=0.0, drop=0.1, add=0.0)
 
     Attributes:
-      splice: From a random beat on it goes on as another window.
-      mix: Every drum is, by an even chance, that of another window.
-      drop: The share of its hits that is left out; each window draws its own, from 0 to this.
-      add: The share of places without a hit that get one, drawn in the same way.
+      splice: Probability that a window continues as another window from a random beat on.
+      mix: Probability that a window takes about half of its drums from another window.
+      drop: Largest share of hits that is left out; each window draws its own share from 0 to this.
+      add: Largest share of places without a hit that get one, drawn in the same way.
+
+    Raises:
+      UserError: If one of them is not a probability.
     """
 
     splice: float = 0.0
@@ -35,12 +41,18 @@ class DrumAugmenter:
                 raise UserError(f"{name}={value} is not a probability; expected 0 to 1")
 
     def augment(self, windows: Example, converter: Converter, rng: np.random.Generator) -> Example:
-        """Stacked windows that are made of those that are given, each its own input and output.
+        """Returns as many windows, made of those that are given; inputs equal outputs.
+
+        >>> from music_vae.music.converters.drums import DrumsConverter
+        >>> masks = np.array([[1] * 8, [2] * 8])  # two beats of bass drum, two beats of snare
+        >>> windows, rng = Example(masks, masks, None, np.array([8, 8])), np.random.default_rng(0)
+        >>> DrumAugmenter(splice=1.0).augment(windows, DrumsConverter(), rng).outputs.tolist()
+        [[1, 1, 1, 1, 2, 2, 2, 2], [2, 2, 2, 2, 1, 1, 1, 1]]
 
         Args:
-          windows: Compact examples of one length, `outputs` `[N, T]`.
-          converter: What made them, see `check_fits`.
-          rng: What chance is drawn from.
+          windows: Stacked compact examples of one length, `outputs` `[N, T]`.
+          converter: The converter that made them, see `check_fits`.
+          rng: The source of randomness.
         """
         masks, num_drums = windows.outputs, converter.drums_in_mask
         if self.splice:
@@ -67,7 +79,7 @@ class DrumAugmenter:
     def _scattered(
         self, most: float, masks: np.ndarray, num_drums: int, rng: np.random.Generator
     ) -> np.ndarray:
-        """Masks `[N, T]` of drums that are drawn one by one, by a chance of each window's own."""
+        """Draws masks `[N, T]` drum by drum; each window has a chance of its own, up to `most`."""
         if not most:
             return np.zeros_like(masks)
         chances = rng.random((len(masks), 1, 1)) * most
@@ -75,7 +87,15 @@ class DrumAugmenter:
 
 
 def check_fits(augmenter: DrumAugmenter, converter: Converter) -> None:
-    """Raises `UserError` unless a converter makes windows of drums that end without a token."""
+    """Raises `UserError` unless a converter makes drum windows without an end token.
+
+    >>> from music_vae.music.converters.drums import DrumsConverter
+    >>> check_fits(DrumAugmenter(mix=0.5), DrumsConverter(slice_bars=2))
+    >>> check_fits(DrumAugmenter(mix=0.5), DrumsConverter())  # whole tracks of any length
+    Traceback (most recent call last):
+    ...
+    music_vae.common.errors.UserError: DrumAugmenter augments windows of drums; ...
+    """
     fits = converter.drums_in_mask and converter.window_bars and converter.end_token is None
     if not fits:
         raise UserError(

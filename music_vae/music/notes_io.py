@@ -1,6 +1,6 @@
-"""Music files to NoteSequences and back: MIDI, MusicXML and ABC in, MIDI out.
+"""Reads MIDI, MusicXML and ABC files as NoteSequences, and writes NoteSequences as MIDI.
 
-A music file comes from anywhere, so it is not trusted: sizes, lengths and structure are checked
+Music files come from anywhere, so they are not trusted: sizes, lengths and structure are checked
 before a parser builds anything from them, and whatever a parser raises becomes one short reason.
 note_seq is imported when the first file is read, not with this module.
 """
@@ -12,9 +12,7 @@ import io
 import math
 import os
 import re
-import struct
 import tempfile
-import textwrap
 import warnings
 import zipfile
 from collections import Counter
@@ -26,7 +24,9 @@ from xml.parsers import expat
 from music_vae.common.constants import DEFAULT_QPM, MAX_MIDI_PITCH, MAX_MIDI_VELOCITY
 from music_vae.common.errors import UserError
 from music_vae.common.files import atomic_path
-from music_vae.common.lazy_imports import MAX_TICKS, import_note_seq
+from music_vae.common.lazy_imports import import_note_seq
+from music_vae.music.midi_structure import MAX_LENGTH_QUARTERS, check_midi
+from music_vae.music.unreadable import UnreadableMusicError
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
@@ -36,46 +36,24 @@ MUSICXML_SUFFIXES = (".xml", ".musicxml", ".mxl")
 ABC_SUFFIXES = (".abc",)
 MUSIC_SUFFIXES = MIDI_SUFFIXES + MUSICXML_SUFFIXES + ABC_SUFFIXES
 
-# An event takes about 250 bytes in the parser. A long orchestral work has about 100,000.
-MAX_MIDI_EVENTS = 1_000_000
 MAX_MIDI_BYTES = 10 * 2**20
 # The text formats, uncompressed: the largest orchestral scores come to some tens of megabytes.
 MAX_TEXT_BYTES = 50 * 2**20
-# Converters keep a list entry per sixteenth note or so. Sixteen hours of music are a mistake.
+# Converters keep a list entry per sixteenth note or so. A day of music is a mistake.
 MAX_LENGTH_S = 24 * 3600.0
-MAX_LENGTH_QUARTERS = 100_000.0
-
-# MIDI 1.0: data bytes after a status byte (the upper four bits for channel messages).
-_CHANNEL_DATA_BYTES = {0x8: 2, 0x9: 2, 0xA: 2, 0xB: 2, 0xC: 1, 0xD: 1, 0xE: 2}
-_SYSTEM_DATA_BYTES = {0xF1: 1, 0xF2: 2, 0xF3: 1, 0xF6: 0}
-_SYSTEM_DATA_BYTES |= dict.fromkeys((0xF8, 0xFA, 0xFB, 0xFC, 0xFE), 0)
-_SYSEX_STATUS = (0xF0, 0xF7)
-_META_STATUS = 0xFF
-# A variable-length quantity has at most four bytes.
-_MAX_QUANTITY_BYTES = 4
 
 _MXL_CONTAINER = "META-INF/container.xml"
 _MXL_SCORE_TYPES = (None, "application/vnd.recordare.musicxml+xml")
 
 
-class UnreadableMusicError(UserError):
-    """A music file that gives no notes.
-
-    `reason` is short and the same for all files with the same trouble, so that it can be counted;
-    `detail` has what is special to this file and may be empty.
-    """
-
-    def __init__(self, reason: str, detail: str = "", *, path: Path | None = None) -> None:
-        self.reason = reason
-        self.detail = textwrap.shorten(detail, 160, placeholder="...")
-        where = f"{path}: " if path else ""
-        super().__init__(where + reason + (f": {self.detail}" if self.detail else ""))
-
-
 class Reading(NamedTuple):
-    """What a music file gives: its sequences, and reasons counted for tunes that were skipped.
+    """The sequences of a music file, and counted reasons for the tunes that were skipped.
 
-    Only an ABC file holds several tunes; elsewhere there is one sequence and nothing skipped.
+    Only an ABC file holds several tunes; any other has one sequence, and nothing is skipped.
+
+    >>> sequences, skipped = read_file("examples/tunes/soldiers_joy.mid")
+    >>> len(sequences), sum(skipped.values())
+    (1, 0)
     """
 
     sequences: list[NoteSequence]
@@ -83,20 +61,31 @@ class Reading(NamedTuple):
 
 
 def read_music_file(path: str | os.PathLike) -> list[NoteSequence]:
-    """The sequences of a MIDI, MusicXML or ABC file, chosen by its suffix; at least one.
+    """Returns the sequences, at least one, of a file that its suffix says is MIDI, MusicXML or ABC.
 
     Every sequence has notes, with pitches 0..127, velocities 1..127 and times in seconds within
-    `MAX_LENGTH_S`. An ABC file gives one sequence per tune that can be read; see `read_file` for
-    the others.
+    `MAX_LENGTH_S`. An ABC file gives one sequence per tune that can be read; `read_file` also says
+    why others cannot.
+
+    >>> (tune,) = read_music_file("examples/tunes/soldiers_joy.mid")
+    >>> [note.pitch for note in tune.notes[:4]]
+    [66, 67, 69, 66]
 
     Raises:
-      UnreadableMusicError: the file is missing, is not such a file, or gives no notes.
+      UnreadableMusicError: If the file is missing, is not of its kind, or gives no notes.
     """
     return read_file(path).sequences
 
 
 def read_file(path: str | os.PathLike) -> Reading:
-    """Like `read_music_file`, with the reasons for which tunes of an ABC file were skipped."""
+    r"""Reads a file as `read_music_file` does, and also counts why tunes of it were skipped.
+
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "tunes.abc")
+    ...     _ = path.write_text("X:1\nK:C\nCDEF|\n\nX:1\nK:C\nGABc|")
+    ...     read_file(path).skipped
+    Counter({'ABC reference number (X:) used before in its file': 1})
+    """
     source = Path(path).expanduser()
     reader = _READERS.get(source.suffix.lower())
     try:
@@ -110,7 +99,17 @@ def read_file(path: str | os.PathLike) -> Reading:
 
 
 def write_midi(sequence: NoteSequence, path: str | os.PathLike) -> None:
-    """Writes `sequence` as a MIDI file, whole or not at all; `sequence` stays as it is."""
+    """Writes `sequence` as a MIDI file, whole or not at all; `sequence` stays as it is.
+
+    >>> (tune,) = read_music_file("examples/tunes/soldiers_joy.mid")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_midi(with_tempo(tune, 60), Path(folder, "slow.mid"))
+    ...     tempo_of(*read_music_file(Path(folder, "slow.mid")))
+    60.0
+
+    Raises:
+      UserError: If the path is that of a directory.
+    """
     target = Path(path).expanduser()
     if target.is_dir():
         raise UserError(f"{target} is a directory; expected the name of a MIDI file")
@@ -120,7 +119,12 @@ def write_midi(sequence: NoteSequence, path: str | os.PathLike) -> None:
 
 
 def with_tempo(sequence: NoteSequence, qpm: float) -> NoteSequence:
-    """A copy of a piece of one tempo whose notes run at `qpm` quarter notes a minute."""
+    """Returns a copy of a piece of one tempo that is played at `qpm` quarter notes a minute.
+
+    >>> (tune,) = read_music_file("examples/tunes/soldiers_joy.mid")
+    >>> round(tune.total_time, 1), round(with_tempo(tune, 60).total_time, 1)  # seconds
+    (33.5, 67.0)
+    """
     note_seq = import_note_seq()
     old = sequence.tempos[0].qpm if sequence.tempos else note_seq.DEFAULT_QUARTERS_PER_MINUTE
     copy = note_seq.sequences_lib.stretch_note_sequence(sequence, old / qpm)
@@ -130,13 +134,22 @@ def with_tempo(sequence: NoteSequence, qpm: float) -> NoteSequence:
 
 
 def tempo_of(sequence: NoteSequence) -> float:
-    """The tempo at the beginning, in quarter notes a minute; MIDI's default if none is written."""
+    """Returns the tempo at the beginning, in quarter notes a minute; without one MIDI's default.
+
+    >>> from note_seq.protobuf.music_pb2 import NoteSequence
+    >>> tempo_of(NoteSequence(tempos=[{"qpm": 96}])), tempo_of(NoteSequence())
+    (96.0, 120.0)
+    """
     first = min(sequence.tempos, key=lambda tempo: tempo.time, default=None)
     return first.qpm if first is not None and first.qpm > 0 else DEFAULT_QPM
 
 
 def source_type(path: str | os.PathLike) -> str:
-    """`midi`, `musicxml` or `abc`, by the suffix; raises `KeyError` for any other."""
+    """Returns `midi`, `musicxml` or `abc` by the suffix of a path, or raises `KeyError`.
+
+    >>> source_type("tunes/reel.MID"), source_type("tunes/waltz.mxl")
+    ('midi', 'musicxml')
+    """
     suffix = Path(path).suffix.lower()
     for name, suffixes in (
         ("midi", MIDI_SUFFIXES),
@@ -149,7 +162,7 @@ def source_type(path: str | os.PathLike) -> str:
 
 
 def _with_own_instruments(sequence: NoteSequence) -> NoteSequence:
-    """`sequence`, or a copy in which instrument 0 has no more than one program.
+    """Returns `sequence`, or a copy in which instrument 0 has no more than one program.
 
     note_seq keeps only the last program of instrument 0 when it writes; all other instruments may
     have several.
@@ -170,7 +183,7 @@ def _size_limit(path: Path) -> int:
 
 
 def _read_bytes(path: Path, limit: int) -> bytes:
-    """The contents of a regular file of at most `limit` bytes."""
+    """Returns the contents of a regular file of at most `limit` bytes."""
     try:
         if not path.exists():
             raise UnreadableMusicError("no such file")
@@ -210,8 +223,8 @@ def _parsing(kind: str) -> Iterator[None]:
 
 
 def _read_midi(data: bytes) -> Reading:
-    """The one sequence of a MIDI file."""
-    _check_midi(data)
+    """Reads the one sequence of a MIDI file."""
+    check_midi(data)
     note_seq = import_note_seq()
     import pretty_midi
 
@@ -221,87 +234,8 @@ def _read_midi(data: bytes) -> Reading:
     return Reading([_checked(sequence)], Counter())
 
 
-def _check_midi(data: bytes) -> None:
-    """Raises `UnreadableMusicError` unless the chunks and events are sound and not too long.
-
-    It walks as mido's parser does, but builds nothing, so it is cheap on any input.
-    """
-    if data[:4] != b"MThd" or len(data) < 14:
-        raise UnreadableMusicError("not a MIDI file", "it does not start with MThd")
-    header_bytes, _, tracks, division = struct.unpack_from(">LHhh", data, 4)
-    if division <= 0:
-        raise UnreadableMusicError("MIDI time that is not in ticks per quarter note")
-    if tracks <= 0:
-        raise UnreadableMusicError("MIDI without tracks")
-    position = 8 + header_bytes
-    events = 0
-    for track in range(tracks):
-        name, size = data[position : position + 4], data[position + 4 : position + 8]
-        if name != b"MTrk" or len(size) < 4:
-            raise UnreadableMusicError("damaged MIDI", f"track {track + 1} of {tracks} is missing")
-        start = position + 8
-        position = start + int.from_bytes(size, "big")
-        try:
-            ticks, track_events = _walk_track(data, start, position)
-        except IndexError as error:
-            raise UnreadableMusicError("damaged MIDI", f"track {track + 1} is cut off") from error
-        events += track_events
-        if ticks > MAX_TICKS:
-            detail = f"track {track + 1} ends at tick {ticks:,}"
-            raise UnreadableMusicError(f"MIDI longer than {MAX_TICKS:,} ticks", detail)
-        if ticks / division > MAX_LENGTH_QUARTERS:
-            raise UnreadableMusicError(f"longer than {MAX_LENGTH_QUARTERS:,.0f} quarter notes")
-        if events > MAX_MIDI_EVENTS:
-            raise UnreadableMusicError(f"MIDI with more than {MAX_MIDI_EVENTS:,} events")
-
-
-def _walk_track(data: bytes, start: int, end: int) -> tuple[int, int]:
-    """The length in ticks and the number of events of the track in `data[start:end]`.
-
-    Raises `IndexError` where the data ends too soon.
-    """
-    position, ticks, events, running = start, 0, 0, 0
-    while position < end:
-        delta, position = _quantity(data, position)
-        ticks += delta
-        events += 1
-        status = data[position]
-        if status < 0x80:
-            status = running
-        else:
-            position += 1
-            # As in mido: a meta event leaves the running status alone.
-            running = running if status == _META_STATUS else status
-        if status >> 4 in _CHANNEL_DATA_BYTES:
-            position += _CHANNEL_DATA_BYTES[status >> 4]
-        elif status == _META_STATUS:
-            length, position = _quantity(data, position + 1)
-            position += length
-        elif status in _SYSEX_STATUS and data[position - 1] == status:
-            length, position = _quantity(data, position)
-            position += length
-        elif status in _SYSTEM_DATA_BYTES:
-            position += _SYSTEM_DATA_BYTES[status]
-        else:
-            raise UnreadableMusicError("damaged MIDI", f"no event starts at byte {position}")
-    if position != end or end > len(data):
-        raise IndexError
-    return ticks, events
-
-
-def _quantity(data: bytes, position: int) -> tuple[int, int]:
-    """A variable-length quantity at `position`, and the position after it."""
-    value = 0
-    for index in range(position, position + _MAX_QUANTITY_BYTES):
-        byte = data[index]
-        value = value << 7 | byte & 0x7F
-        if byte < 0x80:
-            return value, index + 1
-    raise UnreadableMusicError("damaged MIDI", f"a number at byte {position} does not end")
-
-
 def _read_musicxml(data: bytes) -> Reading:
-    """The one sequence of an uncompressed MusicXML file."""
+    """Reads the one sequence of an uncompressed MusicXML file."""
     root = _xml_root(data)
     if root != "score-partwise":
         reason = "MusicXML in time-wise order" if root == "score-timewise" else "not MusicXML"
@@ -315,7 +249,7 @@ def _read_musicxml(data: bytes) -> Reading:
 
 
 def _xml_root(data: bytes) -> str:
-    """The name of the root element of well-formed XML that declares no entities.
+    """Returns the name of the root element of well-formed XML that declares no entities.
 
     A few nested entities can stand for gigabytes of text, and MusicXML has no use for any.
     """
@@ -341,7 +275,7 @@ def _xml_root(data: bytes) -> str:
 
 
 def _read_mxl(data: bytes) -> Reading:
-    """The one sequence of a compressed MusicXML file."""
+    """Reads the one sequence of a compressed MusicXML file."""
     with _parsing("compressed MusicXML"), zipfile.ZipFile(io.BytesIO(data)) as archive:
         container = _read_member(archive, _MXL_CONTAINER)
         _xml_root(container)
@@ -349,7 +283,7 @@ def _read_mxl(data: bytes) -> Reading:
 
 
 def _score_name(container: bytes) -> str:
-    """The archive's name of the score, from the list of root files in its container."""
+    """Finds the name of the score in the archive's list of root files."""
     from xml.etree import ElementTree
 
     for element in ElementTree.fromstring(container).iter():
@@ -361,7 +295,7 @@ def _score_name(container: bytes) -> str:
 
 
 def _read_member(archive: zipfile.ZipFile, name: str) -> bytes:
-    """The contents of one file of an archive; never more than `MAX_TEXT_BYTES`."""
+    """Returns the contents of one file of an archive; never more than `MAX_TEXT_BYTES`."""
     try:
         info = archive.getinfo(name)
     except KeyError as error:
@@ -378,7 +312,7 @@ def _read_member(archive: zipfile.ZipFile, name: str) -> bytes:
 
 
 def _read_abc(data: bytes) -> Reading:
-    """The sequences of the tunes of an ABC file, with the skipped tunes counted by reason."""
+    """Reads the tunes of an ABC file, and counts the skipped ones by reason."""
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -407,9 +341,9 @@ def _read_abc(data: bytes) -> Reading:
 
 
 def _abc_tunes(text: str) -> Iterator[str]:
-    """The text of each tune, with the information fields of the file's header before it.
+    """Yields the text of each tune, with the information fields of the file's header before it.
 
-    Blank lines end a tune; what has no reference number (X:) is free text, not a tune.
+    Blank lines end a tune; a text without a reference number (X:) is not a tune.
     """
     blocks = [block for block in re.split(r"\n[^\S\n]*\n", "\n".join(text.splitlines())) if block]
     header: list[str] = []
@@ -422,7 +356,7 @@ def _abc_tunes(text: str) -> Iterator[str]:
 
 
 def _read_abc_tune(tune: str) -> NoteSequence:
-    """The sequence of one tune; one at a time, so that a broken tune does not take the others."""
+    """Reads one tune; one at a time, so that a broken tune does not take the others with it."""
     note_seq = import_note_seq()
     with _parsing("ABC"):
         tunes, errors = note_seq.parse_abc_tunebook(tune)
@@ -432,7 +366,7 @@ def _read_abc_tune(tune: str) -> NoteSequence:
 
 
 def _checked(sequence: NoteSequence) -> NoteSequence:
-    """A sequence fresh from a parser, if what follows can rely on its notes; velocities clipped."""
+    """Returns a parser's sequence with clipped velocities, if its notes can be relied on."""
     if not sequence.notes:
         raise UnreadableMusicError("no notes")
     for note in sequence.notes:
@@ -452,7 +386,7 @@ def _checked(sequence: NoteSequence) -> NoteSequence:
 
 
 def _length_quarters(sequence: NoteSequence, length_s: float) -> float:
-    """The quarter notes in the first `length_s` seconds, by the tempo changes."""
+    """Returns the number of quarter notes in the first `length_s` seconds, by the tempo changes."""
     quarters, last_s, qpm = 0.0, 0.0, DEFAULT_QPM
     for tempo in sorted(sequence.tempos, key=lambda tempo: tempo.time):
         time_s = min(max(tempo.time, 0.0), length_s)

@@ -1,6 +1,6 @@
-"""Music on a grid, as arrays that can be measured: a melody, and a groove.
+"""Defines melodies and grooves as arrays on a grid of steps, so that they can be measured.
 
-Converters read them off what a model makes: see `Converter.melody` and `Converter.groove`.
+Converters make them of a model's outputs: see `Converter.melody` and `Converter.groove`.
 """
 
 from typing import NamedTuple
@@ -8,17 +8,20 @@ from typing import NamedTuple
 import numpy as np
 
 HALF_STEPS = 2
-"""In a step: the unit of a groove's offsets."""
+"""Half steps in a step; a half step is the unit of a groove's offsets."""
 
-_ANY_KEY = 1 << 10  # where the first pitch of a window goes that is to have no key
+_ANY_KEY = 1 << 10  # to which the first pitch of a window moves
 
 
 class Melody(NamedTuple):
     """The notes of one voice.
 
+    >>> Melody(steps=np.array([0, 4]), pitches=np.array([60, 64]), num_steps=16)  # C, then E
+    Melody(steps=array([0, 4]), pitches=array([60, 64]), num_steps=16)
+
     Attributes:
       steps: The step at which each note starts, `[N]`, ascending.
-      pitches: Its MIDI pitch, `[N]`.
+      pitches: The MIDI pitch of each note, `[N]`.
       num_steps: Length of the melody in steps.
     """
 
@@ -28,7 +31,18 @@ class Melody(NamedTuple):
 
 
 class Groove(NamedTuple):
-    """Hits (booleans), velocities (0 to 1) and offsets (-1 to 1, in half steps), `[T, drums]`."""
+    """Drums with the loudness and the timing of every hit; three arrays `[T, drums]`.
+
+    >>> two_steps = np.array([[1, 0.8, -0.1], [0, 0, 0]])  # one drum: hit, velocity, offset
+    >>> groove = Groove.of(two_steps)
+    >>> groove.hits.tolist(), groove.velocities.tolist()
+    ([[True], [False]], [[0.8], [0.0]])
+
+    Attributes:
+      hits: True where a drum is hit.
+      velocities: Loudness, 0 to 1.
+      offsets: Timing in half steps, -1 to 1; positive is early.
+    """
 
     hits: np.ndarray
     velocities: np.ndarray
@@ -36,17 +50,18 @@ class Groove(NamedTuple):
 
     @classmethod
     def of(cls, outputs: np.ndarray) -> "Groove":
-        """Of dense outputs `[T, 3 * drums]` that are not binned."""
+        """Returns the groove of dense outputs `[T, 3 * drums]` that are not binned."""
         hits, velocities, offsets = np.split(np.asarray(outputs, np.float64), 3, axis=-1)
         return cls(hits > 0.5, velocities, offsets)
 
 
 def without_key(tokens: np.ndarray, is_pitch: np.ndarray) -> np.ndarray:
-    """Tokens that are the same for the same music in any key.
+    """Moves pitches so that the tokens of music are the same in any key.
 
     Args:
-      tokens: Whole numbers of any shape, a semitone apart where they are pitches.
-      is_pitch: Which of them are pitches; all move together, so that the first gets a fixed place.
+      tokens: Whole numbers of any shape; those that are pitches count semitones.
+      is_pitch: True for the tokens that are pitches, of the same shape. They all move together, so
+        that the first becomes a fixed number.
 
     >>> without_key(np.array([42, 0, 44]), np.array([True, False, True])).tolist()
     [1024, 0, 1026]

@@ -12,7 +12,7 @@ import pytest
 
 from music_vae.common import lazy_imports
 from music_vae.common.errors import UserError
-from music_vae.music import notes_io
+from music_vae.music import midi_structure, notes_io
 from music_vae.music.notes_io import UnreadableMusicError, read_file, read_music_file
 from support.paths import TUNES
 
@@ -250,7 +250,7 @@ def test_midi_of_too_many_quarter_notes_or_seconds_is_refused(tmp_path):
 
 def test_files_over_the_size_and_event_limits_are_refused(tmp_path, monkeypatch):
     path = saved(tmp_path / "a.mid", midi(NOTE * 100 + END_OF_TRACK))
-    monkeypatch.setattr(notes_io, "MAX_MIDI_EVENTS", 150)
+    monkeypatch.setattr(midi_structure, "MAX_MIDI_EVENTS", 150)
     assert reason(path) == "MIDI with more than 150 events"
     monkeypatch.setattr(notes_io, "MAX_MIDI_BYTES", 1 << 19)
     with open(path, "ab") as file:
