@@ -106,7 +106,7 @@ def drum_syncopation(hits: np.ndarray) -> float:
     return _mean((_syncopated_16ths(hits) | _syncopated_8ths(hits))[hits])
 
 
-# -- Grooves: also how loud and how late the hits are -------------------------------------------
+# -- Grooves: also how loud and how late the hits are ---------------------------------------------
 
 
 def velocity_spread(groove: Groove) -> float:
@@ -129,7 +129,7 @@ def timing_spread(groove: Groove) -> float:
     return _spread(groove.offsets[groove.hits] / HALF_STEPS)
 
 
-# -- The attributes of a representation ---------------------------------------------------------
+# -- The attributes of a representation -----------------------------------------------------------
 
 MELODY_ATTRIBUTES: dict[str, Callable[[Melody], float]] = {
     "c_diatonic": c_diatonic,

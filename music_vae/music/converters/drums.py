@@ -1,8 +1,9 @@
-"""Drums: at every step the set of drum classes that are hit.
+"""Represents drums by the set of drum classes that are hit at every step.
 
-The compact form is a bit mask a step, class 0 the lowest bit; the end token is one bit above the
-classes. Dense, a mask becomes a 'roll' (a column for each class) or one-hot over all combinations;
-the mask is then the index of its column (Roberts et al. 2018, section 5.1).
+The compact form is a bit mask for each step: class 0 is the lowest bit, and the end token is one
+bit above the classes. The dense form is either a piano roll, with a column for each class, or
+one-hot over all combinations of classes; the mask is then the index of its column (Roberts et al.
+2018, section 5.1).
 """
 
 import dataclasses
@@ -31,16 +32,28 @@ from music_vae.music.converters.segments import split
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
 
-MAX_ONE_HOT_CLASSES = 16
-"""2**16 columns: one-hot steps of more classes would fill the memory."""
-
-MAX_ROLL_CLASSES = 62
-"""A mask of 63 bits, end token included, is the most that a positive int64 holds."""
+# One-hot steps of more classes, with more than 2**16 columns, would fill the memory.
+_MAX_ONE_HOT_CLASSES = 16
+# A mask of 63 bits, end token included, is the most that a positive int64 holds.
+_MAX_ROLL_CLASSES = 62
 
 
 @dataclasses.dataclass(frozen=True)
 class DrumsConverter(Converter):
-    """Drums as rolls or one-hot combinations; see the module.
+    """Converts drums to piano rolls or one-hot combinations and back; see the module.
+
+    >>> from note_seq.protobuf.music_pb2 import NoteSequence
+    >>> beat = NoteSequence(tempos=[{"qpm": 120}], total_time=2.0)
+    >>> for start, pitch in [(0.0, 36), (0.0, 42), (0.5, 38), (0.5, 42)]:
+    ...     times = {"start_time": start, "end_time": start + 0.1}
+    ...     _ = beat.notes.add(pitch=pitch, velocity=80, is_drum=True, **times)
+    >>> converter = DrumsConverter(slice_bars=1)
+    >>> (example,) = converter.extract(beat).examples
+    >>> example.outputs.tolist()  # bits: 1 bass drum, 2 snare, 4 closed hi-hat
+    [5, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+    >>> (again,) = converter.from_tensors([converter.dense_outputs(example.outputs)])
+    >>> sorted(note.pitch for note in again.notes)
+    [36, 38, 42, 42]
 
     Attributes:
       max_bars: A track is cut after this many bars, before windows are taken; None: never.
@@ -48,15 +61,16 @@ class DrumsConverter(Converter):
       gap_bars: Bars without a hit that end a track; None or 0: a gap never does.
       pitch_classes: The MIDI pitches of every class. A class is decoded to its first pitch; other
         pitches are left out. None: the nine classes of `REDUCED_DRUM_PITCH_CLASSES`.
-      add_end_token: Whether an example ends with one step of the end token.
+      add_end_token: If True, an example ends with one step of the end token.
       steps_per_quarter: Steps in a quarter note.
       quarters_per_bar: Quarter notes in a bar; music in other metres is skipped.
-      pad_to_total_time: Whether a track is stretched with silence to the whole section.
-      roll_input: Inputs as a roll with a last column for 'nothing played', not one-hot.
-      roll_output: Outputs as a roll, not one-hot.
+      pad_to_total_time: If True, silence fills a track up to the length of the whole section.
+      roll_input: If True, inputs are piano rolls with a last column for 'nothing played'; else
+        one-hot.
+      roll_output: If True, outputs are piano rolls; else one-hot.
       max_tensors_per_notesequence: How many examples of a sequence to use (see `data.limit`);
         `extract` returns all.
-      presplit_on_time_changes: Whether a piece is cut where its metre or tempo changes; else such
+      presplit_on_time_changes: If True, a piece is cut where its metre or tempo changes; else such
         a piece is skipped.
 
     Raises:
@@ -93,7 +107,7 @@ class DrumsConverter(Converter):
 
     def _check_number_of_classes(self) -> None:
         rolls_only = self.roll_input and self.roll_output
-        most = MAX_ROLL_CLASSES if rolls_only else MAX_ONE_HOT_CLASSES
+        most = _MAX_ROLL_CLASSES if rolls_only else _MAX_ONE_HOT_CLASSES
         if self.num_classes > most:
             advice = "" if rolls_only else "; use roll_input=True and roll_output=True"
             raise UserError(f"{self.num_classes} drum classes are more than {most}{advice}")
@@ -105,22 +119,22 @@ class DrumsConverter(Converter):
 
     @property
     def window_bars(self) -> int | None:
-        """`slice_bars`."""
+        """Length of an example in bars, `slice_bars`; None: whole tracks."""
         return self.slice_bars
 
     @property
     def input_depth(self) -> int:
-        """Columns of a roll, the end token's and 'nothing played' included, or of a one-hot."""
+        """Columns of the inputs; those of a roll include the end token and 'nothing played'."""
         return self._roll_depth + 1 if self.roll_input else self._one_hot_depth
 
     @property
     def input_one_hots(self) -> tuple[int, ...]:
-        """One, unless the input is a roll."""
+        """The depth of the one one-hot vector of a step; empty if the input is a piano roll."""
         return () if self.roll_input else (self.input_depth,)
 
     @property
     def output_depth(self) -> int:
-        """Columns of a roll, the end token's included, or of a one-hot."""
+        """Columns of the outputs, including that of the end token."""
         return self._roll_depth if self.roll_output else self._one_hot_depth
 
     @property
@@ -133,45 +147,45 @@ class DrumsConverter(Converter):
 
     @property
     def end_token(self) -> int | None:
-        """The last column of the outputs, or None."""
+        """The last column of the outputs; None without an end token."""
         return self.output_depth - 1 if self.add_end_token else None
 
     @property
     def _end_mask(self) -> int:
-        """The compact end token: the last bit of a roll, and the last index of a one-hot."""
+        """The compact end token: the bit above the classes, and the last one-hot index."""
         return 1 << self.num_classes
 
     def extract(self, sequence: "NoteSequence | Score") -> Extraction:
-        """All windows of all drum tracks as int64 masks `[T]`, by section and time."""
+        """Returns all windows of all drum tracks as int64 masks `[T]`, by section and time."""
         return self.extract_all([sequence])[0]
 
     def extract_all(self, sequences: Sequence["NoteSequence | Score"]) -> list[Extraction]:
-        """What `extract` gives of each sequence."""
-        found, owners, grids = grids_of(
+        """Extracts the windows of each sequence; faster than one by one."""
+        extractions, owners, grids = grids_of(
             sequences,
             split_on_time_changes=self.presplit_on_time_changes,
             steps_per_quarter=self.steps_per_quarter,
             quarters_per_bar=self.quarters_per_bar,
         )
-        tracks = self._tracks(grids, [found[owner].skipped for owner in owners])
+        tracks = self._tracks(grids, [extractions[owner].skipped for owner in owners])
         cut = iter(self._windows([events for own in tracks for events in own]))
         for owner, own in zip(owners, tracks, strict=True):
             windows_of_tracks = [next(cut) for _ in own]
             short = sum(not len(windows) for windows in windows_of_tracks)
             if short:
                 reason = f"drum track shorter than {bars(self.slice_bars or 0)}"
-                found[owner].skipped[reason] += short
+                extractions[owner].skipped[reason] += short
             masks = unique(window for windows in windows_of_tracks for window in windows)
-            found[owner].examples += [self._example(window) for window in masks]
-        for extraction in found:
+            extractions[owner].examples += [self._example(window) for window in masks]
+        for extraction in extractions:
             if not extraction.examples and not extraction.skipped:
                 extraction.skipped["no drum track"] += 1
-        return found
+        return extractions
 
     def _tracks(
         self, grids: Sequence[Grid], skipped: Sequence[Counter[str]]
     ) -> list[list[np.ndarray]]:
-        """For each section its drum tracks, as mask arrays `[T]`."""
+        """Returns the drum tracks of each section as mask arrays `[T]`."""
         drums, masks = [], []
         for grid, own_skipped in zip(grids, skipped, strict=True):
             is_drum = grid.notes["is_drum"]
@@ -193,7 +207,7 @@ class DrumsConverter(Converter):
         ]
 
     def _windows(self, tracks: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """For each track its windows `[N, T]`, end tokens not yet added."""
+        """Returns the windows `[N, T]` of each track, without end tokens."""
         if self.slice_bars is None:
             return [track[None] for track in tracks]
         return split(*windows(tracks, self.slice_bars * self.steps_per_bar, self.steps_per_bar))
@@ -204,26 +218,26 @@ class DrumsConverter(Converter):
         return Example(masks, masks, None, length_of(len(masks)))
 
     def dense_inputs(self, inputs: np.ndarray) -> np.ndarray:
-        """Masks `[..., T]` to boolean `[..., T, input_depth]`; `PAD` to zeros."""
+        """Converts masks `[..., T]` to booleans `[..., T, input_depth]`, `PAD` to zeros."""
         if not self.roll_input:
             return one_hot(inputs, self.input_depth)
         nothing = np.asarray(inputs)[..., None] == 0
         return np.concatenate([bits(inputs, self._roll_depth), nothing], axis=-1)
 
     def dense_outputs(self, outputs: np.ndarray) -> np.ndarray:
-        """Masks `[..., T]` to boolean `[..., T, output_depth]`; `PAD` to zeros."""
+        """Converts masks `[..., T]` to booleans `[..., T, output_depth]`, `PAD` to zeros."""
         if not self.roll_output:
             return one_hot(outputs, self.output_depth)
         return bits(outputs, self.output_depth)
 
     @property
     def drums_in_mask(self) -> int:
-        """`num_classes`."""
+        """Number of drums in the bit mask of a step, `num_classes`."""
         return self.num_classes
 
     @property
     def compact(self) -> Compact:
-        """Masks as rolls or as classes."""
+        """The compact form: masks, as piano rolls or as classes."""
         one_hot_masks = OneHot((self._one_hot_depth,))
         return Compact(
             Roll(self._roll_depth, has_nothing=True) if self.roll_input else one_hot_masks,
@@ -231,7 +245,7 @@ class DrumsConverter(Converter):
         )
 
     def from_tensors(self, samples: Any, controls: Any = None) -> list["NoteSequence"]:
-        """Decodes rolls, one-hot arrays or class scores, up to the first end token.
+        """Decodes piano rolls, one-hot arrays or class scores, up to the first end token.
 
         Every sequence is at 120 quarter notes a minute, on instrument 9; a hit lasts one step.
         """
@@ -254,45 +268,45 @@ class DrumsConverter(Converter):
         return track.to_sequence(velocity=OUTPUT_VELOCITY, qpm=DEFAULT_QPM)
 
     def _without_end(self, masks: np.ndarray) -> np.ndarray:
-        """Masks `[T]` up to the first end token."""
+        """Returns the masks `[T]` before the first end token."""
         if not self.add_end_token:
             return masks
         ended = np.flatnonzero(masks & self._end_mask)
         return masks[: ended[0]] if len(ended) else masks
 
     def transpose(self, example: Example, semitones: int | np.ndarray) -> Example | None:
-        """The example itself: drums keep their pitches when music is transposed."""
+        """Returns the example itself: drums keep their pitches when music is transposed."""
         del semitones
         return example
 
     def transposable_range(self, sequence: "NoteSequence | Score") -> tuple[int, int]:
-        """Every transposition that MIDI knows; none where it would change the total time."""
+        """Returns all of MIDI's transpositions, or none where one would change the total time."""
         score = read(sequence)
         # Transposition sets the total time to the end of the last note.
         if score.total_time_s < score.last_end_s or self.pad_to_total_time:
             return 0, 0
         return -MAX_MIDI_PITCH, MAX_MIDI_PITCH
 
-    # -- Answers ----------------------------------------------------------------------------------
+    # -- About the music --------------------------------------------------------------------------
 
     @property
     def num_symbols(self) -> tuple[int, ...]:
-        """All combinations of drums, and the end token's."""
+        """Number of combinations of drums, and those with the end token."""
         return (2**self.output_depth if self.roll_output else self.output_depth,)
 
     def symbols(self, outputs: np.ndarray) -> np.ndarray:
-        """Masks `[..., T]`, of rolls and of one-hot outputs alike."""
+        """Returns the masks `[..., T]` of dense outputs, piano rolls or one-hot."""
         return bit_masks(outputs) if self.roll_output else super().symbols(outputs)
 
     @property
     def has_hits(self) -> bool:
-        """Yes."""
+        """True: outputs are drums."""
         return True
 
     def hits(self, outputs: np.ndarray) -> np.ndarray:
-        """The hits of dense outputs, booleans `[T, num_classes]`, up to the first end token."""
+        """Returns the hits of dense outputs before the end token, booleans `[T, num_classes]`."""
         return bits(self._without_end(self.symbols(outputs)), self.num_classes)
 
     def describe(self) -> str:
-        """As in '9 drums, 2 bars'."""
+        """Returns a description such as '9 drums, 2 bars'."""
         return self._described(f"{self.num_classes} drums")

@@ -1,8 +1,8 @@
-"""Melodies: one voice, a token a step.
+"""Represents a melody, which has one voice, by a token at every step.
 
-Token 0 is 'no event' (a note or a rest goes on), 1 ends a note, 2 and up start a note of
-`min_pitch` and up; the end token, where there is one, is the last class. An example is the same
-array as input and output (Roberts et al. 2018, section 5.1).
+Token 0 is 'no event' (a note or a rest goes on), 1 ends a note, and 2 and above start a note: 2 the
+lowest pitch, `min_pitch`, 3 the next higher one. The end token, if there is one, is the last class.
+An example is the same array as input and as output (Roberts et al. 2018, section 5.1).
 """
 
 import dataclasses
@@ -38,35 +38,47 @@ if TYPE_CHECKING:
 NO_EVENT = 0
 NOTE_OFF = 1
 FIRST_PITCH = 2
-"""The tokens; note_seq's melody events are two lower, and its pitches not shifted."""
+"""The tokens. Melody events of note_seq are -2 and -1 instead, and MIDI pitches."""
 
-MAX_PROGRAM = 127  # General MIDI's programs, counted from 0
+_MAX_PROGRAM = 127  # General MIDI's programs, counted from 0
 
 
 @dataclasses.dataclass(frozen=True)
 class OneHotMelodyConverter(Converter):
-    """Melodies as one-hot classes; see the module for the tokens.
+    """Converts melodies to one-hot classes and back; see the module for the tokens.
+
+    >>> from note_seq.protobuf.music_pb2 import NoteSequence
+    >>> tune = NoteSequence(tempos=[{"qpm": 120}], total_time=2.0)
+    >>> for start, pitch in [(0.0, 60), (0.5, 64), (1.0, 67)]:  # C, E, G: quarter notes
+    ...     _ = tune.notes.add(pitch=pitch, velocity=80, start_time=start, end_time=start + 0.5)
+    >>> converter = OneHotMelodyConverter(min_pitch=60, max_pitch=71, slice_bars=1)
+    >>> (example,) = converter.extract(tune).examples
+    >>> example.outputs.tolist()
+    [2, 0, 0, 0, 6, 0, 0, 0, 9, 0, 0, 0, 1, 0, 0, 0]
+    >>> (again,) = converter.from_tensors([converter.dense_outputs(example.outputs)])
+    >>> [note.pitch for note in again.notes]
+    [60, 64, 67]
 
     Attributes:
       min_pitch: Lowest MIDI pitch; notes below it are left out.
       max_pitch: Highest MIDI pitch; notes above it are left out.
       valid_programs: MIDI programs (from 0) whose notes are read; None: all.
-      skip_polyphony: Leaves a track with chords out instead of reading its highest notes.
+      skip_polyphony: If True, a track with chords is skipped; else its highest notes are read.
       max_bars: A melody is cut after this many bars, before windows are taken; None: never.
       slice_bars: Length of an example in bars; windows slide by one bar. None: whole melodies.
       gap_bars: Bars of silence that end a melody; None or 0: silence never does.
       steps_per_quarter: Steps in a quarter note.
       quarters_per_bar: Quarter notes in a bar; music in other metres is skipped.
-      add_end_token: Whether an example ends with one step of the end token.
-      pad_to_total_time: Whether a melody is stretched with silence to the whole section.
+      add_end_token: If True, an example ends with one step of the end token.
+      pad_to_total_time: If True, silence fills a melody up to the length of the whole section.
       max_tensors_per_notesequence: How many examples of a sequence to use (see `data.limit`);
         `extract` returns all.
-      presplit_on_time_changes: Whether a piece is cut where its metre or tempo changes; else such
+      presplit_on_time_changes: If True, a piece is cut where its metre or tempo changes; else such
         a piece is skipped.
-      chord_encoding: "triad" (or note_seq's TriadChordOneHotEncoding, which becomes that) for the
-        chord of every step as controls; None: no chords. See `controls`.
-      condition_on_key: Whether the key of every step is a control.
-      dedupe_event_lists: Whether equal windows of a section, with equal controls, are kept once.
+      chord_encoding: "triad" (or note_seq's TriadChordOneHotEncoding, which becomes that) if the
+        chord of every step is a control; None: no chords. See `controls`.
+      condition_on_key: If True, the key of every step is a control.
+      dedupe_event_lists: If True, equal windows of a section with equal controls are kept once.
 
     Raises:
       UserError: For a setting that is impossible.
@@ -92,8 +104,8 @@ class OneHotMelodyConverter(Converter):
     def __post_init__(self) -> None:
         if self.valid_programs is not None:
             programs = tuple(self.valid_programs)
-            if not programs or not all(0 <= program <= MAX_PROGRAM for program in programs):
-                raise UserError(f"valid_programs must be from 0 to {MAX_PROGRAM}, not {programs}")
+            if not programs or not all(0 <= program <= _MAX_PROGRAM for program in programs):
+                raise UserError(f"valid_programs must be from 0 to {_MAX_PROGRAM}, not {programs}")
             object.__setattr__(self, "valid_programs", programs)
         if not MIN_MIDI_PITCH <= self.min_pitch <= self.max_pitch <= MAX_MIDI_PITCH:
             raise UserError(
@@ -112,7 +124,7 @@ class OneHotMelodyConverter(Converter):
 
     @property
     def window_bars(self) -> int | None:
-        """`slice_bars`."""
+        """Length of an example in bars, `slice_bars`; None: whole melodies."""
         return self.slice_bars
 
     @property
@@ -122,43 +134,43 @@ class OneHotMelodyConverter(Converter):
 
     @property
     def input_depth(self) -> int:
-        """As `output_depth`."""
+        """Number of classes, the same as `output_depth`."""
         return self.output_depth
 
     @property
     def input_one_hots(self) -> tuple[int, ...]:
-        """One: of the class."""
+        """The depth of the one one-hot vector of a step."""
         return (self.input_depth,)
 
     @property
     def harmony(self) -> Harmony:
-        """What the controls say."""
+        """The chords and keys that the music is conditioned on."""
         return Harmony(chords=self.chord_encoding is not None, keys=self.condition_on_key)
 
     @property
     def control_depth(self) -> int:
-        """49 columns for chords and 12 for keys, in this order."""
+        """Width of the controls: 49 columns for chords, then 12 for keys, where there are such."""
         return self.harmony.depth
 
     @property
     def end_token(self) -> int | None:
-        """The last class, or None."""
+        """The last class, which ends a melody; None without an end token."""
         return self.output_depth - 1 if self.add_end_token else None
 
     def extract(self, sequence: "NoteSequence | Score") -> Extraction:
-        """All windows of all melodies as int16 tokens `[T]`, by section, instrument and time."""
+        """Returns all windows as int16 tokens `[T]`, by section, instrument and time."""
         return self.extract_all([sequence])[0]
 
     def extract_all(self, sequences: Sequence["NoteSequence | Score"]) -> list[Extraction]:
-        """What `extract` gives of each sequence."""
-        found, owners, grids = grids_of(
+        """Extracts the windows of each sequence; faster than one by one."""
+        extractions, owners, grids = grids_of(
             sequences,
             split_on_time_changes=self.presplit_on_time_changes,
             steps_per_quarter=self.steps_per_quarter,
             quarters_per_bar=self.quarters_per_bar,
             playable=self._playable,
         )
-        skipped = [found[owner].skipped for owner in owners]
+        skipped = [extractions[owner].skipped for owner in owners]
         lines = melodies(
             grids,
             skipped,
@@ -175,14 +187,15 @@ class OneHotMelodyConverter(Converter):
         for owner, grid, own in zip(owners, grids, lines, strict=True):
             tokens = [next(cut) for _ in own]
             starts = [line.start_step for line in own]
-            found[owner].examples += self._examples(grid, starts, tokens, found[owner].skipped)
-        for extraction in found:
+            extraction = extractions[owner]
+            extraction.examples += self._examples(grid, starts, tokens, extraction.skipped)
+        for extraction in extractions:
             if not extraction.examples and not extraction.skipped:
                 extraction.skipped["no melody"] += 1
-        return found
+        return extractions
 
     def _playable(self, sections: Sequence[Score]) -> list[np.ndarray | str]:
-        """For each section the notes of the programs and in the pitch range, or why none is."""
+        """Returns each section's notes in the programs and the pitch range, or why it has none."""
         notes, sizes = join([section.notes for section in sections])
         pitches, is_pitched = notes["pitch"], ~notes["is_drum"]
         chosen = self._is_chosen(notes["program"])
@@ -192,33 +205,34 @@ class OneHotMelodyConverter(Converter):
             for mask in (kept & is_pitched, is_pitched, chosen & is_pitched)
         )
         playable = split(take(notes, kept), totals(kept, sizes))
-        found: list[np.ndarray | str] = []
+        notes_or_reasons: list[np.ndarray | str] = []
         for own, num_kept, num_pitched, num_chosen in zip(playable, *numbers, strict=True):
             if num_kept:
-                found.append(own)
+                notes_or_reasons.append(own)
             elif not num_pitched:
-                found.append("only drums")
+                notes_or_reasons.append("only drums")
             elif not num_chosen:
-                found.append(f"no notes in programs {_ranges(self.valid_programs or ())}")
+                programs = _ranges(self.valid_programs or ())
+                notes_or_reasons.append(f"no notes in programs {programs}")
             else:
-                found.append("no melody in the pitch range")
-        return found
+                notes_or_reasons.append("no melody in the pitch range")
+        return notes_or_reasons
 
     def _is_chosen(self, programs: np.ndarray) -> np.ndarray:
-        """Whether the notes of these programs are read."""
+        """Returns True for the programs whose notes are read."""
         if self.valid_programs is None:
             return np.ones(len(programs), bool)
         return class_of((self.valid_programs,), programs) >= 0
 
     def _windows(self, events: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """For each melody its windows as tokens `[N, T]`, end tokens not yet added."""
+        """Returns the windows of each melody as tokens `[N, T]`, without end tokens."""
         if self.slice_bars is None:
             return [self._tokens(own)[None] for own in events]
         cut, numbers = windows(events, self.slice_bars * self.steps_per_bar, self.steps_per_bar)
         return split(_without_leading_note_off(self._tokens(cut)), numbers)
 
     def _tokens(self, events: np.ndarray) -> np.ndarray:
-        """The tokens of events."""
+        """Returns the tokens of note_seq's melody events."""
         return np.where(events < 0, events, events - np.int16(self.min_pitch)) + FIRST_PITCH
 
     def _examples(
@@ -228,7 +242,7 @@ class OneHotMelodyConverter(Converter):
         windows: Sequence[np.ndarray],
         skipped: Counter[str],
     ) -> list[Example]:
-        """The examples of one section: of its melodies, of which start and windows are given."""
+        """Returns the examples of one section, given the start and the windows of its melodies."""
         track = None
         if windows and self.control_depth:
             track = self.harmony.read(grid, skipped)
@@ -242,50 +256,50 @@ class OneHotMelodyConverter(Converter):
             if self.dedupe_event_lists:
                 melodies = unique(melodies)
             return [self._example(own, None) for own in melodies]
-        return self._told_examples(start_steps, windows, track, skipped)
+        return self._conditioned_examples(start_steps, windows, track, skipped)
 
-    def _told_examples(
+    def _conditioned_examples(
         self,
         start_steps: Sequence[int],
         windows: Sequence[np.ndarray],
         track: HarmonyTrack,
         skipped: Counter[str],
     ) -> list[Example]:
-        """The examples of windows with their harmony; without those whose chords are no triads."""
-        found: list[tuple[np.ndarray, np.ndarray]] = []
+        """Returns examples with controls, leaving out windows with chords that are no triads."""
+        windows_and_harmony: list[tuple[np.ndarray, np.ndarray]] = []
         for start, tokens in zip(start_steps, windows, strict=True):
             for number, own in enumerate(tokens):
                 first = start + number * self.steps_per_bar
-                found.append((own, track.at(first + np.arange(len(own)))))
+                windows_and_harmony.append((own, track.at(first + np.arange(len(own)))))
         if self.dedupe_event_lists:
-            found = _unique(found)
-        told = ((own, track.encode(harmony, skipped)) for own, harmony in found)
-        return [self._example(own, controls) for own, controls in told if controls is not None]
+            windows_and_harmony = _unique(windows_and_harmony)
+        encoded = ((own, track.encode(harmony, skipped)) for own, harmony in windows_and_harmony)
+        return [self._example(own, controls) for own, controls in encoded if controls is not None]
 
     def _example(self, tokens: np.ndarray, controls: np.ndarray | None) -> Example:
         if self.add_end_token:
             tokens = np.append(tokens, np.int16(self.output_depth - 1))
-            if controls is not None:  # an end that the controls told would not be learnt
+            if controls is not None:  # a model would not learn an end that its controls give away
                 controls = np.concatenate([controls, controls[-1:]])
         return Example(tokens, tokens, controls, length_of(len(tokens)))
 
     def dense_inputs(self, inputs: np.ndarray) -> np.ndarray:
-        """Tokens `[..., T]` to boolean one-hot `[..., T, input_depth]`; `PAD` to zeros."""
+        """Converts tokens `[..., T]` to one-hot `[..., T, input_depth]`, `PAD` to zeros."""
         return one_hot(inputs, self.input_depth)
 
     def dense_outputs(self, outputs: np.ndarray) -> np.ndarray:
-        """As `dense_inputs`."""
+        """Converts tokens to one-hot vectors, as `dense_inputs` does."""
         return one_hot(outputs, self.output_depth)
 
     def dense_controls(self, controls: np.ndarray) -> np.ndarray:
-        """Compact controls to boolean `[..., T, control_depth]`; `PAD` to zeros."""
+        """Converts compact controls to booleans `[..., T, control_depth]`, `PAD` to zeros."""
         if not self.control_depth:
             return super().dense_controls(controls)
         return self.harmony.dense(controls)
 
     @property
     def compact(self) -> Compact:
-        """Tokens, and what the harmony's controls are."""
+        """The compact form: tokens, and chords and keys as classes."""
         tokens = OneHot((self.output_depth,))
         return Compact(tokens, tokens, self.harmony.compact)
 
@@ -301,8 +315,8 @@ class OneHotMelodyConverter(Converter):
         if controls is None or not self.control_depth:
             return [self._sequence(np.argmax(sample, axis=-1)) for sample in samples]
         return [
-            self._sequence(np.argmax(sample, axis=-1), told)
-            for sample, told in zip(samples, controls, strict=True)
+            self._sequence(np.argmax(sample, axis=-1), own)
+            for sample, own in zip(samples, controls, strict=True)
         ]
 
     def _sequence(self, tokens: np.ndarray, controls: np.ndarray | None = None) -> "NoteSequence":
@@ -324,7 +338,7 @@ class OneHotMelodyConverter(Converter):
         return self.harmony.annotate(sequence, controls, times_s)
 
     def _without_end(self, tokens: np.ndarray) -> np.ndarray:
-        """Tokens `[T]` up to the first end token."""
+        """Returns the tokens `[T]` before the first end token."""
         if self.end_token is None:
             return tokens
         return tokens[: _first(tokens == self.end_token)]
@@ -336,7 +350,7 @@ class OneHotMelodyConverter(Converter):
         return pitched
 
     def transpose(self, example: Example, semitones: int | np.ndarray) -> Example | None:
-        """The example with every pitch moved, or None where one would leave the pitch range."""
+        """Moves every pitch of an example; returns None if one would leave the pitch range."""
         tokens = example.outputs
         pitched = self._is_pitch(tokens)
         by = np.asarray(semitones, tokens.dtype)[..., None]
@@ -351,7 +365,7 @@ class OneHotMelodyConverter(Converter):
         return example._replace(inputs=transposed, outputs=transposed, controls=controls)
 
     def transposable_range(self, sequence: "NoteSequence | Score") -> tuple[int, int]:
-        """Semitones down (0 or less) and up for which no note enters or leaves the pitch range."""
+        """Returns how far down (0 or less) and up no note enters or leaves the pitch range."""
         score = read(sequence)
         limit = MAX_MIDI_PITCH
         # Transposition sets the total time to the end of the last note.
@@ -371,27 +385,27 @@ class OneHotMelodyConverter(Converter):
         read_pitches = pitches[self._is_chosen(pitched["program"])]
         return transposable(read_pitches, self.min_pitch, self.max_pitch, (low, high))
 
-    # -- Answers ----------------------------------------------------------------------------------
+    # -- About the music --------------------------------------------------------------------------
 
     def window_key(self, symbols: np.ndarray) -> bytes:
-        """Of intervals instead of pitches."""
+        """Returns bytes that are equal for windows with the same rhythm and intervals."""
         tokens = np.array(symbols, np.int64)
         return without_key(tokens, self._is_pitch(tokens)).tobytes()
 
     @property
     def has_melody(self) -> bool:
-        """Yes."""
+        """True: outputs are one voice."""
         return True
 
     def melody(self, outputs: np.ndarray) -> Melody:
-        """The notes of dense outputs `[T, output_depth]`, up to the first end token."""
+        """Returns the notes of dense outputs `[T, output_depth]`, up to the first end token."""
         tokens = self._without_end(self.symbols(outputs))
         steps = np.flatnonzero(tokens >= FIRST_PITCH)
         return Melody(steps, tokens[steps] - FIRST_PITCH + self.min_pitch, len(tokens))
 
     @property
     def conditioning(self) -> Conditioning:
-        """The chords, the key, both or none."""
+        """The conditions that a musician gives: chords, a key, both or none."""
         return self.harmony.conditioning
 
     def controls_from(
@@ -402,38 +416,38 @@ class OneHotMelodyConverter(Converter):
         key: int | None = None,
         hits: "NoteSequence | None" = None,
     ) -> list[np.ndarray]:
-        """One array: the chords spread evenly over the steps, and the key."""
+        """Returns one array: the chords spread evenly over the steps, and the key."""
         del hits
         return [self.harmony.controls_from(steps, chords, key)] if self.control_depth else []
 
     def describe(self) -> str:
-        """As in 'melody, 2 bars'."""
+        """Returns a description such as 'melody, 2 bars'."""
         return self._described("melody")
 
 
 def _unique(
-    found: Iterable[tuple[np.ndarray, np.ndarray]],
+    windows: Iterable[tuple[np.ndarray, np.ndarray]],
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Tokens and harmony without repetitions, in the order in which they first appear."""
+    """Returns tokens and harmony without repetitions, in the order in which they first appear."""
     seen: dict[tuple[bytes, bytes], tuple[np.ndarray, np.ndarray]] = {}
-    for tokens, harmony in found:
+    for tokens, harmony in windows:
         seen.setdefault((tokens.tobytes(), harmony.tobytes()), (tokens, harmony))
     return list(seen.values())
 
 
 def _without_leading_note_off(tokens: np.ndarray) -> np.ndarray:
-    """Windows `[N, T]` in which a note that began before the window does not end in it."""
+    """Removes from windows `[N, T]` the ends of notes that begin before the window."""
     sounding = np.logical_or.accumulate(tokens >= FIRST_PITCH, axis=1)
     return np.where(sounding, tokens, np.int16(NO_EVENT))
 
 
-def _first(found: np.ndarray) -> int:
-    """Index of the first True of `[T]`, or T."""
-    return int(np.argmax(found)) if found.any() else len(found)
+def _first(matches: np.ndarray) -> int:
+    """Returns the index of the first True of `[T]`, or T."""
+    return int(np.argmax(matches)) if matches.any() else len(matches)
 
 
 def _ranges(numbers: Iterable[int]) -> str:
-    """Whole numbers in short: (0, 1, 2, 5) is '0-2, 5'."""
+    """Returns whole numbers in short: '0-2, 5' for (0, 1, 2, 5)."""
     spans: list[list[int]] = []
     for number in sorted(set(numbers)):
         if spans and number == spans[-1][1] + 1:

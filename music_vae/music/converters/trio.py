@@ -1,9 +1,9 @@
-"""Trios: a melody, a bass line and drums that play together, three tokens a step.
+"""Represents a melody, a bass line and drums that play together by three tokens at every step.
 
 A trio is two melody converters and a drum converter side by side: melody and bass are tokens of
-`melody.py` (90 classes each), the drums one of 512 combinations of `drums.py`. A piece gives a trio
-for every melody instrument x bass instrument x drum instrument, wherever all three are heard for
-long enough (Roberts et al. 2018, section 5.1).
+`melody.py` (90 classes each), the drums are one of 512 combinations of `drums.py`. A piece gives a
+trio for every combination of a melody instrument, a bass instrument and a drum instrument, wherever
+all three play for long enough (Roberts et al. 2018, section 5.1).
 """
 
 import dataclasses
@@ -38,21 +38,27 @@ if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
 
 PARTS = ("melody", "bass", "drums")
-"""The parts, in the order of the three tokens."""
+"""Names of the parts, in the order of the three tokens."""
 
-MAX_TRIO_BARS = 100_000
-"""Bars of all trios of a section together: many of the same instruments would fill the memory."""
-
-BASS_INSTRUMENT = 1
-"""Of decoded notes; the melody is instrument 0, the drums are `DRUMS_INSTRUMENT`."""
-
+# The most bars of all trios of a section together: many instruments would fill the memory.
+_MAX_TRIO_BARS = 100_000
+# The instrument of decoded bass notes; the melody is 0, the drums are `DRUMS_INSTRUMENT`.
+_BASS_INSTRUMENT = 1
 
 _Tokens = dict[str, dict[int, np.ndarray]]  # int16 `[T]`, by part and instrument
 
 
 @dataclasses.dataclass(frozen=True)
 class TrioConverter(Converter):
-    """Melody, bass and drums as three one-hot classes side by side; see the module.
+    """Converts trios to three one-hot classes side by side and back; see the module.
+
+    >>> converter = TrioConverter(slice_bars=16)
+    >>> converter.describe(), converter.split_output_depths
+    ('melody, bass, drums, 16 bars', (90, 90, 512))
+    >>> step = np.array([[62, 38, 5]])  # the pitches 81 and 57, the bass drum and the hi-hat
+    >>> (music,) = converter.from_tensors([converter.dense_outputs(step)])
+    >>> sorted((note.instrument, note.pitch) for note in music.notes)
+    [(0, 81), (1, 57), (9, 36), (9, 42)]
 
     An instrument is a melody by its General MIDI program (0 to 31), a bass (32 to 39) or drums;
     instruments of other programs, or of more than one of the three, are left out. Equal windows
@@ -60,9 +66,9 @@ class TrioConverter(Converter):
 
     Attributes:
       slice_bars: Length of an example in bars; windows slide by one bar. None: the longest
-        stretches in which all three parts are heard.
-      gap_bars: A part counts as heard in a bar if it plays at most this many bars away. In the
-        first and in the last `gap_bars` bars of a piece it is enough that one of the three is.
+        stretches in which all three parts play.
+      gap_bars: A part counts as playing in a bar if it has a note at most this many bars away. In
+        the first and in the last `gap_bars` bars of a piece it is enough that one part plays.
       max_bars: Music after this many bars of a section is left out; None: never.
       steps_per_quarter: Steps in a quarter note.
       quarters_per_bar: Quarter notes in a bar; music in other metres is skipped.
@@ -102,12 +108,12 @@ class TrioConverter(Converter):
 
     @property
     def window_bars(self) -> int | None:
-        """`slice_bars`."""
+        """Length of an example in bars, `slice_bars`; None: the longest stretches."""
         return self.slice_bars
 
     @property
     def melody_converter(self) -> OneHotMelodyConverter:
-        """What reads the melody, and the bass too: a whole line, padded to the whole section."""
+        """The converter of melody and bass, which reads a whole line, padded to the section."""
         return OneHotMelodyConverter(
             gap_bars=None,
             steps_per_quarter=self.steps_per_quarter,
@@ -118,7 +124,7 @@ class TrioConverter(Converter):
 
     @property
     def drums_converter(self) -> DrumsConverter:
-        """What reads the drums: a whole track, padded to the whole section."""
+        """The converter of the drums, which reads a whole track, padded to the section."""
         return DrumsConverter(
             gap_bars=None,
             steps_per_quarter=self.steps_per_quarter,
@@ -129,49 +135,49 @@ class TrioConverter(Converter):
 
     @property
     def split_output_depths(self) -> tuple[int, int, int]:
-        """Number of classes of melody, bass and drums: where to split the last axis."""
+        """Number of classes of melody, bass and drums, by which the last axis is split."""
         melody = self.melody_converter.output_depth
         return melody, melody, self.drums_converter.output_depth
 
     @property
     def output_depth(self) -> int:
-        """The classes of all three parts."""
+        """Number of classes of all three parts together."""
         return sum(self.split_output_depths)
 
     @property
     def input_depth(self) -> int:
-        """As `output_depth`."""
+        """Number of classes, the same as `output_depth`."""
         return self.output_depth
 
     @property
     def input_one_hots(self) -> tuple[int, ...]:
-        """One for each part."""
+        """The depths of the one-hot vectors of a step, one for each part."""
         return self.split_output_depths
 
     def extract(self, sequence: "NoteSequence | Score") -> Extraction:
-        """All windows of all trios as int16 tokens `[T, 3]`, by section, instruments and time."""
+        """Returns all windows as int16 tokens `[T, 3]`, by section, instruments and time."""
         return self.extract_all([sequence])[0]
 
     def extract_all(self, sequences: Sequence["NoteSequence | Score"]) -> list[Extraction]:
-        """What `extract` gives of each sequence."""
-        found, owners, grids = grids_of(
+        """Extracts the windows of each sequence; faster than one by one."""
+        extractions, owners, grids = grids_of(
             sequences,
             split_on_time_changes=True,
             steps_per_quarter=self.steps_per_quarter,
             quarters_per_bar=self.quarters_per_bar,
         )
-        skipped = [found[owner].skipped for owner in owners]
+        skipped = [extractions[owner].skipped for owner in owners]
         num_bars = list(map(self._num_bars, grids, skipped))
         tokens = self._tokens(grids, num_bars, skipped)
         windows = map(self._windows, grids, num_bars, tokens, skipped)
         for owner, own in zip(owners, windows, strict=True):
             for steps in own:
                 length = length_of(len(steps))
-                found[owner].examples.append(Example(steps, steps, None, length))
-        return found
+                extractions[owner].examples.append(Example(steps, steps, None, length))
+        return extractions
 
     def _num_bars(self, grid: Grid, skipped: Counter[str]) -> int:
-        """How many bars of a section are used."""
+        """Returns the number of bars of a section that are used."""
         num_bars = math.ceil(grid.total_steps / self.steps_per_bar)
         if self.max_bars is None or num_bars <= self.max_bars:
             return num_bars
@@ -181,37 +187,37 @@ class TrioConverter(Converter):
     def _windows(
         self, grid: Grid, num_bars: int, tokens: _Tokens, skipped: Counter[str]
     ) -> list[np.ndarray]:
-        """Token arrays `[T, 3]` of one section."""
+        """Returns the windows of one section as tokens `[T, 3]`."""
         missing = [part for part in PARTS if not tokens[part]]
         for part in missing:
             skipped[f"no {part}"] += 1
         if missing:
             return []
-        if num_bars * math.prod(len(tokens[part]) for part in PARTS) > MAX_TRIO_BARS:
+        if num_bars * math.prod(len(tokens[part]) for part in PARTS) > _MAX_TRIO_BARS:
             skipped["too many instruments to combine"] += 1
             return []
-        heard = self._heard(grid, num_bars)
-        found = []
+        playing = self._playing(grid, num_bars)
+        windows = []
         for trio in itertools.product(*(tokens[part] for part in PARTS)):
             steps = np.stack([tokens[p][i] for p, i in zip(PARTS, trio, strict=True)], axis=-1)
-            covered = self._covered(np.stack([heard[i] for i in trio]))
-            for first, end in stretches(covered, self.slice_bars):
-                found.append(steps[first * self.steps_per_bar : end * self.steps_per_bar].copy())
-        if not found:
+            complete = self._complete(np.stack([playing[i] for i in trio]))
+            for first, end in stretches(complete, self.slice_bars):
+                windows.append(steps[first * self.steps_per_bar : end * self.steps_per_bar].copy())
+        if not windows:
             length = "" if self.slice_bars is None else f"{bars(self.slice_bars)} of "
             skipped[f"no {length}melody, bass and drums together"] += 1
-        return found
+        return windows
 
     def _tokens(
         self, grids: Sequence[Grid], num_bars: Sequence[int], skipped: Sequence[Counter[str]]
     ) -> list[_Tokens]:
-        """For each section the tokens of its first `num_bars` bars."""
+        """Returns the tokens of the first `num_bars` bars of each section."""
         melody, drums = self.melody_converter, self.drums_converter
         converters: Mapping[str, Converter] = {"melody": melody, "bass": melody, "drums": drums}
         tokens: list[_Tokens] = [{part: {} for part in PARTS} for _ in grids]
         by_part: dict[str, list[tuple[int, int]]] = {part: [] for part in PARTS}
         for number, grid in enumerate(grids):
-            for instrument, part in parts_of_instruments(grid.notes, skipped[number]).items():
+            for instrument, part in _parts_of_instruments(grid.notes, skipped[number]).items():
                 by_part[part].append((number, instrument))
         num_steps = [number * self.steps_per_bar for number in num_bars]
         for part, instruments in by_part.items():
@@ -224,43 +230,43 @@ class TrioConverter(Converter):
                     tokens[number][part][instrument] = steps
         return tokens
 
-    def _heard(self, grid: Grid, num_bars: int) -> dict[int, np.ndarray]:
-        """By instrument, in which bars `[num_bars]` it counts as heard."""
+    def _playing(self, grid: Grid, num_bars: int) -> dict[int, np.ndarray]:
+        """Returns by instrument if it counts as playing in a bar, booleans `[num_bars]`."""
         size, gap = self.steps_per_bar, self.gap_bars
         first_bars = grid.starts // size
         firsts = np.maximum(first_bars - gap, 0)
         ends = np.minimum(-(-grid.ends // size) + gap, num_bars)
         counts = (first_bars < num_bars) & (firsts < ends)  # not after the last bar that counts
-        heard: dict[int, np.ndarray] = {}
+        playing: dict[int, np.ndarray] = {}
         for instrument in set(grid.notes["instrument"].tolist()):
             own = counts & (grid.notes["instrument"] == instrument)
             begun = np.bincount(firsts[own], minlength=num_bars + 1)
             ended = np.bincount(ends[own], minlength=num_bars + 1)
-            heard[instrument] = np.cumsum(begun - ended)[:num_bars] > 0
-        return heard
+            playing[instrument] = np.cumsum(begun - ended)[:num_bars] > 0
+        return playing
 
-    def _covered(self, heard: np.ndarray) -> np.ndarray:
-        """Bars `[num_bars]` in which a trio is complete; `heard` is `[3, num_bars]`."""
-        covered = np.all(heard, axis=0)
+    def _complete(self, playing: np.ndarray) -> np.ndarray:
+        """Returns True for bars `[num_bars]` in which a trio `[3, num_bars]` is complete."""
+        complete = np.all(playing, axis=0)
         if self.gap_bars:
             for edge in (slice(None, self.gap_bars), slice(-self.gap_bars, None)):
-                covered[edge] = heard[:, edge].any()
-        return covered
+                complete[edge] = playing[:, edge].any()
+        return complete
 
     def dense_inputs(self, inputs: np.ndarray) -> np.ndarray:
-        """Tokens `[..., T, 3]` to boolean `[..., T, input_depth]`, three ones; `PAD` to zeros."""
+        """Converts tokens `[..., T, 3]` to booleans `[..., T, input_depth]`, `PAD` to zeros."""
         parts = [
             one_hot(inputs[..., part], depth) for part, depth in enumerate(self.split_output_depths)
         ]
         return np.concatenate(parts, axis=-1)
 
     def dense_outputs(self, outputs: np.ndarray) -> np.ndarray:
-        """As `dense_inputs`."""
+        """Converts tokens to three one-hot vectors, as `dense_inputs` does."""
         return self.dense_inputs(outputs)
 
     @property
     def compact(self) -> Compact:
-        """Three tokens."""
+        """The compact form: three tokens."""
         tokens = OneHot(self.split_output_depths)
         return Compact(tokens, tokens)
 
@@ -278,7 +284,7 @@ class TrioConverter(Converter):
         sequence, bass_sequence = self.melody_converter.from_tensors([melody, bass])
         (drums_sequence,) = self.drums_converter.from_tensors([drums])
         for note in bass_sequence.notes:
-            note.instrument = BASS_INSTRUMENT
+            note.instrument = _BASS_INSTRUMENT
             note.program = ELECTRIC_BASS_PROGRAM
         for note in drums_sequence.notes:
             note.instrument = DRUMS_INSTRUMENT
@@ -288,50 +294,50 @@ class TrioConverter(Converter):
         return sequence
 
     def _split(self, outputs: np.ndarray) -> list[np.ndarray]:
-        """The columns of melody, bass and drums."""
+        """Splits outputs into the columns of melody, bass and drums."""
         return np.split(outputs, np.cumsum(self.split_output_depths)[:-1], axis=-1)
 
-    # -- Answers ----------------------------------------------------------------------------------
+    # -- About the music --------------------------------------------------------------------------
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """Melody, bass and drums."""
+        """Names of the parts: melody, bass and drums."""
         return PARTS
 
     @property
     def num_symbols(self) -> tuple[int, ...]:
-        """`split_output_depths`."""
+        """Number of classes of each part, `split_output_depths`."""
         return self.split_output_depths
 
     def symbols(self, outputs: np.ndarray) -> np.ndarray:
-        """The classes of melody, bass and drums, `[..., T, 3]`."""
+        """Returns the classes of melody, bass and drums, `[..., T, 3]`."""
         parts = self._split(np.asarray(outputs))
         return np.stack([np.argmax(part, axis=-1) for part in parts], axis=-1)
 
     def window_key(self, symbols: np.ndarray) -> bytes:
-        """Melody and bass move together; drums have no key."""
+        """Returns bytes that are equal for windows which differ by the key of melody and bass."""
         tokens = np.array(symbols, np.int64)
         is_pitch = tokens >= FIRST_PITCH
         is_pitch[:, PARTS.index("drums")] = False
         return without_key(tokens, is_pitch).tobytes()
 
     def describe(self) -> str:
-        """As in 'melody, bass, drums, 16 bars'."""
+        """Returns a description such as 'melody, bass, drums, 16 bars'."""
         return self._described(", ".join(PARTS))
 
 
-def parts_of_instruments(notes: np.ndarray, skipped: Counter[str]) -> dict[int, str]:
-    """The part, one of `PARTS`, that each instrument plays, by number of the instrument.
+def _parts_of_instruments(notes: np.ndarray, skipped: Counter[str]) -> dict[int, str]:
+    """Returns the part, one of `PARTS`, that each instrument plays, by the instrument's number.
 
     Instruments that play none, or several, are left out and counted in `skipped`.
     """
     part = class_of((MELODY_PROGRAMS, BASS_PROGRAMS), notes["program"])
     part[notes["is_drum"]] = PARTS.index("drums")
-    found: dict[int, set[int]] = {}
+    played: dict[int, set[int]] = {}
     for instrument, candidate in set(zip(notes["instrument"].tolist(), part.tolist(), strict=True)):
-        found.setdefault(instrument, set()).add(candidate)
+        played.setdefault(instrument, set()).add(candidate)
     parts: dict[int, str] = {}
-    for instrument, candidates in sorted(found.items()):
+    for instrument, candidates in sorted(played.items()):
         if len(candidates) > 1:
             skipped["instrument with programs of several parts"] += 1
         elif candidates == {-1}:
@@ -342,9 +348,13 @@ def parts_of_instruments(notes: np.ndarray, skipped: Counter[str]) -> dict[int, 
 
 
 def stretches(covered: np.ndarray, size: int | None) -> Iterable[tuple[int, int]]:
-    """Where `covered` `[N]` is True throughout: (first, end) of all windows of `size`, in order.
+    """Yields (first, end) of all windows of `size` in which `covered` `[N]` is True throughout.
 
-    Without a size, the longest such stretches.
+    Without a size, it yields the longest stretches of True. They are in order of time.
+
+    >>> covered = np.array([True, True, True, False, True])
+    >>> list(stretches(covered, 2)), list(stretches(covered, None))
+    ([(0, 2), (1, 3)], [(0, 3), (4, 5)])
     """
     changes = np.flatnonzero(np.diff(covered, prepend=False, append=False))
     for first, end in changes.reshape(-1, 2).tolist():
@@ -355,7 +365,7 @@ def stretches(covered: np.ndarray, size: int | None) -> Iterable[tuple[int, int]
 
 
 def _only(grid: Grid, instrument: int, num_steps: int) -> Score:
-    """The notes of one instrument of a section alone, in a piece of so many steps."""
+    """Returns a piece of `num_steps` steps with the notes of one instrument of a section."""
     section = grid.section
     notes = take(section.notes, section.notes["instrument"] == instrument)
     total_time_s = num_steps * (60 / section.qpm / grid.steps_per_quarter)
