@@ -16,7 +16,7 @@ A spec (see `specs`) is what a user writes; a plan is what follows from it.
 import dataclasses
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from music_vae.common import own_code
 from music_vae.common import weight_names as names
@@ -64,8 +64,7 @@ _NOTHING_READ_SIZE = 1
 # -- The whole ------------------------------------------------------------------------------------
 
 
-@dataclasses.dataclass(frozen=True)
-class ModelSpec:
+class ModelSpec(NamedTuple):
     """The plan of a model.
 
     >>> from music_vae.configs import get_config
@@ -91,7 +90,7 @@ class ModelSpec:
 
     def without_encoder(self) -> "ModelSpec":
         """What is left to decode with."""
-        return dataclasses.replace(self, encoder=None, posterior=None)
+        return self._replace(encoder=None, posterior=None)
 
 
 def shapes_of(part: Any) -> dict[str, tuple[int, ...]]:
@@ -119,8 +118,7 @@ def _leaves(node: Any) -> Iterator[DensePlan | NadePlan]:
 # -- From a config's values -----------------------------------------------------------------------
 
 
-@dataclasses.dataclass(frozen=True)
-class StepDepths:
+class StepDepths(NamedTuple):
     """Widths of a step of what a model reads and writes.
 
     >>> StepDepths(inputs=90, outputs=90, input_one_hots=(90,)).controls

@@ -1,13 +1,16 @@
 """The nodes of a model's plan: how wide its parts are, and what their weights are called.
 
 See `model_spec`, which makes them. Weights have the names and shapes of published checkpoints.
+
+All are immutable values. Most are tuples with names, for a dataclass takes ten times as long to
+define, and every command begins with these.
 """
 
 import abc
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from music_vae.common import weight_names as names
 from music_vae.common.specs import HeadSpec
@@ -18,8 +21,7 @@ Shapes: TypeAlias = Mapping[str, tuple[int, ...]]
 # -- Layers ---------------------------------------------------------------------------------------
 
 
-@dataclasses.dataclass(frozen=True)
-class DensePlan:
+class DensePlan(NamedTuple):
     """A layer x . kernel + bias.
 
     >>> DensePlan("encoder/mu", input_size=10, units=4).shapes
@@ -50,8 +52,7 @@ class DensePlan:
         return {self.kernel: (self.input_size, self.units), self.bias: (self.units,)}
 
 
-@dataclasses.dataclass(frozen=True)
-class LstmLayerPlan:
+class LstmLayerPlan(NamedTuple):
     """An LSTM layer, the result of which is h, or h + x where it is residual.
 
     >>> layer = LstmLayerPlan(False, None, cell=DensePlan("cell_0/lstm_cell", 3 + 5, 4 * 5))
@@ -84,8 +85,7 @@ class LstmLayerPlan:
         return self.cell.input_size - self.units
 
 
-@dataclasses.dataclass(frozen=True)
-class LstmStackPlan:
+class LstmStackPlan(NamedTuple):
     """LSTM layers on top of each other.
 
     >>> from music_vae.common.model_spec import lstm_stack
@@ -126,8 +126,7 @@ class LstmStackPlan:
         return _cell_names(names.layer(self.path, number))
 
 
-@dataclasses.dataclass(frozen=True)
-class BidirectionalPlan:
+class BidirectionalPlan(NamedTuple):
     """LSTM layers that read in both directions; each reads both outputs of the one below.
 
     >>> from music_vae.common.model_spec import bidirectional_lstm
@@ -160,8 +159,7 @@ def _cell_names(layer: str) -> tuple[str, str]:
 # -- Encoders and the posterior -------------------------------------------------------------------
 
 
-@dataclasses.dataclass(frozen=True)
-class FlatEncoderPlan:
+class FlatEncoderPlan(NamedTuple):
     """LSTM layers over a sequence, in one direction or in both.
 
     >>> from music_vae.configs import get_config
@@ -187,8 +185,7 @@ class FlatEncoderPlan:
         return (self,)
 
 
-@dataclasses.dataclass(frozen=True)
-class HierarchicalEncoderPlan:
+class HierarchicalEncoderPlan(NamedTuple):
     """Encoders in levels: of segments, then of the sequence of their embeddings.
 
     >>> from music_vae.configs import get_config
@@ -213,8 +210,7 @@ class HierarchicalEncoderPlan:
 EncoderPlan: TypeAlias = FlatEncoderPlan | HierarchicalEncoderPlan
 
 
-@dataclasses.dataclass(frozen=True)
-class PosteriorPlan:
+class PosteriorPlan(NamedTuple):
     """The layers that make mu and what sigma is the softplus of, each from an embedding.
 
     >>> from music_vae.configs import get_config
@@ -230,8 +226,7 @@ class PosteriorPlan:
 # -- Decoders -------------------------------------------------------------------------------------
 
 
-@dataclasses.dataclass(frozen=True)
-class NadePlan:
+class NadePlan(NamedTuple):
     """The weights of a NADE that all steps share.
 
     >>> NadePlan("nade/w_enc", "nade/w_dec_t", depth=9, num_hidden=3).shapes
@@ -257,8 +252,7 @@ class NadePlan:
         }
 
 
-@dataclasses.dataclass(frozen=True)
-class HeadPlan:
+class HeadPlan(NamedTuple):
     """A distribution over a step.
 
     >>> from music_vae.common.model_spec import derive_head
@@ -367,8 +361,7 @@ class SplitDecoderPlan(_VoicedPlan):
 CorePlan: TypeAlias = FlatDecoderPlan | SplitDecoderPlan
 
 
-@dataclasses.dataclass(frozen=True)
-class ConductorPlan:
+class ConductorPlan(NamedTuple):
     """One level of a hierarchical decoder: a vector to one for each of its segments.
 
     >>> from music_vae.configs import get_config

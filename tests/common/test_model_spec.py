@@ -1,7 +1,5 @@
 """The plan of a model: parts, widths and names, the same for everything that builds one."""
 
-import dataclasses
-
 import pytest
 
 from music_vae.common.errors import UserError
@@ -119,7 +117,7 @@ def test_its_weights_written_out():
 )
 def test_what_conductors_read(levels, reencoder, expected):
     spec = HierarchicalDecoderSpec((2, 2, 6), autoregressive_levels=levels, reencoder=reencoder)
-    depths = dataclasses.replace(DEPTHS, controls=0)
+    depths = DEPTHS._replace(controls=0)
     plan = derive_model(BidirectionalEncoderSpec(), spec, HPARAMS, depths).decoder
     found = [(conductor.lstm.input_size, conductor.feedback_size) for conductor in plan.conductors]
     assert found == expected
