@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import subprocess
 import sys
 import textwrap
@@ -12,7 +13,9 @@ from music_vae.commands import config_flag
 from music_vae.common.errors import UserError
 from music_vae.configs import CONFIG_MAP, get_config
 from music_vae.weights import config_file
+from support.paths import ROOT
 
+PACKAGE = ROOT / "music_vae"
 NAME = "cat-mel_2bar_small"
 CODE = """
 from music_vae.configs import get_config
@@ -287,3 +290,14 @@ def test_a_config_differs_from_a_run_in_more_than_its_sizes(own, file, caplog):
     assert config_flag.difference(text, renamed) == ""
     assert "not --config=" in config_flag.difference(text, renamed.replace(tfds_name="x"))
     assert "not --config=cat-mel_2bar_big" in config_flag.difference("cat-mel_2bar_big", config)
+
+
+def test_nothing_else_in_the_package_runs_what_a_text_names():
+    means = r"import_module\(|__import__|\b(exec|eval)\(|runpy|spec_from|import pickle"
+    found = {
+        path.relative_to(PACKAGE).as_posix()
+        for path in PACKAGE.rglob("*.py")
+        if re.search(means, path.read_text(encoding="utf-8"))
+    }
+    knowing_the_name = {"__init__.py", "common/lazy_imports.py"}
+    assert found == {"commands/config_flag.py", *knowing_the_name}
