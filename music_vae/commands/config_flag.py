@@ -33,6 +33,9 @@ _log = logging.getLogger(__name__)
 def get_config(text: str, hparams: str = "") -> Config:
     """The config that `--config=text` means, with overrides as on the command line.
 
+    >>> get_config("cat-mel_2bar_small", "z_size=8").hparams.z_size
+    8
+
     Raises:
       UserError: If there is no such config, or the user's code fails.
     """
@@ -49,12 +52,19 @@ def get_config(text: str, hparams: str = "") -> Config:
 
 
 def is_own(text: str) -> bool:
-    """Whether `--config=text` means a file or code of the user's own, not a published config."""
+    """Tells a file or code of the user's own from the name of a published config.
+
+    >>> is_own("my_configs.py:MEL_4BAR"), is_own("cat-mel_2bar_small")
+    (True, False)
+    """
     return text not in CONFIG_MAP and any(mark in text for mark in ":/.")
 
 
 def shipped_name(text: str) -> str:
     """The name of the published config that `--config=text` means, whose model may ship.
+
+    >>> shipped_name("cat-mel_2bar_mini")
+    'cat-mel_2bar_mini'
 
     Raises:
       UserError: If it means another config, of which no model can.
@@ -73,6 +83,9 @@ def read(source: str | Path, text: str | None) -> Config | None:
 
     Classes of the user's own that it needs are taken from the config that `--config=text` means.
 
+    >>> read("music_vae/models/cat-mel_2bar_mini", None).name
+    'cat-mel_2bar_mini'
+
     Raises:
       UserError: If it needs classes that this config has not, among others.
     """
@@ -81,10 +94,13 @@ def read(source: str | Path, text: str | None) -> Config | None:
 
 
 def difference(text: str | None, config: Config) -> str:
-    """How the config that `--config=text` means differs from that of a run, in words.
+    """Says how the config that `--config=text` means differs from that of a run.
 
     Empty if nothing was given or both are the same. Hyper-parameters of the user's own config may
     differ: `--hparams` may have set those of the run, which count.
+
+    >>> difference("cat-mel_2bar_big", get_config("cat-mel_2bar_small"))
+    'not --config=cat-mel_2bar_big'
     """
     if text in (None, "", config.name):
         return ""
@@ -196,7 +212,7 @@ def _import(name: str, text: str) -> ModuleType:
 
 
 def _failure(error: BaseException, text: str) -> str:
-    """Where in the user's code it failed, and why: the innermost line of no library."""
+    """Names the line of the user's code that failed, the innermost of no library, and says why."""
     kind = type(error).__name__
     if isinstance(error, SyntaxError):
         return f"{error.filename or text}, line {error.lineno}: {kind}: {error.msg}"

@@ -17,6 +17,10 @@ def to_json(value: Any) -> Any:
     A dataclass becomes an object whose `kind` is its class's name; one of a class that is not this
     package's has `code` too, which says where that class stood: see `own_code.location`.
 
+    >>> from music_vae.common.specs import HierarchicalEncoderSpec
+    >>> to_json(HierarchicalEncoderSpec(level_lengths=(16, 2)))["level_lengths"]
+    [16, 2]
+
     Raises:
       UserError: For values that JSON has no word for.
     """
@@ -39,6 +43,11 @@ def to_json(value: Any) -> Any:
 
 def from_json(data: Any, kinds: Mapping[str, type], own: Mapping[str, type] | None = None) -> Any:
     """The inverse of `to_json`; lists become tuples.
+
+    >>> from music_vae.common.specs import CategoricalHeadSpec
+    >>> kinds = {"CategoricalHeadSpec": CategoricalHeadSpec}
+    >>> from_json([{"kind": "CategoricalHeadSpec"}, 3], kinds)
+    (CategoricalHeadSpec(), 3)
 
     Args:
       data: What a file said, which anybody may have written: nothing is imported by it.

@@ -72,7 +72,11 @@ def read(path: str | Path, own: Mapping[str, type] | None = None) -> Config | No
 
 
 def read_file(path: Path, own: Mapping[str, type] | None = None) -> Config:
-    """The config in a file of any name that holds what a `config.json` holds; see `read`."""
+    """The config in a file of any name that holds what a `config.json` holds; see `read`.
+
+    >>> read_file(Path("music_vae/models/cat-mel_2bar_mini/config.json")).name
+    'cat-mel_2bar_mini'
+    """
     if path.stat().st_size > _MAX_BYTES:
         raise UserError(f"{path} has more than {_MAX_BYTES} bytes; it cannot be a config")
     return _parse(path.read_bytes(), str(path), own)
