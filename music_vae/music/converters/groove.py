@@ -1,12 +1,12 @@
-"""Grooves: drums as they are played, with how loud and how late or early every hit is.
+"""Represents a groove, drums as they are played, with the loudness and timing of every hit.
 
 At every step each drum class has three numbers: hit (0 or 1), velocity (0 to 1) and offset (-1 to
-1, in half steps; positive is early). What the encoder hears can be poorer than what the decoder
-should produce: taps on one drum, no dynamics, some instruments missing, some notes dropped. The
-model then learns to fill in the rest (Gillick et al. 2019).
+1, in half steps; positive is early). The inputs of the encoder can hold less than the outputs of
+the decoder: taps on one drum, no dynamics, some instruments missing, some notes dropped. The model
+then learns to fill in the rest (Gillick et al. 2019).
 
 The compact form has these numbers as float32 (float64 where they go into bins), `[T, 3 * drums]`:
-all hits, all velocities, all offsets. With `split_instruments` a step is one drum alone,
+all hits, all velocities, all offsets. With `split_instruments` every row is one drum alone,
 `[T * drums, 3]`.
 """
 
@@ -18,15 +18,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from music_vae.common.batches import Compact, Numbers
-from music_vae.common.constants import DEFAULT_QPM, DRUMS_INSTRUMENT, MAX_MIDI_VELOCITY
 from music_vae.common.errors import UserError
 from music_vae.music.converters.base import Conditioning, Converter, Example, Extraction, bars
-from music_vae.music.converters.compact import PAD, bit_masks, length_of, one_hot
+from music_vae.music.converters.compact import bit_masks, length_of
 from music_vae.music.converters.extract import check_grid, windows
-from music_vae.music.converters.grid import Grid, grids_of
-from music_vae.music.converters.pitches import checked_pitch_classes, class_of
+from music_vae.music.converters.grid import grids_of
+from music_vae.music.converters.groove_notes import read_hits, write_hits
+from music_vae.music.converters.groove_rows import HIT, OFFSET, VELOCITY, GrooveRows
+from music_vae.music.converters.pitches import checked_pitch_classes
 from music_vae.music.converters.score import Score
-from music_vae.music.symbols import HALF_STEPS, Groove
+from music_vae.music.symbols import Groove
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
@@ -46,7 +47,7 @@ ROLAND_DRUM_PITCH_CLASSES: tuple[tuple[int, ...], ...] = (
     (51, 53, 59),
 )
 
-DRUM_NAMES = (
+_DRUM_NAMES = (  # of these nine classes
     "bass drum",
     "snare",
     "hi-hat",
@@ -57,22 +58,31 @@ DRUM_NAMES = (
     "crash",
     "ride",
 )
-"""Of these nine classes."""
 
-HIT, VELOCITY, OFFSET = 0, 1, 2
-"""The three numbers of a drum at a step."""
-
-TAP_CLASS = 3  # the open hi-hat, on which published models hear taps
-LEAST_DROPOUT = 0.2  # of the drawn probability, for the loudest notes
-LAST_BIN_MARGIN = 0.0001  # by which the last edge of bins lies above the largest value
+_TAP_CLASS = 3  # the open hi-hat, on which published models read taps
+_LEAST_DROPOUT = 0.2  # of the drawn probability, for the loudest notes
 
 
 @dataclasses.dataclass(frozen=True)
 class GrooveConverter(Converter):
-    """Drums with velocities and timing; see the module.
+    """Converts drums with velocities and timing to numbers and back; see the module.
 
     A piece is one groove from its beginning, padded with silence to a bar line. Of several notes of
     a class at a step the loudest counts. Equal windows are not merged.
+
+    >>> from note_seq.protobuf.music_pb2 import NoteSequence
+    >>> beat = NoteSequence(tempos=[{"qpm": 120}], total_time=2.0)
+    >>> _ = beat.notes.add(  # a snare on the second beat, 1/64 of a second late
+    ...     pitch=38, velocity=127, start_time=0.515625, end_time=0.6, is_drum=True)
+    >>> converter = GrooveConverter(split_bars=1, pitch_classes=((36,), (38,)), humanize=True)
+    >>> (example,) = converter.extract(beat).examples
+    >>> example.outputs[4].tolist()  # two hits, two velocities, two offsets
+    [0.0, 1.0, 0.0, 1.0, 0.0, -0.25]
+    >>> example.inputs[4].tolist()
+    [0.0, 1.0, 0.0, 0.0, 0.0, 0.0]
+    >>> (again,) = converter.from_tensors([converter.dense_outputs(example.outputs)])
+    >>> again.notes[0].start_time
+    0.515625
 
     Attributes:
       split_bars: Length of an example in bars; None: whole grooves.
@@ -83,16 +93,16 @@ class GrooveConverter(Converter):
       pitch_classes: The MIDI pitches of every class. A class is decoded to its first pitch; other
         pitches are left out. None: `ROLAND_DRUM_PITCH_CLASSES`.
       inference_pitch_classes: The pitch classes of `for_inference`; None: the same.
-      humanize: Inputs without velocities and offsets.
-      tapify: Inputs with all drums as one, the open hi-hat, the loudest at each step.
+      humanize: If True, inputs have neither velocities nor offsets.
+      tapify: If True, inputs have only one drum, the open hi-hat: the loudest hit of each step.
       add_instruments: Indices of the classes that inputs lack; None: none.
-      num_velocity_bins: Velocities as one-hot of so many bins; None: as numbers.
-      num_offset_bins: Offsets as one-hot of so many bins; None: as numbers.
-      split_instruments: A step for each drum, so that examples are longer by the number of
-        classes; controls then say whose turn it is.
+      num_velocity_bins: Number of one-hot bins of velocities; None: they are numbers.
+      num_offset_bins: Number of one-hot bins of offsets; None: they are numbers.
+      split_instruments: If True, every drum of a step has a row of its own, and controls have a
+        column for each drum that says whose row it is.
       hop_size: Steps from one window to the next; None: windows do not overlap.
-      hits_as_controls: Whether controls say what is hit.
-      fixed_velocities: Inputs without velocities.
+      hits_as_controls: If True, the hits are controls.
+      fixed_velocities: If True, inputs have no velocities.
       max_note_dropout_probability: `corrupt` drops notes from the inputs, in every example with a
         probability between 0 and this, soft notes more often. None: never.
 
@@ -155,8 +165,8 @@ class GrooveConverter(Converter):
         last = self.num_drums - 1
         if not all(0 <= drum <= last for drum in self.add_instruments or ()):
             raise UserError(f"add_instruments={self.add_instruments} must be from 0 to {last}")
-        if self.tapify and last < TAP_CLASS:
-            raise UserError(f"tapify needs {TAP_CLASS + 1} pitch classes, not {self.num_drums}")
+        if self.tapify and last < _TAP_CLASS:
+            raise UserError(f"tapify needs {_TAP_CLASS + 1} pitch classes, not {self.num_drums}")
         most = self.max_note_dropout_probability
         if most is not None and not 0 <= most <= 1:
             raise UserError(f"max_note_dropout_probability must be from 0 to 1, not {most!r}")
@@ -168,51 +178,43 @@ class GrooveConverter(Converter):
 
     @property
     def window_bars(self) -> int | None:
-        """`split_bars`."""
+        """Length of an example in bars, `split_bars`; None: whole grooves."""
         return self.split_bars
 
     @property
     def window_steps(self) -> int | None:
         """Rows of a window: steps, or steps times drums with `split_instruments`."""
         steps = super().window_steps
-        return None if steps is None else steps * self._rows_per_step
+        return None if steps is None else steps * self._layout.rows_per_step
 
     def bars_of(self, steps: int) -> int:
-        """How many bars `steps` rows last, rounded up."""
-        return super().bars_of(steps // self._rows_per_step)
+        """Returns the number of bars that `steps` rows last, rounded up."""
+        return super().bars_of(steps // self._layout.rows_per_step)
 
     @property
-    def _drums_per_row(self) -> int:
-        return 1 if self.split_instruments else self.num_drums
-
-    @property
-    def _rows_per_step(self) -> int:
-        return self.num_drums if self.split_instruments else 1
-
-    @property
-    def _widths(self) -> tuple[int, int, int]:
-        """Columns of all hits, of all velocities and of all offsets in a dense row."""
-        drums = self._drums_per_row
-        return drums, drums * (self.num_velocity_bins or 1), drums * (self.num_offset_bins or 1)
+    def _layout(self) -> GrooveRows:
+        return GrooveRows(
+            self.num_drums, self.split_instruments, self.num_velocity_bins, self.num_offset_bins
+        )
 
     @property
     def output_depth(self) -> int:
         """Columns of the hits, velocities and offsets of a step."""
-        return sum(self._widths)
+        return sum(self._layout.widths)
 
     @property
     def input_depth(self) -> int:
-        """As `output_depth`."""
+        """Number of columns, the same as `output_depth`."""
         return self.output_depth
 
     @property
     def control_depth(self) -> int:
-        """Columns that say what is hit, and then whose turn it is."""
-        hits = self._drums_per_row if self.hits_as_controls else 0
+        """Width of the controls: columns for the hits, then for whose row it is."""
+        hits = self._layout.drums_per_row if self.hits_as_controls else 0
         return hits + (self.num_drums if self.split_instruments else 0)
 
     def for_inference(self) -> "GrooveConverter":
-        """The converter with the inference pitch classes, and without dropped notes."""
+        """Returns the converter with the inference pitch classes and without dropped notes."""
         return dataclasses.replace(
             self,
             pitch_classes=self.inference_pitch_classes or self.pitch_classes,
@@ -222,47 +224,35 @@ class GrooveConverter(Converter):
     # -- From notes to compact examples -----------------------------------------------------------
 
     def extract(self, sequence: "NoteSequence | Score") -> Extraction:
-        """All windows of the groove, in order of time; controls are int8 0 and 1.
+        """Returns all windows of the groove, in order of time; controls are int8 0 and 1.
 
         Inputs are never corrupted here: see `corrupt`.
         """
         return self.extract_all([sequence])[0]
 
     def extract_all(self, sequences: Sequence["NoteSequence | Score"]) -> list[Extraction]:
-        """What `extract` gives of each sequence."""
-        found, owners, grids = grids_of(
+        """Extracts the windows of each sequence; faster than one by one."""
+        extractions, owners, grids = grids_of(
             sequences,
             split_on_time_changes=False,
             steps_per_quarter=self.steps_per_quarter,
             quarters_per_bar=self.quarters_per_bar,
         )
         for owner, quantised in zip(owners, grids, strict=True):
-            grid = self._grid(quantised, found[owner].skipped)
-            found[owner].examples += self._examples(self._cut(grid, found[owner].skipped))
-        return found
-
-    def _grid(self, quantised: Grid, skipped: Counter[str]) -> np.ndarray:
-        """Numbers `[T, 3, drums]` up to the bar line after the last hit; T is 0 without hits."""
-        classes = class_of(self.pitch_classes, quantised.notes["pitch"])
-        known = _drum_notes(quantised.notes["is_drum"], classes >= 0, skipped)
-        # Of several assignments to one place the last holds: the loudest, of such the first note.
-        velocities = quantised.notes["velocity"]
-        chosen = np.lexsort((np.arange(len(known))[::-1], velocities))
-        chosen = chosen[known[chosen]]
-        velocities, start_s = velocities[chosen], quantised.notes["start_s"][chosen]
-        steps, drums = quantised.starts[chosen], classes[chosen]
-        num_bars = -(-(int(steps.max(initial=-1)) + 1) // self.steps_per_bar)
-        # Rounded to float32, a hit almost half a step late would change into the bin of -1.
-        dtype = np.float32 if self.num_offset_bins is None else np.float64
-        grid = np.zeros((num_bars * self.steps_per_bar, 3, self.num_drums), dtype)
-        step_s = 60 / quantised.section.qpm / self.steps_per_quarter
-        grid[steps, HIT, drums] = 1
-        grid[steps, VELOCITY, drums] = velocities / MAX_MIDI_VELOCITY
-        grid[steps, OFFSET, drums] = (step_s * steps - start_s) / step_s * HALF_STEPS
-        return grid
+            extraction = extractions[owner]
+            grid = read_hits(
+                quantised,
+                self.pitch_classes,
+                extraction.skipped,
+                steps_per_bar=self.steps_per_bar,
+                # Rounded to float32, a hit almost half a step late would change into the bin of -1.
+                dtype=np.float32 if self.num_offset_bins is None else np.float64,
+            )
+            extraction.examples += self._examples(self._cut(grid, extraction.skipped))
+        return extractions
 
     def _cut(self, grid: np.ndarray, skipped: Counter[str]) -> np.ndarray:
-        """The windows `[N, T, 3, drums]` of a groove `[T, 3, drums]`."""
+        """Returns the windows `[N, T, 3, drums]` of a groove `[T, 3, drums]`."""
         if self.split_bars is None or not len(grid):
             return grid[None]
         size = self.split_bars * self.steps_per_bar
@@ -272,97 +262,79 @@ class GrooveConverter(Converter):
         return grid[cut]
 
     def _examples(self, grids: np.ndarray) -> list[Example]:
-        """The examples of windows `[N, T, 3, drums]`, none if T is 0."""
+        """Returns the examples of windows `[N, T, 3, drums]`, none if T is 0."""
         if not grids.size:
             return []
-        outputs, inputs = self._rows(grids), self._rows(self._heard(grids))
+        layout = self._layout
+        outputs, inputs = layout.to_rows(grids), layout.to_rows(self._reduced(grids))
         is_same = (inputs == outputs).all(axis=(1, 2))
-        told: Sequence[np.ndarray | None] = [None] * len(outputs)
-        controls = []
+        controls: Sequence[np.ndarray | None] = [None] * len(outputs)
+        columns = []
         if self.hits_as_controls:
-            controls.append(outputs[..., : self._drums_per_row])
+            columns.append(outputs[..., : layout.drums_per_row])
         if self.split_instruments:
             turns = np.tile(np.eye(self.num_drums), (grids.shape[1], 1))
-            controls.append(np.broadcast_to(turns, (len(outputs), *turns.shape)))
-        if controls:
-            told = list(np.concatenate(controls, axis=-1).astype(np.int8))
+            columns.append(np.broadcast_to(turns, (len(outputs), *turns.shape)))
+        if columns:
+            controls = list(np.concatenate(columns, axis=-1).astype(np.int8))
         return [
-            Example(out if same else heard, out, own_told, length_of(len(out)))
-            for heard, out, same, own_told in zip(
-                inputs, outputs, is_same.tolist(), told, strict=True
+            Example(outs if same else ins, outs, own_controls, length_of(len(outs)))
+            for ins, outs, same, own_controls in zip(
+                inputs, outputs, is_same.tolist(), controls, strict=True
             )
         ]
 
-    def _rows(self, grid: np.ndarray) -> np.ndarray:
-        """Grids `[..., T, 3, drums]` to compact rows; `_unrows` is its inverse."""
-        if self.split_instruments:
-            return grid.swapaxes(-1, -2).reshape(*grid.shape[:-3], -1, 3)
-        return grid.reshape(*grid.shape[:-2], -1)
-
-    def _unrows(self, rows: np.ndarray) -> np.ndarray:
-        if self.split_instruments:
-            return rows.reshape(*rows.shape[:-2], -1, self.num_drums, 3).swapaxes(-1, -2)
-        return rows.reshape(*rows.shape[:-1], 3, -1)
-
-    def _heard(self, grid: np.ndarray) -> np.ndarray:
-        """What the encoder hears of grids `[..., T, 3, drums]`: a copy."""
-        heard = grid.copy()
+    def _reduced(self, grid: np.ndarray) -> np.ndarray:
+        """Returns a copy of grids `[..., T, 3, drums]` with only what the encoder reads."""
+        reduced = grid.copy()
         if self.tapify:
             loudest = np.argmax(grid[..., VELOCITY, :], axis=-1)[..., None, None]
-            heard[:] = 0
-            heard[..., TAP_CLASS] = np.take_along_axis(grid, loudest, axis=-1)[..., 0]
+            reduced[:] = 0
+            reduced[..., _TAP_CLASS] = np.take_along_axis(grid, loudest, axis=-1)[..., 0]
         if self.humanize:
-            heard[..., (VELOCITY, OFFSET), :] = 0
+            reduced[..., (VELOCITY, OFFSET), :] = 0
         if self.fixed_velocities:
-            heard[..., VELOCITY, :] = 0
+            reduced[..., VELOCITY, :] = 0
         if self.add_instruments:
-            heard[..., self.add_instruments] = 0
-        return heard
+            reduced[..., self.add_instruments] = 0
+        return reduced
 
     def corrupt(self, example: Example, rng: np.random.Generator) -> Example:
-        """The example with some notes missing from its inputs, for training; drawn anew each time.
+        """Returns the example with some notes missing from its inputs, drawn anew each time.
 
         A note of velocity v is dropped with probability p * max(0.2, 1 - v), p uniform between 0
         and `max_note_dropout_probability` (Gillick et al. 2019). Outputs and controls stay.
         """
         if self.max_note_dropout_probability is None:
             return example
-        grid = self._unrows(example.outputs)  # [..., T, 3, drums]
+        grid = self._layout.to_grid(example.outputs)  # [..., T, 3, drums]
         most, shape = self.max_note_dropout_probability, grid.shape[:-3]
         probability = rng.uniform(0, most, shape)[..., None, None]
         velocities = grid[..., VELOCITY, :]
         dropped = rng.random(velocities.shape) < probability * np.maximum(
-            LEAST_DROPOUT, 1 - velocities
+            _LEAST_DROPOUT, 1 - velocities
         )
         kept = np.where(dropped[..., None, :], grid.dtype.type(0), grid)
-        inputs = self._rows(self._heard(kept))
+        inputs = self._layout.to_rows(self._reduced(kept))
         return example._replace(inputs=np.where(np.isnan(example.outputs), np.nan, inputs))
 
     # -- Compact rows to dense rows and back to notes ---------------------------------------------
 
     def dense_inputs(self, inputs: np.ndarray) -> np.ndarray:
-        """Rows `[..., T, 3 * drums]` to float32 `[..., T, input_depth]`; NaN steps become zeros."""
-        if self.num_velocity_bins is None or self.num_offset_bins is None:
-            return np.nan_to_num(inputs)
-        hits, velocities, offsets = np.split(inputs, 3, axis=-1)
-        parts = (
-            np.nan_to_num(hits),
-            _binned(velocities, 0, 1, self.num_velocity_bins),
-            _binned(offsets, -1, 1, self.num_offset_bins),
-        )
-        return np.concatenate(parts, axis=-1, dtype=np.float32)
+        """Converts compact rows to float32 `[..., T, input_depth]`; NaN rows become zeros."""
+        return self._layout.dense(inputs)
 
     def dense_outputs(self, outputs: np.ndarray) -> np.ndarray:
-        """As `dense_inputs`."""
+        """Converts compact rows to dense ones, as `dense_inputs` does."""
         return self.dense_inputs(outputs)
 
     def dense_controls(self, controls: np.ndarray) -> np.ndarray:
-        """Controls `[..., T, control_depth]` to booleans; `PAD` steps become zeros."""
+        """Converts controls `[..., T, control_depth]` to booleans; `PAD` steps become zeros."""
         return controls > 0
 
     @property
     def compact(self) -> Compact | None:
-        """Numbers as they are; None where they go into bins."""
+        """The compact form: numbers as they are; None where they go into bins."""
         if self.num_velocity_bins is not None:
             return None
         return Compact(Numbers(), Numbers(), Numbers())
@@ -374,113 +346,81 @@ class GrooveConverter(Converter):
         note that comes early at the first step starts before time 0. As in the original,
         `total_time` is not set.
         """
-        del controls  # what they say is in the samples
-        return [self._sequence(np.asarray(sample, np.float64)) for sample in samples]
-
-    def _sequence(self, sample: np.ndarray) -> "NoteSequence":
-        from note_seq.protobuf import music_pb2
-
-        sequence = music_pb2.NoteSequence()
-        sequence.tempos.add(qpm=DEFAULT_QPM)
-        step_s = 60 / DEFAULT_QPM / self.steps_per_quarter
-        hits, velocities, offsets = self._played(sample)
-        for step, drum in np.argwhere(hits > 0.5).tolist():
-            start_time = (step - float(offsets[step, drum])) * step_s
-            sequence.notes.add(
-                instrument=DRUMS_INSTRUMENT,
-                is_drum=True,
-                pitch=self.pitch_classes[drum][0],
-                velocity=int(velocities[step, drum]),
-                start_time=start_time,
-                end_time=start_time + step_s,
+        del controls  # the samples hold the hits already
+        layout, steps_per_quarter = self._layout, self.steps_per_quarter
+        return [
+            write_hits(
+                *layout.played(np.asarray(sample, np.float64)),
+                self.pitch_classes,
+                steps_per_quarter=steps_per_quarter,
             )
-        return sequence
+            for sample in samples
+        ]
 
-    def _played(self, sample: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Hits, velocities (0 to 127) and offsets (in steps, positive is early): `[T, drums]`."""
-        hits, velocities, offsets = self._split(sample)
-        if self.num_velocity_bins is None or self.num_offset_bins is None:
-            velocities = np.round(velocities * MAX_MIDI_VELOCITY)
-            offsets = offsets / HALF_STEPS
-        else:
-            velocities = _lower_edges(velocities, self.num_velocity_bins) * MAX_MIDI_VELOCITY
-            offsets = _lower_edges(offsets, self.num_offset_bins) - 0.5
-        shape = -1, self.num_drums
-        return (
-            hits.reshape(shape),
-            velocities.clip(0, MAX_MIDI_VELOCITY).reshape(shape),
-            offsets.clip(-0.5, 0.5).reshape(shape),
-        )
-
-    def _split(self, rows: np.ndarray) -> list[np.ndarray]:
-        """The columns of hits, velocities and offsets of the rows that make up whole steps."""
-        whole = len(rows) - len(rows) % self._rows_per_step
-        return np.split(rows[:whole], np.cumsum(self._widths)[:-1], axis=-1)
-
-    # -- Answers ----------------------------------------------------------------------------------
+    # -- About the music --------------------------------------------------------------------------
 
     @property
     def num_symbols(self) -> tuple[int, ...]:
-        """All combinations of the drums of a row."""
-        return (2**self._drums_per_row,)
+        """Number of combinations of the drums of a row."""
+        return (2**self._layout.drums_per_row,)
 
     def symbols(self, outputs: np.ndarray) -> np.ndarray:
-        """The bit masks of the hits, `[..., T]`."""
-        return bit_masks(np.asarray(outputs)[..., : self._drums_per_row])
+        """Returns the bit masks of the hits, `[..., T]`."""
+        return bit_masks(np.asarray(outputs)[..., : self._layout.drums_per_row])
 
     @property
     def has_hits(self) -> bool:
-        """Yes."""
+        """True: outputs are drums."""
         return True
 
     def hits(self, outputs: np.ndarray) -> np.ndarray:
-        """The hits of dense outputs, booleans `[steps, drums]`, also of one drum a row."""
-        return self._split(np.asarray(outputs))[HIT].reshape(-1, self.num_drums) > 0.5
+        """Returns the hits of dense outputs, booleans `[steps, drums]` for any layout of rows."""
+        return self._layout.split(np.asarray(outputs))[HIT].reshape(-1, self.num_drums) > 0.5
 
     @property
     def has_bins(self) -> bool:
-        """Whether there are `num_velocity_bins` and `num_offset_bins`."""
+        """True if velocities and offsets are in bins, `num_velocity_bins` and `num_offset_bins`."""
         return self.num_velocity_bins is not None
 
     @property
     def has_numbers(self) -> bool:
-        """Yes, but for bins."""
+        """True if velocities and offsets are numbers rather than bins."""
         return not self.has_bins
 
     def groove(self, outputs: np.ndarray) -> Groove:
-        """The groove of dense outputs, `[steps, drums]` also where a row is one drum.
+        """Returns the groove of dense outputs, arrays `[steps, drums]` for any layout of rows.
 
         Raises:
           UserError: If velocities and offsets are in bins.
         """
         if self.has_bins:
             return super().groove(outputs)
-        parts = self._split(np.asarray(outputs, np.float64))
+        parts = self._layout.split(np.asarray(outputs, np.float64))
         hits, velocities, offsets = (part.reshape(-1, self.num_drums) for part in parts)
         return Groove(hits > 0.5, velocities, offsets)
 
     def groove_outputs(self, groove: Groove) -> np.ndarray:
-        """The inverse of `groove`, float64.
+        """Returns dense outputs, float64, of a groove: the inverse of `groove`.
 
         Raises:
           UserError: If velocities and offsets are in bins.
         """
         if self.has_bins:
             return super().groove_outputs(groove)
-        return self._rows(np.stack(groove, axis=-2).astype(np.float64))
+        return self._layout.to_rows(np.stack(groove, axis=-2).astype(np.float64))
 
     @property
     def plays_any_length(self) -> bool:
-        """Yes: the next window of a groove need not know of the last."""
+        """True: the windows of a long groove are independent."""
         return True
 
     def whole(self) -> "GrooveConverter":
-        """The converter that makes one example of a whole groove."""
+        """Returns the converter that makes one example of a whole groove."""
         return dataclasses.replace(self, split_bars=None, hop_size=None)
 
     @property
     def conditioning(self) -> Conditioning:
-        """The hits, or nothing."""
+        """The conditions that a musician gives: the hits, or none."""
         return Conditioning(hits=self.hits_as_controls)
 
     def controls_from(
@@ -491,7 +431,7 @@ class GrooveConverter(Converter):
         key: int | None = None,
         hits: "NoteSequence | None" = None,
     ) -> list[np.ndarray]:
-        """One array: the hits, and whose turn it is, which does not depend on the music."""
+        """Returns one array: the hits, and whose row it is, which does not depend on the music."""
         del chords, key
         if not self.control_depth:
             return []
@@ -506,17 +446,17 @@ class GrooveConverter(Converter):
         return [self.extended_controls(controls[0], steps)]
 
     def extended_controls(self, controls: np.ndarray, steps: int) -> np.ndarray:
-        """Controls `[T, control_depth]` cut or continued: after the last hit nothing is hit."""
+        """Returns controls that are cut, or continued without hits, to `steps` rows."""
         controls = np.asarray(controls, np.float32)[:steps]
         return np.pad(controls, ((0, steps - len(controls)), (0, 0)))
 
     def describe(self) -> str:
-        """As in 'played drums, 2 bars from a tapped rhythm'."""
-        heard = "drums"
+        """Returns a description such as 'played drums, 2 bars from a tapped rhythm'."""
+        inputs = "drums"
         if self.humanize:
-            heard = "hits alone"
+            inputs = "hits alone"
         if self.tapify:
-            heard = "a tapped rhythm"
+            inputs = "a tapped rhythm"
         lacks = []
         if self.add_instruments:
             lacks.append(f"without {' and '.join(map(self._name, self.add_instruments))}")
@@ -524,43 +464,9 @@ class GrooveConverter(Converter):
             lacks.append("of one loudness")
         if self.max_note_dropout_probability:
             lacks.append("with gaps")
-        origin = " ".join(["from", heard, *lacks]) if lacks or heard != "drums" else ""
+        origin = " ".join(["from", inputs, *lacks]) if lacks or inputs != "drums" else ""
         return self._described("played drums", origin)
 
     def _name(self, drum: int) -> str:
-        """The name of a drum class among the nine, or its number."""
-        return DRUM_NAMES[drum] if self.num_drums == len(DRUM_NAMES) else f"class {drum}"
-
-
-def _drum_notes(is_drum: np.ndarray, is_known: np.ndarray, skipped: Counter[str]) -> np.ndarray:
-    """Which notes to read as drums, `[N]`: drums of known pitches; the others are counted.
-
-    Music of such pitches alone is read as drums on whatever channel: pads and drum plug-ins do not
-    always send on the tenth, and models published for the original were used on such recordings.
-    """
-    if is_known.all():
-        return is_known
-    known = is_drum & is_known
-    counts = {
-        "note that is not a drum": int((~is_drum).sum()),
-        "drum note of no class": int(is_drum.sum()) - int(known.sum()),
-    }
-    skipped.update({reason: count for reason, count in counts.items() if count})
-    return known
-
-
-def _binned(values: np.ndarray, low: float, high: float, number: int) -> np.ndarray:
-    """Numbers `[..., N]` to one-hot bins `[..., N * number]`; NaN becomes zeros.
-
-    Bin k holds what lies above edge k - 1, up to and including edge k, where the `number` edges
-    are spaced evenly from `low` to a little above `high`.
-    """
-    edges = np.linspace(low, high + LAST_BIN_MARGIN, number)
-    bins = np.minimum(np.digitize(values, edges, right=True), number - 1)
-    found = one_hot(np.where(np.isnan(values), PAD, bins), number)
-    return found.reshape(*values.shape[:-1], -1)
-
-
-def _lower_edges(scores: np.ndarray, number: int) -> np.ndarray:
-    """Scores of bins `[..., N * number]` to the best bin's index / `number`, `[..., N]`."""
-    return np.argmax(scores.reshape(*scores.shape[:-1], -1, number), axis=-1) / number
+        """Returns the name of a drum class among the nine, or its number."""
+        return _DRUM_NAMES[drum] if self.num_drums == len(_DRUM_NAMES) else f"class {drum}"
