@@ -1,26 +1,26 @@
-"""Several instruments at once, each a performance: notes on and off, time shifts and velocities.
+"""Represents several instruments at once, each by the events of a performance.
 
 A short passage (a hop) is a list of tracks, one per instrument, drums last. A track is a program
-token, events as of a note_seq MetricPerformance and the end token (Simon et al. 2018, "Learning a
-latent space of multitrack measures"). A hop can be cut in time into chunks, each with all tracks.
+token, events as in a MetricPerformance of note_seq, and the end token (Simon et al. 2018, "Learning
+a latent space of multitrack measures"). A hop can be cut in time into chunks, each with all tracks.
 An example is one array: chunk by chunk, track by track, each with room for
 `max_events_per_instrument` tokens.
 
-The tokens, with P pitches and V velocity bins: P notes on, P notes off, time shifts of 1 step to
-4 quarter notes, V velocities, 128 programs, drums, the end.
+The tokens, with P pitches and V velocity bins, are in this order: P notes on, P notes off, time
+shifts of 1 step to 4 quarter notes, V velocities, 128 programs, drums, and the end.
 """
 
 import dataclasses
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from music_vae.common.batches import Compact, OneHot
 from music_vae.common.constants import DEFAULT_QPM, MAX_MIDI_PITCH, MIN_MIDI_PITCH
 from music_vae.common.errors import UserError
-from music_vae.music.converters.base import Conditioning, Converter, Example, Extraction, bars
+from music_vae.music.converters.base import Conditioning, Converter, Example, Extraction
 from music_vae.music.converters.compact import PAD, one_hot
 from music_vae.music.converters.controls import (
     NO_CHORD,
@@ -30,40 +30,50 @@ from music_vae.music.converters.controls import (
     decode_chords,
 )
 from music_vae.music.converters.extract import check_grid
-from music_vae.music.converters.grid import Grid, quantise, sections
+from music_vae.music.converters.grid import Grid, sections
 from music_vae.music.converters.performance_events import (
     PROGRAMS,
     Events,
-    Note,
-    Played,
     Vocabulary,
     played_notes,
 )
+from music_vae.music.converters.performance_hops import cut_hops
+from music_vae.music.converters.performance_tracks import (
+    Track,
+    busiest,
+    by_instrument,
+    decode_track,
+    tracks_of,
+)
 from music_vae.music.converters.pitches import transposable
-from music_vae.music.converters.score import Score, cut, read, sustained
+from music_vae.music.converters.score import Score, read, sustained
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
 
-MAX_SHIFT_QUARTERS = 4  # of one event, as in note_seq
-FRAME = 2  # tokens of a track that are no events: the program and the end
-MAX_HOPS = 100_000
-"""A piece of more is not music but a time that is wrong; it would fill the memory."""
-
-
-class Track(NamedTuple):
-    """The notes of one instrument, chunk by chunk; drums have program 0."""
-
-    is_drum: bool
-    program: int
-    chunks: list[list[Note]]
+_MAX_SHIFT_QUARTERS = 4  # of one event, as in note_seq
+_FRAME = 2  # tokens of a track that are no events: the program and the end
 
 
 @dataclasses.dataclass(frozen=True)
 class MultiInstrumentPerformanceConverter(Converter):
-    """Hops of several instruments as performances; see the module.
+    """Converts hops of several instruments to event tokens and back; see the module.
 
     Equal hops are not merged. A hop that does not meet the limits is skipped.
+
+    >>> from note_seq.protobuf.music_pb2 import NoteSequence
+    >>> duo = NoteSequence(tempos=[{"qpm": 120}], total_time=2.0)
+    >>> for instrument, pitch in enumerate([64, 40]):  # whole notes: a piano's E and a bass's E
+    ...     _ = duo.notes.add(instrument=instrument, program=33 * instrument, pitch=pitch,
+    ...                       velocity=80, end_time=2.0)
+    >>> converter = MultiInstrumentPerformanceConverter(
+    ...     max_num_instruments=2, max_events_per_instrument=5, min_total_events=2)
+    >>> (example,) = converter.extract(duo).examples
+    >>> example.outputs.reshape(2, 5).tolist()  # program, note on, time shift, note off, end
+    [[352, 64, 351, 192, 481], [385, 40, 351, 168, 481]]
+    >>> (again,) = converter.from_tensors([converter.dense_outputs(example.outputs)])
+    >>> [(note.program, note.pitch) for note in again.notes]
+    [(0, 64), (33, 40)]
 
     Attributes:
       num_velocity_bins: Number of loudness classes; 0: loudness is left out.
@@ -79,12 +89,12 @@ class MultiInstrumentPerformanceConverter(Converter):
       max_events_per_instrument: Tokens of a track in a chunk, program and end included.
       min_pitch: Lowest MIDI pitch; a hop with a note below it is skipped.
       max_pitch: Highest MIDI pitch; a hop with a note above it is skipped.
-      first_subsequence_only: Whether pieces (or parts of one metre and tempo) longer than a hop
+      first_subsequence_only: If True, pieces (or parts of one metre and tempo) longer than a hop
         are skipped.
-      chord_encoding: "triad" (or note_seq's TriadChordOneHotEncoding, which becomes that) for the
-        chord at every event as controls; None: no chords. See `controls`.
-      drop_tracks_and_truncate: Whether a hop with too many instruments keeps those of the most
-        notes, and a track with too many events the first ones; else such a hop is skipped.
+      chord_encoding: "triad" (or note_seq's TriadChordOneHotEncoding, which becomes that) if the
+        chord at every event is a control; None: no chords. See `controls`.
+      drop_tracks_and_truncate: If True, a hop with too many instruments keeps those with the most
+        notes, and a track with too many events keeps the first ones; else such a hop is skipped.
 
     Raises:
       UserError: For a setting that is impossible.
@@ -129,37 +139,37 @@ class MultiInstrumentPerformanceConverter(Converter):
                 f"min_num_instruments={self.min_num_instruments}, max_num_instruments="
                 f"{self.max_num_instruments} must be in this order and 1 or more"
             )
-        if self.max_events_per_instrument <= FRAME:
+        if self.max_events_per_instrument <= _FRAME:
             raise UserError(
                 "max_events_per_instrument counts the program token and the end token; "
                 f"{self.max_events_per_instrument} leave no room for events"
             )
 
-    # -- Sizes and tokens ---------------------------------------------------------------------
+    # -- Sizes and tokens -------------------------------------------------------------------------
 
     @property
     def window_bars(self) -> int:
-        """`hop_size_bars`."""
+        """Length of an example in bars, `hop_size_bars`."""
         return self.hop_size_bars
 
     @property
     def window_steps(self) -> int:
-        """Room for the tokens of all tracks of all chunks."""
+        """Number of rows of an example: room for the tokens of all tracks of all chunks."""
         return self.num_chunks * self.max_num_instruments * self.max_events_per_instrument
 
     def bars_of(self, steps: int) -> int:
-        """`hop_size_bars`: rows are events, which take different times."""
+        """Returns `hop_size_bars` for any rows, since they are events of different lengths."""
         del steps
         return self.hop_size_bars
 
     @property
     def num_chunks(self) -> int:
-        """Chunks in a hop."""
+        """Number of chunks in a hop."""
         return self.hop_size_bars // self.chunk_size_bars
 
     @property
     def chunk_steps(self) -> int:
-        """Steps in a chunk."""
+        """Number of steps in a chunk."""
         return self.steps_per_bar * self.chunk_size_bars
 
     @property
@@ -168,13 +178,13 @@ class MultiInstrumentPerformanceConverter(Converter):
         return Vocabulary(
             min_pitch=self.min_pitch,
             max_pitch=self.max_pitch,
-            max_shift_steps=self.steps_per_quarter * MAX_SHIFT_QUARTERS,
+            max_shift_steps=self.steps_per_quarter * _MAX_SHIFT_QUARTERS,
             num_velocity_bins=self.num_velocity_bins,
         )
 
     @property
     def end_token(self) -> int:
-        """The last class; every track ends with it."""
+        """The last class, with which every track ends."""
         return self.vocabulary.size
 
     @property
@@ -184,91 +194,62 @@ class MultiInstrumentPerformanceConverter(Converter):
 
     @property
     def input_depth(self) -> int:
-        """As `output_depth`."""
+        """Number of tokens, the same as `output_depth`."""
         return self.output_depth
 
     @property
     def input_one_hots(self) -> tuple[int, ...]:
-        """One: of the token."""
+        """The depth of the one one-hot vector of a row."""
         return (self.input_depth,)
 
     @property
     def length_shape(self) -> tuple[int, ...]:
-        """One length per track and chunk: `(num_chunks * max_num_instruments,)`."""
+        """Shape of an example's lengths, one per track and chunk."""
         return (self.num_chunks * self.max_num_instruments,)
 
     @property
     def harmony(self) -> Harmony:
-        """What the controls say."""
+        """The chords that the music is conditioned on."""
         return Harmony(chords=self.chord_encoding is not None, keys=False)
 
     @property
     def control_depth(self) -> int:
-        """49 columns for chords, or none."""
+        """Width of the controls: 49 columns for chords, or 0."""
         return self.harmony.depth
 
-    # -- From music ---------------------------------------------------------------------------
+    # -- From music -------------------------------------------------------------------------------
 
     def extract(self, sequence: "NoteSequence | Score") -> Extraction:
-        """All hops as int16 tokens `[chunks * instruments * events]`, in order of time.
+        """Returns all hops as int16 tokens `[chunks * instruments * events]`, in order of time.
 
         Unused places are `PAD`; a missing track is an end token alone. `length` counts the tokens
         of every track, int32 of `length_shape`. Controls have the shape of the tokens: the chord
         at every event, no chord at the program token, the last chord again at the end token.
         """
-        found = Extraction()
+        extraction = Extraction()
+        skipped = extraction.skipped
         (parts,) = sections(
-            [read(sequence)], [found.skipped], split_on_time_changes=True, with_pedals=True
+            [read(sequence)], [skipped], split_on_time_changes=True, with_pedals=True
         )
         for section in parts:
-            for hop in self._hops(sustained(section), found.skipped):
-                example = self._example(hop, found.skipped)
+            for hop in self._hops(sustained(section), skipped):
+                example = self._example(hop, skipped)
                 if example is not None:
-                    found.examples.append(example)
-        if not found.examples and not found.skipped:
-            found.skipped["no notes"] += 1
-        return found
+                    extraction.examples.append(example)
+        if not extraction.examples and not skipped:
+            skipped["no notes"] += 1
+        return extraction
 
     def _hops(self, section: Score, skipped: Counter[str]) -> list[Grid]:
-        """The hops with notes, quantised."""
-        if not section.qpm > 0:
-            skipped["a tempo of 0"] += 1
-            return []
-        hop_s = 60 * self.quarters_per_bar * self.hop_size_bars / section.qpm
-        total_s = section.total_time_s
-        if not total_s <= MAX_HOPS * hop_s:
-            skipped[f"longer than {MAX_HOPS} examples"] += 1
-            return []
-        if self.first_subsequence_only and total_s > hop_s:
-            skipped[f"longer than {bars(self.hop_size_bars)}"] += 1
-            return []
-        if not self.harmony.is_written(section):
-            whole = self._quantise(section, skipped)
-            inferred = None if whole is None else self.harmony.complete(whole, skipped)
-            if inferred is None:
-                return []
-            section = section._replace(chords=[*section.chords, *inferred.section.chords])
-        times = [0.0, *np.arange(hop_s, total_s, hop_s).tolist()]
-        if total_s > times[-1]:
-            times.append(total_s)
-        quantised = []
-        for hop in cut([section], [times])[0]:
-            if not len(hop.notes):
-                continue
-            quantised_hop = self._quantise(hop, skipped)
-            if quantised_hop is None:  # because of the metre, which all hops share
-                return []
-            quantised.append(quantised_hop)
-        return quantised
-
-    def _quantise(self, part: Score, skipped: Counter[str]) -> Grid | None:
-        (grid,) = quantise(
-            [part],
-            [skipped],
+        return cut_hops(
+            section,
+            skipped,
+            hop_bars=self.hop_size_bars,
             steps_per_quarter=self.steps_per_quarter,
             quarters_per_bar=self.quarters_per_bar,
+            harmony=self.harmony,
+            first_only=self.first_subsequence_only,
         )
-        return grid
 
     def _example(self, hop: Grid, skipped: Counter[str]) -> Example | None:
         tracks = self._tracks(hop, skipped)
@@ -302,7 +283,7 @@ class MultiInstrumentPerformanceConverter(Converter):
         return self.num_chunks, self.max_num_instruments, self.max_events_per_instrument
 
     def _events(self, tracks: Sequence[Track], skipped: Counter[str]) -> list[list[Events]] | None:
-        """The events of every track in every chunk, or None with a reason."""
+        """Returns the events of every track in every chunk, or None with a reason."""
         starts = range(0, self.num_chunks * self.chunk_steps, self.chunk_steps)
         events = [
             [
@@ -311,7 +292,7 @@ class MultiInstrumentPerformanceConverter(Converter):
             ]
             for track in tracks
         ]
-        room = self.max_events_per_instrument - FRAME
+        room = self.max_events_per_instrument - _FRAME
         if self.drop_tracks_and_truncate:
             events = [[Events(t[:room], s[:room]) for t, s in chunks] for chunks in events]
         sizes = [len(tokens) for chunks in events for tokens, _ in chunks]
@@ -324,7 +305,7 @@ class MultiInstrumentPerformanceConverter(Converter):
         return None
 
     def _tracks(self, hop: Grid, skipped: Counter[str]) -> list[Track] | None:
-        """The instruments of a quantised hop in their order, or None with a reason."""
+        """Returns the tracks of a quantised hop, or None with a reason."""
         notes = played_notes(hop)
         if not all(self.min_pitch <= note.pitch <= self.max_pitch for note in notes):
             skipped[f"a pitch outside {self.min_pitch}-{self.max_pitch}"] += 1
@@ -332,36 +313,26 @@ class MultiInstrumentPerformanceConverter(Converter):
         if not all(note.is_drum or 0 <= note.program < PROGRAMS for note in notes):
             skipped[f"a program outside 0-{PROGRAMS - 1}"] += 1
             return None
-        by_instrument: dict[tuple[int, bool, int], list[Played]] = defaultdict(list)
-        for note in notes:
-            key = note.instrument, note.is_drum, 0 if note.is_drum else note.program
-            by_instrument[key].append(note)
-        # Instruments of one program stay in the order of a set of their numbers (which is not
-        # random), because they do in the data of the published models.
-        order = {number: i for i, number in enumerate({note.instrument for note in notes})}
-        chosen = sorted(by_instrument, key=lambda key: (order[key[0]], key))
-        if len(chosen) > self.max_num_instruments and self.drop_tracks_and_truncate:
-            most = sorted(chosen, key=lambda key: -len(by_instrument[key]))
-            kept = set(most[: self.max_num_instruments])
-            chosen = [key for key in chosen if key in kept]
-        if len(chosen) < self.min_num_instruments:
+        instruments = by_instrument(notes)
+        if self.drop_tracks_and_truncate:
+            instruments = busiest(instruments, self.max_num_instruments)
+        if len(instruments) < self.min_num_instruments:
             skipped[f"fewer than {self.min_num_instruments} instruments at once"] += 1
             return None
-        if len(chosen) > self.max_num_instruments:
+        if len(instruments) > self.max_num_instruments:
             skipped[f"more than {self.max_num_instruments} instruments at once"] += 1
             return None
-        chunks = self.vocabulary.chunks
-        tracks = [
-            Track(is_drum, program, chunks(by_instrument[key], self.chunk_steps, self.num_chunks))
-            for key in chosen
-            for _, is_drum, program in [key]
-        ]
-        return sorted(tracks, key=lambda track: (track.is_drum, track.program))
+        return tracks_of(
+            instruments,
+            self.vocabulary,
+            chunk_steps=self.chunk_steps,
+            num_chunks=self.num_chunks,
+        )
 
     def _controls(
         self, hop: Grid, events: Sequence[Sequence[Events]], skipped: Counter[str]
     ) -> np.ndarray | None:
-        """Compact chords `[T]` of a quantised hop, or None with a reason."""
+        """Returns the compact chords `[T]` of a quantised hop, or None with a reason."""
         track = self.harmony.read_written(hop, skipped)
         if track is None:
             return None
@@ -377,26 +348,26 @@ class MultiInstrumentPerformanceConverter(Converter):
         return controls.reshape(-1)
 
     def dense_inputs(self, inputs: np.ndarray) -> np.ndarray:
-        """Tokens `[..., T]` to boolean one-hot `[..., T, input_depth]`; `PAD` to zeros."""
+        """Converts tokens `[..., T]` to one-hot `[..., T, input_depth]`, `PAD` to zeros."""
         return one_hot(inputs, self.input_depth)
 
     def dense_outputs(self, outputs: np.ndarray) -> np.ndarray:
-        """As `dense_inputs`."""
+        """Converts tokens to one-hot vectors, as `dense_inputs` does."""
         return one_hot(outputs, self.output_depth)
 
     def dense_controls(self, controls: np.ndarray) -> np.ndarray:
-        """Compact chords to boolean one-hot `[..., T, control_depth]`; `PAD` to zeros."""
+        """Converts compact chords to one-hot `[..., T, control_depth]`, `PAD` to zeros."""
         if not self.control_depth:
             return super().dense_controls(controls)
         return self.harmony.dense(controls)
 
     @property
     def compact(self) -> Compact:
-        """Tokens, and what the harmony's controls are."""
+        """The compact form: tokens, and chords as classes."""
         tokens = OneHot((self.output_depth,))
         return Compact(tokens, tokens, self.harmony.compact)
 
-    # -- To music -----------------------------------------------------------------------------
+    # -- To music ---------------------------------------------------------------------------------
 
     def from_tensors(self, samples: Any, controls: Any = None) -> list["NoteSequence"]:
         """Decodes one-hot arrays or class scores `[T, output_depth]`, T as in an example.
@@ -408,8 +379,9 @@ class MultiInstrumentPerformanceConverter(Converter):
         Raises:
           UserError: If a sample or controls are of another shape.
         """
-        told = [None] * len(samples) if controls is None or not self.control_depth else controls
-        return [self._sequence(s, c) for s, c in zip(samples, told, strict=True)]
+        if controls is None or not self.control_depth:
+            controls = [None] * len(samples)
+        return [self._sequence(s, c) for s, c in zip(samples, controls, strict=True)]
 
     def _sequence(self, sample: np.ndarray, controls: np.ndarray | None) -> "NoteSequence":
         from note_seq import STANDARD_PPQ, NoteSequence, chords_lib
@@ -422,7 +394,12 @@ class MultiInstrumentPerformanceConverter(Converter):
         sequence.tempos.add(qpm=DEFAULT_QPM)
         symbols: list[tuple[float, str]] = []
         for t in range(self.max_num_instruments):
-            notes, times_s, places = self._decode_track(tokens[:, t])
+            notes, times_s, places = decode_track(
+                tokens[:, t],
+                self.vocabulary,
+                steps_per_quarter=self.steps_per_quarter,
+                chunk_steps=self.chunk_steps,
+            )
             for note in notes:
                 note.instrument = t
             sequence.notes.extend(notes)
@@ -436,38 +413,8 @@ class MultiInstrumentPerformanceConverter(Converter):
             )
         return sequence
 
-    def _decode_track(
-        self, tokens: np.ndarray
-    ) -> tuple[Sequence[Any], list[float], tuple[list[int], list[int]]]:
-        """Tokens `[num_chunks, N]` of one instrument; its first chunk's program counts.
-
-        Returns:
-          Its notes; the time of every event in seconds; the places of these events in `tokens`.
-        """
-        step_s = 60 / DEFAULT_QPM / self.steps_per_quarter
-        times_s: list[float] = []
-        places: tuple[list[int], list[int]] = [], []
-        whole = None
-        for c, chunk in enumerate(tokens):
-            ended = np.flatnonzero(chunk == self.end_token)
-            part, event_places = self.vocabulary.decode(
-                chunk[: ended[0]] if len(ended) else chunk, self.steps_per_quarter
-            )
-            for step, place in zip(part.steps, event_places.tolist(), strict=True):
-                if step < self.chunk_steps:  # what is later is cut
-                    times_s.append((c * self.chunk_steps + step) * step_s)
-                    places[0].append(c)
-                    places[1].append(place)
-            part.set_length(self.chunk_steps)
-            if whole is None:
-                whole = part
-                continue
-            for event in part:
-                whole.append(event)
-        return ([] if whole is None else whole.to_sequence(qpm=DEFAULT_QPM).notes), times_s, places
-
     def _by_track(self, steps: Any, depth: int) -> np.ndarray:
-        """`[T, depth]` as `[num_chunks, max_num_instruments, max_events_per_instrument, depth]`."""
+        """Returns rows `[T, depth]` as `[chunks, instruments, events, depth]`."""
         steps = np.asarray(steps)
         total = int(np.prod(self._shape))
         if steps.shape != (total, depth):
@@ -477,10 +424,10 @@ class MultiInstrumentPerformanceConverter(Converter):
             )
         return steps.reshape(*self._shape, depth)
 
-    # -- Transposition ------------------------------------------------------------------------
+    # -- Transposition ----------------------------------------------------------------------------
 
     def transpose(self, example: Example, semitones: int | np.ndarray) -> Example | None:
-        """The example with every pitch but the drums' moved, or None where one would leave."""
+        """Moves every pitch but the drums'; returns None if one would leave the pitch range."""
         shape = example.outputs.shape
         tracks = example.outputs.reshape(*shape[:-1], -1, self.max_events_per_instrument)
         words = self.vocabulary
@@ -496,7 +443,7 @@ class MultiInstrumentPerformanceConverter(Converter):
         return example._replace(inputs=transposed, outputs=transposed, controls=controls)
 
     def transposable_range(self, sequence: "NoteSequence | Score") -> tuple[int, int]:
-        """Semitones down (0 or less) and up for which no note enters or leaves the pitch range."""
+        """Returns how far down (0 or less) and up no note enters or leaves the pitch range."""
         score = read(sequence)
         # Transposition sets the total time to the end of the last note.
         sensitive = self.control_depth or self.first_subsequence_only or len(score.controls)
@@ -515,11 +462,11 @@ class MultiInstrumentPerformanceConverter(Converter):
         low, high = transposable(pitches, self.min_pitch, self.max_pitch, (low, high))
         return (low, high) if low <= 0 <= high else (0, 0)  # a pitch may be none of MIDI's
 
-    # -- Answers ------------------------------------------------------------------------------
+    # -- About the music --------------------------------------------------------------------------
 
     @property
     def conditioning(self) -> Conditioning:
-        """The chords, or none."""
+        """The conditions that a musician gives: chords, or none."""
         return self.harmony.conditioning
 
     def controls_from(
@@ -530,7 +477,7 @@ class MultiInstrumentPerformanceConverter(Converter):
         key: int | None = None,
         hits: "NoteSequence | None" = None,
     ) -> list[np.ndarray]:
-        """A window for each chord; as in training, the first row of a track is no chord."""
+        """Returns a window for each chord; as in training, a track begins with no chord."""
         del key, hits
         if not self.control_depth:
             return []
@@ -539,5 +486,5 @@ class MultiInstrumentPerformanceConverter(Converter):
         return list(self.harmony.dense(windows).astype(np.float32))
 
     def describe(self) -> str:
-        """As in 'up to 8 instruments, 1 bar'."""
+        """Returns a description such as 'up to 8 instruments, 1 bar'."""
         return self._described(f"up to {self.max_num_instruments} instruments")

@@ -1,4 +1,4 @@
-"""The notes of one instrument as performance events, one token each, and back.
+"""Encodes the notes of one instrument as performance events, one token each, and decodes them.
 
 Events are those of note_seq's MetricPerformance: a note starts, a note ends, time passes, the
 loudness changes (Oore et al. 2018, "This Time with Feeling"). Time is a grid of steps.
@@ -20,11 +20,21 @@ if TYPE_CHECKING:
     from note_seq.performance_lib import PerformanceEvent
 
 PROGRAMS = 128  # of General MIDI; the token after them stands for drums
-DEFAULT_VELOCITY = 100  # of note_seq, before the first velocity event
+_DEFAULT_VELOCITY = 100  # of note_seq, before the first velocity event
 
 
 class Note(NamedTuple):
-    """A note on the grid; velocity bins are counted from 0."""
+    """A note on the grid of steps.
+
+    >>> Note(start=0, pitch=60, end=24, velocity_bin=3).end
+    24
+
+    Attributes:
+      start: The step at which it starts.
+      pitch: MIDI pitch.
+      end: The step at which it ends.
+      velocity_bin: The class of its loudness, counted from 0.
+    """
 
     start: int
     pitch: int
@@ -33,7 +43,11 @@ class Note(NamedTuple):
 
 
 class Played(NamedTuple):
-    """A note as it was played, and the steps at which it starts and ends."""
+    """A note as it was played, with the steps at which it starts and ends; see `played_notes`.
+
+    >>> Played(0.5, 60, 80, 0, 0, False, start_step=24, end_step=48).start_s
+    0.5
+    """
 
     start_s: float
     pitch: int
@@ -46,13 +60,28 @@ class Played(NamedTuple):
 
 
 def played_notes(grid: Grid) -> list[Played]:
-    """The notes of a quantised section, in its order."""
+    """Returns the notes of a quantised section, in its order.
+
+    >>> from collections import Counter
+    >>> from note_seq.protobuf.music_pb2 import NoteSequence
+    >>> from music_vae.music.converters.grid import quantise
+    >>> from music_vae.music.converters.score import read
+    >>> piece = NoteSequence(tempos=[{"qpm": 120}], total_time=1.0)
+    >>> _ = piece.notes.add(pitch=60, velocity=80, start_time=0.5, end_time=1.0)
+    >>> (grid,) = quantise([read(piece)], [Counter()], steps_per_quarter=24, quarters_per_bar=4)
+    >>> [(note.pitch, note.start_step, note.end_step) for note in played_notes(grid)]
+    [(60, 24, 48)]
+    """
     columns = [grid.notes[name] for name in Played._fields[:-2]]
     return list(map(Played, *(c.tolist() for c in (*columns, grid.starts, grid.ends))))
 
 
 class Events(NamedTuple):
-    """Event tokens, and the step at which each happens (a time shift: begins)."""
+    """Event tokens, and the step at which each happens; a time shift happens where it begins.
+
+    >>> Events(tokens=[60, 256 + 23], steps=[0, 0]).tokens  # a note on, a time shift of 24 steps
+    [60, 279]
+    """
 
     tokens: list[int]
     steps: list[int]
@@ -60,7 +89,17 @@ class Events(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Vocabulary:
-    """The tokens: P notes on, P notes off, time shifts, velocities, 128 programs, drums.
+    """Encodes notes as event tokens and decodes these.
+
+    The tokens, with P pitches, are in this order: P notes on, P notes off, time shifts, velocities,
+    128 programs, drums.
+
+    >>> words = Vocabulary(min_pitch=60, max_pitch=71, max_shift_steps=96, num_velocity_bins=0)
+    >>> words.encode([Note(start=0, pitch=64, end=24, velocity_bin=0)], begin=0, end=24).tokens
+    [4, 47, 16]
+    >>> performance, _ = words.decode(np.array([4, 47, 16]), steps_per_quarter=24)
+    >>> [(event.event_type, event.event_value) for event in performance]  # on, shift, off
+    [(1, 64), (3, 24), (2, 64)]
 
     Attributes:
       min_pitch: Lowest MIDI pitch.
@@ -91,7 +130,7 @@ class Vocabulary:
 
     @property
     def num_pitches(self) -> int:
-        """Pitches in the range, P; also the first note-off token."""
+        """Number of pitches in the range, P; also the first note-off token."""
         return self.max_pitch - self.min_pitch + 1
 
     @property
@@ -120,14 +159,14 @@ class Vocabulary:
         return self.drums + 1
 
     def velocity_bin(self, velocity: int) -> int:
-        """The bin of a MIDI velocity; the softest also for 0."""
+        """Returns the bin of a MIDI velocity; 0 is in the softest bin."""
         if not self.num_velocity_bins:
             return 0
         bin_size = -(-MAX_MIDI_VELOCITY // self.num_velocity_bins)  # rounded up
         return (min(max(velocity, 1), MAX_MIDI_VELOCITY) - 1) // bin_size
 
     def encode(self, notes: Sequence[Note], begin: int, end: int) -> Events:
-        """The events of notes between the steps `begin` and `end`, time up to `end` included."""
+        """Returns the events of notes from step `begin` on; time passes up to step `end`."""
         notes = sorted(notes, key=lambda note: (note.start, note.pitch))
         events = Events([], [])
         now, velocity_bin = begin, -1
@@ -154,7 +193,7 @@ class Vocabulary:
         return events
 
     def event(self, token: int) -> "PerformanceEvent":
-        """The event of a token below `first_program`."""
+        """Returns the event of a token below `first_program`."""
         from note_seq.performance_lib import PerformanceEvent
 
         if token < self.num_pitches:
@@ -169,10 +208,10 @@ class Vocabulary:
     def decode(
         self, tokens: np.ndarray, steps_per_quarter: int
     ) -> tuple["MetricPerformance", np.ndarray]:
-        """Tokens `[N]` of any kind as a performance; the first program or drums token counts.
+        """Decodes tokens `[N]` of any kind; the first program or drums token counts.
 
         Returns:
-          The performance, and the places of its events among `tokens`.
+          The performance, and the indices of its events in `tokens`.
         """
         from note_seq import MetricPerformance
 
@@ -190,7 +229,7 @@ class Vocabulary:
         return performance, places
 
     def chunks(self, notes: Sequence[Played], chunk_steps: int, number: int) -> list[list[Note]]:
-        """Notes by the chunk of time in which they start, cut at its end.
+        """Sorts notes by the chunk of time in which they start, and cuts them at its end.
 
         In a performance that is cut in time, a note ends with the first end of its pitch in the
         chunk, and is as loud as the last velocity event in the chunk says. One is sent only where
@@ -199,12 +238,12 @@ class Vocabulary:
         Args:
           notes: The notes of one instrument.
           chunk_steps: Steps in a chunk.
-          number: How many chunks; notes that start later are left out.
+          number: Number of chunks; notes that start later are left out.
         """
         notes = sorted(notes, key=lambda note: (note.start_s, note.pitch))
-        found: list[list[Note]] = [[] for _ in range(number)]
+        chunks: list[list[Note]] = [[] for _ in range(number)]
         sounding: list[dict[int, list[Note]]] = [defaultdict(list) for _ in range(number)]
-        heard = [self.velocity_bin(DEFAULT_VELOCITY)] * number
+        current = [self.velocity_bin(_DEFAULT_VELOCITY)] * number
         sent = -1
         spans = [(note.start_step, note.end_step) for note in notes]
         for step, index, is_end in _in_time(spans):
@@ -215,20 +254,20 @@ class Vocabulary:
             if not is_end:
                 velocity_bin = self.velocity_bin(notes[index].velocity)
                 if velocity_bin != sent:
-                    heard[chunk] = sent = velocity_bin
+                    current[chunk] = sent = velocity_bin
                 end = (chunk + 1) * chunk_steps
-                same_pitch.append(Note(step, notes[index].pitch, end, heard[chunk]))
+                same_pitch.append(Note(step, notes[index].pitch, end, current[chunk]))
             elif same_pitch:
                 note = same_pitch.pop(0)
                 if note.start < step:
-                    found[chunk].append(note._replace(end=step))
-        for ended, by_pitch in zip(found, sounding, strict=True):
-            ended.extend(note for same_pitch in by_pitch.values() for note in same_pitch)
-        return found
+                    chunks[chunk].append(note._replace(end=step))
+        for own, by_pitch in zip(chunks, sounding, strict=True):
+            own.extend(note for same_pitch in by_pitch.values() for note in same_pitch)
+        return chunks
 
 
 def _in_time(spans: Sequence[tuple[int, int]]) -> list[tuple[int, int, bool]]:
-    """Starts and ends of notes as (step, number of the note, is an end), in the order of events.
+    """Returns starts and ends as (step, number of the note, True for an end), in order of time.
 
     At one step earlier notes come first, so that one ends before another of its pitch starts.
     """
