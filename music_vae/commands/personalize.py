@@ -104,7 +104,7 @@ def _paths(values: flags.FlagValues) -> list[Path]:
     root = cli.expand(values.input_dir)
     if not root.is_dir():
         raise UserError(f"--input_dir={root} is not a folder")
-    from music_vae.commands.convert_dir_to_note_sequences import find_music_files
+    from music_vae.dataset.music_files import find_music_files
 
     return [root / name for name in find_music_files(root, recursive=True)]
 

@@ -1,13 +1,9 @@
 """`music_vae_preprocess`: the unique examples of a large collection, by Apache Beam."""
 
-import importlib.util
-from pathlib import Path
-
 from absl import flags
 
-from music_vae.commands import cli
+from music_vae.commands import cli, pipelines
 from music_vae.common import files, lazy_imports
-from music_vae.common.errors import UserError
 from music_vae.dataset import tfrecord
 
 PROGRAM = "music_vae_preprocess"
@@ -20,7 +16,6 @@ one once, with the ids of the sequences that it is from. music_vae_train reads t
 
 The pipeline runs on one machine, or wherever --pipeline_options says."""
 
-NO_BEAM = "needs Apache Beam: pip install 'music_vae[beam]'"
 DEFAULT_OPTIONS = ("--runner=DirectRunner",)
 
 FLAGS = cli.new_flags()
@@ -80,34 +75,18 @@ flags.DEFINE_list(
 )
 
 
-def require_beam(what: str) -> None:
-    """Raises `UserError` if Apache Beam, which `what` needs, is not installed."""
-    try:
-        found = importlib.util.find_spec("apache_beam")
-    except ValueError:  # half imported, or hidden
-        found = None
-    if found is None:
-        raise UserError(f"{what} {NO_BEAM}")
-
-
-def is_remote(path: str) -> bool:
-    """Whether a path is of another file system than this machine's."""
-    return "://" in path
-
-
 def _run(values: flags.FlagValues) -> None:
     cli.require(values, "input_tfrecord", "output_tfrecord", "config")
     from music_vae.commands import config_flag
 
     converter = config_flag.get_config(values.config).data_converter
     output = values.output_tfrecord
-    if not is_remote(output):
+    if not tfrecord.is_remote(output):
         path = cli.expand(output).absolute()
         files.check_writable(path.parent, "output_tfrecord")
         path.parent.mkdir(parents=True, exist_ok=True)
         output = str(path)
-    require_beam(PROGRAM)
-    patterns = _patterns(values.input_tfrecord)
+    pipelines.require_beam(PROGRAM)
     lazy_imports.import_note_seq()
     from music_vae.dataset import beam_pipelines, preprocessing
 
@@ -122,24 +101,15 @@ def _run(values: flags.FlagValues) -> None:
             drums_only=values.drums_only,
         )
     counts = beam_pipelines.preprocess(
-        patterns, output, values.output_shards, converter, filters, values.pipeline_options
+        values.input_tfrecord,
+        output,
+        values.output_shards,
+        converter,
+        filters,
+        values.pipeline_options,
     )
-    if not counts[preprocessing.UNIQUE]:
-        reasons = ", ".join(f"{number} {name}" for name, number in sorted(counts.items()))
-        raise UserError(f"there are no examples in {values.input_tfrecord}: {reasons}")
     print(preprocessing.report(counts))
-    print(f"Wrote {_written(output, values.output_shards)}")
-
-
-def _patterns(names: str) -> list[str]:
-    """The input as Beam takes it; files of this machine are looked for at once."""
-    if any(is_remote(name) for name in names.split(",")):
-        return [name.strip() for name in names.split(",") if name.strip()]
-    return [str(Path(path).absolute()) for path in tfrecord.expand_patterns(names)]
-
-
-def _written(output: str, num_shards: int) -> str:
-    return output if num_shards == 1 else f"{output}-*-of-{num_shards:05d}"
+    print(f"Wrote {pipelines.written(output, values.output_shards)}")
 
 
 COMMAND = cli.Command(PROGRAM, USAGE, FLAGS, _run)

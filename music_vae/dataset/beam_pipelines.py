@@ -1,4 +1,4 @@
-"""The pipelines of commands that can run on many machines, in Apache Beam.
+"""Pipelines that can run on many machines, in Apache Beam.
 
 All that is done to an element is done by plain functions elsewhere; here they are wired together,
 and what they count becomes Beam's counters.
@@ -13,10 +13,10 @@ import apache_beam as beam
 from apache_beam.metrics import Metrics, MetricsFilter
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from music_vae.commands.convert_dir_to_note_sequences import Conversion, Summary
 from music_vae.common import lazy_imports
 from music_vae.common.errors import UserError
-from music_vae.dataset import preprocessing
+from music_vae.dataset import preprocessing, tfrecord
+from music_vae.dataset.music_files import ConvertedFile, Summary
 from music_vae.dataset.preprocessing import Filters
 from music_vae.music.converters.base import Converter
 
@@ -27,7 +27,7 @@ _logger = logging.getLogger(__name__)
 
 
 def preprocess(
-    patterns: Sequence[str],
+    input_tfrecord: str,
     output: str,
     num_shards: int,
     converter: Converter,
@@ -37,7 +37,8 @@ def preprocess(
     """Writes the unique examples of TFRecords of NoteSequences to TFRecords of them.
 
     Args:
-      patterns: The input files: patterns that Beam's file systems understand.
+      input_tfrecord: A file, a pattern, or a comma-separated list of them; perhaps of another file
+        system that Beam understands.
       output: The output file, or with several shards what their names begin with.
       num_shards: Number of output files.
       converter: What makes the examples.
@@ -48,8 +49,9 @@ def preprocess(
       The counters of `preprocessing`.
 
     Raises:
-      UserError: If the pipeline fails.
+      UserError: If there is no such file, the pipeline fails, or there are no examples.
     """
+    patterns = _patterns(input_tfrecord)
 
     def build(pipeline: beam.Pipeline) -> None:
         records = [
@@ -66,12 +68,16 @@ def preprocess(
         )
         _write(examples, output, num_shards)
 
-    return _run(build, options)
+    counts = _run(build, options)
+    if not counts[preprocessing.UNIQUE]:
+        reasons = ", ".join(f"{number} {name}" for name, number in sorted(counts.items()))
+        raise UserError(f"there are no examples in {input_tfrecord}: {reasons}")
+    return counts
 
 
 def convert_files(
     names: Sequence[str],
-    convert: Callable[[str], Conversion],
+    convert: Callable[[str], ConvertedFile],
     output: str,
     num_shards: int,
     options: Sequence[str],
@@ -86,7 +92,7 @@ def convert_files(
       options: Options of the pipeline, as on a command line.
 
     Raises:
-      UserError: If the pipeline fails.
+      UserError: If the pipeline fails, or no file can be converted.
     """
 
     def build(pipeline: beam.Pipeline) -> None:
@@ -104,7 +110,11 @@ def convert_files(
         for prefix, found in reasons.items():
             if name.startswith(prefix):
                 found[name.removeprefix(prefix)] = number
-    return Summary(len(names), counts["sequences"], reasons[_SKIPPED_FILE], reasons[_SKIPPED_TUNE])
+    summary = Summary(
+        len(names), counts["sequences"], reasons[_SKIPPED_FILE], reasons[_SKIPPED_TUNE]
+    )
+    summary.check_any()
+    return summary
 
 
 class _Counting(beam.DoFn):
@@ -142,18 +152,25 @@ class _WithSources(_Counting):
 class _Files(_Counting):
     """Names of files to records."""
 
-    def __init__(self, convert: Callable[[str], Conversion]) -> None:
+    def __init__(self, convert: Callable[[str], ConvertedFile]) -> None:
         self._convert = convert
 
     def process(self, name: str) -> Iterator[bytes]:
-        conversion = self._convert(name)
-        yield from conversion.records
-        counts = Counter({"sequences": len(conversion.records)})
-        if conversion.reason:
-            counts[_SKIPPED_FILE + conversion.reason] += 1
-        for reason, number in conversion.skipped_tunes.items():
+        converted = self._convert(name)
+        yield from converted.records
+        counts = Counter({"sequences": len(converted.records)})
+        if converted.reason:
+            counts[_SKIPPED_FILE + converted.reason] += 1
+        for reason, number in converted.skipped_tunes.items():
             counts[_SKIPPED_TUNE + reason] += number
         self.count(counts)
+
+
+def _patterns(names: str) -> list[str]:
+    """The input as Beam takes it; files of this machine are looked for at once."""
+    if any(tfrecord.is_remote(name) for name in names.split(",")):
+        return [name.strip() for name in names.split(",") if name.strip()]
+    return [str(path.absolute()) for path in tfrecord.expand_patterns(names)]
 
 
 def _write(records: Any, output: str, num_shards: int) -> None:
@@ -176,5 +193,5 @@ def _run(build: Callable[[beam.Pipeline], None], options: Sequence[str]) -> Coun
         _logger.debug("the pipeline failed", exc_info=True)
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         what = lines[-1] if lines else type(error).__name__
-        raise UserError(f"the pipeline failed (--log=DEBUG says where): {what}") from error
+        raise UserError(f"the pipeline failed (`log=DEBUG` says where): {what}") from error
     return Counter({found.key.metric.name: found.result for found in metrics["counters"]})

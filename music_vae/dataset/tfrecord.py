@@ -74,6 +74,11 @@ def read_records(path: str | os.PathLike) -> Iterator[bytes]:
         raise UserError(f"{source}: cannot be read: {error.strerror or error}") from error
 
 
+def is_remote(path: str) -> bool:
+    """Whether a path is of another file system than this machine's, as in gs://bucket/file."""
+    return "://" in path
+
+
 def expand_patterns(patterns: str) -> list[Path]:
     """The files that a file name, a glob pattern or a comma-separated list of them stands for.
 

@@ -2,43 +2,23 @@
 
 import hashlib
 import logging
-import os
 import re
-import shutil
-import signal
 import subprocess
 import sys
-import time
-from functools import partial
 from pathlib import Path
 
 import pytest
 
 from music_vae.commands import convert_dir_to_note_sequences as command
-from music_vae.commands.convert_dir_to_note_sequences import Conversion
-from music_vae.common import lazy_imports, pools
+from music_vae.common import lazy_imports
 from music_vae.dataset import tfrecord
+from support import music_folder
 from support.paths import TUNES
-
-ABC = "X:1\nL:1/4\nK:C\nCDEF|\n\nX:7\nL:1/4\nK:C\nfedc|\n\nX:8\nK:C\n(3CDE|\n"
-MUSICXML = """<score-partwise><part-list><score-part id="P1"/></part-list><part id="P1">
-<measure><attributes><divisions>1</divisions></attributes>
-<note><pitch><step>C</step><octave>4</octave></pitch><duration>1</duration></note>
-</measure></part></score-partwise>"""
 
 
 @pytest.fixture
 def folder(tmp_path):
-    """A folder with two MIDI files, one of them broken, an ABC file, a MusicXML file and others."""
-    root = tmp_path / "songs"
-    (root / "sub").mkdir(parents=True)
-    shutil.copy(TUNES / "soldiers_joy.mid", root / "b.mid")
-    (root / "a.MIDI").write_bytes(b"not music")
-    (root / "sub" / "c.abc").write_text(ABC)
-    (root / "sub" / "d.xml").write_text(MUSICXML)
-    (root / "readme.txt").write_text("no music")
-    (root / "loop").symlink_to(root, target_is_directory=True)
-    return root
+    return music_folder.make(tmp_path / "songs")
 
 
 def run(*arguments) -> int:
@@ -89,14 +69,6 @@ def test_the_output_does_not_depend_on_the_number_of_workers(tmp_path):
     assert names == sorted(path.name for path in TUNES.glob("*.mid"))
 
 
-def test_subfolders_are_searched_only_when_asked_and_links_to_folders_never(folder, caplog):
-    caplog.set_level(logging.DEBUG, logger="music_vae")
-    assert command.find_music_files(folder, recursive=False) == ["a.MIDI", "b.mid"]
-    everything = command.find_music_files(folder, recursive=True)
-    assert everything == ["a.MIDI", "b.mid", "sub/c.abc", "sub/d.xml"]
-    assert "files with other suffixes, ignored: 1" in caplog.messages
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -133,68 +105,6 @@ def test_a_folder_without_any_readable_music_is_an_error_that_keeps_the_old_outp
     assert "none of the 1 music files can be converted: 1 not a MIDI" in capsys.readouterr().err
     assert output.read_text() == "old"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "o"]
-
-
-def test_file_names_that_are_not_utf_8_are_converted(tmp_path):
-    name = os.fsdecode(b"caf\xe9.mid")
-    try:
-        shutil.copy(TUNES / "soldiers_joy.mid", tmp_path / name)
-    except OSError:
-        pytest.skip("this file system has UTF-8 names only")
-    conversion = command.convert_file(name, root=tmp_path, collection="songs")
-    sequence = lazy_imports.import_note_seq().NoteSequence.FromString(conversion.records[0])
-    assert sequence.filename == "caf\N{REPLACEMENT CHARACTER}.mid"
-    assert sequence.id.endswith(hashlib.sha1(b"caf\xe9.mid").hexdigest())
-
-
-def test_a_file_that_takes_too_long_is_skipped(folder, monkeypatch):
-    monkeypatch.setattr(command, "MAX_FILE_S", 0.05)
-    monkeypatch.setattr(command.notes_io, "read_file", lambda _: time.sleep(10))
-    conversion = command.convert_file("b.mid", root=folder, collection="songs")
-    assert conversion.reason.startswith("takes longer than")
-
-
-def test_abc_that_makes_the_parser_backtrack_for_ages_is_stopped(tmp_path, monkeypatch):
-    monkeypatch.setattr(command, "MAX_FILE_S", 0.5)
-    lazy_imports.import_note_seq()
-    (tmp_path / "a.abc").write_text("X:1\nL:1/4\nK:C\n[" + "A11111" * 40)
-    conversion = command.convert_file("a.abc", root=tmp_path, collection="songs")
-    assert conversion.reason.startswith("takes longer than")
-
-
-# What stands in for reading a file in the tests below; workers import it from this module.
-def misbehave(name: str, once: str = "") -> Conversion:
-    if name.startswith("kill") or (name == "once" and not os.path.exists(once)):
-        if name == "once":
-            Path(once).touch()
-        os.kill(os.getpid(), signal.SIGKILL)
-    if name == "hoard":
-        try:
-            bytearray(2 * pools.MAX_WORKER_BYTES)
-        except MemoryError:
-            return Conversion(name, reason="needs too much memory")
-    return Conversion(name)
-
-
-def test_a_worker_that_dies_takes_only_its_own_file_with_it():
-    names = ["a", "kill 1", "b", "c", "kill 2", "kill 3", *"defghijkl"]
-    results = list(command.convert_files(names, misbehave, num_workers=2))
-    assert [result.name for result in results] == names
-    reasons = {result.name: result.reason for result in results if result.reason}
-    died = "the process that read it died"
-    assert reasons == {"kill 1": died, "kill 2": died, "kill 3": died}
-
-
-def test_a_file_that_ends_a_worker_only_once_is_converted_in_the_end(tmp_path):
-    work = partial(misbehave, once=str(tmp_path / "mark"))
-    results = list(command.convert_files(["once", "a"], work, num_workers=1))
-    assert [(result.name, result.reason) for result in results] == [("once", ""), ("a", "")]
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="the limit on memory is Linux's")
-def test_a_worker_has_a_limit_on_memory():
-    (result,) = command.convert_files(["hoard"], misbehave, num_workers=1)
-    assert result.reason == "needs too much memory"
 
 
 def test_help_names_all_flags_and_needs_no_note_seq():

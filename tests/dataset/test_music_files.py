@@ -1,0 +1,94 @@
+"""Files of a folder are found and converted, whatever single ones of them do."""
+
+import hashlib
+import logging
+import os
+import shutil
+import signal
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from music_vae.common import lazy_imports, pools
+from music_vae.dataset import music_files
+from music_vae.dataset.music_files import ConvertedFile
+from support import music_folder
+from support.paths import TUNES
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return music_folder.make(tmp_path / "songs")
+
+
+def test_subfolders_are_searched_only_when_asked_and_links_to_folders_never(folder, caplog):
+    caplog.set_level(logging.DEBUG, logger="music_vae")
+    assert music_files.find_music_files(folder, recursive=False) == ["a.MIDI", "b.mid"]
+    everything = music_files.find_music_files(folder, recursive=True)
+    assert everything == ["a.MIDI", "b.mid", "sub/c.abc", "sub/d.xml"]
+    assert "files with other suffixes, ignored: 1" in caplog.messages
+
+
+def test_file_names_that_are_not_utf_8_are_converted(tmp_path):
+    name = os.fsdecode(b"caf\xe9.mid")
+    try:
+        shutil.copy(TUNES / "soldiers_joy.mid", tmp_path / name)
+    except OSError:
+        pytest.skip("this file system has UTF-8 names only")
+    conversion = music_files.convert_file(name, root=tmp_path, collection="songs")
+    sequence = lazy_imports.import_note_seq().NoteSequence.FromString(conversion.records[0])
+    assert sequence.filename == "caf\N{REPLACEMENT CHARACTER}.mid"
+    assert sequence.id.endswith(hashlib.sha1(b"caf\xe9.mid").hexdigest())
+
+
+def test_a_file_that_takes_too_long_is_skipped(folder, monkeypatch):
+    monkeypatch.setattr(music_files, "MAX_FILE_S", 0.05)
+    monkeypatch.setattr(music_files.notes_io, "read_file", lambda _: time.sleep(10))
+    conversion = music_files.convert_file("b.mid", root=folder, collection="songs")
+    assert conversion.reason.startswith("takes longer than")
+
+
+def test_abc_that_makes_the_parser_backtrack_for_ages_is_stopped(tmp_path, monkeypatch):
+    monkeypatch.setattr(music_files, "MAX_FILE_S", 0.5)
+    lazy_imports.import_note_seq()
+    (tmp_path / "a.abc").write_text("X:1\nL:1/4\nK:C\n[" + "A11111" * 40)
+    conversion = music_files.convert_file("a.abc", root=tmp_path, collection="songs")
+    assert conversion.reason.startswith("takes longer than")
+
+
+# What stands in for reading a file in the tests below; workers import it from this module.
+def misbehave(name: str, once: str = "") -> ConvertedFile:
+    if name.startswith("kill") or (name == "once" and not os.path.exists(once)):
+        if name == "once":
+            Path(once).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    if name == "hoard":
+        try:
+            bytearray(2 * pools.MAX_WORKER_BYTES)
+        except MemoryError:
+            return ConvertedFile(name, reason="needs too much memory")
+    return ConvertedFile(name)
+
+
+def test_a_worker_that_dies_takes_only_its_own_file_with_it():
+    names = ["a", "kill 1", "b", "c", "kill 2", "kill 3", *"defghijkl"]
+    results = list(music_files.convert_files(names, misbehave, num_processes=2))
+    assert [result.name for result in results] == names
+    reasons = {result.name: result.reason for result in results if result.reason}
+    died = "the process that read it died"
+    assert reasons == {"kill 1": died, "kill 2": died, "kill 3": died}
+
+
+def test_a_file_that_ends_a_worker_only_once_is_converted_in_the_end(tmp_path):
+    work = partial(misbehave, once=str(tmp_path / "mark"))
+    results = list(music_files.convert_files(["once", "a"], work, num_processes=1))
+    assert [(result.name, result.reason) for result in results] == [("once", ""), ("a", "")]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit on memory is Linux's")
+def test_a_worker_has_a_limit_on_memory():
+    (result,) = music_files.convert_files(["hoard"], misbehave, num_processes=1)
+    assert result.reason == "needs too much memory"
