@@ -402,5 +402,5 @@ class TrainingBatches:
         return UserError(
             f"{found} training examples (at most {most or 'all'} of a sequence) do not fill a "
             f"batch of {self._config.hparams.batch_size}: {self._music}; give more music or a "
-            "smaller --hparams=batch_size=..."
+            "smaller `batch_size=...`"
         )

@@ -428,10 +428,6 @@ COMING = {
     "export/representations.py",
     "latent/corpus.py",
     "nn/decoding.py",
-    "training/checkpoint_evaluation.py",
-    "training/loop.py",
-    "training/optimizer.py",
-    "training/run.py",
 }
 """Modules that pages name and that are not there yet; to be empty."""
 

@@ -1,4 +1,4 @@
-"""`--hparams=batch_size=32,enc_rnn_size=[256,512]`: text into typed hyper-parameters."""
+"""Text such as `batch_size=32,enc_rnn_size=[256,512]`, made typed hyper-parameters."""
 
 import dataclasses
 import difflib
@@ -26,7 +26,7 @@ def apply_overrides(hparams: HParams, text: str) -> HParams:
         match = _ASSIGNMENT.match(text, position)
         if not match:
             raise UserError(
-                f"cannot read {text[position:]!r} in --hparams; expected name=value,name=[1,2]"
+                f"cannot read {text[position:]!r} in `hparams`; expected name=value,name=[1,2]"
             )
         name, value = match.groups()
         if name in changes:

@@ -203,7 +203,7 @@ def _died(task: Task) -> Converted | Drawn:
     first, last = task.chunk.records[0], task.chunk.records[-1]
     raise UserError(
         f"the process that converted {first.place} to {last.place} died, perhaps for want of "
-        "memory; --num_data_processes=1 needs the least"
+        "memory; `num_data_processes=1` needs the least"
     )
 
 

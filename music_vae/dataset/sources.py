@@ -18,7 +18,7 @@ from music_vae.music.converters.serialised import read_serialised
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
 
-NO_TFDS = "--tfds_name needs tensorflow-datasets: pip install 'music_vae[tfds]'"
+NO_TFDS = "`tfds_name` needs tensorflow-datasets: pip install 'music_vae[tfds]'"
 _PIECE_BYTES = 1 << 22
 
 

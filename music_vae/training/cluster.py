@@ -61,7 +61,7 @@ def read_tf_config(environment: Mapping[str, str] = os.environ) -> Cluster | Non
     if kind not in _JOBS or not 0 <= index < jobs.get(kind, 0):
         raise UserError(
             f"TF_CONFIG says that this process is {kind} {index}, which is not among the chief and "
-            "the workers of its cluster; evaluate with --mode=eval, outside the cluster"
+            "the workers of its cluster; evaluate with `mode=eval`, outside the cluster"
         )
     before = sum(jobs.get(name, 0) for name in _JOBS[: _JOBS.index(kind)])
     return Cluster(before + index, sum(jobs.get(name, 0) for name in _JOBS))

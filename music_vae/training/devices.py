@@ -58,7 +58,7 @@ class Devices:
         if batch_size % self.num_replicas:
             raise UserError(
                 f"a batch of {batch_size} cannot be shared equally by {self.num_replicas} devices; "
-                f"--hparams=batch_size={_nearest_multiple(batch_size, self.num_replicas)} can"
+                f"`batch_size={_nearest_multiple(batch_size, self.num_replicas)}` can"
             )
 
     def fastest(
@@ -140,7 +140,7 @@ class Devices:
                 raise UserError(
                     f"the workers disagree on the {name.replace('_', ' ')}: "
                     f"{', '.join(map(str, column))}; all need the same command, the same music and "
-                    "a --run_dir on storage that all of them share"
+                    "a `run_dir` on storage that all of them share"
                 )
 
     def watching(self) -> contextlib.AbstractContextManager:
@@ -156,7 +156,7 @@ ONE_DEVICE = Devices()
 
 
 def open_devices(strategy: str, cluster: Cluster | None) -> Devices:
-    """The devices that `--strategy` means; waits for the cluster to come together.
+    """The devices that a strategy means; waits for the cluster to come together.
 
     Args:
       strategy: auto, one_device, mirrored or multi_worker.
@@ -171,7 +171,7 @@ def open_devices(strategy: str, cluster: Cluster | None) -> Devices:
     if strategy == "multi_worker":
         if cluster is None:
             raise UserError(
-                "--strategy=multi_worker needs the environment variable TF_CONFIG to name the "
+                "`strategy=multi_worker` needs the environment variable TF_CONFIG to name the "
                 "cluster and this process's place in it; see the README"
             )
         with _watching():
@@ -179,8 +179,8 @@ def open_devices(strategy: str, cluster: Cluster | None) -> Devices:
         return Devices(multi_worker, cluster.process, cluster.num_processes)
     if cluster is not None and cluster.num_processes > 1:
         raise UserError(
-            f"TF_CONFIG names a cluster of {cluster.num_processes}, which --strategy={strategy} "
-            "does not use; take TF_CONFIG away, or the flag"
+            f"TF_CONFIG names a cluster of {cluster.num_processes}, which "
+            f"`strategy={strategy}` does not use; take TF_CONFIG away, or `strategy`"
         )
     if strategy == "mirrored":
         kind = "GPU" if _has_gpus() else "CPU"

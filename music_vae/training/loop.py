@@ -115,7 +115,7 @@ def _take_step(run: Run, batch: Batch, bar: tqdm) -> None:
     if not (math.isfinite(loss) and math.isfinite(norm)):
         raise UserError(
             f"the loss of step {run.step} is {loss}, its gradient's norm {norm}; training stops "
-            "here and the checkpoints before stay. A smaller --hparams=learning_rate=... may help"
+            "here and the checkpoints before stay. A smaller `learning_rate=...` may help"
         )
     if run.step % SUMMARY_EVERY_STEPS == 0 and run.devices.is_chief:
         metrics = run.trainer.model.decoder.summarize(

@@ -102,7 +102,7 @@ class Run:
             tf_checkpoints.load_weights(self.trainer.model, warm_start)
         if self.restored and seed is not None and seed != self.seed:
             raise UserError(
-                f"{run_dir} was started with --seed={self.seed}; leave --seed away to go on with it"
+                f"{run_dir} was started with `seed={self.seed}`; leave `seed` away to go on with it"
             )
 
     @property

@@ -27,7 +27,7 @@ class Published:
     """One published checkpoint.
 
     Attributes:
-      id: What `--checkpoint_file` takes for it.
+      id: Its name, which may stand wherever a checkpoint is named.
       config: Name of its config.
       files: Names under which it is to be found, the first being tried first.
     """

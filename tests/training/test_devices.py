@@ -70,7 +70,7 @@ def test_one_device_is_what_there_is_without_a_cluster_and_gpus():
 def test_a_strategy_that_does_not_suit_the_cluster_is_refused():
     with pytest.raises(UserError, match="needs the environment variable TF_CONFIG"):
         devices.open_devices("multi_worker", None)
-    with pytest.raises(UserError, match="--strategy=mirrored does not use"):
+    with pytest.raises(UserError, match="`strategy=mirrored` does not use"):
         devices.open_devices("mirrored", Cluster(0, 2))
 
 
@@ -80,7 +80,7 @@ class Four:
 
 @pytest.mark.parametrize(("size", "better"), [(30, 32), (2, 4), (9, 8)])
 def test_a_batch_that_cannot_be_shared_equally_is_refused(size, better):
-    with pytest.raises(UserError, match=rf"of {size} cannot.*4 devices.*batch_size={better} can"):
+    with pytest.raises(UserError, match=rf"of {size} cannot.*4 devices.*`batch_size={better}` can"):
         Devices(Four()).check_batch_size(size)
     Devices(Four()).check_batch_size(8)
 
