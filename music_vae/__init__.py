@@ -68,7 +68,7 @@ _FORMER = {
     "rendering": "render.rendering",
     "results_page": "render.results_page",
     "run_config": "weights.config_file",
-    "runs": "training.runs",
+    "runs": "training.run",
     "schedules": "nn.schedules",
     "shipped": "weights.shipped",
     "small_networks": "latent.small_networks",

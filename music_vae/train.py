@@ -1,22 +1,19 @@
 """`music_vae_train`: trains a model on NoteSequences, or evaluates one as it is trained."""
 
-import contextlib
-import logging
 import sys
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from absl import flags
 
-from music_vae.commands import cli
-from music_vae.common import files, lazy_imports, progress
+from music_vae.commands import cli, training
+from music_vae.common import files, lazy_imports
 from music_vae.common.errors import UserError, WorkerLostError
 from music_vae.training import cluster
 
 if TYPE_CHECKING:
     from music_vae.configs import Config
-    from music_vae.data import Music, StreamedMusic, TensorFlowDataset, TFRecords
+    from music_vae.training.request import Corpus, EvaluationRequest, TrainRequest
 
 PROGRAM = "music_vae_train"
 USAGE = """Trains a MusicVAE model on TFRecords of NoteSequences, or evaluates its checkpoints.
@@ -168,8 +165,6 @@ flags.DEFINE_integer(
     "task", 0, "Kept for old commands: TF_CONFIG says which worker this is.", flag_values=FLAGS
 )
 
-_log = logging.getLogger(__name__)
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command with `argv` (default: the process's arguments); returns its exit code.
@@ -191,196 +186,90 @@ def console_entry_point() -> None:
 
 
 def _run(values: flags.FlagValues) -> None:
+    """Makes a request of the flags, and does what it asks for."""
     cli.require(values, "run_dir")
-    run_dir = cli.expand(values.run_dir)
-    files.check_writable(run_dir, "run_dir")
-    if values.mode == "train" and set(str(run_dir)) & set("*?[]"):
-        raise UserError(f"--run_dir={run_dir} must not contain any of * ? [ ]")
-    workers = _cluster(values) if values.mode == "train" else None
-    warm_start = _warm_start(values, run_dir)
-    config = _config(values, run_dir, warm_start)
-    if values.patience is not None and not values.validation_path:
-        raise UserError("--patience needs --validation_path: the music to validate on")
-    if values.validation_path and workers is not None and workers.num_processes > 1:
-        raise UserError(
-            "--validation_path is for training in one process; in a cluster, evaluate beside it "
-            "with --mode=eval"
-        )
-    if values.examples_path and values.tfds_name:
-        raise UserError("give --examples_path or --tfds_name, not both")
-    tfds_name = values.tfds_name or (None if values.examples_path else config.tfds_name)
-    if not values.examples_path and not tfds_name:
-        cli.require(values, "examples_path")
-    if warm_start is not None:
-        from music_vae.weights import published
+    files.check_writable(cli.expand(values.run_dir), "run_dir")
+    if values.mode == "eval":
+        evaluation = _evaluation_request(values)
+        _import_frameworks()
+        from music_vae.training import pipeline
 
-        warm_start = published.locate(warm_start, values.checkpoint_base_url)
-    lazy_imports.import_tensorflow()
-    lazy_imports.import_note_seq()
-    if values.mode == "train":
-        _train(values, config, run_dir, tfds_name, warm_start, workers)
+        pipeline.evaluate(evaluation, _print_figures)
     else:
-        _evaluate(values, config, run_dir, tfds_name)
+        request = _train_request(values)
+        _import_frameworks()
+        from music_vae.training import pipeline
+
+        pipeline.train(request)
 
 
-def _warm_start(values: flags.FlagValues, run_dir: Path) -> str | Path | None:
-    """The checkpoint that a new run starts from; None for a run that has one of its own."""
-    if not values.warm_start:
-        return None
-    from music_vae.weights import checkpoint_files, config_file
+def _train_request(values: flags.FlagValues) -> "TrainRequest":
+    from music_vae.training import request
+    from music_vae.weights import published
 
-    if values.mode != "train":
-        raise UserError("--warm_start is for training; leave it away with --mode=eval")
-    own = checkpoint_files.find_newest(run_dir / config_file.TRAIN_DIR)
-    if own is not None:
-        _log.info("the run goes on from its own %s; --warm_start is not used", own.name)
-        return None
-    checkpoint_files.check_there(values.warm_start)
-    return values.warm_start
-
-
-def _cluster(values: flags.FlagValues) -> cluster.Cluster | None:
-    """What TF_CONFIG names; the original's flags may say the same."""
-    workers = cluster.read_tf_config()
-    cluster.check_original_flags(
-        workers,
-        master=values.master,
-        num_sync_workers=values.num_sync_workers,
-        num_ps_tasks=values.num_ps_tasks,
-        task=values.task,
-    )
-    return workers
-
-
-def _config(values: flags.FlagValues, run_dir: Path, warm_start: str | Path | None) -> "Config":
-    """The run's own config, else the one that was named, else that of the checkpoint to start from.
-
-    `--hparams` come on top of any.
-    """
-    from music_vae.commands import config_flag
-    from music_vae.common import overrides
-
-    config = config_flag.read(run_dir, values.config) if run_dir.is_dir() else None
-    if config is None and warm_start is not None and not values.config:
-        config = config_flag.read(warm_start, values.config)
-        if config is None:
-            raise UserError("--warm_start needs --config, as no config.json lies beside it")
-    if config is None:
-        cli.require(values, "config")
-        return config_flag.get_config(values.config, values.hparams)
-    if other := config_flag.difference(values.config, config):
-        raise UserError(
-            f"{run_dir} is a run of the config {config.name}, {other}; give another --run_dir to "
-            "start a new run"
-        )
-    changed = config.replace(hparams=overrides.apply_overrides(config.hparams, values.hparams))
-    for name, value in changed.hparams.values().items():
-        if value != config.hparams.values()[name]:
-            old = config.hparams.values()[name]
-            _log.info("%s=%s from here on, before %s", name, value, old)
-    return changed
-
-
-def _train(
-    values: flags.FlagValues,
-    config: "Config",
-    run_dir: Path,
-    tfds_name: str | None,
-    warm_start: Path | None,
-    workers: cluster.Cluster | None,
-) -> None:
-    from music_vae.training import devices, loop
-    from music_vae.training.run import CheckpointPolicy, Run
-    from music_vae.training.validation import Schedule, Validation
-
-    policy = CheckpointPolicy(
-        max_to_keep=values.checkpoints_to_keep or None,
-        keep_every_n_hours=values.keep_checkpoint_every_n_hours,
-    )
-    on = devices.open_devices(values.strategy, workers)
-    products = None if values.mixed_precision == "none" else values.mixed_precision
-    run = Run(
+    run_dir = cli.expand(values.run_dir)
+    workers = training.find_cluster(values)
+    warm_start = training.find_warm_start(values, run_dir)
+    config = training.find_config(values, run_dir, warm_start)
+    made = request.TrainRequest(
         config,
         run_dir,
+        _corpus(values, config),
+        num_steps=values.num_steps,
         seed=values.seed,
-        policy=policy,
         warm_start=warm_start,
-        devices=on,
-        numerics=on.fastest(
-            config.hparams.batch_size, jit=values.jit, cudnn=values.cudnn, products=products
+        checkpoints=request.CheckpointPolicy(
+            max_to_keep=values.checkpoints_to_keep or None,
+            keep_every_n_hours=values.keep_checkpoint_every_n_hours,
+        ),
+        validation_path=values.validation_path,
+        schedule=request.Schedule(values.validate_every, values.patience),
+        computing=request.Computing(
+            strategy=values.strategy,
+            cluster=workers,
+            jit=values.jit,
+            cudnn=values.cudnn,
+            mixed_precision=values.mixed_precision,
         ),
     )
-    if run.restored:
-        _log.info("going on from %s", run.restored)
-    else:
-        _log.info("starting a new run%s", f" from {values.warm_start}" if warm_start else "")
-    _log.info("seed %d", run.seed)
-    source = _source(values.examples_path, tfds_name, "train")
-    with contextlib.ExitStack() as stack:
-        music = stack.enter_context(_music(values, config, source, augment=True))
-        validation = None
-        if values.validation_path:
-            held_out = _source(values.validation_path, None, "validation")
-            held_out_music = stack.enter_context(_music(values, config, held_out, augment=False))
-            schedule = Schedule(values.validate_every, values.patience)
-            validation = Validation(run_dir, config, held_out_music, schedule, step=run.step)
-        loop.train(run, music, num_steps=values.num_steps, validation=validation)
+    if warm_start is not None:
+        published.locate(warm_start, values.checkpoint_base_url)  # downloads what is not there
+    return made
 
 
-def _evaluate(
-    values: flags.FlagValues, config: "Config", run_dir: Path, tfds_name: str | None
-) -> None:
-    from music_vae.training import checkpoint_evaluation
+def _evaluation_request(values: flags.FlagValues) -> "EvaluationRequest":
+    from music_vae.training.request import EvaluationRequest
 
-    source = _source(values.examples_path, tfds_name, "validation")
-    with _music(values, config, source, augment=False) as music:
-        checkpoint_evaluation.evaluate(
-            config,
-            run_dir,
-            music,
-            once=values.eval_once,
-            num_batches=values.eval_num_batches,
-            eval_dir_suffix=values.eval_dir_suffix,
-            report=_print_figures,
-        )
-
-
-def _source(
-    examples_path: str, tfds_name: str | None, split: str
-) -> "TFRecords | TensorFlowDataset":
-    from music_vae import data
-
-    if tfds_name:
-        return data.TensorFlowDataset(tfds_name, split)
-    return data.TFRecords(examples_path)
-
-
-@contextlib.contextmanager
-def _music(
-    values: flags.FlagValues,
-    config: "Config",
-    source: "TFRecords | TensorFlowDataset",
-    *,
-    augment: bool,
-) -> "Iterator[Music | StreamedMusic]":
-    """The converted examples, with a progress bar; at least one if they are kept."""
-    from music_vae import data
-
-    processes = values.num_data_processes
-    music = data.load(
-        source,
+    if values.warm_start:
+        raise UserError("--warm_start is for training; leave it away with --mode=eval")
+    run_dir = cli.expand(values.run_dir)
+    config = training.find_config(values, run_dir, None)
+    return EvaluationRequest(
         config,
-        augment=augment,
-        cache=values.cache_dataset,
-        num_processes=0 if processes == 1 else processes,
-        progress=progress.show_progress(),
+        run_dir,
+        _corpus(values, config),
+        once=values.eval_once,
+        num_batches=values.eval_num_batches,
+        eval_dir_suffix=values.eval_dir_suffix,
     )
-    with contextlib.closing(music):
-        if isinstance(music, data.Music):
-            if not music.num_examples:
-                raise UserError(f"{source} holds no music for {config.name}: {music}")
-            _log.info("%s", music)
-        yield music
+
+
+def _corpus(values: flags.FlagValues, config: "Config") -> "Corpus":
+    """The music that was named, else the TensorFlow Dataset of the config."""
+    from music_vae.training.request import Corpus
+
+    return Corpus(
+        values.examples_path,
+        values.tfds_name or (None if values.examples_path else config.tfds_name),
+        cache_dataset=values.cache_dataset,
+        num_data_processes=values.num_data_processes,
+    )
+
+
+def _import_frameworks() -> None:
+    """Imports what takes seconds, once all is known to be right that can be known before."""
+    lazy_imports.import_tensorflow()
+    lazy_imports.import_note_seq()
 
 
 def _print_figures(step: int, figures: dict[str, float]) -> None:

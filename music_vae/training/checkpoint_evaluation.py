@@ -5,7 +5,7 @@ They go to RUN_DIR/eval/, as TensorBoard events.
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import tensorflow as tf
@@ -15,6 +15,7 @@ from music_vae.common.errors import UserError
 from music_vae.configs import Config
 from music_vae.data import Music, StreamedMusic, evaluation_batches
 from music_vae.lstm_models import build_model
+from music_vae.training.request import EvaluationRequest
 from music_vae.training.run import is_finished
 from music_vae.training.trainer import Trainer
 from music_vae.weights import checkpoint_files, config_file, tf_checkpoints
@@ -55,58 +56,57 @@ def evaluate_checkpoint(
 
 
 def evaluate(
-    config: Config,
-    run_dir: Path,
+    request: EvaluationRequest,
     music: Music | StreamedMusic,
-    *,
-    once: bool = False,
-    num_batches: int | None = None,
-    eval_dir_suffix: str = "",
     report: Callable[[int, dict[str, float]], None],
 ) -> None:
     """Evaluates every checkpoint of a run as it appears, until its training's last.
 
     Args:
-      config: The run's config.
-      run_dir: The run; it may not have begun yet.
+      request: Which run, and what is wanted of it.
       music: What to evaluate on.
-      once: Evaluate the newest checkpoint and return.
-      num_batches: Use so many batches; None for all.
-      eval_dir_suffix: Added to the name of the folder `eval`, for several data sets.
       report: Called with the step and the figures of each checkpoint.
 
     Raises:
-      UserError: With `once`, if there is no checkpoint yet.
+      UserError: If the newest alone is wanted, and there is no checkpoint yet.
     """
-    train_dir, done, waiting = run_dir / config_file.TRAIN_DIR, set[int](), False
-    if once:
-        pending = [checkpoint_files.newest_prefix(train_dir)]
-    trainer = Trainer(build_model(config))
-    writer = tf.summary.create_file_writer(str(run_dir / f"eval{eval_dir_suffix}"))
+    train_dir = request.run_dir / config_file.TRAIN_DIR
+    prefixes: Iterable[Path] = _as_they_appear(train_dir)
+    if request.once:
+        prefixes = [checkpoint_files.newest_prefix(train_dir)]
+    trainer = Trainer(build_model(request.config))
+    events = request.run_dir / f"eval{request.eval_dir_suffix}"
+    writer = tf.summary.create_file_writer(str(events))
+    for prefix in prefixes:
+        try:
+            results = evaluate_checkpoint(
+                trainer, prefix, music, request.config, num_batches=request.num_batches
+            )
+        except UserError:
+            if checkpoint_files.index_of(prefix).exists():
+                raise
+            _log.info("%s was deleted before it could be evaluated", prefix)
+            continue
+        step = _step_of(prefix)
+        with writer.as_default():
+            for name, value in results.items():
+                tf.summary.scalar(name, value, step=step)
+        writer.flush()
+        report(step, results)
+
+
+def _as_they_appear(train_dir: Path) -> Iterator[Path]:
+    """The checkpoints of a run, oldest first; waits for more until its training is over."""
+    done, waiting = set[int](), False
     while True:
         finished = is_finished(train_dir)  # before the listing, or the last could be missed
-        if not once:
-            pending = [p for p in _prefixes(train_dir) if _step_of(p) not in done]
+        pending = [prefix for prefix in _prefixes(train_dir) if _step_of(prefix) not in done]
         for prefix in pending:
-            step = _step_of(prefix)
-            done.add(step)
-            try:
-                results = evaluate_checkpoint(
-                    trainer, prefix, music, config, num_batches=num_batches
-                )
-            except UserError:
-                if prefix.with_name(f"{prefix.name}.index").exists():
-                    raise
-                _log.info("%s was deleted before it could be evaluated", prefix)
-                continue
-            with writer.as_default():
-                for name, value in results.items():
-                    tf.summary.scalar(name, value, step=step)
-            writer.flush()
-            report(step, results)
-        if once or (finished and not pending):
-            return
+            done.add(_step_of(prefix))
+            yield prefix
         if not pending:
+            if finished:
+                return
             if not waiting:
                 _log.info("waiting for a checkpoint in %s", train_dir)
             time.sleep(_POLL_S)

@@ -67,33 +67,6 @@ def read_tf_config(environment: Mapping[str, str] = os.environ) -> Cluster | Non
     return Cluster(before + index, sum(jobs.get(name, 0) for name in _JOBS))
 
 
-def check_original_flags(
-    cluster: Cluster | None, *, master: str, num_sync_workers: int, num_ps_tasks: int, task: int
-) -> None:
-    """Raises `UserError` where these flags ask for something that TF_CONFIG does not say, too."""
-    here = cluster or Cluster(0, 1)
-    if master not in ("", "local"):
-        raise UserError(
-            f"--master={master}: there is no master to connect to; start this command on every "
-            "machine, with TF_CONFIG naming all of them (see the README)"
-        )
-    if num_ps_tasks:
-        raise UserError(
-            f"--num_ps_tasks={num_ps_tasks}: there are no parameter servers, every worker holds "
-            "all weights; leave the flag away"
-        )
-    if num_sync_workers not in (0, here.num_processes):
-        raise UserError(
-            f"--num_sync_workers={num_sync_workers}: TF_CONFIG says which workers there are, and "
-            f"it names {here.num_processes if cluster else 'none'} (see the README)"
-        )
-    if task and task != here.process:
-        raise UserError(
-            f"--task={task}: TF_CONFIG says which worker a process is, and by it this is "
-            f"{f'worker {here.process}' if cluster else 'the only one'} (see the README)"
-        )
-
-
 def restart(reason: WorkerLostError) -> None:
     """Replaces this process by a fresh one with the same command line.
 

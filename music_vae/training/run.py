@@ -6,7 +6,6 @@ RUN_DIR/eval/    TensorBoard events (see `checkpoint_evaluation`)
 RUN_DIR/best/    with validation: the weights of the least loss (see `validation`)
 """
 
-import dataclasses
 import json
 import secrets
 from pathlib import Path
@@ -21,23 +20,11 @@ from music_vae.data import Position
 from music_vae.lstm_models import build_model
 from music_vae.nn.numerics import PLAIN, Numerics
 from music_vae.training.devices import ONE_DEVICE, Devices
+from music_vae.training.request import DEFAULT_POLICY, CheckpointPolicy
 from music_vae.training.trainer import Trainer
 from music_vae.weights import config_file, locate, tf_checkpoints, tf_variables
 
 PROGRESS_FILE = "progress.json"
-
-
-@dataclasses.dataclass(frozen=True)
-class CheckpointPolicy:
-    """Which checkpoints of a run stay.
-
-    Attributes:
-      max_to_keep: How many of the newest; None for all.
-      keep_every_n_hours: Beyond those, one for good every so many hours; None for none.
-    """
-
-    max_to_keep: int | None = 100
-    keep_every_n_hours: float | None = 1.0
 
 
 class Run:
@@ -49,7 +36,7 @@ class Run:
         run_dir: Path,
         *,
         seed: int | None = None,
-        policy: CheckpointPolicy | None = None,
+        policy: CheckpointPolicy = DEFAULT_POLICY,
         warm_start: str | Path | None = None,
         devices: Devices = ONE_DEVICE,
         numerics: Numerics = PLAIN,
@@ -72,7 +59,6 @@ class Run:
         """
         devices.check_batch_size(config.hparams.batch_size)
         self.devices = devices
-        policy = policy or CheckpointPolicy()
         self.directory = run_dir / config_file.TRAIN_DIR
         self.config = config
         first_seed = secrets.randbits(31) if seed is None else seed

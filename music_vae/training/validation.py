@@ -4,7 +4,6 @@ RUN_DIR/validation.jsonl   a line of figures for every validation
 RUN_DIR/best/              weights.safetensors and config.json of the one with the least loss
 """
 
-import dataclasses
 import json
 import logging
 from pathlib import Path
@@ -16,6 +15,7 @@ from music_vae.common.batches import Batch
 from music_vae.common.errors import UserError
 from music_vae.configs import Config
 from music_vae.data import Music, StreamedMusic, evaluation_batches
+from music_vae.training.request import Schedule
 from music_vae.training.trainer import Trainer
 from music_vae.weights import config_file, safetensors_file, tf_variables
 
@@ -26,19 +26,6 @@ _RECON, _KL = "losses/r_loss", "losses/kl_loss"
 _FORMAT_VERSION = 1
 
 _log = logging.getLogger(__name__)
-
-
-@dataclasses.dataclass(frozen=True)
-class Schedule:
-    """When a run is validated, and when it stops.
-
-    Attributes:
-      every: Steps between two validations.
-      patience: Validations in a row that may pass without a smaller loss; None never stops.
-    """
-
-    every: int = 500
-    patience: int | None = None
 
 
 class Validation:

@@ -16,8 +16,10 @@ from music_vae.weights.config_file import TRAIN_DIR
 STATE_FILE = "checkpoint"
 """Beside the checkpoints of a run: names the newest, as TensorFlow writes it."""
 
+PATTERN_CHARACTERS = frozenset("*?[]")
+"""A path with one of them is a pattern to TensorFlow, which does not match itself."""
+
 _NEWEST = re.compile(rb'^model_checkpoint_path: "((?:[^"\\]|\\.)*)"', re.MULTILINE)
-_PATTERN_CHARACTERS = set("*?[]")
 _SUFFIX = re.compile(r"\.(index|data-\d{5}-of-\d{5})$")
 
 
@@ -39,7 +41,7 @@ def open_prefix(path: str | Path) -> Iterator[Path]:
             yield archives.unpack(path, Path(folder))
         return
     prefix = newest_prefix(path) if path.is_dir() else _prefix(path)
-    if not _PATTERN_CHARACTERS & set(str(prefix)):
+    if not PATTERN_CHARACTERS & set(str(prefix)):
         yield prefix
         return
     # TensorFlow would take such a name for a pattern, which does not match itself.

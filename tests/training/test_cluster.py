@@ -45,35 +45,12 @@ def test_processes_are_numbered_from_the_chief_on():
         ({"TF_CONFIG": json.dumps({"cluster": TWO})}, "TF_CONFIG must look like"),
         (tf_config({**TWO, "ps": ["p:1"]}, "worker", 0), "leave 'ps' away"),
         (tf_config(TWO, "worker", 2), "this process is worker 2"),
-        (tf_config(TWO, "evaluator", 0), "evaluate with --mode=eval"),
+        (tf_config(TWO, "evaluator", 0), "evaluate with `mode=eval`"),
     ],
 )
 def test_a_tf_config_that_cannot_be_used_says_why(environment, message):
     with pytest.raises(UserError, match=message):
         read_tf_config(environment)
-
-
-FLAGS = {"master": "", "num_sync_workers": 0, "num_ps_tasks": 0, "task": 0}
-
-
-def test_the_originals_flags_may_say_what_tf_config_says():
-    cluster.check_original_flags(None, **FLAGS)
-    cluster.check_original_flags(None, **FLAGS | {"num_sync_workers": 1, "master": "local"})
-    cluster.check_original_flags(Cluster(1, 2), **FLAGS | {"num_sync_workers": 2, "task": 1})
-
-
-@pytest.mark.parametrize(
-    ("flag", "message"),
-    [
-        ({"master": "grpc://host:1"}, "--master=grpc://host:1.*TF_CONFIG naming all"),
-        ({"num_ps_tasks": 1}, "--num_ps_tasks=1.*leave the flag away"),
-        ({"num_sync_workers": 3}, "--num_sync_workers=3.*it names 2"),
-        ({"task": 1}, "--task=1.*this is worker 0"),
-    ],
-)
-def test_the_originals_flags_say_what_to_use_instead(flag, message):
-    with pytest.raises(UserError, match=message):
-        cluster.check_original_flags(Cluster(0, 2), **FLAGS | flag)
 
 
 def test_a_process_starts_again_so_often_and_no_more(monkeypatch):

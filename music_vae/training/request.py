@@ -1,0 +1,194 @@
+"""Requests to train or to evaluate a run: frozen values that check themselves.
+
+Needs no TensorFlow, so that what is wrong is said before it is imported.
+"""
+
+import dataclasses
+from pathlib import Path
+
+from music_vae.common.errors import UserError
+from music_vae.common.seeds import MAX_SEED
+from music_vae.configs import Config
+from music_vae.data import CACHES, MEMORY, TensorFlowDataset, TFRecords
+from music_vae.training.cluster import Cluster
+from music_vae.weights.checkpoint_files import PATTERN_CHARACTERS
+
+STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker")
+MIXED_PRECISIONS = ("none", "bfloat16", "float16")
+
+
+def _check_at_least(name: str, value: int | None, least: int) -> None:
+    if value is not None and value < least:
+        raise UserError(f"`{name}={value}` must be at least {least}")
+
+
+def _check_among(name: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise UserError(f"`{name}={value}` must be one of {', '.join(choices)}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Corpus:
+    """The NoteSequences to train or to evaluate on, and how they become examples.
+
+    Attributes:
+      examples_path: TFRecords: a file, a pattern, or a comma-separated list of them.
+      tfds_name: A TensorFlow Dataset instead.
+      cache_dataset: Where examples are kept: memory, disk or none; see `data.load`.
+      num_data_processes: How many processes convert music; None: one for each CPU, if there is
+        much of it.
+    """
+
+    examples_path: str | None = None
+    tfds_name: str | None = None
+    cache_dataset: str = MEMORY
+    num_data_processes: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.examples_path and self.tfds_name:
+            raise UserError("give `examples_path` or `tfds_name`, not both")
+        if not self.examples_path and not self.tfds_name:
+            raise UserError(
+                "`examples_path` is required: TFRecords of NoteSequences: a file, a pattern, or a "
+                "comma-separated list."
+            )
+        _check_among("cache_dataset", self.cache_dataset, CACHES)
+        _check_at_least("num_data_processes", self.num_data_processes, 1)
+
+    def source(self, split: str) -> TFRecords | TensorFlowDataset:
+        """Where the music is read from: the files, or the `split` of the TensorFlow Dataset."""
+        if self.tfds_name:
+            return TensorFlowDataset(self.tfds_name, split)
+        return TFRecords(self.examples_path or "")
+
+
+@dataclasses.dataclass(frozen=True)
+class CheckpointPolicy:
+    """Which checkpoints of a run stay.
+
+    Attributes:
+      max_to_keep: How many of the newest; None for all.
+      keep_every_n_hours: Beyond those, one for good every so many hours; None for none.
+    """
+
+    max_to_keep: int | None = 100
+    keep_every_n_hours: float | None = 1.0
+
+
+DEFAULT_POLICY = CheckpointPolicy()
+
+
+@dataclasses.dataclass(frozen=True)
+class Schedule:
+    """When a run is validated, and when it stops.
+
+    Attributes:
+      every: Steps between two validations.
+      patience: Validations in a row that may pass without a smaller loss; None never stops.
+    """
+
+    every: int = 500
+    patience: int | None = None
+
+    def __post_init__(self) -> None:
+        _check_at_least("validate_every", self.every, 1)
+        _check_at_least("patience", self.patience, 1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Computing:
+    """What to compute on, and how.
+
+    Attributes:
+      strategy: One of `STRATEGIES`; see `devices.open_devices`.
+      cluster: The processes that train together, if TF_CONFIG names any.
+      jit: Whether to compile with XLA; None: where it helps.
+      cudnn: Whether cuDNN computes the LSTM layers; None: where it helps.
+      mixed_precision: One of `MIXED_PRECISIONS`: the type of the LSTM layers' products.
+    """
+
+    strategy: str = "auto"
+    cluster: Cluster | None = None
+    jit: bool | None = None
+    cudnn: bool | None = None
+    mixed_precision: str = "none"
+
+    def __post_init__(self) -> None:
+        _check_among("strategy", self.strategy, STRATEGIES)
+        _check_among("mixed_precision", self.mixed_precision, MIXED_PRECISIONS)
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainRequest:
+    """A run that is to be started, or to go on.
+
+    Attributes:
+      config: What to train.
+      run_dir: Where the run lives.
+      corpus: The music to train on.
+      num_steps: Steps to train for, in all; None: until interrupted.
+      seed: Of weights, data order and noise; None: that of the run so far, or one by chance.
+      warm_start: A checkpoint, or the id of a published one, from whose weights a new run starts.
+      checkpoints: Which checkpoints stay.
+      validation_path: TFRecords to validate on while training; None: the run is not validated.
+      schedule: When to validate, and when to stop for it.
+      computing: What to compute on.
+    """
+
+    config: Config
+    run_dir: Path
+    corpus: Corpus
+    num_steps: int | None = 200_000
+    seed: int | None = None
+    warm_start: str | Path | None = None
+    checkpoints: CheckpointPolicy = DEFAULT_POLICY
+    validation_path: str | None = None
+    schedule: Schedule = Schedule()
+    computing: Computing = Computing()
+
+    def __post_init__(self) -> None:
+        if PATTERN_CHARACTERS & set(str(self.run_dir)):
+            raise UserError(f"`run_dir={self.run_dir}` must not contain any of * ? [ ]")
+        if self.schedule.patience is not None and not self.validation_path:
+            raise UserError("`patience` needs `validation_path`: the music to validate on")
+        cluster = self.computing.cluster
+        if self.validation_path and cluster is not None and cluster.num_processes > 1:
+            raise UserError(
+                "`validation_path` is for training in one process; in a cluster, evaluate beside "
+                "it with `mode=eval`"
+            )
+        _check_at_least("num_steps", self.num_steps, 1)
+        _check_at_least("seed", self.seed, 0)
+        if self.seed is not None and self.seed > MAX_SEED:
+            raise UserError(f"`seed={self.seed}` must be at most {MAX_SEED}")
+
+    @property
+    def validation_corpus(self) -> Corpus | None:
+        """The music to validate on, converted like that to train on; None without any."""
+        if not self.validation_path:
+            return None
+        return dataclasses.replace(self.corpus, examples_path=self.validation_path, tfds_name=None)
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluationRequest:
+    """A run whose checkpoints are to be evaluated; it may not have begun yet.
+
+    Attributes:
+      config: The run's config.
+      run_dir: Where the run lives.
+      corpus: The music to evaluate on.
+      once: Whether to evaluate the newest checkpoint alone, and not to wait for others.
+      num_batches: How many batches are used; None: all.
+      eval_dir_suffix: Added to the name of the folder `eval`, for several corpora.
+    """
+
+    config: Config
+    run_dir: Path
+    corpus: Corpus
+    once: bool = False
+    num_batches: int | None = None
+    eval_dir_suffix: str = ""
+
+    def __post_init__(self) -> None:
+        _check_at_least("eval_num_batches", self.num_batches, 1)
