@@ -7,7 +7,6 @@ A new configuration is a `dataclasses.replace` of the nearest old one.
 """
 
 import dataclasses
-import difflib
 import functools
 import re
 from collections.abc import Mapping
@@ -20,7 +19,7 @@ from music_vae.common.constants import (
     MELODY_PROGRAMS,
     REDUCED_DRUM_PITCH_CLASSES,
 )
-from music_vae.common.errors import UserError
+from music_vae.common.errors import UserError, did_you_mean
 from music_vae.common.hparams import HParams
 from music_vae.common.json_values import from_json, to_json
 from music_vae.common.model_spec import ModelSpec, StepDepths, derive_model
@@ -169,9 +168,7 @@ def get_config(name: str, hparams: str = "") -> Config:
       UserError: For an unknown name (with the nearest known one) or a wrong override.
     """
     if name not in CONFIG_MAP:
-        near = difflib.get_close_matches(name, CONFIG_MAP, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(CONFIG_MAP)}"
-        raise UserError(f"unknown config {name!r}; {hint}")
+        raise UserError(f"unknown config {name!r}; {did_you_mean(name, CONFIG_MAP)}")
     config = CONFIG_MAP[name]
     return config.replace(hparams=overrides.apply_overrides(config.hparams, hparams))
 

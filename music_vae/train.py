@@ -233,7 +233,7 @@ def _train_request(values: flags.FlagValues) -> "TrainRequest":
         ),
     )
     if warm_start is not None:
-        published.locate(warm_start, values.checkpoint_base_url)  # downloads what is not there
+        published.resolve(warm_start, values.checkpoint_base_url)  # downloads what is not there
     return made
 
 

@@ -39,7 +39,7 @@ class TrainedModel(ArrayModel):
         Raises:
           UserError: If there is none.
         """
-        folder = shipped.locate(config_name)
+        folder = shipped.folder(config_name)
         return cls(get_config(config_name), batch_size, folder)
 
     def sample(

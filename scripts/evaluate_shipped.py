@@ -44,7 +44,7 @@ def figures_of(name: str, corpora: Path) -> dict[str, Any]:
 
 def row(name: str, figures: dict[str, Any]) -> str:
     """A line of the table."""
-    size = sum(path.stat().st_size for path in shipped.locate(name).rglob("*") if path.is_file())
+    size = sum(path.stat().st_size for path in shipped.folder(name).rglob("*") if path.is_file())
     cells = [
         f"`{name}`",
         f"{size / 1e6:.1f}",

@@ -83,11 +83,11 @@ def _info(checkpoint: str, values: flags.FlagValues) -> None:
 
     checkpoint_files.check_there(checkpoint)
     config = _config(checkpoint, values.config)
-    path = published.locate(checkpoint, values.checkpoint_base_url)
+    path = published.resolve(checkpoint, values.checkpoint_base_url)
     lazy_imports.import_tensorflow()
     from music_vae.weights import tf_checkpoints
 
-    with tf_checkpoints.open_weights(path) as weights:
+    with tf_checkpoints.open_checkpoint(path) as weights:
         _print_info(str(path), config, weights)
 
 
@@ -139,7 +139,7 @@ def _export(checkpoint: str, out: str, values: flags.FlagValues) -> None:
 
     checkpoint_files.check_there(checkpoint)
     config = _config(checkpoint, values.config)
-    path = published.locate(checkpoint, values.checkpoint_base_url)
+    path = published.resolve(checkpoint, values.checkpoint_base_url)
     lazy_imports.import_tensorflow()
     from music_vae.export import tf1
 

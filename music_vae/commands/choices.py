@@ -29,7 +29,7 @@ class ModelChoice:
       config: What `config_flag.get_config` takes, as the name of a config; by itself a name means
         the model of that config that ships.
       run_dir: A run of training, whose newest checkpoint is used.
-      checkpoint_file: What `published.locate` takes: a checkpoint, or the id of a published one.
+      checkpoint_file: What `published.resolve` takes: a checkpoint, or the id of a published one.
       hparams: Overrides of the config's hyper-parameters, as text.
       checkpoint_base_url: Where published checkpoints are, instead of where they were published.
 
@@ -79,7 +79,7 @@ class ModelChoice:
         """The run, or the checkpoint, which is downloaded if it has to be."""
         from music_vae.weights import published
 
-        return self.run_dir or published.locate(self._named(), self.checkpoint_base_url)
+        return self.run_dir or published.resolve(self._named(), self.checkpoint_base_url)
 
     def open(
         self,
@@ -125,7 +125,7 @@ class ModelChoice:
         from music_vae.commands import config_flag
         from music_vae.weights import shipped
 
-        return shipped.locate(config_flag.shipped_name(self.config or ""))
+        return shipped.folder(config_flag.shipped_name(self.config or ""))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -88,7 +88,7 @@ def source(values: flags.FlagValues) -> str | Path:
     """The run, or the checkpoint, which is downloaded if it has to be."""
     from music_vae.weights import published
 
-    return values.run_dir or published.locate(_named(values), values.checkpoint_base_url)
+    return values.run_dir or published.resolve(_named(values), values.checkpoint_base_url)
 
 
 def open_model(
@@ -107,4 +107,4 @@ def _named(values: flags.FlagValues) -> str | Path:
     from music_vae.commands import config_flag
     from music_vae.weights import shipped
 
-    return shipped.locate(config_flag.shipped_name(values.config))
+    return shipped.folder(config_flag.shipped_name(values.config))

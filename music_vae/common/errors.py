@@ -1,5 +1,8 @@
 """The errors that commands know, and the exit codes that tell other processes of them."""
 
+import difflib
+from collections.abc import Iterable
+
 EXIT_OK = 0
 EXIT_USER_ERROR = 2
 
@@ -18,6 +21,19 @@ class UserError(ValueError):
     def __init__(self, message: str = "", *, hint: str = "") -> None:
         super().__init__(message)
         self.hint = hint
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The known name that is nearest to a wrong one, as a question; all of them if none is near.
+
+    >>> did_you_mean("batchsize", ["batch_size", "z_size"])
+    'did you mean batch_size?'
+    >>> did_you_mean("x", ["batch_size", "z_size"])
+    'known are batch_size, z_size'
+    """
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=1)
+    return f"did you mean {near[0]}?" if near else f"known are {', '.join(names)}"
 
 
 class NoExtractedExamplesError(UserError):

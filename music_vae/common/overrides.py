@@ -1,11 +1,10 @@
 """Text such as `batch_size=32,enc_rnn_size=[256,512]`, made typed hyper-parameters."""
 
 import dataclasses
-import difflib
 import re
 from typing import Any
 
-from music_vae.common.errors import UserError
+from music_vae.common.errors import UserError, did_you_mean
 from music_vae.common.hparams import HParams
 
 _ASSIGNMENT = re.compile(r"\s*(\w+)\s*=\s*(\[[^\]]*\]|[^,\[\]]*?)\s*(?:,|$)")
@@ -39,9 +38,7 @@ def apply_overrides(hparams: HParams, text: str) -> HParams:
 def _parse(name: str, text: str) -> Any:
     fields = {field.name: field.type for field in dataclasses.fields(HParams)}
     if name not in fields:
-        near = difflib.get_close_matches(name, fields, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(fields)}"
-        raise UserError(f"unknown hyper-parameter {name!r}; {hint}")
+        raise UserError(f"unknown hyper-parameter {name!r}; {did_you_mean(name, fields)}")
     kind = fields[name]
     try:
         if kind is bool:

@@ -73,7 +73,7 @@ def write_variables(prefix: Path, variables: Mapping[str, np.ndarray]) -> None:
 
 def _write(source: str | Path, prefix: Path) -> int:
     """Writes the checkpoint to `prefix`; returns its step."""
-    with tf_checkpoints.open_weights(source) as weights:
+    with tf_checkpoints.open_checkpoint(source) as weights:
         names = [name for name in weights if is_weight(name) and name != tf_checkpoints.GLOBAL_STEP]
         if not names:
             raise UserError(f"{source} holds no weights of a MusicVAE model")

@@ -125,7 +125,7 @@ def of_shipped(config_name: str) -> dict[str, np.ndarray]:
     Raises:
       UserError: If no model of that config does.
     """
-    return read(default_path(shipped.locate(config_name)), get_config(config_name))
+    return read(default_path(shipped.folder(config_name)), get_config(config_name))
 
 
 def default_path(source: str | Path) -> Path:

@@ -129,7 +129,7 @@ def of_shipped(config_name: str) -> Constraint:
     Raises:
       UserError: If there is none.
     """
-    folder = shipped.locate(config_name)
+    folder = shipped.folder(config_name)
     return read(own_folder(folder), Owner.of(get_config(config_name), folder))
 
 

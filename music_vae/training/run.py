@@ -22,7 +22,7 @@ from music_vae.nn.numerics import PLAIN, Numerics
 from music_vae.training.devices import ONE_DEVICE, Devices
 from music_vae.training.request import DEFAULT_POLICY, CheckpointPolicy
 from music_vae.training.trainer import Trainer
-from music_vae.weights import config_file, locate, tf_checkpoints, tf_variables
+from music_vae.weights import config_file, locate, tf_checkpoints
 
 PROGRESS_FILE = "progress.json"
 
@@ -129,9 +129,7 @@ class Run:
                 )
         config_file.write(self.config, self.directory)
         prefix = self._checkpoints.save()
-        named = tf_variables.named_variables(self.trainer.model)
-        weights = {name: variable.numpy() for name, variable in named.items()}
-        locate.write_beside(prefix, weights, self.step)
+        locate.write_beside(prefix, tf_checkpoints.weights_of(self.trainer.model), self.step)
         return prefix
 
     def write_progress(self, num_steps: int | None, *, finished: bool) -> None:

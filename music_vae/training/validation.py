@@ -17,7 +17,7 @@ from music_vae.configs import Config
 from music_vae.data import Music, StreamedMusic, evaluation_batches
 from music_vae.training.request import Schedule
 from music_vae.training.trainer import Trainer
-from music_vae.weights import config_file, safetensors_file, tf_variables
+from music_vae.weights import config_file, safetensors_file, tf_checkpoints
 
 CURVE_FILE = "validation.jsonl"
 BEST_DIR = "best"
@@ -99,8 +99,7 @@ class Validation:
         return losses.index(min(losses)) if losses else -1
 
     def _keep(self, trainer: Trainer, step: int) -> None:
-        named = tf_variables.named_variables(trainer.model)
-        weights = {name: variable.numpy() for name, variable in named.items()}
+        weights = tf_checkpoints.weights_of(trainer.model)
         folder = self._directory / BEST_DIR
         config_file.write(self._config, folder)
         safetensors_file.write(folder / safetensors_file.WEIGHTS_FILE, weights, {"step": str(step)})

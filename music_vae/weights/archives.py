@@ -99,10 +99,8 @@ def read_index(archive: Path) -> bytes:
     """
     with _opened(archive) as members:
         wanted = _looked_through(members, archive)
-        member = wanted[f"{_only_prefix(wanted, archive)}.index"]
-        if member.size > _MAX_INDEX_BYTES:
-            raise UserError(f"{archive.name}: {_too_long(member, _MAX_INDEX_BYTES)}")
-        return b"".join(_content(member))
+        index = wanted[f"{_only_prefix(wanted, archive)}.index"]
+        return _short_content(index, archive, _MAX_INDEX_BYTES)
 
 
 def read_json(archive: Path, name: str, max_bytes: int) -> bytes | None:
@@ -113,11 +111,7 @@ def read_json(archive: Path, name: str, max_bytes: int) -> bytes | None:
     """
     with _opened(archive) as members:
         member = _looked_through(members, archive).get(name)
-        if member is None:
-            return None
-        if member.size > max_bytes:
-            raise UserError(f"{archive.name}: {_too_long(member, max_bytes)}")
-        return b"".join(_content(member))
+        return None if member is None else _short_content(member, archive, max_bytes)
 
 
 @contextlib.contextmanager
@@ -190,6 +184,13 @@ def _only_prefix(names: Iterable[str], archive: Path) -> str:
     if not count or len(shards) != count:
         raise UserError(f"{archive.name} holds {prefix}.index, but not all of its data files")
     return prefix
+
+
+def _short_content(member: _Member, archive: Path, max_bytes: int) -> bytes:
+    """All that a member holds, which may not be longer than that."""
+    if member.size > max_bytes:
+        raise UserError(f"{archive.name}: {_too_long(member, max_bytes)}")
+    return b"".join(_content(member))
 
 
 def _content(member: _Member) -> Iterator[bytes]:

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from music_vae.common.errors import UserError
+from music_vae.common.errors import UserError, did_you_mean
 from music_vae.weights import archives, published
 from music_vae.weights.config_file import TRAIN_DIR
 
@@ -35,7 +35,7 @@ def open_prefix(path: str | Path) -> Iterator[Path]:
     Raises:
       UserError: If there is no such checkpoint, or the archive is damaged or refused.
     """
-    path = published.locate(path)
+    path = published.resolve(path)
     if archives.is_archive(path):
         with tempfile.TemporaryDirectory(prefix="music_vae-") as folder:
             yield archives.unpack(path, Path(folder))
@@ -91,7 +91,7 @@ def _prefix(path: Path) -> Path:
         raise UserError(
             f"there is no checkpoint {str(path)!r}; expected a prefix such as "
             f"RUN_DIR/train/model.ckpt-1000, a directory, a {', '.join(archives.SUFFIXES)}, or the "
-            f"id of a published checkpoint ({published.hint(str(path))})"
+            f"id of a published checkpoint ({did_you_mean(str(path), published.PUBLISHED)})"
         )
     return prefix
 

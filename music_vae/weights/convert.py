@@ -23,7 +23,7 @@ def convert(checkpoint: str | Path, target: str | Path, metadata: dict[str, str]
     lazy_imports.import_tensorflow()
     from music_vae.weights import tf_checkpoints
 
-    with tf_checkpoints.open_weights(checkpoint) as weights:
+    with tf_checkpoints.open_checkpoint(checkpoint) as weights:
         kept = {name: weights[name] for name in weights if weight_names.is_weight(name)}
     if not kept:
         raise UserError(f"the checkpoint {str(checkpoint)!r} holds no weights")

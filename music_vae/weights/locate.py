@@ -7,7 +7,7 @@ import hashlib
 import logging
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -34,14 +34,16 @@ def open_weights(path: str | Path) -> WeightsFile:
     Raises:
       UserError: If there are no such weights, or they cannot be read.
     """
-    path = published.locate(path)
+    path = published.resolve(path)
     found = find_file(path)
     if found is not None:
         return found
     if archives.is_archive(path):
-        return _converted(path, _key_in_archive(path))
+        key = _key_in_archive(path)
+        return _cached(key, lambda target: _convert(path, target, key))
     with checkpoint_files.open_prefix(path) as prefix:
-        return _converted(prefix, checkpoint_key(prefix))
+        key = checkpoint_key(prefix)
+        return _cached(key, lambda target: _convert(prefix, target, key))
 
 
 def find_file(path: str | Path) -> WeightsFile | None:
@@ -88,7 +90,7 @@ def _find_in_archive(archive: Path) -> WeightsFile | None:
         digest = hashlib.sha256()
         for piece in content:
             digest.update(piece)
-    weights = _unpacked(archive, _in_cache(digest.hexdigest()))
+    weights = _cached(digest.hexdigest(), lambda target: _unpack(archive, target))
     try:
         key = _key_in_archive(archive)
     except UserError:
@@ -96,13 +98,20 @@ def _find_in_archive(archive: Path) -> WeightsFile | None:
     return weights if weights.metadata.get(KEY) == key else None
 
 
-def _unpacked(archive: Path, target: Path) -> WeightsFile:
-    """The `weights.safetensors` in an archive, copied to where it can be mapped."""
+def _cached(key: str, make: Callable[[Path], None]) -> WeightsFile:
+    """The weights of that key from the cache; `make` writes the file if no good one is there."""
+    target = cache_dir() / "weights" / f"{key}{SUFFIX}"
     if target.is_file():
         try:
             return WeightsFile(target)
         except UserError as error:
-            _log.warning("%s; it is copied again", error)
+            _log.warning("%s; it is made again", error)
+    make(target)
+    return WeightsFile(target)
+
+
+def _unpack(archive: Path, target: Path) -> None:
+    """Copies the `weights.safetensors` in an archive to where it can be mapped."""
     with files.atomic_path(target) as temporary:
         with (
             archives.open_member(archive, WEIGHTS_FILE) as content,
@@ -114,7 +123,6 @@ def _unpacked(archive: Path, target: Path) -> WeightsFile:
         except UserError as error:
             reason = str(error).replace(str(temporary), f"{archive}/{WEIGHTS_FILE}")
             raise UserError(reason) from error
-    return WeightsFile(target)
 
 
 def _key_in_archive(archive: Path) -> str:
@@ -122,23 +130,13 @@ def _key_in_archive(archive: Path) -> str:
     return hashlib.sha256(archives.read_index(archive)).hexdigest()
 
 
-def _in_cache(key: str) -> Path:
-    return cache_dir() / "weights" / f"{key}{SUFFIX}"
-
-
-def _converted(checkpoint: Path, key: str) -> WeightsFile:
-    """The weights of a checkpoint from the cache, where they are put if they are not there."""
-    target = _in_cache(key)
-    if target.is_file():
-        try:
-            return WeightsFile(target)
-        except UserError as error:
-            _log.warning("%s; it is made again", error)
+def _convert(checkpoint: Path, target: Path, key: str) -> None:
+    """Writes the weights of a checkpoint to a file, in a process that has TensorFlow."""
     if "tensorflow" in sys.modules:
         from music_vae.weights import convert
 
         convert.convert(checkpoint, target, {KEY: key})
-        return WeightsFile(target)
+        return
     _log.info("converting the TensorFlow checkpoint %s once, to %s", checkpoint, target)
     command = [sys.executable, "-m", "music_vae.weights.convert"]
     result = subprocess.run(
@@ -153,7 +151,6 @@ def _converted(checkpoint: Path, key: str) -> WeightsFile:
         if result.returncode == EXIT_USER_ERROR:
             raise UserError(lines[-1])
         raise UserError(f"the checkpoint {str(checkpoint)!r} was not converted: {lines[-1]}")
-    return WeightsFile(target)
 
 
 def write_beside(prefix: Path, weights: Mapping[str, np.ndarray], step: int) -> None:

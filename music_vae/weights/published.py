@@ -5,7 +5,6 @@ name; from then on no network is needed. A file that was put there by hand serve
 """
 
 import dataclasses
-import difflib
 import logging
 import os
 from collections.abc import Mapping
@@ -13,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from music_vae.common.cache import cache_dir
-from music_vae.common.errors import UserError
+from music_vae.common.errors import UserError, did_you_mean
 from music_vae.weights import archives
 
 BASE_URL = "https://storage.googleapis.com/magentadata/models/music_vae/weights/tf_checkpoints/"
@@ -80,17 +79,11 @@ def _holds_checkpoint(path: Path) -> bool:
 def get(id: str) -> Published:
     """The published checkpoint `id`; raises `UserError` with the nearest if there is none."""
     if id not in PUBLISHED:
-        raise UserError(f"there is no published checkpoint {id!r}; {hint(id)}")
+        raise UserError(f"there is no published checkpoint {id!r}; {did_you_mean(id, PUBLISHED)}")
     return PUBLISHED[id]
 
 
-def hint(name: str) -> str:
-    """Which id may have been meant."""
-    near = difflib.get_close_matches(name, PUBLISHED, n=1)
-    return f"did you mean {near[0]}?" if near else f"known are {', '.join(PUBLISHED)}"
-
-
-def locate(path: str | Path, base_url: str | None = None) -> Path:
+def resolve(path: str | Path, base_url: str | None = None) -> Path:
     """A path to a checkpoint: `path` with `~` expanded, or the file of a published one.
 
     Raises:

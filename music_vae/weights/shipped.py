@@ -18,7 +18,7 @@ def names() -> list[str]:
     return sorted(path.parent.name for path in MODELS_DIR.glob(f"*/{WEIGHTS_FILE}"))
 
 
-def locate(config_name: str) -> Path:
+def folder(config_name: str) -> Path:
     """The folder of the model of a config, which can be used as a checkpoint.
 
     Raises:

@@ -102,7 +102,7 @@ class CheckpointWeights(Mapping[str, np.ndarray]):
 
 
 @contextlib.contextmanager
-def open_weights(path: str | Path) -> Iterator[CheckpointWeights]:
+def open_checkpoint(path: str | Path) -> Iterator[CheckpointWeights]:
     """The weights of a checkpoint, for as long as the context is open.
 
     Args:
@@ -126,8 +126,8 @@ def _readable(source: str) -> Iterator[None]:
 
 
 def read_weights(path: str | Path) -> dict[str, np.ndarray]:
-    """All variables of a checkpoint, read at once; see `open_weights`."""
-    with open_weights(path) as weights:
+    """All variables of a checkpoint, read at once; see `open_checkpoint`."""
+    with open_checkpoint(path) as weights:
         return dict(weights)
 
 
@@ -138,8 +138,13 @@ def load_weights(model: MusicVAE, path: str | Path) -> None:
       UserError: If there is no checkpoint or it cannot be read. If a weight is missing or has
         another shape, which is found first, the model is left as it was.
     """
-    with open_weights(path) as weights:
+    with open_checkpoint(path) as weights:
         assign_weights(model, weights, str(path))
+
+
+def weights_of(model: MusicVAE) -> dict[str, np.ndarray]:
+    """Every weight of `model` by published name; `assign_weights` is the inverse."""
+    return {name: variable.numpy() for name, variable in named_variables(model).items()}
 
 
 def assign_weights(

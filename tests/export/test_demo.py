@@ -152,7 +152,7 @@ def visited(chromium, node_modules, random_run, web, tmp_path_factory):
     """What happened on the pages of some models, and where the models are."""
     folder, url = web
     work = tmp_path_factory.mktemp("visits")
-    sources = {name: shipped.locate(name) for name in NAMES}
+    sources = {name: shipped.folder(name) for name in NAMES}
     sources |= {name: random_run(name, EVEN) for name in SMALL}
     visits = {}
     for name, source in sources.items():

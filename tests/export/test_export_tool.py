@@ -28,11 +28,11 @@ def test_a_shipped_model_is_written_with_its_attribute_vectors(tmp_path, capsys)
     assert export.main([f"--config={name}", f"--output_dir={folder}"]) == 0
     assert capsys.readouterr().out == f"{folder}: 4 files, 1.8 MB\n"
     arrays, _ = tfjs_manifest.read(folder)
-    weights = WeightsFile(shipped.locate(name) / "weights.safetensors")
+    weights = WeightsFile(shipped.folder(name) / "weights.safetensors")
     assert all((array == weights[name]).all() for name, array in arrays.items())
     listed = json.loads((folder / "attributes.json").read_text())
     vectors = attribute_vectors.read(
-        shipped.locate(name) / "attributes.safetensors", config_file.read(shipped.locate(name))
+        shipped.folder(name) / "attributes.safetensors", config_file.read(shipped.folder(name))
     )
     assert set(listed) == set(vectors)
     for attribute, vector in vectors.items():

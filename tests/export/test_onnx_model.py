@@ -170,7 +170,7 @@ def small(request, tmp_path_factory):
 
 @pytest.fixture(scope="module", params=shipped.names())
 def full(request, tmp_path_factory):
-    folder = shipped.locate(request.param)
+    folder = shipped.folder(request.param)
     weights = WeightsFile(folder / "weights.safetensors")
     return Exported(get_config(request.param), weights, tmp_path_factory.mktemp("onnx"))
 
@@ -273,7 +273,7 @@ def test_shipped_models_decode_step_by_step(full, monkeypatch, record_property):
 
 @pytest.fixture(scope="module")
 def melody(tmp_path_factory):
-    folder = shipped.locate("cat-mel_2bar_mini")
+    folder = shipped.folder("cat-mel_2bar_mini")
     weights = WeightsFile(folder / "weights.safetensors")
     return Exported(get_config("cat-mel_2bar_mini"), weights, tmp_path_factory.mktemp("onnx"))
 
@@ -343,7 +343,7 @@ def test_melodies_can_be_played_from_what_model_json_says(melody):
 
 def test_grooves_can_be_played_from_what_model_json_says(tmp_path):
     name = "groovae_2bar_humanize_mini"
-    weights = WeightsFile(shipped.locate(name) / "weights.safetensors")
+    weights = WeightsFile(shipped.folder(name) / "weights.safetensors")
     model = Exported(get_config(name), weights, tmp_path)
     _, (samples, _) = model.sample(0.0)
     hits, velocities, offsets = (
@@ -369,7 +369,7 @@ def test_grooves_can_be_played_from_what_model_json_says(tmp_path):
 
 def test_the_labels_of_drums_are_their_masks(tmp_path):
     name = "cat-drums_2bar_mini_lokl"
-    weights = WeightsFile(shipped.locate(name) / "weights.safetensors")
+    weights = WeightsFile(shipped.folder(name) / "weights.safetensors")
     model = Exported(get_config(name), weights, tmp_path)
     _, (samples, _) = model.sample(0.0)
     (part,) = model.manifest["outputs"]
@@ -386,7 +386,7 @@ def test_the_labels_of_drums_are_their_masks(tmp_path):
 
 
 def test_nothing_imports_tensorflow(tmp_path):
-    folder = shipped.locate("groovae_4bar_mini")
+    folder = shipped.folder("groovae_4bar_mini")
     program = f"""
 import sys
 from music_vae.configs import get_config

@@ -133,7 +133,7 @@ def make_controls(config, steps, rng):
 @pytest.fixture(scope="module")
 def cases(random_run):
     """The models by name."""
-    folders = {name: shipped.locate(name) for name in shipped.names()}
+    folders = {name: shipped.folder(name) for name in shipped.names()}
     folders |= {name: random_run(name, even(name)) for name in SMALL_CONFIGS}
     return {name: make_case(config_file.read(folder), folder) for name, folder in folders.items()}
 

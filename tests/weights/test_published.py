@@ -48,49 +48,49 @@ def test_every_id_has_a_config_and_a_file():
 
 
 def test_the_second_use_needs_no_server(server, tmp_path, tiny_tar):
-    path = published.locate(BIG)
+    path = published.resolve(BIG)
     assert path == tmp_path / "cache" / f"{BIG}.tar"
     assert path.read_bytes() == tiny_tar
     server.close()
-    assert published.locate(BIG) == path
+    assert published.resolve(BIG) == path
     assert server.names() == [f"{BIG}.tar"]
 
 
 def test_a_file_that_was_put_into_the_cache_by_hand_serves(server, tmp_path):
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache" / "groove_4bar.tar").write_bytes(b"x")
-    assert published.locate("groovae_4bar").name == "groove_4bar.tar"
+    assert published.resolve("groovae_4bar").name == "groove_4bar.tar"
     assert not server.requests
 
 
 def test_the_other_name_of_a_file_is_tried(server, tiny_tar):
     server.files["groove_4bar.tar"] = tiny_tar
-    assert published.locate("groovae_4bar").name == "groove_4bar.tar"
+    assert published.resolve("groovae_4bar").name == "groove_4bar.tar"
     assert server.names() == ["groovae_4bar.tar", "groove_4bar.tar"]
 
 
 def test_a_file_that_no_name_finds_is_one_line(server):
     with pytest.raises(UserError, match=r"has no groovae_4bar.tar and no groove_4bar.tar"):
-        published.locate("groovae_4bar")
+        published.resolve("groovae_4bar")
 
 
 def test_the_argument_goes_before_the_environment(server, monkeypatch):
     monkeypatch.setenv(published.BASE_URL_VARIABLE, "http://127.0.0.1:9/nowhere")
-    published.locate(BIG, server.url)
+    published.resolve(BIG, server.url)
     assert server.names() == [f"{BIG}.tar"]
 
 
 def test_a_page_that_is_no_archive_never_gets_into_the_cache(server, tmp_path):
     server.files[f"{BIG}.tar"] = b"<html>Please log in to this network</html>" * 100
     with pytest.raises(UserError, match=r"is of no use: .* cannot be read as a tar archive"):
-        published.locate(BIG)
+        published.resolve(BIG)
     assert published.cached(published.get(BIG)) is None
 
 
 def test_an_archive_that_is_cut_off_on_the_server_never_gets_into_the_cache(server, tiny_tar):
     server.files[f"{BIG}.tar"] = tiny_tar[:3000]
     with pytest.raises(UserError, match="is of no use"):
-        published.locate(BIG)
+        published.resolve(BIG)
     assert published.cached(published.get(BIG)) is None
 
 
@@ -99,7 +99,7 @@ def test_a_checkpoint_of_that_name_goes_before_the_id(server, caplog):
     folder.mkdir(parents=True)
     (folder / "model.ckpt-1.index").write_bytes(b"")
     with caplog.at_level("INFO", "music_vae"):
-        assert published.locate(BIG) == Path(BIG)
+        assert published.resolve(BIG) == Path(BIG)
     assert "goes before the published one" in caplog.text
     shutil.rmtree(BIG)
     Path(f"{BIG}.index").write_bytes(b"")

@@ -53,7 +53,7 @@ def test_what_ships_is_said_where_a_model_does_not(one_shipped, tmp_path, capsys
 
 @pytest.mark.parametrize("name", shipped.names())
 def test_a_shipped_model_is_that_of_the_registry_and_makes_music(name):
-    folder = shipped.locate(name)
+    folder = shipped.folder(name)
     config = config_file.read(folder)
     assert config == get_config(name) == MINI_CONFIGS[name]
     assert {array.dtype for array in WeightsFile(folder / WEIGHTS_FILE).values()} == {
@@ -65,7 +65,7 @@ def test_a_shipped_model_is_that_of_the_registry_and_makes_music(name):
 
 def test_in_python_the_name_of_a_config_is_enough():
     config = get_config("cat-mel_2bar_mini")
-    model, folder = TrainedModel.shipped(config.name), shipped.locate(config.name)
+    model, folder = TrainedModel.shipped(config.name), shipped.folder(config.name)
     assert model.config == config
     named, found = (
         one.decode_to_tensors(np.ones((1, 128)), temperature=0.0)[0]
@@ -90,12 +90,12 @@ def test_every_mini_config_ships_a_model_and_all_are_small():
 
 def test_a_name_that_is_nearly_right_is_suggested():
     with pytest.raises(UserError, match="did you mean cat-mel_2bar_mini"):
-        shipped.locate("cat-mel_2bar_small")
+        shipped.folder("cat-mel_2bar_small")
 
 
 def test_the_constraint_of_the_melody_model_is_of_its_weights_and_does_what_it_says():
     config = get_config("cat-mel_2bar_mini")
-    folder = shipped.locate(config.name)
+    folder = shipped.folder(config.name)
     constraint = constraints.read(folder / "constraint", Owner.of(config, folder))
     known = {attribute.name: attribute for attribute in constraint.attributes}
     model = TrainedModel(config, 32, folder, with_encoder=False)

@@ -191,7 +191,8 @@ def test_missing_weights_are_an_error_that_lists_them(folder):
 
 def test_the_error_of_a_wrong_config_names_the_right_one_with_its_sizes(folder):
     model = build_model(get_config("cat-drums_2bar_small", SIZES))
-    with pytest.raises(UserError, match=f"cat-mel_2bar_small .*--hparams={re.escape(SIZES)}"):
+    wanted = f"`config=cat-mel_2bar_small` .*`hparams={re.escape(SIZES)}`"
+    with pytest.raises(UserError, match=wanted):
         tf_checkpoints.load_weights(model, folder)
 
 
@@ -257,9 +258,9 @@ def test_a_variable_of_text_is_not_read(tmp_path):
 
 
 def test_a_checkpoint_says_its_step_and_whether_a_run_wrote_it(folder, tiny_run):
-    with tf_checkpoints.open_weights(folder) as weights:
+    with tf_checkpoints.open_checkpoint(folder) as weights:
         assert (weights.step, weights.of_run) == (1234, False)
-    with tf_checkpoints.open_weights(tiny_run) as weights:
+    with tf_checkpoints.open_checkpoint(tiny_run) as weights:
         assert (weights.step, weights.of_run) == (3, True)
 
 
