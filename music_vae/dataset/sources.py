@@ -157,3 +157,28 @@ def parse(record: Record) -> "NoteSequence":
         ) from error
     except note_seq.MIDIConversionError as error:
         raise UserError(f"{record.place} is not a MIDI file: {error}") from error
+
+
+def read_note_sequences(examples_path: str) -> Iterator["NoteSequence"]:
+    """The NoteSequences of TFRecord files.
+
+    Args:
+      examples_path: A file, a pattern, or a comma-separated list of them.
+
+    Raises:
+      UserError: If there is no such file, or it does not hold NoteSequences.
+    """
+    return map(parse, TFRecords(examples_path).records())
+
+
+def read_tfds(name: str, split: str) -> Iterator["NoteSequence"]:
+    """The NoteSequences of a TensorFlow Dataset whose examples have a feature `midi`.
+
+    Args:
+      name: As in `groove/2bar-midionly`.
+      split: `train`, `validation` or `test`.
+
+    Raises:
+      UserError: If tensorflow-datasets is missing, or there is no such data set.
+    """
+    return map(parse, TensorFlowDataset(name, split).records())

@@ -12,7 +12,7 @@ from music_vae.common import progress
 from music_vae.common.constants import DEFAULT_QPM
 from music_vae.common.errors import UserError
 from music_vae.configs import Config
-from music_vae.dataset.sources import TFRecords, parse
+from music_vae.dataset.sources import read_note_sequences
 from music_vae.music.converters.base import Example
 
 if TYPE_CHECKING:
@@ -61,14 +61,12 @@ def load_windows(path: str, config: Config) -> tuple[list[Window], int]:
 
     def counted() -> "Iterator[NoteSequence]":
         nonlocal num_sequences
-        for record in tqdm(
-            TFRecords(path).records(),
-            unit="sequence",
-            desc="converting",
-            disable=not progress.show_progress(),
+        found = read_note_sequences(path)
+        for sequence in tqdm(
+            found, unit="sequence", desc="converting", disable=not progress.show_progress()
         ):
             num_sequences += 1
-            yield parse(record)
+            yield sequence
 
     windows = read_windows(counted(), config, skipped.update)
     if not windows:

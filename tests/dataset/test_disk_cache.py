@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from music_vae import data
-from music_vae.dataset import disk_cache
+from music_vae.dataset import disk_cache, loading
 from music_vae.dataset.example_store import Packed, PieceGroups, Store, pack
 from music_vae.music.converters.base import Example
 
@@ -116,7 +116,7 @@ def test_other_settings_other_music_and_other_code_are_converted_anew(
     assert len(folders(tmp_path)) == 2  # the same music under another name
     data.load(data.TFRecords(f"{copy},{tunes}"), other, cache="disk")
     assert len(folders(tmp_path)) == 3
-    monkeypatch.setattr(data, "__version__", "99")
+    monkeypatch.setattr(loading, "__version__", "99")
     cached(other)
     assert len(folders(tmp_path)) == 4
 

@@ -8,7 +8,7 @@ import pytest
 from music_vae import data
 from music_vae.common.errors import UserError
 from music_vae.configs import CONFIG_MAP
-from music_vae.dataset import epochs, tfrecord
+from music_vae.dataset import epochs, loading, tfrecord
 from music_vae.dataset.example_store import stack, stack_single
 from music_vae.music.augmentation import NoteSequenceAugmenter, transpose
 from music_vae.music.converters.groove import GrooveConverter
@@ -201,7 +201,7 @@ def test_music_that_does_not_fit_in_memory_goes_to_files(source, config, tmp_pat
     monkeypatch.setenv("MUSIC_VAE_CACHE", str(tmp_path))
     kept = data.load(source, config, augment=True)
     assert not list(tmp_path.iterdir())
-    monkeypatch.setattr(data, "_memory_limit", lambda: 1000)
+    monkeypatch.setattr(loading, "_memory_limit", lambda: 1000)
     spilled = data.load(source, config, augment=True)
     assert isinstance(spilled.store.packed.outputs, np.memmap)
     first, second = (data.TrainingBatches(m, config, seed=3) for m in (kept, spilled))
