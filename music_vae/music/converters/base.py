@@ -1,9 +1,9 @@
-"""What every converter is: music to arrays and back, without TensorFlow.
+"""Defines `Converter`, the contract between music and arrays.
 
 A converter works in two stages. `extract` finds the windows of a NoteSequence and returns each as
-a compact `Example` (token indices or bit masks, a few bytes a step: what is cached, shuffled and
-transposed). `dense_inputs`, `dense_outputs` and `dense_controls` turn compact arrays of any leading
-shape, padding included, into the arrays a model reads. `to_tensors` does both at once.
+a compact `Example`: token indices or bit masks, a few bytes a step, which are cached, shuffled and
+transposed. `dense_inputs`, `dense_outputs` and `dense_controls` turn compact arrays of any leading
+shape, padding included, into the arrays that a model reads. `to_tensors` does both at once.
 """
 
 import abc
@@ -29,10 +29,17 @@ class Example(NamedTuple):
     """One window of music in compact form; the arrays share their first axis, T steps.
 
     Attributes:
-      inputs: What the encoder reads, `[T]` or `[T, ...]`.
-      outputs: What the decoder should produce, `[T]` or `[T, ...]`.
-      controls: What both are told, `[T]` or `[T, ...]`; None for a converter without controls.
+      inputs: Inputs of the encoder, `[T]` or `[T, ...]`.
+      outputs: Targets of the decoder, `[T]` or `[T, ...]`.
+      controls: Conditions of both, `[T]` or `[T, ...]`; None for a converter without controls.
       length: Number of valid steps: an int32 scalar, or `[S]` for S segments (see `length_shape`).
+
+    A C and a D of four sixteenths each, as classes of `OneHotMelodyConverter`, of which 0 says that
+    nothing new happens:
+
+    >>> melody = np.array([41, 0, 0, 0, 43, 0, 0, 0], np.int16)
+    >>> Example(inputs=melody, outputs=melody, controls=None, length=np.int32(8)).inputs
+    array([41,  0,  0,  0, 43,  0,  0,  0], dtype=int16)
     """
 
     inputs: np.ndarray
@@ -43,21 +50,38 @@ class Example(NamedTuple):
 
 @dataclasses.dataclass
 class Extraction:
-    """The examples of one sequence, in a stable order, and why the rest of it gave none."""
+    """The examples of one sequence, and the reasons for which the rest of it gave none.
+
+    Attributes:
+      examples: The examples, in a stable order.
+      skipped: How often music was left out for each reason.
+
+    >>> extraction = Extraction()
+    >>> extraction.skipped["time signature 3/4"] += 1
+    >>> extraction
+    Extraction(examples=[], skipped=Counter({'time signature 3/4': 1}))
+    """
 
     examples: list[Example] = dataclasses.field(default_factory=list)
     skipped: Counter[str] = dataclasses.field(default_factory=Counter)
 
 
 class Tensors(NamedTuple):
-    """The examples of one sequence as dense arrays: four lists of one length.
+    """The examples of one sequence as dense arrays: the four lists have equal lengths.
 
     Attributes:
       inputs: Arrays `[T, input_depth]`.
       outputs: Arrays `[T, output_depth]`.
       controls: Arrays `[T, control_depth]` (`[T, 0]` without controls).
       lengths: int32 arrays, each of the converter's `length_shape`.
-      skipped: How often which reason kept music out.
+      skipped: How often music was left out for each reason.
+
+    >>> from music_vae.music.converters.melody import OneHotMelodyConverter
+    >>> from music_vae.music.notes_io import read_music_file
+    >>> (tune,) = read_music_file("examples/tunes/soldiers_joy.mid")
+    >>> tensors = OneHotMelodyConverter(slice_bars=2).to_tensors(tune)
+    >>> len(tensors.inputs), tensors.inputs[0].shape
+    (16, (32, 90))
     """
 
     inputs: list[np.ndarray]
@@ -69,12 +93,15 @@ class Tensors(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Conditioning:
-    """Which conditions a model of a representation needs from a musician; see `controls_from`.
+    """The conditions that a model needs from a musician; see `Converter.controls_from`.
 
     Attributes:
-      chords: Whether the controls say the chord of every step.
-      key: Whether they say the key.
-      hits: Whether they say which drums are hit.
+      chords: True if the controls say the chord of every step.
+      key: True if the controls say the key.
+      hits: True if the controls say which drums are hit.
+
+    >>> Conditioning(chords=True, key=True).names
+    ('chords', 'key')
     """
 
     chords: bool = False
@@ -92,10 +119,17 @@ class Converter(abc.ABC):
     """A representation of music: frozen settings, and the way from notes to arrays and back.
 
     It also answers what the rest of the package asks about the music: how long a window is, which
-    symbols a step can have, which conditions there are. What a representation does not say itself
-    holds for music of one class a step, without conditions.
+    symbols a step can have, which conditions there are. The answers given here hold for music of
+    one class a step, without conditions; other representations override them.
 
     `steps_per_quarter` and `quarters_per_bar` are fields of every converter, with defaults.
+
+    >>> from music_vae.music.converters.melody import OneHotMelodyConverter
+    >>> converter: Converter = OneHotMelodyConverter(slice_bars=2, chord_encoding="triad")
+    >>> converter.describe()
+    'melody, 2 bars, conditioned on chords'
+    >>> converter.window_steps, converter.input_depth, converter.control_depth
+    (32, 90, 49)
     """
 
     # -- Time -------------------------------------------------------------------------------------
@@ -103,32 +137,32 @@ class Converter(abc.ABC):
     @property
     @abc.abstractmethod
     def steps_per_quarter(self) -> int:
-        """Steps in a quarter note."""
+        """Number of steps in a quarter note."""
 
     @property
     @abc.abstractmethod
     def quarters_per_bar(self) -> int:
-        """Quarter notes in a bar."""
+        """Number of quarter notes in a bar."""
 
     @property
     def steps_per_bar(self) -> int:
-        """Steps in a bar."""
+        """Number of steps in a bar."""
         return self.steps_per_quarter * self.quarters_per_bar
 
     @property
     def window_bars(self) -> int | None:
-        """Length of an example in bars; None: an example is as long as the music."""
+        """Length of an example in bars; None if an example is as long as the music."""
         return None
 
     @property
     def window_steps(self) -> int | None:
-        """Rows T of an example's arrays, an end token included; None as for `window_bars`."""
+        """Number of rows T of an example, an end token included; None as for `window_bars`."""
         if self.window_bars is None:
             return None
         return self.window_bars * self.steps_per_bar + (self.end_token is not None)
 
     def bars_of(self, steps: int) -> int:
-        """How many bars `steps` rows of arrays last, rounded up."""
+        """Returns how many bars `steps` rows of arrays last, rounded up."""
         return math.ceil((steps - (self.end_token is not None)) / self.steps_per_bar)
 
     # -- Arrays -----------------------------------------------------------------------------------
@@ -165,12 +199,12 @@ class Converter(abc.ABC):
 
     @property
     def max_tensors_per_notesequence(self) -> int | None:
-        """How many examples of one sequence are used, see `data.limit`; None for all."""
+        """Number of examples of one sequence to use, see `data.limit`; None for all."""
         return None
 
     @abc.abstractmethod
     def extract(self, sequence: "NoteSequence | Score") -> Extraction:
-        """All examples of `sequence`, compact, in a stable order.
+        """Finds all examples of `sequence`, compact and in a stable order.
 
         Melodies and drums keep equal windows of a section once; the other converters keep all.
 
@@ -179,92 +213,93 @@ class Converter(abc.ABC):
         """
 
     def extract_all(self, sequences: Sequence["NoteSequence | Score"]) -> list[Extraction]:
-        """What `extract` gives of each sequence; for many at once this can take less time."""
+        """Does for each sequence what `extract` does; for many at once this can take less time."""
         return [self.extract(sequence) for sequence in sequences]
 
     @abc.abstractmethod
     def dense_inputs(self, inputs: np.ndarray) -> np.ndarray:
-        """Compact inputs `[..., T]` to `[..., T, input_depth]`; `PAD` steps become zeros."""
+        """Makes compact inputs `[..., T]` dense, `[..., T, input_depth]`; `PAD` becomes zeros."""
 
     @abc.abstractmethod
     def dense_outputs(self, outputs: np.ndarray) -> np.ndarray:
-        """Compact outputs `[..., T]` to `[..., T, output_depth]`; `PAD` steps become zeros."""
+        """Makes compact outputs `[..., T]` dense, `[..., T, output_depth]`; `PAD` becomes zeros."""
 
     def dense_controls(self, controls: np.ndarray) -> np.ndarray:
-        """Compact controls `[..., T]` to `[..., T, control_depth]`; `PAD` steps become zeros."""
+        """Makes compact controls `[..., T]` dense, `[..., T, control_depth]`, `PAD` zeros."""
         return np.zeros((*controls.shape, 0), bool)
 
     @property
     def drums_in_mask(self) -> int:
-        """How many drums a compact step is the bit mask of; 0 where it is something else."""
+        """Number of drums in the bit mask of a compact step; 0 if a step is no bit mask."""
         return 0
 
     @property
     def compact(self) -> Compact | None:
-        """What `dense_inputs`, `dense_outputs` and `dense_controls` do, as values.
+        """A description of `dense_inputs`, `dense_outputs` and `dense_controls` as plain values.
 
-        None where it takes more than that; by default.
+        With it, a device can make compact batches dense itself. None, the default, if such values
+        cannot describe them.
         """
         return None
 
     @abc.abstractmethod
     def from_tensors(self, samples: Any, controls: Any = None) -> list["NoteSequence"]:
-        """Decodes dense outputs.
+        """Decodes dense outputs to notes.
 
         Args:
-          samples: Arrays `[T, output_depth]`, one per sequence to make.
-          controls: Arrays `[T, control_depth]`, one per sample, or None.
+          samples: Arrays `[T, output_depth]`, one for each sequence to make.
+          controls: Arrays `[T, control_depth]`, one for each sample, or None.
 
         Returns:
-          One NoteSequence per sample.
+          One NoteSequence for each sample.
         """
 
     def transpose(self, example: Example, semitones: int | np.ndarray) -> Example | None:
-        """The example that the same music gives when it is transposed, or None.
+        """Returns the example that the same music gives when it is transposed, or None.
 
-        None says that the notes themselves have to be transposed and converted again: the
-        representation does not allow the short cut. `transposable_range` says for which
-        transpositions of a sequence the short cut is exact.
+        None means that the representation does not allow this short cut: the notes themselves have
+        to be transposed and converted again. `transposable_range` says for which transpositions of
+        a sequence the short cut is exact.
 
         Args:
           example: An example, or several of them stacked: arrays `[N, T, ...]`, padded.
-          semitones: How far up; of stacked examples, each by its own of `[N]`.
+          semitones: Number of semitones up; for stacked examples one number for each, `[N]`.
         """
         del example, semitones
         return None
 
     def transposable_range(self, sequence: "NoteSequence | Score") -> tuple[int, int]:
-        """Lowest and highest number of semitones for which `transpose` is exact on `sequence`."""
+        """Returns the lowest and highest transposition for which `transpose` is exact."""
         del sequence
         return 0, 0
 
     def corrupt(self, example: Example, rng: np.random.Generator) -> Example:
-        """The example as a model should see it this time in training; itself by default.
+        """Returns the example as a model sees it in one epoch of training; unchanged by default.
 
-        Drawn anew in every epoch; outputs and length stay as they are. Several examples can be
-        stacked, as for `transpose`.
+        A representation can draw its inputs and controls anew in every epoch; outputs and length
+        stay as they are. Several examples can be stacked, as for `transpose`.
         """
         del rng
         return example
 
     def for_inference(self) -> "Converter":
-        """The converter to use on music that was not recorded for training; itself by default."""
+        """Returns the converter for music that was not recorded for training; itself by default."""
         return self
 
-    # -- What is right or wrong at a step ---------------------------------------------------------
+    # -- Symbols: what is compared, step by step --------------------------------------------------
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """The names of the parts that have a symbol each at a step; empty where there is one."""
+        """Names of the parts, each of which has a symbol at a step; empty if there is one part."""
         return ()
 
     @property
     def num_symbols(self) -> tuple[int, ...]:
-        """How many symbols there are, a number for each part."""
+        """Number of different symbols in each part."""
         return (self.output_depth,)
 
     def symbols(self, outputs: np.ndarray) -> np.ndarray:
-        """The symbols of dense outputs `[..., T, output_depth]`, which may be samples or scores.
+        """Returns the symbols of dense outputs `[..., T, output_depth]`, samples or logits.
 
         Returns:
           Whole numbers `[..., T]`, or `[..., T, P]` for P parts: the likeliest class by default.
@@ -272,22 +307,22 @@ class Converter(abc.ABC):
         return np.argmax(np.asarray(outputs), axis=-1)
 
     def window_key(self, symbols: np.ndarray) -> bytes:
-        """Equal for two windows that are the same music, in the same or in another key.
+        """Returns a key that is equal for windows of the same music, transposed or not.
 
         Args:
           symbols: Symbols `[T]` or `[T, P]` without padding.
         """
         return np.array(symbols, np.int64).tobytes()
 
-    # -- What is played ---------------------------------------------------------------------------
+    # -- Melodies, hits and grooves of outputs ----------------------------------------------------
 
     @property
     def has_melody(self) -> bool:
-        """Whether outputs are one voice, see `melody`."""
+        """True if outputs are one voice, see `melody`."""
         return False
 
     def melody(self, outputs: np.ndarray) -> Melody:
-        """The notes of dense outputs `[T, output_depth]`, up to the first end token.
+        """Returns the notes of dense outputs `[T, output_depth]`, up to the first end token.
 
         Raises:
           UserError: If the representation has no such notes.
@@ -297,11 +332,11 @@ class Converter(abc.ABC):
 
     @property
     def has_hits(self) -> bool:
-        """Whether outputs are drums that are hit or not, see `hits`."""
+        """True if outputs are drums that are hit or not, see `hits`."""
         return False
 
     def hits(self, outputs: np.ndarray) -> np.ndarray:
-        """The hits of dense outputs, booleans `[T, drums]`, up to the first end token.
+        """Returns the hits of dense outputs, booleans `[T, drums]`, up to the first end token.
 
         Raises:
           UserError: If the representation has no drums, or others beside them.
@@ -311,16 +346,16 @@ class Converter(abc.ABC):
 
     @property
     def has_bins(self) -> bool:
-        """Whether velocities and timing are classes: bins of one number or another."""
+        """True if velocities and timing are classes, each of which is a bin of values."""
         return False
 
     @property
     def has_numbers(self) -> bool:
-        """Whether outputs are hits, velocities and offsets as numbers, see `groove`."""
+        """True if outputs are hits, velocities and offsets as numbers, see `groove`."""
         return False
 
     def groove(self, outputs: np.ndarray) -> Groove:
-        """The hits, velocities and offsets of dense outputs `[T, output_depth]`.
+        """Returns the hits, velocities and offsets of dense outputs `[T, output_depth]`.
 
         Raises:
           UserError: If `has_numbers` is false.
@@ -329,7 +364,9 @@ class Converter(abc.ABC):
         raise self._lacks("velocities and timing as numbers")
 
     def groove_outputs(self, groove: Groove) -> np.ndarray:
-        """Dense outputs float64 `[T, output_depth]` of a groove: the inverse of `groove`.
+        """Returns the dense outputs of a groove, float64 `[T, output_depth]`.
+
+        It is the inverse of the method `groove`.
 
         Raises:
           UserError: If `has_numbers` is false.
@@ -339,11 +376,11 @@ class Converter(abc.ABC):
 
     @property
     def plays_any_length(self) -> bool:
-        """Whether music of any length goes through a model, window by window, as grooves do."""
+        """True if music of any length can pass a model window by window, as grooves do."""
         return False
 
     def whole(self) -> "Converter":
-        """The converter that makes one example of a whole piece.
+        """Returns the converter that makes one example of a whole piece.
 
         Raises:
           UserError: If `plays_any_length` is false.
@@ -357,7 +394,7 @@ class Converter(abc.ABC):
 
     @property
     def conditioning(self) -> Conditioning:
-        """Which conditions a musician gives."""
+        """The conditions that a musician gives."""
         return Conditioning()
 
     def controls_from(
@@ -368,17 +405,17 @@ class Converter(abc.ABC):
         key: int | None = None,
         hits: "NoteSequence | None" = None,
     ) -> list[np.ndarray]:
-        """The dense controls of music to be made, float32 `[steps, control_depth]`.
+        """Returns the dense controls of music to be made, float32 `[steps, control_depth]`.
 
         Args:
-          steps: How many rows; for windows of a fixed length `window_steps`.
+          steps: Number of rows; for windows of a fixed length `window_steps`.
           chords: Classes of chords `[N]` in their order, at least one; see `converters.controls`.
-          key: The class of the key.
-          hits: A piece of one window whose hits count.
+          key: Class of the key.
+          hits: Piece of one window, of which the hits alone count.
 
         Returns:
-          One array for every window that the music takes: several where a window has one chord and
-          several chords are given; none for a representation without controls.
+          One array for every window of the music: several if a window has one chord and several
+          chords are given; none for a representation without controls.
 
         Raises:
           UserError: If a condition is missing that `conditioning` names, or cannot be met.
@@ -387,9 +424,9 @@ class Converter(abc.ABC):
         return []
 
     def extended_controls(self, controls: np.ndarray, steps: int) -> np.ndarray:
-        """A piece's own dense controls `[T, control_depth]` cut or continued to `steps` rows.
+        """Cuts or continues a piece's dense controls `[T, control_depth]` to `steps` rows.
 
-        By default the last row, a chord or a key, goes on.
+        By default the last row, a chord or a key, is repeated.
         """
         control = np.asarray(controls, np.float32)[:steps]
         missing = steps - len(control)
@@ -400,15 +437,15 @@ class Converter(abc.ABC):
     # -- In words ---------------------------------------------------------------------------------
 
     def describe(self) -> str:
-        """The music in a musician's words, as in 'melody, 2 bars, conditioned on chords'."""
+        """Describes the music to a musician, as in 'melody, 2 bars, conditioned on chords'."""
         return self._described(type(self).__name__)
 
     def _described(self, music: str, origin: str = "") -> str:
-        """These words for the music, with the length of a window and the conditions.
+        """Adds the length of a window and the conditions to words for the music.
 
         Args:
-          music: The music itself.
-          origin: What of it the encoder reads, as in 'from hits alone'; empty: all.
+          music: Words for the music itself, as 'melody'.
+          origin: Part of the music that the encoder reads, as 'from hits alone'; empty for all.
         """
         length = "any length" if self.window_bars is None else bars(self.window_bars)
         if self.quarters_per_bar != 4:
@@ -421,7 +458,7 @@ class Converter(abc.ABC):
     # -- All at once ------------------------------------------------------------------------------
 
     def to_tensors(self, sequence: "NoteSequence") -> Tensors:
-        """All examples of `sequence` as dense arrays."""
+        """Returns all examples of `sequence` as dense arrays."""
         extraction = self.extract(sequence)
         examples = extraction.examples
         return Tensors(
@@ -439,5 +476,9 @@ class Converter(abc.ABC):
 
 
 def bars(number: int) -> str:
-    """'1 bar', '2 bars'."""
+    """Returns a number of bars in words.
+
+    >>> bars(1), bars(2)
+    ('1 bar', '2 bars')
+    """
     return f"{number} bar" if number == 1 else f"{number} bars"
