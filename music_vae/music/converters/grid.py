@@ -1,8 +1,10 @@
-"""From a score to its parts of one metre and tempo, and to their notes on a grid of steps.
+"""Cuts scores into sections of one metre and tempo, and puts their notes on a grid of steps.
 
-Whatever cannot be used is counted in a `skipped` counter under a reason that a musician
-understands. That holds for music that no musician wrote, too: limits far beyond any real piece keep
-a false time or tempo from filling the memory.
+Music that cannot be used is counted in a `skipped` counter under a reason that a musician
+understands. Limits far beyond any real piece keep a false time or tempo in a broken file from
+filling the memory.
+
+The examples below count a step for each quarter note, at MIDI's default of 120 a minute.
 """
 
 import math
@@ -20,7 +22,7 @@ from music_vae.music.converters.segments import join, maxima, minima, split, tak
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
 
-# What the longest real pieces stay far below: the Ring cycle has some 20,000 bars in four evenings.
+# The longest real pieces stay far below: the Ring cycle has some 20,000 bars in four evenings.
 MAX_BARS = 10_000  # of a section
 MAX_TIME_S = 1e7
 MAX_TIME_CHANGES = 10_000
@@ -35,10 +37,17 @@ class Grid(NamedTuple):
 
     Attributes:
       section: The section, of one tempo and one metre.
-      starts: The step at which each note starts, int64 `[N]`.
-      ends: The step at which it ends, int64 `[N]`; at least one later, if it does not end first.
+      starts: Step at which each note starts, int64 `[N]`.
+      ends: Step at which each note ends, int64 `[N]`. It is later than the start, unless the piece
+        itself says that the note ends before it starts.
       last_step: The last of the ends, or 0.
-      steps_per_quarter: Steps in a quarter note.
+      steps_per_quarter: Number of steps in a quarter note.
+
+    >>> from music_vae.music.converters.score import NOTE
+    >>> half_note = np.array([(0.0, 1.0, 60, 80, 0, 0, False)], NOTE)
+    >>> grid = Grid(Score(half_note, 1.0), np.array([0]), np.array([2]), 2, steps_per_quarter=1)
+    >>> grid.metre, grid.steps_per_bar, grid.steps_per_second
+    ((4, 4), 4.0, 2.0)
     """
 
     section: Score
@@ -60,31 +69,31 @@ class Grid(NamedTuple):
 
     @property
     def steps_per_second(self) -> float:
-        """Steps in a second."""
+        """Number of steps in a second."""
         return self.steps_per_quarter * self.section.qpm / 60.0
 
     @property
     def steps_per_bar(self) -> float:
-        """Steps in a bar."""
+        """Number of steps in a bar; a fraction in some metres."""
         numerator, denominator = self.metre
         return self.steps_per_quarter * (4.0 / denominator * numerator)
 
     @property
     def total_steps(self) -> int:
-        """The length of the section; no note ends later."""
+        """Number of steps in the section; no note ends later."""
         return max(self.step(max(self.section.total_time_s, 0.0)), self.last_step)
 
     @property
     def chord_steps(self) -> list[int]:
-        """The steps of the chord symbols."""
+        """Steps of the chord symbols."""
         return [self.step(chord.time_s) for chord in self.section.chords]
 
     def step(self, time_s: float) -> int:
-        """The step nearest to a time."""
+        """Returns the step nearest to a time."""
         return int(time_s * self.steps_per_second + 0.5)
 
     def only(self, chosen: np.ndarray) -> "Grid":
-        """The grid with the chosen notes alone, by mask `[N]`; it stays as long."""
+        """Returns the grid with those notes alone that a mask `[N]` chooses; it stays as long."""
         section = self.section._replace(notes=take(self.notes, chosen))
         return self._replace(section=section, starts=self.starts[chosen], ends=self.ends[chosen])
 
@@ -96,19 +105,29 @@ def sections(
     split_on_time_changes: bool,
     with_pedals: bool = False,
 ) -> list[list[Score]]:
-    """The parts of pieces that keep one metre and tempo, each shifted to time zero.
+    """Cuts pieces into sections of one metre and tempo, each shifted to time 0.
 
     Args:
       scores: Pieces that have not been quantised.
-      skipped: For each piece counts why it cannot be used, and the notes that lie outside the time
-        from 0 to its total time.
-      split_on_time_changes: Without it, the one section is the whole piece.
-      with_pedals: Whether the sections have the changes of the sustain pedal.
+      skipped: Counters, one for each piece, of the reasons for which it cannot be used, and of the
+        notes outside the time from 0 to its total time.
+      split_on_time_changes: False if the whole piece is to be the one section.
+      with_pedals: True if the sections are to have the changes of the sustain pedal.
 
     Returns:
       For each piece the sections with notes, in order.
+
+    Here is a piece that changes from 4/4 to 3/4 after two seconds:
+
+    >>> from music_vae.music.converters.score import NOTE
+    >>> notes = [(0.0, 2.0, 60, 80, 0, 0, False), (2.0, 3.5, 64, 80, 0, 0, False)]
+    >>> score = Score(np.array(notes, NOTE), 3.5, metres=[Metre(0.0, 4, 4), Metre(2.0, 3, 4)])
+    >>> (parts,) = sections([score], [Counter()], split_on_time_changes=True)
+    >>> [(part.total_time_s, part.metres) for part in parts]
+    [(2.0, [Metre(time_s=0.0, numerator=4, denominator=4)]),
+     (1.5, [Metre(time_s=0.0, numerator=3, denominator=4)])]
     """
-    found: list[list[Score]] = [[] for _ in scores]
+    sections_of: list[list[Score]] = [[] for _ in scores]
     used = []
     for number, (score, reason) in enumerate(zip(scores, why_impossible(scores), strict=True)):
         if not len(score.notes):
@@ -120,19 +139,25 @@ def sections(
         elif split_on_time_changes:
             used.append(number)
         else:
-            found[number] = [score]
+            sections_of[number] = [score]
     chosen = [scores[number] for number in used]
     parts = cut(chosen, [change_times(score) for score in chosen], with_pedals=with_pedals)
     for number, own in zip(used, parts, strict=True):
         lost = len(scores[number].notes) - sum(len(part.notes) for part in own)
         if lost:
             skipped[number]["note before the beginning or after the end of the piece"] += lost
-        found[number] = [part for part in own if len(part.notes)]
-    return found
+        sections_of[number] = [part for part in own if len(part.notes)]
+    return sections_of
 
 
 def why_impossible(scores: Sequence[Score]) -> list[str | None]:
-    """Why each of the pieces is no music at all, or None."""
+    """Returns for each piece the reason for which it cannot be music, or None.
+
+    >>> from music_vae.music.converters.score import NOTE
+    >>> whole_note = np.array([(0.0, 2.0, 60, 80, 0, 0, False)], NOTE)
+    >>> why_impossible([Score(whole_note, 2.0), Score(whole_note, math.nan)])
+    [None, 'a time that is not a number']
+    """
     if not scores:
         return []
     notes, sizes = join([score.notes for score in scores])
@@ -145,7 +170,7 @@ def why_impossible(scores: Sequence[Score]) -> list[str | None]:
 
 
 def _why_impossible(score: Score, latest_s: float, softest: int, loudest: int) -> str | None:
-    """Why a piece is none, of whose notes these are the limits."""
+    """Returns the reason for which a piece with notes of these limits cannot be music, or None."""
     times_s = [latest_s, score.total_time_s, *score.remark_times_s]
     for events in (score.tempos, score.metres, score.keys, score.chords):
         times_s += [event.time_s for event in events]
@@ -176,12 +201,19 @@ def quantise(
     steps_per_quarter: int,
     quarters_per_bar: int,
 ) -> list[Grid | None]:
-    """Each section on a grid, or None with a reason in its `skipped`.
+    """Puts each section on a grid; None, with a reason in its `skipped`, if that is impossible.
 
     Only a metre whose bars are as long as `quarters_per_bar` quarter notes is accepted (2/2 and 8/8
     are as good as 4/4).
+
+    >>> from music_vae.music.converters.score import NOTE
+    >>> notes = [(0.0, 0.5, 60, 80, 0, 0, False), (0.52, 0.98, 64, 80, 0, 0, False)]
+    >>> section = Score(np.array(notes, NOTE), total_time_s=1.0)
+    >>> (grid,) = quantise([section], [Counter()], steps_per_quarter=1, quarters_per_bar=4)
+    >>> grid.starts, grid.ends
+    (array([0, 1]), array([1, 2]))
     """
-    found: list[Grid | None] = [None] * len(sections)
+    accepted: list[Grid | None] = [None] * len(sections)
     used = []
     for number, section in enumerate(sections):
         first = min(section.metres or [DEFAULT_METRE], key=lambda metre: metre.time_s)
@@ -194,16 +226,24 @@ def quantise(
         if isinstance(grid, str):
             skipped[number][grid] += 1
         else:
-            found[number] = grid
-    return found
+            accepted[number] = grid
+    return accepted
 
 
 def quantise_in_any_metre(
     sections: Sequence[Score], steps_per_quarter: int, quarters_per_bar: int = 4
 ) -> list[Grid | str]:
-    """Each section on a grid, or why there is none; see `quantise`.
+    """Puts each section on a grid, whatever its metre; returns the reason if that is impossible.
 
     A time goes to the nearest step, half a step to the later one; no note is shorter than a step.
+
+    >>> from music_vae.music.converters.score import NOTE
+    >>> beat = np.array([(0.0, 0.5, 60, 80, 0, 0, False)], NOTE)
+    >>> waltz = Score(beat, 1.5, metres=[Metre(0.0, 3, 4)])
+    >>> waltz_then_march = waltz._replace(metres=[Metre(0.0, 3, 4), Metre(1.0, 4, 4)])
+    >>> grid, reason = quantise_in_any_metre([waltz, waltz_then_march], steps_per_quarter=4)
+    >>> grid.ends, reason
+    (array([4]), 'time signature or tempo changes')
     """
     if not sections:
         return []
@@ -216,32 +256,32 @@ def quantise_in_any_metre(
         _why_not_quantised(section, speed, begin_s, end_s, quarters_per_bar)
         for section, speed, begin_s, end_s in zip(sections, speeds, first_s, last_s, strict=True)
     ]
-    # What has no grid is not computed: it could be too large for a number.
+    # Sections without a grid are not computed: their steps could be too large for a number.
     speed = np.repeat(np.where([reason is None for reason in reasons], speeds, 0.0), sizes)
     starts = (starts_s * speed + 0.5).astype(np.int64)
     ends = (ends_s * speed + 0.5).astype(np.int64)
     ends += ends == starts
     last_steps = maxima(ends, sizes).tolist()
     steps = zip(split(starts, sizes), split(ends, sizes), strict=True)
-    found: list[Grid | str] = []
+    grids: list[Grid | str] = []
     for section, (own_starts, own_ends), reason, last in zip(
         sections, steps, reasons, last_steps, strict=True
     ):
-        found.append(reason or Grid(section, own_starts, own_ends, last, steps_per_quarter))
-    return found
+        grids.append(reason or Grid(section, own_starts, own_ends, last, steps_per_quarter))
+    return grids
 
 
 def _why_not_quantised(
     section: Score, speed: float, first_s: float, last_s: float, quarters_per_bar: int
 ) -> str | None:
-    """Why there is no grid of the section, or None.
+    """Returns the reason for which the section cannot be put on a grid, or None.
 
     Args:
       section: The section.
-      speed: Steps in a second.
-      first_s: The earliest time of its notes, or 0.
-      last_s: The latest time of its notes, or 0.
-      quarters_per_bar: Quarter notes in a bar.
+      speed: Number of steps in a second.
+      first_s: Earliest time of the section's notes, or 0.
+      last_s: Latest time of the section's notes, or 0.
+      quarters_per_bar: Number of quarter notes in a bar.
     """
     if not section.qpm > 0:
         return "a tempo of 0"
@@ -255,7 +295,7 @@ def _why_not_quantised(
 
 
 def _first_event_s(section: Score) -> float:
-    """The earliest time of what goes to a step and is no note, or 0."""
+    """Returns the earliest time of the events that are not notes, or 0."""
     chord_times_s = (chord.time_s for chord in section.chords)
     controls_s = section.controls["time_s"]
     first_control_s = controls_s.min() if len(controls_s) else 0.0
@@ -270,21 +310,30 @@ def grids_of(
     quarters_per_bar: int,
     playable: Callable[[Sequence[Score]], list[np.ndarray | str]] | None = None,
 ) -> tuple[list[Extraction], list[int], list[Grid]]:
-    """The sections of many pieces on grids.
+    """Puts the sections of many pieces on grids.
 
     Args:
       sequences: The pieces.
-      split_on_time_changes: As for `sections`.
-      steps_per_quarter: As for `quantise`, like `quarters_per_bar`.
-      quarters_per_bar: See there.
-      playable: Gives for each section the notes of it to use, or why there is none; None: all.
+      split_on_time_changes: True to cut a piece where its metre or tempo changes, False to skip it.
+      steps_per_quarter: Number of steps in a quarter note.
+      quarters_per_bar: Number of quarter notes in a bar; sections in other metres are skipped.
+      playable: Function that returns for each section the notes of it to use, or the reason for
+        which there are none; None to use all notes.
 
     Returns:
-      What is found of each piece: why parts of it are left out, and no examples yet. The number of
-      each section's piece, and the sections.
+      An extraction for each piece, without examples yet, that counts the reasons for which parts of
+      it are left out; the number of the piece to which each grid belongs; and the grids.
+
+    >>> from music_vae.music.converters.score import NOTE
+    >>> beat = np.array([(0.0, 0.5, 60, 80, 0, 0, False)], NOTE)
+    >>> march, waltz = Score(beat, 2.0), Score(beat, 1.5, metres=[Metre(0.0, 3, 4)])
+    >>> extractions, owners, grids = grids_of(
+    ...     [waltz, march], split_on_time_changes=True, steps_per_quarter=1, quarters_per_bar=4)
+    >>> extractions[0].skipped, owners, grids[0].ends
+    (Counter({'time signature 3/4': 1}), [1], array([1]))
     """
-    found = [Extraction() for _ in sequences]
-    skipped = [extraction.skipped for extraction in found]
+    extractions = [Extraction() for _ in sequences]
+    skipped = [extraction.skipped for extraction in extractions]
     scores = read_all(sequences)
     owned = [
         (owner, section)
@@ -310,11 +359,14 @@ def grids_of(
     kept = [
         (owner, grid) for (owner, _), grid in zip(owned, grids, strict=True) if grid is not None
     ]
-    return found, [owner for owner, _ in kept], [grid for _, grid in kept]
+    return extractions, [owner for owner, _ in kept], [grid for _, grid in kept]
 
 
 def _why_not_one_metre(metres: Sequence[Metre]) -> str | None:
-    """As in note_seq, a first metre that comes late changes the 4/4 before it."""
+    """Returns the reason for which a section is not of one metre that can be used, or None.
+
+    As in note_seq, a first metre that comes late changes the 4/4 before it.
+    """
     if not metres:
         return None
     first, *others = sorted(metres, key=lambda metre: metre.time_s)
@@ -328,7 +380,10 @@ def _why_not_one_metre(metres: Sequence[Metre]) -> str | None:
 
 
 def _why_not_one_tempo(tempos: Sequence[Tempo]) -> str | None:
-    """As in note_seq, a first tempo that comes late changes the 120 before it."""
+    """Returns the reason for which a section is not of one tempo, or None.
+
+    As in note_seq, a first tempo that comes late changes the 120 before it.
+    """
     if not tempos:
         return None
     first, *others = sorted(tempos, key=lambda tempo: tempo.time_s)

@@ -1,8 +1,8 @@
-"""A piece of music as arrays: what the converters read, taken from a NoteSequence once.
+"""Defines `Score`, a piece of music as arrays, which is read from a NoteSequence once.
 
-All that is done to a piece before lines are found in it is done to arrays: to transpose it, to cut
-it where its metre or tempo changes, to put it on a grid of steps. The results are those of note_seq
-on NoteSequences, which take many times as long.
+Converters transpose pieces, cut them where the metre or tempo changes and put them on a grid of
+steps. With arrays that takes a small part of the time that note_seq takes with NoteSequences, and
+the results are the same.
 """
 
 from bisect import bisect_left, bisect_right
@@ -31,7 +31,7 @@ NOTE = np.dtype(
     ],
     align=True,
 )
-"""A note; the numbers are what the piece says, within MIDI's limits or not."""
+"""A note; its numbers are those of the piece, even if MIDI has no such numbers."""
 
 CONTROL_CHANGE = np.dtype(
     [
@@ -53,14 +53,23 @@ _CONTROL_FIELDS = attrgetter("time", "instrument", "control_number", "control_va
 
 
 class Tempo(NamedTuple):
-    """So many quarter notes a minute from a time on."""
+    """A number of quarter notes a minute, from a time on.
+
+    >>> Tempo(time_s=0.0, qpm=96.0).qpm
+    96.0
+    """
 
     time_s: float
     qpm: float
 
 
 class Metre(NamedTuple):
-    """A time signature."""
+    """A time signature, from a time on.
+
+    >>> waltz = Metre(time_s=0.0, numerator=3, denominator=4)
+    >>> f"{waltz.numerator}/{waltz.denominator}"
+    '3/4'
+    """
 
     time_s: float
     numerator: int
@@ -68,14 +77,23 @@ class Metre(NamedTuple):
 
 
 class Key(NamedTuple):
-    """A key signature; the key is its tonic, 0 to 11."""
+    """A key signature, from a time on; the key is its tonic, 0 (C) to 11 (B).
+
+    >>> d_major = Key(time_s=0.0, key=2)
+    >>> d_major._replace(time_s=4.0)
+    Key(time_s=4.0, key=2)
+    """
 
     time_s: float
     key: int
 
 
 class Chord(NamedTuple):
-    """A chord symbol."""
+    """A chord symbol, from a time on.
+
+    >>> [chord.symbol for chord in (Chord(0.0, "Am"), Chord(2.0, "G7"))]
+    ['Am', 'G7']
+    """
 
     time_s: float
     symbol: str
@@ -88,15 +106,21 @@ class Score(NamedTuple):
     """A piece, or a part of one that begins at time 0.
 
     Attributes:
-      notes: Of dtype `NOTE`, `[N]`.
-      total_time_s: Its length as it says itself; notes may end later.
-      tempos: In the order of the NoteSequence, as are all events.
-      metres: The time signatures.
-      keys: The key signatures.
-      chords: The chord symbols.
-      controls: Of dtype `CONTROL_CHANGE`; what `cut` gives has the sustain pedal alone, or none.
-      remark_times_s: The times of all other text.
-      is_quantised: Whether the NoteSequence had been quantised.
+      notes: Notes `[N]` of dtype `NOTE`.
+      total_time_s: Length that the piece says it has; notes may end later.
+      tempos: Tempos, like all events in the order of the NoteSequence.
+      metres: Time signatures.
+      keys: Key signatures.
+      chords: Chord symbols.
+      controls: Control changes, of dtype `CONTROL_CHANGE`; a part that `cut` returns has those of
+        the sustain pedal alone, or none.
+      remark_times_s: Times of all other text.
+      is_quantised: True if the NoteSequence had been quantised.
+
+    >>> c_and_e = [(0.0, 0.5, 60, 80, 0, 0, False), (0.5, 1.0, 64, 80, 0, 0, False)]
+    >>> score = Score(np.array(c_and_e, NOTE), total_time_s=2.0, tempos=[Tempo(0.0, 90.0)])
+    >>> score.notes["pitch"].tolist(), score.qpm, score.last_end_s
+    ([60, 64], 90.0, 1.0)
     """
 
     notes: np.ndarray
@@ -116,17 +140,29 @@ class Score(NamedTuple):
 
     @property
     def last_end_s(self) -> float:
-        """When the last note ends; 0 without notes that end later."""
+        """Time at which the last note ends, or 0."""
         return float(self.notes["end_s"].max(initial=0.0))
 
 
 def read_all(sequences: Sequence["NoteSequence | Score"]) -> list[Score]:
-    """The scores of NoteSequences; a score is its own."""
+    """Reads the scores of NoteSequences; scores are returned as they are.
+
+    >>> silence = Score(np.zeros(0, NOTE), total_time_s=4.0)
+    >>> [score.total_time_s for score in read_all([silence, as_sequence(silence)])]
+    [4.0, 4.0]
+    """
     return [read(sequence) for sequence in sequences]
 
 
 def read(sequence: "NoteSequence | Score") -> Score:
-    """The score of a NoteSequence; a score is its own."""
+    """Reads the score of a NoteSequence; a score is returned as it is.
+
+    >>> from note_seq import NoteSequence
+    >>> tune = NoteSequence(total_time=0.5)
+    >>> middle_c = tune.notes.add(pitch=60, velocity=80, start_time=0.0, end_time=0.5)
+    >>> read(tune).notes.tolist()
+    [(0.0, 0.5, 60, 80, 0, 0, False)]
+    """
     if isinstance(sequence, Score):
         return sequence
     info = sequence.quantization_info
@@ -154,7 +190,14 @@ def _rows(dtype: np.dtype, fields: attrgetter, messages: Sequence) -> np.ndarray
 
 
 def as_sequence(score: Score) -> "NoteSequence":
-    """The inverse of `read`, for what note_seq alone can do; other text is left out."""
+    """Returns a NoteSequence of a score, as the inverse of `read`; remarks are left out.
+
+    It serves where note_seq has to do the work.
+
+    >>> chords = as_sequence(Score(np.zeros(0, NOTE), 4.0, chords=[Chord(2.0, "Am")]))
+    >>> chords.text_annotations[0].time, chords.text_annotations[0].text
+    (2.0, 'Am')
+    """
     from note_seq.protobuf import music_pb2
 
     sequence = music_pb2.NoteSequence(total_time=score.total_time_s)
@@ -188,9 +231,15 @@ def as_sequence(score: Score) -> "NoteSequence":
 def transposed(
     scores: Sequence[Score], semitones: Sequence[int], chords: Sequence[Sequence[Chord]]
 ) -> list[Score]:
-    """Each score so many semitones higher, and with other chords.
+    """Transposes each score by its number of semitones, and gives it other chord symbols.
 
     Drums stay, notes that leave MIDI's range are dropped, and a piece ends with its last note.
+
+    >>> notes = [(0.0, 0.5, 60, 80, 0, 0, False), (0.0, 0.5, 36, 80, 9, 0, True)]
+    >>> score = Score(np.array(notes, NOTE), 0.5, keys=[Key(0.0, 0)])
+    >>> (higher,) = transposed([score], semitones=[2], chords=[[Chord(0.0, "D")]])
+    >>> higher.notes["pitch"].tolist(), higher.keys
+    ([62, 36], [Key(time_s=0.0, key=2)])
     """
     notes, sizes = join([score.notes for score in scores])
     stays = notes["is_drum"]
@@ -200,17 +249,23 @@ def transposed(
     moved = take(notes, kept)
     moved["pitch"] = pitches[kept]
     last_ends_s = maxima(moved["end_s"], sizes).tolist()
-    found = []
+    results = []
     for score, by, own, end_s, symbols in zip(
         scores, semitones, split(moved, sizes), last_ends_s, chords, strict=True
     ):
         keys = [key._replace(key=(key.key + by) % SEMITONES) for key in score.keys]
-        found.append(score._replace(notes=own, total_time_s=end_s, keys=keys, chords=symbols))
-    return found
+        results.append(score._replace(notes=own, total_time_s=end_s, keys=keys, chords=symbols))
+    return results
 
 
 def sustained(section: Score) -> Score:
-    """The section with its notes as long as the sustain pedal makes them."""
+    """Returns the section with its notes as long as the sustain pedal makes them.
+
+    >>> short = np.array([(0.0, 0.5, 60, 80, 0, 0, False)], NOTE)
+    >>> pedal = np.array([(0.1, 0, SUSTAIN, 127), (1.5, 0, SUSTAIN, 0)], CONTROL_CHANGE)
+    >>> sustained(Score(short, total_time_s=2.0, controls=pedal)).last_end_s
+    1.5
+    """
     notes = section.notes
     if (
         not len(section.controls)
@@ -223,9 +278,12 @@ def sustained(section: Score) -> Score:
 
 
 def change_times(score: Score) -> list[float]:
-    """Where to cut a piece into parts of one metre and tempo: 0, the changes, and the end.
+    """Returns the times at which to cut a piece into parts of one metre and tempo.
 
-    0 alone where there is no time after it.
+    These are 0, the changes, and the end; 0 alone if the piece has no length.
+
+    >>> change_times(Score(np.zeros(0, NOTE), 8.0, metres=[Metre(0.0, 4, 4), Metre(6.0, 3, 4)]))
+    [0.0, 6.0, 8.0]
     """
     metre, qpm, times = (4, 4), DEFAULT_QPM, [0.0]
     events: list[Metre | Tempo] = [*score.metres, *score.tempos]
@@ -246,15 +304,21 @@ def change_times(score: Score) -> list[float]:
 def cut(
     scores: Sequence[Score], times: Sequence[Sequence[float]], *, with_pedals: bool = False
 ) -> list[list[Score]]:
-    """The parts of each piece between one time and the next, shifted to time 0.
+    """Cuts each piece into the parts between one time and the next, shifted to time 0.
 
-    A note belongs to the part in which it starts and ends in it at the latest; tempos, metres, keys
-    and chords go on into the parts after theirs. A part is as long as its last note.
+    A note belongs to the part in which it starts, and ends with that part at the latest; tempos,
+    metres, keys and chords go on into the parts after theirs. A part ends with its last note.
 
     Args:
       scores: The pieces.
       times: For each piece times in seconds, in ascending order, each once, from 0.
-      with_pedals: Whether parts have the sustain pedal's changes; otherwise none.
+      with_pedals: True if the parts are to have the changes of the sustain pedal; otherwise they
+        have no control changes.
+
+    >>> notes = [(0.0, 3.0, 60, 80, 0, 0, False), (2.0, 2.5, 64, 80, 0, 0, False)]
+    >>> ((first, second),) = cut([Score(np.array(notes, NOTE), 4.0)], [[0.0, 2.0, 4.0]])
+    >>> [part.notes[["start_s", "end_s", "pitch"]].tolist() for part in (first, second)]
+    [[(0.0, 2.0, 60)], [(0.0, 0.5, 64)]]
     """
     if not scores:
         return []
@@ -286,7 +350,7 @@ def cut(
 
 
 def _events(score: Score, times: Sequence[float], with_pedals: bool) -> list[list]:
-    """What parts have besides notes, as lists over the parts."""
+    """Returns the events of the parts besides notes; for each kind a list with an entry a part."""
     return [
         _held(score.tempos, times),
         _held(score.metres, times),
@@ -297,7 +361,7 @@ def _events(score: Score, times: Sequence[float], with_pedals: bool) -> list[lis
 
 
 def _held(events: Sequence[_Event], times: Sequence[float]) -> list[list[_Event]]:
-    """The events of every part: that which holds as it begins, at time 0, and those in it."""
+    """Returns the events of each part: the one in force as it begins, at time 0, and its own."""
     if not events:
         return [[] for _ in times[1:]]
     ordered = sorted(events, key=itemgetter(0))
@@ -305,13 +369,13 @@ def _held(events: Sequence[_Event], times: Sequence[float]) -> list[list[_Event]
     parts = []
     for begin, end in pairwise(times):
         first, last = bisect_right(starts, begin), bisect_left(starts, end)
-        found = [ordered[first - 1]._replace(time_s=0.0)] if first else []
-        parts.append(found + [e._replace(time_s=e.time_s - begin) for e in ordered[first:last]])
+        in_force = [ordered[first - 1]._replace(time_s=0.0)] if first else []
+        parts.append(in_force + [e._replace(time_s=e.time_s - begin) for e in ordered[first:last]])
     return parts
 
 
 def _pedals(controls: np.ndarray, times: Sequence[float]) -> list[np.ndarray]:
-    """The changes of the sustain pedal in every part; those that hold as it begins, at time 0."""
+    """Returns the changes of the sustain pedal in each part, those in force at time 0 included."""
     changes = controls[controls["number"] == SUSTAIN]
     changes = changes[np.argsort(changes["time_s"], kind="stable")]
     inside = np.searchsorted(changes["time_s"], times, side="right")
