@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from absl import flags
 
-from music_vae.commands import cli
+from music_vae.commands import cli, flag_groups
+from music_vae.commands.choices import ModelChoice
 from music_vae.common import cache, lazy_imports
 from music_vae.common.errors import UserError
 
@@ -37,7 +39,7 @@ flags.DEFINE_string(
     "The config of a run with code of your own, as FILE.py:NAME or package.module:NAME.",
     flag_values=FLAGS,
 )
-cli.define_checkpoint_base_url(FLAGS)
+flag_groups.define_checkpoint_base_url(FLAGS)
 
 
 def _run(values: flags.FlagValues, arguments: Sequence[str]) -> None:
@@ -79,11 +81,7 @@ def _download(ids: Sequence[str], base_url: str | None) -> None:
 
 
 def _info(checkpoint: str, values: flags.FlagValues) -> None:
-    from music_vae.weights import checkpoint_files, published
-
-    checkpoint_files.check_there(checkpoint)
-    config = _config(checkpoint, values.config)
-    path = published.resolve(checkpoint, values.checkpoint_base_url)
+    path, config = _located(checkpoint, values)
     lazy_imports.import_tensorflow()
     from music_vae.weights import tf_checkpoints
 
@@ -91,14 +89,19 @@ def _info(checkpoint: str, values: flags.FlagValues) -> None:
         _print_info(str(path), config, weights)
 
 
-def _config(checkpoint: str, text: str | None) -> "Config | None":
-    """The config beside a checkpoint, which is that of `--config` if that is given."""
+def _located(checkpoint: str, values: flags.FlagValues) -> "tuple[str | Path, Config | None]":
+    """A checkpoint, which is downloaded if it has to be, and its config, if that is known."""
     from music_vae.commands import config_flag
 
-    config = config_flag.read(checkpoint, text)
-    if config is not None and (other := config_flag.difference(text, config)):
+    model = ModelChoice(
+        values.config,
+        checkpoint_file=checkpoint,
+        checkpoint_base_url=values.checkpoint_base_url,
+    )
+    config = config_flag.read(checkpoint, values.config)
+    if config is not None and (other := config_flag.difference(values.config, config)):
         raise UserError(f"{checkpoint} was trained with the config {config.name}, {other}")
-    return config
+    return model.resolve(), config
 
 
 def _print_info(path: str, config: "Config | None", weights: "CheckpointWeights") -> None:
@@ -135,11 +138,7 @@ def _print_info(path: str, config: "Config | None", weights: "CheckpointWeights"
 
 
 def _export(checkpoint: str, out: str, values: flags.FlagValues) -> None:
-    from music_vae.weights import checkpoint_files, published
-
-    checkpoint_files.check_there(checkpoint)
-    config = _config(checkpoint, values.config)
-    path = published.resolve(checkpoint, values.checkpoint_base_url)
+    path, config = _located(checkpoint, values)
     lazy_imports.import_tensorflow()
     from music_vae.export import tf1
 

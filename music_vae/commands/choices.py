@@ -7,7 +7,7 @@ import dataclasses
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from music_vae.common import lazy_imports
 from music_vae.common.errors import UserError
@@ -19,6 +19,14 @@ if TYPE_CHECKING:
     from music_vae.trained_model import TrainedModel
 
 _log = logging.getLogger(__name__)
+
+
+def check_at_least(request: object, least: float, *names: str) -> None:
+    """Raises `UserError` if one of these fields is a number below the least that it may be."""
+    for name in names:
+        value = getattr(request, name)
+        if value is not None and value < least:
+            raise UserError(f"`{name}={value}` must be at least {least:g}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,7 +83,11 @@ class ModelChoice:
             raise UserError(f"{config.name} has no latent space")
         return config
 
-    def locate(self) -> str | Path:
+    def label(self, config: "Config") -> str:
+        """A name for the model of `config`: what was named, else the config."""
+        return self.run_dir or self.checkpoint_file or config.name
+
+    def resolve(self) -> str | Path:
         """The run, or the checkpoint, which is downloaded if it has to be."""
         from music_vae.weights import published
 
@@ -90,7 +102,7 @@ class ModelChoice:
         engine: str = "numpy",
     ) -> "TrainedModel":
         """The model of `config`, which is what `read_config` gives; see `TrainedModel`."""
-        source = self.locate()
+        source = self.resolve()
         if engine == "tensorflow":
             lazy_imports.import_tensorflow()
         from music_vae.trained_model import TrainedModel
@@ -151,10 +163,22 @@ class Sampling:
     def __post_init__(self) -> None:
         if self.seed is not None and not 0 <= self.seed <= MAX_SEED:
             raise UserError(f"`seed={self.seed}` must be from 0 to {MAX_SEED}")
-        if self.temperature < 0:
-            raise UserError(f"`temperature={self.temperature}` must be at least 0")
-        if self.max_batch_size < 1:
-            raise UserError(f"`max_batch_size={self.max_batch_size}` must be at least 1")
+        check_at_least(self, 0, "temperature")
+        check_at_least(self, 1, "max_batch_size")
+
+
+class FoundWindows(NamedTuple):
+    """The windows of a corpus.
+
+    Attributes:
+      windows: Those that are used.
+      num_windows: How many there are.
+      num_sequences: Of how many sequences.
+    """
+
+    windows: "Sequence[Window]"
+    num_windows: int
+    num_sequences: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -171,7 +195,11 @@ class Examples:
     num_examples: int | None = None
     seed: int = 0
 
-    def windows(self, config: "Config") -> "Sequence[Window]":
+    def __post_init__(self) -> None:
+        check_at_least(self, 1, "num_examples")
+        check_at_least(self, 0, "seed")
+
+    def find(self, config: "Config") -> FoundWindows:
         """The windows that a model of `config` reads.
 
         Raises:
@@ -180,5 +208,6 @@ class Examples:
         from music_vae.dataset.windows import load_windows, subset
 
         lazy_imports.import_note_seq()
-        found, _ = load_windows(self.path, config)
-        return subset(found, self.num_examples, self.seed)
+        windows, num_sequences = load_windows(self.path, config)
+        used = subset(windows, self.num_examples, self.seed)
+        return FoundWindows(used, len(windows), num_sequences)

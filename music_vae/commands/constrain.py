@@ -1,17 +1,21 @@
 """`music_vae_constrain`: trains latent constraints of a model, and says what they do."""
 
+import dataclasses
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from music_vae.commands import cli, model_flags
+from music_vae.commands import cli, flag_groups
+from music_vae.commands.choices import Examples, ModelChoice, Sampling, check_at_least
 from music_vae.common import files, lazy_imports, progress
 from music_vae.common.errors import UserError
 
 if TYPE_CHECKING:
     from music_vae.configs import Config
+    from music_vae.evaluation.metrics import Metrics
 
 PROGRAM = "music_vae_constrain"
 USAGE = """Trains latent constraints of a model (Engel et al. 2018), and says what they do.
@@ -27,12 +31,12 @@ attributes that are asked for; music_vae_generate --mode=sample --constraint=DIR
 accepts, and how far they were moved; with --examples_path, how like that music they are."""
 
 FLAGS = cli.new_flags()
-model_flags.define(FLAGS)
-flags.DEFINE_string(
-    "examples_path",
-    None,
+flag_groups.define_model(FLAGS)
+flag_groups.define_examples(
+    FLAGS,
     "The music: TFRecords of NoteSequences, a file, a pattern, or a comma-separated list.",
-    flag_values=FLAGS,
+    8000,
+    "Use so many windows at most, drawn by the seed.",
 )
 flags.DEFINE_multi_string(
     "attribute",
@@ -52,9 +56,6 @@ flags.DEFINE_string(
 flags.DEFINE_string(
     "constraint", None, "The folder that evaluate reads; the same by default.", flag_values=FLAGS
 )
-flags.DEFINE_integer(
-    "num_examples", 8000, "Use so many windows at most, drawn by the seed.", 1, flag_values=FLAGS
-)
 flags.DEFINE_integer("num_steps", 2500, "Steps of training.", 1, flag_values=FLAGS)
 flags.DEFINE_integer("hidden", 256, "Units of each hidden layer.", 1, flag_values=FLAGS)
 flags.DEFINE_float(
@@ -65,94 +66,124 @@ flags.DEFINE_float(
     flag_values=FLAGS,
 )
 flags.DEFINE_float("learning_rate", 5e-4, "Of training.", 1e-8, 1.0, flag_values=FLAGS)
-flags.DEFINE_integer("num_samples", 256, "How many samples from the prior.", 1, flag_values=FLAGS)
-flags.DEFINE_float(
-    "temperature", 0.5, "Of what is decoded from them.", lower_bound=0.0, flag_values=FLAGS
-)
-flags.DEFINE_integer(
-    "max_batch_size", 64, "How many windows are computed at once.", 1, flag_values=FLAGS
-)
-flags.DEFINE_integer("seed", 0, "Of all that is drawn.", 0, cli.MAX_SEED, flag_values=FLAGS)
-flags.DEFINE_boolean("json", False, "Prints JSON instead of a table.", flag_values=FLAGS)
+flag_groups.define_num_samples(FLAGS)
+flag_groups.define_sampling(FLAGS, 0.5)
+flag_groups.define_json(FLAGS)
 
 
-def _run(values: flags.FlagValues, arguments: Sequence[str]) -> None:
-    commands = {"train": _train, "evaluate": _evaluate}
-    command = cli.subcommand(PROGRAM, commands, arguments)
-    model_flags.check(values)
-    config = model_flags.config(values)
-    if not config.hparams.latent_size:
-        raise UserError(f"{config.name} has no latent space")
-    command(values, config)
+@dataclasses.dataclass(frozen=True)
+class TrainRequest:
+    """A request to train a constraint.
+
+    Attributes:
+      model: The model.
+      examples: The music that it encodes.
+      sampling: Seed and batch size.
+      attribute: What can be asked for, as in note_density=high; a name alone for both sides.
+      output: The folder to write; None: the one that lies with the model.
+      num_steps: Steps of training.
+      hidden: Units of each hidden layer.
+      distance_weight: What moving a sample costs.
+      learning_rate: Of training.
+    """
+
+    model: ModelChoice
+    examples: Examples
+    sampling: Sampling
+    attribute: tuple[str, ...] = ()
+    output: Path | None = None
+    num_steps: int = 2500
+    hidden: int = 256
+    distance_weight: float = 0.1
+    learning_rate: float = 5e-4
+
+    def __post_init__(self) -> None:
+        check_at_least(self, 1, "num_steps", "hidden")
+        check_at_least(self, 0, "distance_weight", "learning_rate")
 
 
-def _train(values: flags.FlagValues, config: "Config") -> None:
-    from music_vae.dataset.windows import load_windows, subset
+@dataclasses.dataclass(frozen=True)
+class EvaluateRequest:
+    """A request to measure what a constraint does.
+
+    Attributes:
+      model: The model.
+      sampling: Seed, batch size, and the temperature of what is decoded.
+      examples: Music to compare samples with; None: they are not compared.
+      attribute: What is asked for, together, as in note_density=high; empty: each by itself.
+      constraint: Its folder; None: the one that lies with the model.
+      num_samples: How many samples from the prior.
+    """
+
+    model: ModelChoice
+    sampling: Sampling
+    examples: Examples | None = None
+    attribute: tuple[str, ...] = ()
+    constraint: Path | None = None
+    num_samples: int = 256
+
+    def __post_init__(self) -> None:
+        check_at_least(self, 1, "num_samples")
+
+
+def train(request: TrainRequest) -> str:
+    """Trains a constraint and writes it; says what it knows."""
+    config = request.model.read_config(with_latent=True)
     from music_vae.latent import constraints, corpus
 
-    cli.require(values, "examples_path")
-    asked = constraints.parse_sides(values.attribute, "attribute", all_by_default=True)
+    asked = constraints.parse_sides(request.attribute, "attribute", all_by_default=True)
     _check_attributes(config, asked)
-    source = model_flags.source(values)
-    output = cli.expand(values.output) if values.output else constraints.own_folder(source)
+    source, seed = request.model.resolve(), request.sampling.seed or 0
+    output = request.output or constraints.own_folder(source)
     files.check_writable(output, "output")
     owner = constraints.Owner.of(config, source)
-    lazy_imports.import_note_seq()
-    found, _ = load_windows(values.examples_path, config)
-    windows = subset(found, values.num_examples, values.seed)
+    windows = request.examples.find(config).windows
     known, labels = constraints.labelled(config.data_converter, windows, asked)
-    _, mu, sigma = corpus.encode_windows(model_flags.open_model(values, config), windows)
+    model = request.model.open(config, request.sampling.max_batch_size)
+    _, mu, sigma = corpus.encode_windows(model, windows)
     lazy_imports.import_tensorflow()
-    from tqdm import trange
-
     from music_vae.training import constraint_networks
 
-    settings = constraint_networks.Settings(
-        hidden=(values.hidden,) * 3,
-        learning_rate=values.learning_rate,
-        distance_weight=values.distance_weight,
-        seed=values.seed,
-    )
     layers, losses = constraint_networks.train(
         constraint_networks.Encoded(mu, sigma, labels),
         [[constraints.SIDES[side] for side in attribute.sides] for attribute in known],
-        trange(values.num_steps, desc="training", disable=not progress.show_progress()),
-        settings,
+        progress.bar(range(request.num_steps), "training"),
+        constraint_networks.Settings(
+            hidden=(request.hidden,) * 3,
+            learning_rate=request.learning_rate,
+            distance_weight=request.distance_weight,
+            seed=seed,
+        ),
     )
     constraint = constraints.Constraint(layers, known)
-    about = {"windows": len(windows), "steps": values.num_steps, "losses": losses._asdict()}
+    about = {"windows": len(windows), "steps": request.num_steps, "losses": losses._asdict()}
     constraint.write(output, owner, about)
-    print(f"A constraint from {len(windows)} windows; knows {constraint.listed()}: {output}")
+    return f"A constraint from {len(windows)} windows; knows {constraint.listed()}: {output}"
 
 
-def _evaluate(values: flags.FlagValues, config: "Config") -> None:
-    from music_vae.dataset.windows import load_windows, subset
+def evaluate(request: EvaluateRequest) -> "Metrics":
+    """The effects of a constraint on samples."""
+    config = request.model.read_config(with_latent=True)
     from music_vae.evaluation import constraint_effects
     from music_vae.latent import constraints
 
-    wanted = constraints.parse_sides(values.attribute, "attribute")
-    source = model_flags.source(values)
-    folder = cli.expand(values.constraint) if values.constraint else constraints.own_folder(source)
+    wanted = constraints.parse_sides(request.attribute, "attribute")
+    source = request.model.resolve()
+    folder = request.constraint or constraints.own_folder(source)
     constraint = constraints.read(folder, constraints.Owner.of(config, source))
     constraint.wanted(wanted)  # refuses what it does not know
-    windows: Any = None
-    if values.examples_path:
-        lazy_imports.import_note_seq()
-        found, _ = load_windows(values.examples_path, config)
-        windows = subset(found, values.num_examples, values.seed)
-    figures = constraint_effects.measure(
-        model_flags.open_model(values, config, with_encoder=False),
+    return constraint_effects.measure(
+        request.model.open(config, request.sampling.max_batch_size, with_encoder=False),
         constraint,
         [wanted] if wanted else [{a.name: s} for a in constraint.attributes for s in a.sides],
-        windows,
-        number=values.num_samples,
-        temperature=values.temperature,
-        seed=values.seed,
+        request.examples.find(config).windows if request.examples else None,
+        number=request.num_samples,
+        temperature=request.sampling.temperature,
+        seed=request.sampling.seed or 0,
     )
-    print(json.dumps(figures, indent=2) if values.json else table(figures))
 
 
-def _check_attributes(config: "Config", asked: dict[str, Any]) -> None:
+def _check_attributes(config: "Config", asked: Mapping[str, Any]) -> None:
     """Raises `UserError` for an attribute that the model's music does not have."""
     from music_vae.music import attributes
 
@@ -160,8 +191,41 @@ def _check_attributes(config: "Config", asked: dict[str, Any]) -> None:
     for name in asked:
         if name not in known:
             raise UserError(
-                f"--attribute: {config.name} has no {name!r}; it has {', '.join(known)}"
+                f"`attribute`: {config.name} has no {name!r}; it has {', '.join(known)}"
             )
+
+
+def _run(values: flags.FlagValues, arguments: Sequence[str]) -> None:
+    command = cli.subcommand(PROGRAM, {"train": _train, "evaluate": _evaluate}, arguments)
+    command(values, flag_groups.model(values), flag_groups.sampling(values))
+
+
+def _train(values: flags.FlagValues, model: ModelChoice, sampling: Sampling) -> None:
+    request = TrainRequest(
+        model,
+        flag_groups.examples(values),
+        sampling,
+        tuple(values.attribute),
+        cli.expand(values.output) if values.output else None,
+        num_steps=values.num_steps,
+        hidden=values.hidden,
+        distance_weight=values.distance_weight,
+        learning_rate=values.learning_rate,
+    )
+    print(train(request))
+
+
+def _evaluate(values: flags.FlagValues, model: ModelChoice, sampling: Sampling) -> None:
+    request = EvaluateRequest(
+        model,
+        sampling,
+        flag_groups.examples(values) if values.examples_path else None,
+        tuple(values.attribute),
+        cli.expand(values.constraint) if values.constraint else None,
+        values.num_samples,
+    )
+    figures = evaluate(request)
+    print(json.dumps(figures, indent=2) if values.json else table(figures))
 
 
 # -- What is printed ------------------------------------------------------------------------------

@@ -1,17 +1,16 @@
 """`music_vae_evaluate`: what a trained model is worth, as a table or as JSON."""
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from music_vae.commands import cli, model_flags
-from music_vae.common import lazy_imports
+from music_vae.commands import cli, flag_groups
+from music_vae.commands.choices import Examples, ModelChoice, Sampling, check_at_least
 
 if TYPE_CHECKING:
-    from music_vae.configs import Config
-    from music_vae.evaluation.evaluator import Evaluator
     from music_vae.evaluation.metrics import Metrics
 
 PROGRAM = "music_vae_evaluate"
@@ -30,12 +29,9 @@ the errors in time and velocity beside those of the quantised groove; and what s
 prior are like beside the windows."""
 
 FLAGS = cli.new_flags()
-model_flags.define(FLAGS)
-flags.DEFINE_string(
-    "examples_path",
-    None,
-    "TFRecords of NoteSequences: a file, a pattern, or a comma-separated list.",
-    flag_values=FLAGS,
+flag_groups.define_model(FLAGS)
+flag_groups.define_examples(
+    FLAGS, "TFRecords of NoteSequences: a file, a pattern, or a comma-separated list."
 )
 flags.DEFINE_string(
     "train_examples_path",
@@ -44,30 +40,11 @@ flags.DEFINE_string(
     flag_values=FLAGS,
 )
 flags.DEFINE_integer(
-    "num_examples",
-    None,
-    "Use so many windows, drawn by the seed; all by default.",
-    1,
-    flag_values=FLAGS,
-)
-flags.DEFINE_integer(
     "num_samples", 1000, "How many samples from the prior; 0 for none.", 0, flag_values=FLAGS
 )
-flags.DEFINE_float(
-    "temperature", 1.0, "Of the samples from the prior.", lower_bound=0.0, flag_values=FLAGS
-)
-flags.DEFINE_integer(
-    "max_batch_size", 64, "How many windows are computed at once.", 1, flag_values=FLAGS
-)
-flags.DEFINE_integer("seed", 0, "Of all that is drawn.", 0, cli.MAX_SEED, flag_values=FLAGS)
-flags.DEFINE_enum(
-    "engine",
-    "numpy",
-    ("numpy", "tensorflow"),
-    "What computes: both give the same figures, up to rounding.",
-    flag_values=FLAGS,
-)
-flags.DEFINE_boolean("json", False, "Prints JSON instead of a table.", flag_values=FLAGS)
+flag_groups.define_sampling(FLAGS, 1.0, "Of the samples from the prior.")
+flag_groups.define_engine(FLAGS, "give the same figures, up to rounding.")
+flag_groups.define_json(FLAGS)
 flags.DEFINE_boolean(
     "interpolation",
     False,
@@ -83,64 +60,116 @@ flags.DEFINE_string(
 )
 
 
-def _run(values: flags.FlagValues) -> None:
-    model_flags.check(values)
-    cli.require(values, "examples_path")
-    config = model_flags.config(values)
-    from music_vae.dataset import windows as corpus_windows
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """A request to measure a model on music that it was not trained on.
+
+    Attributes:
+      model: The model.
+      examples: The music.
+      sampling: Seed and batch size; and the temperature of samples from the prior.
+      train_examples_path: What it was trained on, to look for copies; None: they are not looked
+        for.
+      num_samples: How many samples from the prior; 0 for none.
+      engine: `numpy` or `tensorflow`.
+    """
+
+    model: ModelChoice
+    examples: Examples
+    sampling: Sampling
+    train_examples_path: str | None = None
+    num_samples: int = 1000
+    engine: str = "numpy"
+
+    def __post_init__(self) -> None:
+        check_at_least(self, 0, "num_samples")
+
+    @property
+    def looks_for_copies(self) -> bool:
+        """Whether samples are compared with what the model was trained on."""
+        return bool(self.num_samples and self.train_examples_path)
+
+
+def measure(request: Request) -> "Metrics":
+    """The figures of a model, nested by what they are of."""
+    config = request.model.read_config()
     from music_vae.evaluation import reconstruction, samples
-    from music_vae.evaluation.evaluator import check_latent
+    from music_vae.evaluation.evaluator import Evaluator, check_latent
 
     check_latent(config)
-    lazy_imports.import_note_seq()
-    if values.interpolation:
-        from music_vae.commands import evaluating_interpolation
-
-        evaluating_interpolation.run(values, config)
-        return
-    found, num_sequences = corpus_windows.load_windows(values.examples_path, config)
-    windows = corpus_windows.subset(found, values.num_examples, values.seed)
+    found = request.examples.find(config)
     train_keys = None
-    if values.num_samples and values.train_examples_path:
-        train, _ = corpus_windows.load_windows(values.train_examples_path, config)
-        train_keys = samples.window_keys(train, config.data_converter)
-    evaluator = _evaluator(values, config)
-    figures: Metrics = {
-        "config": config.name,
-        "checkpoint": str(values.run_dir or values.checkpoint_file or config.name),
-        "examples": {
-            "sequences": num_sequences,
-            "windows": len(found),
-            "windows_evaluated": len(windows),
-        },
-        **reconstruction.measure(evaluator, windows),
-        "prior": None,
-    }
-    if values.num_samples:
-        figures["prior"] = samples.measure(
+    if request.looks_for_copies:
+        train = Examples(request.train_examples_path or "").find(config)
+        train_keys = samples.window_keys(train.windows, config.data_converter)
+    model = request.model.open(config, request.sampling.max_batch_size, engine=request.engine)
+    evaluator = Evaluator(model, request.sampling.seed or 0)
+    prior = None
+    measured = reconstruction.measure(evaluator, found.windows)
+    if request.num_samples:
+        prior = samples.measure(
             evaluator,
-            windows,
-            values.num_samples,
-            temperature=values.temperature,
+            found.windows,
+            request.num_samples,
+            temperature=request.sampling.temperature,
             train_keys=train_keys,
         )
+    return {
+        "config": config.name,
+        "checkpoint": request.model.label(config),
+        "examples": {
+            "sequences": found.num_sequences,
+            "windows": found.num_windows,
+            "windows_evaluated": len(found.windows),
+        },
+        **measured,
+        "prior": prior,
+    }
+
+
+def _run(values: flags.FlagValues) -> None:
+    model, examples = flag_groups.model(values), flag_groups.examples(values)
+    if values.interpolation:
+        _run_interpolation(values, model, examples)
+        return
+    request = Request(
+        model,
+        examples,
+        flag_groups.sampling(values),
+        values.train_examples_path,
+        values.num_samples,
+        values.engine,
+    )
+    figures = measure(request)
     if values.json:
         print(cli.json_text(figures))
         return
     print(table(figures))
-    if values.num_samples and train_keys is None:
+    if request.num_samples and not request.looks_for_copies:
         print("Copies were not looked for: give --train_examples_path.")
 
 
-def _evaluator(values: flags.FlagValues, config: "Config") -> "Evaluator":
-    if values.engine == "tensorflow":
-        lazy_imports.import_tensorflow()
-    from music_vae.evaluation.evaluator import Evaluator
-    from music_vae.trained_model import TrainedModel
+def _run_interpolation(values: flags.FlagValues, model: ModelChoice, examples: Examples) -> None:
+    from music_vae.commands import evaluating_interpolation
+    from music_vae.evaluation import interpolation
 
-    source = model_flags.source(values)
-    model = TrainedModel(config, values.max_batch_size, source, engine=values.engine)
-    return Evaluator(model, values.seed)
+    cli.require(values, "train_examples_path")
+    sampling = flag_groups.sampling(values)
+    if not values["temperature"].present:
+        sampling = dataclasses.replace(sampling, temperature=interpolation.TEMPERATURE)
+    figures = evaluating_interpolation.measure(
+        evaluating_interpolation.Request(
+            model,
+            examples.path,
+            values.train_examples_path,
+            sampling,
+            values.interpolation_pairs,
+            values.picture,
+        )
+    )
+    print(cli.json_text(figures) if values.json else evaluating_interpolation.table(figures))
+    if values.picture:
+        evaluating_interpolation.draw(figures, values.picture)
 
 
 # -- What is printed ------------------------------------------------------------------------------

@@ -1,40 +1,55 @@
-"""`music_vae_evaluate --interpolation`: prints and draws how smooth interpolation is."""
+"""`music_vae_evaluate --interpolation`: measures and draws how smooth interpolation is."""
 
-import json
+import dataclasses
 
-from absl import flags
-
-from music_vae.commands import cli, model_flags
-from music_vae.configs import Config
-from music_vae.dataset.windows import load_windows
+from music_vae.commands.choices import Examples, ModelChoice, Sampling, check_at_least
 from music_vae.evaluation import interpolation, language_model
+from music_vae.evaluation.evaluator import check_latent
 from music_vae.evaluation.metrics import Metrics
 from music_vae.render import plotting
 
 
-def run(values: flags.FlagValues, config: Config) -> None:
-    """Measures the model that the flags name; prints the figures, and draws them."""
-    cli.require(values, "train_examples_path")
-    interpolation.check(config)
-    if values.picture:
-        plotting.check_picture(values.picture, "picture")
-    windows, _ = load_windows(values.examples_path, config)
-    corpus, _ = load_windows(values.train_examples_path, config)
-    from music_vae.trained_model import TrainedModel
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """A request to measure the way between pairs of windows.
 
-    checkpoint = model_flags.source(values)
-    given = values["temperature"].present
-    found = interpolation.measure(
-        TrainedModel(config, values.max_batch_size, checkpoint),
+    Attributes:
+      model: The model.
+      examples_path: The music whose windows are the ends.
+      train_examples_path: The music that the language model learns.
+      sampling: Seed, temperature and batch size.
+      pairs: Between how many pairs.
+      picture: A .png or .svg file to draw; None: none.
+    """
+
+    model: ModelChoice
+    examples_path: str
+    train_examples_path: str
+    sampling: Sampling
+    pairs: int = 256
+    picture: str | None = None
+
+    def __post_init__(self) -> None:
+        check_at_least(self, 1, "pairs")
+
+
+def measure(request: Request) -> Metrics:
+    """The curves of interpolation; the picture is checked and not yet drawn."""
+    config = request.model.read_config()
+    check_latent(config)
+    interpolation.check(config)
+    if request.picture:
+        plotting.check_picture(request.picture, "picture")
+    paths = (request.examples_path, request.train_examples_path)
+    windows, corpus = (Examples(path).find(config).windows for path in paths)
+    return interpolation.measure(
+        request.model.open(config, request.sampling.max_batch_size),
         windows,
         corpus,
-        pairs=values.interpolation_pairs,
-        temperature=values.temperature if given else interpolation.TEMPERATURE,
-        seed=values.seed,
+        pairs=request.pairs,
+        temperature=request.sampling.temperature,
+        seed=request.sampling.seed or 0,
     )
-    print(json.dumps(found, indent=2) if values.json else table(found))
-    if values.picture:
-        draw(found, values.picture)
 
 
 def table(found: Metrics) -> str:

@@ -1,13 +1,14 @@
 """`music_vae_export`: writes trained models for other programs."""
 
+import dataclasses
 import logging
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from absl import flags
 
-from music_vae.commands import cli, model_flags
+from music_vae.commands import cli, flag_groups
+from music_vae.commands.choices import ModelChoice
 from music_vae.common import files
 from music_vae.common.errors import UserError
 
@@ -29,64 +30,15 @@ http://localhost:8000.
 --format=onnx writes encoder, decoder and decoder step as ONNX files for apps and plug-ins, with a
 model.json that says what goes in and what the numbers mean."""
 
-_TFJS_FLAGS = ("quantize", "decode_only", "demo", "player")
+FORMATS = ("tfjs", "onnx")
+
+_TFJS_OPTIONS = ("quantize", "decode_only", "demo", "player")
 
 _log = logging.getLogger(__name__)
 
-
-def _export_tfjs(values: flags.FlagValues, config: "Config", folder: Path) -> None:
-    from music_vae.export import demo, tfjs, tfjs_config
-    from music_vae.weights import locate
-
-    tfjs_config.check(config, decode_only=values.decode_only)
-    if values.player and not values.demo:
-        raise UserError("--player is a part of --demo; give both")
-    player = demo.find_player(values.player) if values.player else None
-    source = model_flags.source(values)
-    weights = locate.open_weights(source)
-    if values.decode_only:
-        _log.warning(
-            "--decode_only: a dummy takes the encoder's place; sample() and decode() play the "
-            "model, encode(), interpolate() and similar() give the same for all music"
-        )
-    with files.atomic_directory(folder, "output_dir") as temporary:
-        tfjs.write(
-            config,
-            weights,
-            temporary,
-            source=str(source),
-            quantize=values.quantize,
-            decode_only=values.decode_only,
-        )
-        demo.write_attributes(config, source, temporary)
-        if values.demo:
-            demo.write(config, temporary, player, decode_only=values.decode_only)
-
-
-def _export_onnx(values: flags.FlagValues, config: "Config", folder: Path) -> None:
-    from music_vae.export import onnx_model
-    from music_vae.weights import locate
-
-    for flag in _TFJS_FLAGS:
-        if values[flag].present:
-            raise UserError(f"--{flag} is for --format=tfjs")
-    onnx_model.require_onnx()
-    onnx_model.check(config)
-    source = model_flags.source(values)
-    weights = locate.open_weights(source)
-    with files.atomic_directory(folder, "output_dir") as temporary:
-        onnx_model.write(config, weights, temporary, source=str(source))
-
-
-FORMATS: Mapping[str, Callable[[flags.FlagValues, "Config", Path], None]] = {
-    "tfjs": _export_tfjs,
-    "onnx": _export_onnx,
-}
-"""What writes each format of a model of a config into a new folder."""
-
 FLAGS = cli.new_flags()
-model_flags.define(FLAGS)
-flags.DEFINE_enum("format", "tfjs", list(FORMATS), "What is written.", flag_values=FLAGS)
+flag_groups.define_model(FLAGS)
+flags.DEFINE_enum("format", "tfjs", FORMATS, "What is written.", flag_values=FLAGS)
 flags.DEFINE_string(
     "output_dir", None, "The folder to write; it must not be there, or be empty.", flag_values=FLAGS
 )
@@ -116,15 +68,101 @@ flags.DEFINE_string(
 )
 
 
-def _run(values: flags.FlagValues) -> None:
-    cli.require(values, "output_dir")
-    model_flags.check(values)
-    folder = cli.expand(values.output_dir)
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """A request to write a model for other programs.
+
+    Attributes:
+      model: The model.
+      output_dir: The folder to write; it must not be there, or be empty.
+      format: One of `FORMATS`.
+      quantize: tfjs: one of `tfjs_files.QUANTIZED`; None: float32. All options of tfjs are None
+        where they were not given.
+      decode_only: tfjs: whether the encoder is left out.
+      demo: tfjs: whether a page that plays the model is added.
+      player: tfjs: a copy of the player for the page.
+
+    Raises:
+      UserError: For options that do not go together.
+    """
+
+    model: ModelChoice
+    output_dir: Path
+    format: str = FORMATS[0]
+    quantize: str | None = None
+    decode_only: bool | None = None
+    demo: bool | None = None
+    player: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.format not in FORMATS:
+            raise UserError(f"`format={self.format}` must be one of {', '.join(FORMATS)}")
+        for name in _TFJS_OPTIONS:
+            if self.format != "tfjs" and getattr(self, name) is not None:
+                raise UserError(f"`{name}` is for `format=tfjs`")
+        if self.player and not self.demo:
+            raise UserError("`player` is a part of `demo`; give both")
+
+
+def export(request: Request) -> str:
+    """Writes the folder; says what is in it."""
+    folder = request.output_dir
     files.check_new_directory(folder, "output_dir")
-    FORMATS[values.format](values, model_flags.config(values), folder)
+    config = request.model.read_config()
+    if request.format == "tfjs":
+        _export_tfjs(request, config)
+    else:
+        _export_onnx(request, config)
     written = [path for path in folder.rglob("*") if path.is_file()]
     size = sum(path.stat().st_size for path in written)
-    print(f"{folder}: {len(written)} files, {size / 1e6:.1f} MB")
+    return f"{folder}: {len(written)} files, {size / 1e6:.1f} MB"
+
+
+def _export_tfjs(request: Request, config: "Config") -> None:
+    from music_vae.export import demo, tfjs, tfjs_config
+    from music_vae.weights import locate
+
+    decode_only = bool(request.decode_only)
+    tfjs_config.check(config, decode_only=decode_only)
+    player = demo.find_player(request.player) if request.player else None
+    source = request.model.resolve()
+    weights = locate.open_weights(source)
+    if decode_only:
+        _log.warning(
+            "--decode_only: a dummy takes the encoder's place; sample() and decode() play the "
+            "model, encode(), interpolate() and similar() give the same for all music"
+        )
+    with files.atomic_directory(request.output_dir, "output_dir") as temporary:
+        tfjs.write(
+            config,
+            weights,
+            temporary,
+            source=str(source),
+            quantize=request.quantize,
+            decode_only=decode_only,
+        )
+        demo.write_attributes(config, source, temporary)
+        if request.demo:
+            demo.write(config, temporary, player, decode_only=decode_only)
+
+
+def _export_onnx(request: Request, config: "Config") -> None:
+    from music_vae.export import onnx_model
+    from music_vae.weights import locate
+
+    onnx_model.require_onnx()
+    onnx_model.check(config)
+    source = request.model.resolve()
+    weights = locate.open_weights(source)
+    with files.atomic_directory(request.output_dir, "output_dir") as temporary:
+        onnx_model.write(config, weights, temporary, source=str(source))
+
+
+def _run(values: flags.FlagValues) -> None:
+    cli.require(values, "output_dir")
+    options = {name: values[name].value for name in _TFJS_OPTIONS if values[name].present}
+    model, folder = flag_groups.model(values), cli.expand(values.output_dir)
+    print(export(Request(model, folder, values.format, **options)))
 
 
 COMMAND = cli.Command(PROGRAM, USAGE, FLAGS, _run)

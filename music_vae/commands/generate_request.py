@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from music_vae.commands.choices import ModelChoice, Sampling
+from music_vae.commands.choices import ModelChoice, Sampling, check_at_least
 from music_vae.common import seeds
 from music_vae.common.errors import UserError
 
@@ -125,8 +125,7 @@ class Request:
     def __post_init__(self) -> None:
         if self.mode not in MODES:
             raise UserError(f"`mode={self.mode}` must be one of {', '.join(MODES)}")
-        if self.num_outputs is not None and self.num_outputs < 1:
-            raise UserError(f"`num_outputs={self.num_outputs}` must be at least 1")
+        check_at_least(self, 1, "num_outputs")
         if self.qpm is not None and not _MIN_QPM <= self.qpm <= _MAX_QPM:
             raise UserError(f"`qpm={self.qpm}` is no tempo; expected {_MIN_QPM} to {_MAX_QPM}")
         for option in self._options():

@@ -106,7 +106,7 @@ def _shift(request: Request, config: Config) -> np.ndarray | None:
     if request.attribute_vectors is not None:
         vectors = attribute_vectors.read(request.attribute_vectors, config)
         return latent_space.attribute_shift(vectors, amounts)
-    path = attribute_vectors.default_path(request.model.locate())
+    path = attribute_vectors.default_path(request.model.resolve())
     if not path.is_file():
         raise UserError(
             f"there are no attribute vectors in {path}; make them with music_vae_attributes "
@@ -126,7 +126,7 @@ def _prior(request: Request, config: Config) -> Prior | None:
     from music_vae.latent import constraints, personal_models
     from music_vae.latent.small_networks import Owner
 
-    source = request.model.locate()
+    source = request.model.resolve()
     owner = Owner.of(config, source)
     if request.personal:
         return personal_models.read(request.personal, owner).prior()

@@ -1,5 +1,6 @@
 """`music_vae_personalize`: fits a small model of one's own music to the z of a model."""
 
+import dataclasses
 import logging
 from collections import Counter
 from collections.abc import Sequence
@@ -8,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from music_vae.commands import cli, model_flags
+from music_vae.commands import cli, flag_groups
+from music_vae.commands.choices import ModelChoice, Sampling, check_at_least
 from music_vae.common import files, lazy_imports, progress
 from music_vae.common.errors import UserError
 
@@ -27,7 +29,7 @@ music_vae_generate --mode=sample --personal=DIR then makes music like them (Midi
 al. 2019)."""
 
 FLAGS = cli.new_flags()
-model_flags.define(FLAGS)
+flag_groups.define_model(FLAGS)
 flags.DEFINE_multi_string(
     "input_midi",
     [],
@@ -49,61 +51,89 @@ flags.DEFINE_float(
     lower_bound=0.0,
     flag_values=FLAGS,
 )
-flags.DEFINE_integer(
-    "max_batch_size", 64, "How many windows are computed at once.", 1, flag_values=FLAGS
-)
-flags.DEFINE_integer("seed", 0, "Of all that is drawn.", 0, cli.MAX_SEED, flag_values=FLAGS)
+flag_groups.define_sampling(FLAGS)
 
 MIN_WINDOWS = 2
 
 _log = logging.getLogger("music_vae.commands.personalize")
 
 
-def _run(values: flags.FlagValues) -> None:
-    if bool(values.input_midi) == bool(values.input_dir):
-        raise UserError("give --input_midi or --input_dir, one of the two")
-    cli.require(values, "output")
-    model_flags.check(values)
-    config = model_flags.config(values)
-    if not config.hparams.latent_size:
-        raise UserError(f"{config.name} has no latent space")
-    output = cli.expand(values.output)
-    files.check_writable(output, "output")
-    paths = _paths(values)
-    source = model_flags.source(values)
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """A request to fit a personal model.
+
+    Attributes:
+      model: The model to whose z it is fitted.
+      output: The folder to write.
+      sampling: Seed and batch size.
+      input_midi: Files of music.
+      input_dir: A folder of music instead, read with its subfolders.
+      size: How many numbers make a point of the small model.
+      num_steps: Steps of training.
+      beta: Weight of its KL divergence.
+
+    Raises:
+      UserError: Unless either files or a folder are named.
+    """
+
+    model: ModelChoice
+    output: Path
+    sampling: Sampling
+    input_midi: tuple[Path, ...] = ()
+    input_dir: Path | None = None
+    size: int = 4
+    num_steps: int = 1000
+    beta: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check_one_input(self.input_midi, self.input_dir)
+        check_at_least(self, 1, "size", "num_steps")
+        check_at_least(self, 0, "beta")
+
+
+def personalize(request: Request) -> str:
+    """Fits a personal model and writes it; says what it is made from."""
+    config = request.model.read_config(with_latent=True)
+    files.check_writable(request.output, "output")
+    paths = _paths(request)
+    source = request.model.resolve()
     lazy_imports.import_note_seq()
     windows = _windows(paths, config)
     from music_vae.latent import corpus
+    from music_vae.latent.personal_models import PersonalModel
     from music_vae.latent.small_networks import Owner
-    from music_vae.trained_model import TrainedModel
 
     owner = Owner.of(config, source)
-    model = TrainedModel(config, values.max_batch_size, source)
+    model = request.model.open(config, request.sampling.max_batch_size)
     _, mu, sigma = corpus.encode_windows(model, windows)
     lazy_imports.import_tensorflow()
-    from tqdm import trange
-
-    from music_vae.latent.personal_models import PersonalModel
     from music_vae.training import personal_networks
 
     layers, kl_nats = personal_networks.train(
         mu,
         sigma,
-        trange(values.num_steps, desc="training", disable=not progress.show_progress()),
-        personal_networks.Settings(size=values.size, beta=values.beta, seed=values.seed),
+        progress.bar(range(request.num_steps), "training"),
+        personal_networks.Settings(
+            size=request.size, beta=request.beta, seed=request.sampling.seed or 0
+        ),
     )
-    about = {"windows": len(windows), "steps": values.num_steps, "kl_nats": kl_nats}
-    PersonalModel(layers).write(output, owner, about)
-    print(f"A personal model of {len(windows)} windows from {len(paths)} files: {output}")
+    about = {"windows": len(windows), "steps": request.num_steps, "kl_nats": kl_nats}
+    PersonalModel(layers).write(request.output, owner, about)
+    return f"A personal model of {len(windows)} windows from {len(paths)} files: {request.output}"
 
 
-def _paths(values: flags.FlagValues) -> list[Path]:
+def _check_one_input(input_midi: Sequence[str | Path], input_dir: str | Path | None) -> None:
+    if bool(input_midi) == bool(input_dir):
+        raise UserError("give `input_midi` or `input_dir`, one of the two")
+
+
+def _paths(request: Request) -> Sequence[Path]:
     """The files that were named, or those in the folder."""
-    if values.input_midi:
-        return cli.listed_paths(values.input_midi, "input_midi")
-    root = cli.expand(values.input_dir)
+    root = request.input_dir
+    if root is None:
+        return request.input_midi
     if not root.is_dir():
-        raise UserError(f"--input_dir={root} is not a folder")
+        raise UserError(f"`input_dir={root}` is not a folder")
     from music_vae.dataset.music_files import find_music_files
 
     return [root / name for name in find_music_files(root, recursive=True)]
@@ -135,6 +165,22 @@ def _windows(paths: Sequence[Path], config: "Config") -> "list[Window]":
             f"personal model needs {MIN_WINDOWS} at least, and some dozens are better"
         )
     return windows
+
+
+def _run(values: flags.FlagValues) -> None:
+    _check_one_input(values.input_midi, values.input_dir)
+    cli.require(values, "output")
+    request = Request(
+        flag_groups.model(values),
+        cli.expand(values.output),
+        flag_groups.sampling(values),
+        tuple(cli.listed_paths(values.input_midi, "input_midi")),
+        cli.expand(values.input_dir) if values.input_dir else None,
+        values.size,
+        values.num_steps,
+        values.beta,
+    )
+    print(personalize(request))
 
 
 COMMAND = cli.Command(PROGRAM, USAGE, FLAGS, _run)

@@ -1,5 +1,7 @@
 """All commands have one shape, and start without anything heavy."""
 
+import ast
+import dataclasses
 import importlib
 import os
 import re
@@ -81,3 +83,39 @@ def test_a_run_that_is_not_there_is_said_before_anything_heavy_is_imported(modul
         "print([m for m in ('tensorflow', 'note_seq') if m in sys.modules], code)"
     )
     assert run(code) == "[] 2"
+
+
+def requests():
+    """All requests and choices of the commands, by module and name."""
+    folder = ROOT / "music_vae" / "commands"
+    names = [f"music_vae.commands.{path.stem}" for path in sorted(folder.glob("[a-z]*.py"))]
+    for module in map(importlib.import_module, names):
+        for name, value in vars(module).items():
+            own = isinstance(value, type) and value.__module__ == module.__name__
+            if own and (name.endswith(("Request", "Choice")) or name in ("Sampling", "Examples")):
+                yield pytest.param(value, id=f"{module.__name__}.{name}")
+
+
+@pytest.mark.parametrize("kind", requests())
+def test_requests_are_frozen(kind):
+    assert dataclasses.is_dataclass(kind)
+    assert kind.__dataclass_params__.frozen
+
+
+WITHOUT_FLAGS = (
+    *("choices", "conditions", "evaluating_interpolation", "generate_request", "generating"),
+    "piece_files",
+)
+
+
+@pytest.mark.parametrize("name", WITHOUT_FLAGS)
+def test_what_works_on_requests_knows_no_flags(name):
+    path = ROOT / "music_vae" / "commands" / f"{name}.py"
+    modules = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            modules |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.Import):
+            modules |= {alias.name for alias in node.names}
+    commands = "music_vae.commands"
+    assert not modules & {"absl", f"{commands}.cli", f"{commands}.flag_groups"}

@@ -52,20 +52,6 @@ def test_what_does_not_go_together_is_refused(mode, options, message):
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"seed": -1}, "`seed=-1` must be from 0 to"),
-        ({"seed": 2**63}, "must be from 0 to 9223372036854775807"),
-        ({"temperature": -0.5}, "`temperature=-0.5` must be at least 0"),
-        ({"max_batch_size": 0}, "`max_batch_size=0` must be at least 1"),
-    ],
-)
-def test_numbers_of_sampling_that_are_out_of_range_are_refused(options, message):
-    with pytest.raises(UserError, match=message):
-        Sampling(**options)
-
-
-@pytest.mark.parametrize(
     ("mode", "options", "count", "shape"),
     [
         ("sample", {}, 5, None),

@@ -1,6 +1,5 @@
 """Music is made of a request, by whoever has one: no flag is seen."""
 
-import ast
 import dataclasses
 
 import pretty_midi
@@ -11,7 +10,6 @@ from music_vae.commands import generating
 from music_vae.commands.choices import ModelChoice, Sampling
 from music_vae.commands.generate_request import Request
 from music_vae.common.errors import UserError
-from support.paths import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -60,19 +58,3 @@ def test_errors_name_arguments(model, tmp_path):
     request = Request(model, tmp_path, chords="C")
     with pytest.raises(UserError, match="`chords`: cat-mel_2bar_small is not told that"):
         list(generating.generate(request))
-
-
-@pytest.mark.parametrize(
-    "name", ["generating", "generate_request", "piece_files", "choices", "conditions"]
-)
-def test_what_works_on_requests_knows_no_flags(name):
-    path = ROOT / "music_vae" / "commands" / f"{name}.py"
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    modules = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom):
-            modules |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-        elif isinstance(node, ast.Import):
-            modules |= {alias.name for alias in node.names}
-    commands = "music_vae.commands"
-    assert not modules & {"absl", f"{commands}.cli", f"{commands}.flag_groups"}
