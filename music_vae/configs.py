@@ -37,7 +37,7 @@ from music_vae.common.specs import (
     SplitDecoderSpec,
 )
 from music_vae.music.augmentation import NoteSequenceAugmenter
-from music_vae.music.converters.base import Converter
+from music_vae.music.converters.base import Converter, bars
 from music_vae.music.converters.drums import DrumsConverter
 from music_vae.music.converters.groove import GrooveConverter
 from music_vae.music.converters.melody import OneHotMelodyConverter
@@ -67,7 +67,8 @@ class Config:
       tfds_name: Name of a TensorFlow Dataset to train on by default, or None.
 
     Raises:
-      UserError: For a name with other characters, or parts that do not fit each other.
+      UserError: For a name with other characters, a converter whose windows have not `max_seq_len`
+        steps, or an augmenter of windows of other music.
     """
 
     name: str
@@ -85,8 +86,26 @@ class Config:
                 f"name={self.name!r} cannot name a config; expected up to 100 letters, digits, "
                 "dots, underscores and hyphens, a letter or digit first"
             )
+        self._check_window()
         if self.window_augmenter is not None:
             check_fits(self.window_augmenter, self.data_converter)
+
+    def _check_window(self) -> None:
+        """A model of other lengths than its windows' makes bars that it never learnt."""
+        converter, steps = self.data_converter, self.hparams.max_seq_len
+        if converter.window_bars is None or converter.window_steps == steps:
+            return
+        made, other = converter.bars_of(steps), ""
+        hint = f"set `max_seq_len={converter.window_steps}`"
+        if made != converter.window_bars:
+            other = f" ({bars(made)})"
+            hint += f", or take a config with windows of {bars(made)}"
+        raise UserError(
+            f"{self.name} learns windows of {bars(converter.window_bars)}, which are "
+            f"{converter.window_steps} steps, but with `max_seq_len={steps}` it makes {steps} "
+            f"steps{other}",
+            hint=hint,
+        )
 
     @functools.cached_property
     def model_spec(self) -> ModelSpec:

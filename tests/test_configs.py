@@ -1,6 +1,8 @@
 """Configs are values: equal to the published ones, and the same after a trip through JSON."""
 
+import dataclasses
 import json
+import re
 import subprocess
 import sys
 
@@ -14,6 +16,11 @@ from music_vae.configs import (
     config_to_json,
     get_config,
 )
+from music_vae.music.converters.drums import DrumsConverter
+from music_vae.music.converters.groove import GrooveConverter
+from music_vae.music.converters.melody import OneHotMelodyConverter
+from music_vae.music.converters.performance import MultiInstrumentPerformanceConverter
+from music_vae.music.converters.trio import TrioConverter
 from support.paths import GOLDEN
 
 PUBLISHED = json.loads((GOLDEN / "configs.json").read_text())
@@ -101,6 +108,89 @@ def test_a_config_file_that_is_none_of_ours_is_refused(change, message):
 def test_a_name_that_no_file_should_have_is_refused(name):
     with pytest.raises(UserError, match="cannot name a config; expected up to 100 letters"):
         CONFIG_MAP["cat-mel_2bar_small"].replace(name=name)
+
+
+WALTZ = OneHotMelodyConverter(slice_bars=4, quarters_per_bar=3)
+
+
+@pytest.mark.parametrize(
+    ("name", "converter", "max_seq_len", "message"),
+    [
+        (
+            "cat-mel_2bar_small",
+            OneHotMelodyConverter(slice_bars=4),
+            32,
+            "cat-mel_2bar_small learns windows of 4 bars, which are 64 steps, but with "
+            "`max_seq_len=32` it makes 32 steps \\(2 bars\\); set `max_seq_len=64`, or take a "
+            "config with windows of 2 bars",
+        ),
+        (
+            "cat-mel_2bar_small",
+            OneHotMelodyConverter(slice_bars=2),
+            64,
+            "cat-mel_2bar_small learns windows of 2 bars, which are 32 steps, but with "
+            "`max_seq_len=64` it makes 64 steps \\(4 bars\\); set `max_seq_len=32`, or take a "
+            "config with windows of 4 bars",
+        ),
+        ("cat-mel_2bar_small", WALTZ, 64, "4 bars, which are 48 steps, .*64 steps \\(6 bars\\)"),
+        (
+            "cat-mel_2bar_small",
+            OneHotMelodyConverter(slice_bars=2, add_end_token=True),
+            32,
+            "2 bars, which are 33 steps, but with `max_seq_len=32` it makes 32 steps; set "
+            "`max_seq_len=33`$",
+        ),
+        ("cat-drums_2bar_small", DrumsConverter(slice_bars=1), 32, "1 bar, which are 16 steps"),
+        ("groovae_4bar", GrooveConverter(split_bars=2), 64, "2 bars, which are 32 steps"),
+        (
+            "groovae_4bar",
+            GrooveConverter(split_bars=4, split_instruments=True),
+            64,
+            "4 bars, which are 576 steps, .*64 steps \\(1 bar\\)",
+        ),
+        ("hierdec-trio_16bar", TrioConverter(slice_bars=8), 256, "8 bars, which are 128 steps"),
+        (
+            "hier-multiperf_vel_1bar_med",
+            MultiInstrumentPerformanceConverter(max_events_per_instrument=32),
+            512,
+            "1 bar, which are 256 steps, but with `max_seq_len=512` it makes 512 steps; set "
+            "`max_seq_len=256`$",
+        ),
+    ],
+)
+def test_windows_of_another_length_than_the_model_makes_are_refused(
+    name, converter, max_seq_len, message
+):
+    config = CONFIG_MAP[name]
+    hparams = config.hparams.replace(max_seq_len=max_seq_len)
+    with pytest.raises(UserError) as found:
+        dataclasses.replace(config, data_converter=converter, hparams=hparams)
+    assert re.search(message, f"{found.value}; {found.value.hint}")
+
+
+@pytest.mark.parametrize(
+    ("name", "converter", "max_seq_len"),
+    [
+        ("cat-mel_2bar_small", WALTZ, 48),
+        ("cat-mel_2bar_small", OneHotMelodyConverter(), 500),  # of any length
+        ("cat-mel_2bar_small", OneHotMelodyConverter(add_end_token=True), 500),
+        ("groovae_4bar", GrooveConverter(), 64),
+        ("groovae_4bar", GrooveConverter(split_bars=4, split_instruments=True), 64 * 9),
+    ],
+)
+def test_windows_as_long_as_the_model_makes_them_or_of_any_length_are_fine(
+    name, converter, max_seq_len
+):
+    config = CONFIG_MAP[name]
+    hparams = config.hparams.replace(max_seq_len=max_seq_len)
+    assert config.replace(data_converter=converter, hparams=hparams).hparams is hparams
+
+
+def test_a_config_file_whose_windows_do_not_fit_is_refused():
+    data = config_to_json(CONFIG_MAP["cat-mel_2bar_small"])
+    data["config"]["hparams"]["max_seq_len"] = 64
+    with pytest.raises(UserError, match="learns windows of 2 bars, which are 32 steps"):
+        config_from_json(data)
 
 
 def test_configs_and_data_need_neither_tensorflow_nor_note_seq():

@@ -44,7 +44,11 @@ def golden_sequences():
 def music_for(converter, augmenter):
     """The first sequences that give this converter something."""
     config = CONFIG_MAP["cat-mel_2bar_small"]
-    config = config.replace(data_converter=converter, note_sequence_augmenter=augmenter)
+    config = config.replace(
+        hparams=config.hparams.replace(max_seq_len=converter.window_steps),
+        data_converter=converter,
+        note_sequence_augmenter=augmenter,
+    )
     found = (s for s in golden_sequences() if converter.extract(s).examples)
     return data.convert(itertools.islice(found, 2), config, augment=True)
 

@@ -136,6 +136,11 @@ def test_an_input_that_cannot_be_encoded_says_why(command, tmp_path, capsys, win
             "trained with the config groovae_4bar, not --config=groovae_2bar_humanize",
         ),
         (["--config=cat-mel_2bar_big"], "trained with the config cat-mel_2bar_small"),
+        (
+            ["--hparams=max_seq_len=64"],
+            "windows of 2 bars, which are 32 steps, but with --hparams=max_seq_len=64 it makes 64 "
+            "steps (4 bars); set --hparams=max_seq_len=32, or take a config with windows of 4 bars",
+        ),
         (["--mode=interpolate"], "--input_midi_1 is required"),
         (
             ["--mode=interpolate", "--input_midi_1=a", "--input_midi_2=b", "--num_outputs=1"],

@@ -15,7 +15,8 @@ class HParams:
     """Hyper-parameters, under the names that `--hparams` takes.
 
     Attributes:
-      max_seq_len: Steps of the longest sequence; longer ones are cut.
+      max_seq_len: Steps of the longest sequence: those of a window where all have one length; else
+        longer ones are cut.
       z_size: Width of the latent vector; 0 for a model without one.
       free_bits: Bits of KL divergence, per example, that cost nothing.
       max_beta: Weight of the KL cost at the end of its annealing.

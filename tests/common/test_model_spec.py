@@ -39,7 +39,7 @@ from music_vae.configs import get_config
 from music_vae.engine.numpy_engine import NumpyEngine
 from music_vae.lstm_models import build_model
 from music_vae.weights.tf_variables import named_variables
-from support.cases import CASES, SMALL, config_of, hierarchical
+from support.cases import CASES, SMALL, config_of, hierarchical, with_converter
 
 HPARAMS = HParams(max_seq_len=24, z_size=4, enc_rnn_size=(5,), dec_rnn_size=(6, 3))
 DEPTHS = StepDepths(inputs=7, outputs=8, controls=2, input_one_hots=(7,))
@@ -245,9 +245,7 @@ def reencoding(levels, encoder=None):
             "must be that encoder",
         ),
         (
-            reencoding((6, 4)).replace(
-                data_converter=get_config("cat-mel_2bar_med_chords").data_converter
-            ),
+            with_converter(reencoding((6, 4)), chord_encoding="triad"),
             "a re-encoder cannot be used with controls",
         ),
     ],

@@ -114,8 +114,21 @@ def shortened(config):
         if isinstance(encoder, HierarchicalEncoderSpec):
             encoder = dataclasses.replace(encoder, level_lengths=(3, segments))
     return config.replace(
-        hparams=hparams.replace(max_seq_len=steps), encoder=encoder, decoder=decoder
+        hparams=hparams.replace(max_seq_len=steps),
+        data_converter=of_length(config.data_converter, steps),
+        encoder=encoder,
+        decoder=decoder,
     )
+
+
+def of_length(converter, steps):
+    """The converter with windows of so many steps, or of any length."""
+    if converter.plays_any_length:
+        return converter.whole()
+    if converter.length_shape:  # of tracks
+        events = steps // converter.length_shape[0]
+        return dataclasses.replace(converter, max_events_per_instrument=events)
+    return dataclasses.replace(converter, slice_bars=None)
 
 
 def outputs_of_many_kinds():

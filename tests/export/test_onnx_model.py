@@ -24,9 +24,9 @@ from music_vae.engine import heads
 from music_vae.engine.numpy_engine import NumpyEngine
 from music_vae.export import onnx_model
 from music_vae.music.converters.drums import DrumsConverter
-from music_vae.music.converters.melody import OneHotMelodyConverter
 from music_vae.weights import shipped
 from music_vae.weights.safetensors_file import WeightsFile
+from support.cases import with_converter
 
 SMALL = "batch_size=2,z_size=4,enc_rnn_size=[5,3],dec_rnn_size=[6,4],nade_num_hidden=3"
 BATCH = 3
@@ -41,8 +41,7 @@ def residual(name, **changes):
 
 
 def with_end_token():
-    converter = OneHotMelodyConverter(max_bars=100, slice_bars=2, add_end_token=True)
-    return get_config("cat-mel_2bar_small", SMALL).replace(data_converter=converter)
+    return with_converter(get_config("cat-mel_2bar_small", SMALL), add_end_token=True)
 
 
 def boolean_drums():
@@ -53,9 +52,9 @@ def boolean_drums():
 
 
 def hierarchy(lengths, **options):
+    """A hierarchy over a bar of 24 steps."""
     config = get_config("hierdec-mel_16bar", SMALL)
-    return config.replace(
-        hparams=config.hparams.replace(max_seq_len=24),
+    return with_converter(config, slice_bars=1, steps_per_quarter=6).replace(
         encoder=HierarchicalEncoderSpec(lengths[::-1]),
         decoder=HierarchicalDecoderSpec(lengths, **options),
     )

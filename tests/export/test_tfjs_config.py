@@ -1,7 +1,5 @@
 """Which configs @magenta/music can carry and why not; `config.json` of those that it can."""
 
-import dataclasses
-
 import pytest
 
 from music_vae.common.errors import UserError
@@ -17,6 +15,7 @@ from music_vae.common.specs import (
 )
 from music_vae.configs import CONFIG_MAP, get_config
 from music_vae.export import tfjs_config
+from support.cases import with_converter as heard
 
 ENCODER_REFUSED = {
     "hierdec-mel_16bar": ("its encoder has 2 layers", "its encoder is not"),
@@ -35,10 +34,6 @@ PERFORMANCE = get_config("hier-multiperf_vel_1bar_med")
 
 def sizes(config, **values):
     return config.replace(hparams=config.hparams.replace(**values))
-
-
-def heard(config, **values):
-    return config.replace(data_converter=dataclasses.replace(config.data_converter, **values))
 
 
 @pytest.mark.parametrize("name", CONFIG_MAP)

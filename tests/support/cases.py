@@ -1,5 +1,6 @@
 """A small model of every config and of every part of the library that no config uses."""
 
+import dataclasses
 import functools
 
 from music_vae.common.specs import (
@@ -25,6 +26,14 @@ def with_hparams(name, **changes):
     return config.replace(hparams=config.hparams.replace(**changes))
 
 
+def with_converter(config, **changes):
+    """A config with a changed converter, and as many steps as its windows then have."""
+    converter = dataclasses.replace(config.data_converter, **changes)
+    steps = converter.window_steps or config.hparams.max_seq_len
+    hparams = config.hparams.replace(max_seq_len=steps)
+    return config.replace(data_converter=converter, hparams=hparams)
+
+
 def boolean_drums():
     """Drum rolls, each class by itself."""
     converter = DrumsConverter(max_bars=100, slice_bars=2, roll_input=True, roll_output=True)
@@ -34,8 +43,9 @@ def boolean_drums():
 
 
 def hierarchical(lengths=(4, 6), encoder=None, dropout_keep_prob=1.0, **options):
-    """A hierarchy over the first bar and a half, for these read their segments one by one."""
-    config = with_hparams(MELODY_16BAR, max_seq_len=24, dropout_keep_prob=dropout_keep_prob)
+    """A hierarchy over a bar of 24 steps, for these read their segments one by one."""
+    config = with_hparams(MELODY_16BAR, dropout_keep_prob=dropout_keep_prob)
+    config = with_converter(config, slice_bars=1, steps_per_quarter=6)
     decoder = HierarchicalDecoderSpec(level_lengths=lengths, **options)
     return config.replace(decoder=decoder, encoder=encoder or config.encoder)
 

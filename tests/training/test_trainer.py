@@ -1,5 +1,7 @@
 """Steps: weights moved alike however they are computed, nothing hidden in the model."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -104,7 +106,9 @@ def test_evaluating_nothing_is_an_error(tiny_config):
 
 
 def test_longer_examples_are_cut_to_the_configs_length(batch, tiny_config):
-    config = tiny_config.replace(hparams=tiny_config.hparams.replace(max_seq_len=16))
+    whole_melodies = dataclasses.replace(tiny_config.data_converter, slice_bars=None)
+    hparams = tiny_config.hparams.replace(max_seq_len=16)
+    config = tiny_config.replace(data_converter=whole_melodies, hparams=hparams)
     trainer = Trainer(build_model(config))
     cut = Batch(batch.inputs[:, :16], batch.targets[:, :16], batch.controls[:, :16], batch.lengths)
     whole = trainer.evaluate([batch], sampling_probability=0.0)
