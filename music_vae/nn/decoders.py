@@ -261,13 +261,10 @@ class FlatDecoder(Decoder):
                 self._steps(z, steps),
             ),
         )
-        samples, final_state = _time_major(arrays.stack()), _side_by_side(states)
-        if end_token is None:
-            return Samples(samples, full, final_state)
-        ended = tf.cumsum(samples[:, :, end_token], axis=1, exclusive=True) > 0
-        lengths = tf.reduce_sum(tf.cast(~ended, tf.int32), axis=1)
-        samples = tf.where(ended[..., None], tf.zeros_like(samples), samples)
-        return Samples(samples, lengths, final_state)
+        samples, lengths = _time_major(arrays.stack()), full
+        if end_token is not None:
+            samples, lengths = _cut(samples, end_token)
+        return Samples(samples, lengths, _side_by_side(states))
 
     def _sampled(
         self, hidden: tf.Tensor, temperature: tf.Tensor | float, noise: tf.Tensor
@@ -415,6 +412,13 @@ def shifted(targets: tf.Tensor, first: tf.Tensor | None = None) -> tf.Tensor:
     if first is None:
         return tf.pad(targets[:, :-1], [[0, 0], [1, 0], [0, 0]])
     return tf.concat([first[:, None], targets[:, :-1]], axis=1)
+
+
+def _cut(samples: tf.Tensor, end_token: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Samples `[B, T, D]` with zeros after each end token, and their lengths with it, `[B]`."""
+    ended = tf.cumsum(samples[:, :, end_token], axis=1, exclusive=True) > 0
+    lengths = tf.reduce_sum(tf.cast(~ended, tf.int32), axis=1)
+    return tf.where(ended[..., None], tf.zeros_like(samples), samples), lengths
 
 
 class InitialState(keras.layers.Layer):

@@ -162,7 +162,7 @@ def small(request, tmp_path_factory):
     config, rng = CASES[request.param](), np.random.default_rng(0)
     weights = {
         name: rng.normal(0, 0.5, shape).astype(np.float32)
-        for name, shape in config.model_spec.weight_shapes.items()
+        for name, shape in sorted(config.model_spec.weight_shapes.items())
     }
     return Exported(config, weights, tmp_path_factory.mktemp("onnx"))
 
