@@ -154,7 +154,7 @@ flag_groups.define_sampling(
     "How bold: near 0 the likeliest, 1 as the model was trained.",
     max_batch_size=8,
     items="pieces",
-    by_chance=True,
+    repeatable="the result",
 )
 flag_groups.define_engine(FLAGS, "make the same music, and NumPy is there sooner.")
 flag_groups.define_rendering(FLAGS)

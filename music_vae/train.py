@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from music_vae.commands import cli, training
+from music_vae.commands import cli, flag_groups, training
 from music_vae.common import files, lazy_imports
 from music_vae.common.errors import UserError, WorkerLostError
 from music_vae.training import cluster
@@ -47,7 +47,7 @@ flags.DEFINE_string(
     "is taken if none is named; another may be, if the shapes of all weights agree.",
     flag_values=FLAGS,
 )
-cli.define_checkpoint_base_url(FLAGS)
+flag_groups.define_checkpoint_base_url(FLAGS)
 flags.DEFINE_string(
     "examples_path",
     None,
@@ -118,14 +118,7 @@ flags.DEFINE_string(
 flags.DEFINE_boolean(
     "eval_once", False, "Evaluate the newest checkpoint and stop.", flag_values=FLAGS
 )
-flags.DEFINE_integer(
-    "seed",
-    None,
-    "Makes a run repeatable; chosen by chance by default.",
-    lower_bound=0,
-    upper_bound=cli.MAX_SEED,
-    flag_values=FLAGS,
-)
+flag_groups.define_seed(FLAGS, "a run")
 flags.DEFINE_enum(
     "strategy",
     "auto",

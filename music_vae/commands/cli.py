@@ -20,7 +20,6 @@ from absl import flags
 
 from music_vae.common.errors import EXIT_OK, EXIT_USER_ERROR, UserError
 from music_vae.common.hparams import HParams
-from music_vae.common.seeds import MAX_SEED as MAX_SEED
 
 _Subcommand = TypeVar("_Subcommand")
 
@@ -40,16 +39,6 @@ def new_flags() -> flags.FlagValues:
         "help", False, "Show this help.", short_name="h", flag_values=values, allow_override=True
     )
     return values
-
-
-def define_checkpoint_base_url(values: flags.FlagValues) -> None:
-    """Adds `--checkpoint_base_url`, for commands that take the id of a published checkpoint."""
-    flags.DEFINE_string(
-        "checkpoint_base_url",
-        None,
-        "Where published checkpoints are downloaded from, instead of where they were published.",
-        flag_values=values,
-    )
 
 
 def define_choice_or_boolean(

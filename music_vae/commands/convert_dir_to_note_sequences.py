@@ -1,5 +1,6 @@
 """`convert_dir_to_note_sequences`: a folder of music files as one TFRecord of NoteSequences."""
 
+import dataclasses
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 from absl import flags
 
 from music_vae.commands import cli, pipelines
+from music_vae.commands.choices import check_at_least
 from music_vae.common import lazy_imports
 from music_vae.common.errors import UserError
 from music_vae.dataset import music_files
@@ -43,59 +45,81 @@ flags.DEFINE_integer(
 )
 
 
-def _run(values: flags.FlagValues) -> None:
-    """Checks the flags, converts and prints the summary."""
-    cli.require(values, "input_dir", "output_file")
-    root = Path(os.path.abspath(cli.expand(values.input_dir)))
-    output = cli.expand(values.output_file)
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """A request to convert a folder of music files.
+
+    Attributes:
+      input_dir: The folder.
+      output_file: The TFRecord file to write.
+      recursive: Whether subfolders are read, too.
+      num_workers: How many processes read files; None: one per CPU.
+      pipeline_options: Options of an Apache Beam pipeline that converts; empty: no Beam.
+      output_shards: Number of output files; for Beam only.
+
+    Raises:
+      UserError: If several files are asked for without Beam.
+    """
+
+    input_dir: Path
+    output_file: Path
+    recursive: bool = False
+    num_workers: int | None = None
+    pipeline_options: tuple[str, ...] = ()
+    output_shards: int = 1
+
+    def __post_init__(self) -> None:
+        check_at_least(self, 1, "num_workers", "output_shards")
+        if self.output_shards != 1 and not self.pipeline_options:
+            raise UserError("`output_shards` needs `pipeline_options`, as --runner=DirectRunner")
+
+
+def convert(request: Request) -> str:
+    """Converts the folder; says what came of it."""
+    root, output = Path(os.path.abspath(request.input_dir)), request.output_file
     _check_paths(root, output)
-    names = music_files.find_music_files(root, recursive=values.recursive)
+    names = music_files.find_music_files(root, recursive=request.recursive)
     if not names:
-        raise UserError(_no_files_message(root, recursive=values.recursive))
-    if values.pipeline_options:
-        summary, output = _convert_with_beam(root, names, output, values)
-    elif values.output_shards != 1:
-        raise UserError("--output_shards needs --pipeline_options, as --runner=DirectRunner")
+        raise UserError(_no_files_message(root, recursive=request.recursive))
+    if request.pipeline_options:
+        summary, output = _convert_with_beam(root, names, request)
     else:
-        summary = music_files.write_tfrecord(root, names, output, num_processes=values.num_workers)
-    print(summary.describe(output))
+        summary = music_files.write_tfrecord(root, names, output, num_processes=request.num_workers)
+    return summary.describe(output)
 
 
 def _convert_with_beam(
-    root: Path, names: Sequence[str], output: Path, values: flags.FlagValues
+    root: Path, names: Sequence[str], request: Request
 ) -> tuple[music_files.Summary, Path]:
     """Converts with Apache Beam; returns what came of it, and how the files are named."""
-    pipelines.require_beam("--pipeline_options")
+    pipelines.require_beam("`pipeline_options`")
     lazy_imports.import_note_seq()
     from music_vae.dataset import beam_pipelines
 
+    output, shards = str(request.output_file.absolute()), request.output_shards
     summary = beam_pipelines.convert_files(
-        names,
-        music_files.converter_of(root),
-        str(output.absolute()),
-        values.output_shards,
-        values.pipeline_options,
+        names, music_files.converter_of(root), output, shards, request.pipeline_options
     )
-    return summary, Path(pipelines.written(str(output.absolute()), values.output_shards))
+    return summary, Path(pipelines.written(output, shards))
 
 
 def _check_paths(root: Path, output: Path) -> None:
     """Raises `UserError` for an input or output that cannot work, before any work is done."""
     if not root.exists():
-        raise UserError(f"--input_dir={root}: no such folder")
+        raise UserError(f"`input_dir={root}`: no such folder")
     if not root.is_dir():
-        raise UserError(f"--input_dir={root} is not a folder")
+        raise UserError(f"`input_dir={root}` is not a folder")
     if output.is_dir():
-        raise UserError(f"--output_file={output} is a folder; expected a file name")
+        raise UserError(f"`output_file={output}` is a folder; expected a file name")
     parent = output.absolute().parent
     try:
         parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(
-            f"--output_file={output}: cannot make {parent}: {error.strerror}"
+            f"`output_file={output}`: cannot make {parent}: {error.strerror}"
         ) from error
     if not os.access(parent, os.W_OK | os.X_OK):
-        raise UserError(f"--output_file={output}: {parent} cannot be written to")
+        raise UserError(f"`output_file={output}`: {parent} cannot be written to")
 
 
 def _no_files_message(root: Path, *, recursive: bool) -> str:
@@ -103,8 +127,21 @@ def _no_files_message(root: Path, *, recursive: bool) -> str:
     message = f"no music files in {root}; looked for {', '.join(notes_io.MUSIC_SUFFIXES)}"
     in_subfolders = 0 if recursive else len(music_files.find_music_files(root, recursive=True))
     if in_subfolders:
-        message += f"; its subfolders hold {in_subfolders}: give --recursive to read them"
+        message += f"; its subfolders hold {in_subfolders}: give `recursive` to read them"
     return message
+
+
+def _run(values: flags.FlagValues) -> None:
+    cli.require(values, "input_dir", "output_file")
+    request = Request(
+        cli.expand(values.input_dir),
+        cli.expand(values.output_file),
+        recursive=values.recursive,
+        num_workers=values.num_workers,
+        pipeline_options=tuple(values.pipeline_options or ()),
+        output_shards=values.output_shards,
+    )
+    print(convert(request))
 
 
 COMMAND = cli.Command(PROGRAM, USAGE, FLAGS, _run)

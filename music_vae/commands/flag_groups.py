@@ -67,6 +67,20 @@ def define_checkpoint_base_url(values: flags.FlagValues) -> None:
     )
 
 
+def define_seed(values: flags.FlagValues, repeatable: str = "") -> None:
+    """Adds `--seed`: 0 by default; or by chance, if it makes something `repeatable`."""
+    flags.DEFINE_integer(
+        "seed",
+        None if repeatable else 0,
+        f"Makes {repeatable} repeatable; chosen by chance by default."
+        if repeatable
+        else "Of all that is drawn.",
+        lower_bound=0,
+        upper_bound=MAX_SEED,
+        flag_values=values,
+    )
+
+
 def define_sampling(
     values: flags.FlagValues,
     temperature: float | None = None,
@@ -74,7 +88,7 @@ def define_sampling(
     *,
     max_batch_size: int = 64,
     items: str = "windows",
-    by_chance: bool = False,
+    repeatable: str = "",
 ) -> None:
     """Adds `--seed` and `--max_batch_size`.
 
@@ -84,17 +98,9 @@ def define_sampling(
       temperature_help: Its help.
       max_batch_size: The default.
       items: What is computed.
-      by_chance: Whether chance chooses the seed if none is given; else it is 0.
+      repeatable: As for `define_seed`.
     """
-    chosen = "Makes the result repeatable; chosen by chance by default."
-    flags.DEFINE_integer(
-        "seed",
-        None if by_chance else 0,
-        chosen if by_chance else "Of all that is drawn.",
-        lower_bound=0,
-        upper_bound=MAX_SEED,
-        flag_values=values,
-    )
+    define_seed(values, repeatable)
     flags.DEFINE_integer(
         "max_batch_size",
         max_batch_size,

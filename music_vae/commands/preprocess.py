@@ -1,10 +1,17 @@
 """`music_vae_preprocess`: the unique examples of a large collection, by Apache Beam."""
 
+import dataclasses
+from typing import TYPE_CHECKING
+
 from absl import flags
 
 from music_vae.commands import cli, pipelines
+from music_vae.commands.choices import check_at_least
 from music_vae.common import files, lazy_imports
 from music_vae.dataset import tfrecord
+
+if TYPE_CHECKING:
+    from music_vae.dataset.preprocessing import Filters
 
 PROGRAM = "music_vae_preprocess"
 USAGE = """Splits TFRecords of NoteSequences into the examples of a config, and keeps each unique
@@ -75,12 +82,36 @@ flags.DEFINE_list(
 )
 
 
-def _run(values: flags.FlagValues) -> None:
-    cli.require(values, "input_tfrecord", "output_tfrecord", "config")
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """A request for the unique examples of a collection.
+
+    Attributes:
+      input_tfrecord: TFRecords of NoteSequences: a file, a pattern, or a comma-separated list.
+      output_tfrecord: What the names of the output files begin with.
+      config: What `config_flag.get_config` takes: the config whose examples are wanted.
+      filters: Which parts of sequences are used; None: all.
+      output_shards: Number of output files.
+      pipeline_options: Options of the Apache Beam pipeline.
+    """
+
+    input_tfrecord: str
+    output_tfrecord: str
+    config: str
+    filters: "Filters | None" = None
+    output_shards: int = 32
+    pipeline_options: tuple[str, ...] = DEFAULT_OPTIONS
+
+    def __post_init__(self) -> None:
+        check_at_least(self, 1, "output_shards")
+
+
+def preprocess(request: Request) -> str:
+    """Writes the examples; says how many there are, and where."""
     from music_vae.commands import config_flag
 
-    converter = config_flag.get_config(values.config).data_converter
-    output = values.output_tfrecord
+    converter = config_flag.get_config(request.config).data_converter
+    output = request.output_tfrecord
     if not tfrecord.is_remote(output):
         path = cli.expand(output).absolute()
         files.check_writable(path.parent, "output_tfrecord")
@@ -90,26 +121,33 @@ def _run(values: flags.FlagValues) -> None:
     lazy_imports.import_note_seq()
     from music_vae.dataset import beam_pipelines, preprocessing
 
-    filters = None
-    if values.enable_filtering:
-        filters = preprocessing.Filters(
-            max_total_time=values.max_total_time,
-            max_num_notes=values.max_num_notes,
-            min_velocities=values.min_velocities,
-            min_metric_positions=values.min_metric_positions,
-            is_drum=values.is_drum,
-            drums_only=values.drums_only,
-        )
     counts = beam_pipelines.preprocess(
-        values.input_tfrecord,
+        request.input_tfrecord,
         output,
-        values.output_shards,
+        request.output_shards,
         converter,
-        filters,
-        values.pipeline_options,
+        request.filters,
+        request.pipeline_options,
     )
-    print(preprocessing.report(counts))
-    print(f"Wrote {pipelines.written(output, values.output_shards)}")
+    written = pipelines.written(output, request.output_shards)
+    return f"{preprocessing.report(counts)}\nWrote {written}"
+
+
+def _run(values: flags.FlagValues) -> None:
+    cli.require(values, "input_tfrecord", "output_tfrecord", "config")
+    from music_vae.dataset.preprocessing import Filters
+
+    names = [field.name for field in dataclasses.fields(Filters)]
+    filters = Filters(**{name: values[name].value for name in names})
+    request = Request(
+        values.input_tfrecord,
+        values.output_tfrecord,
+        values.config,
+        filters if values.enable_filtering else None,
+        values.output_shards,
+        tuple(values.pipeline_options),
+    )
+    print(preprocess(request))
 
 
 COMMAND = cli.Command(PROGRAM, USAGE, FLAGS, _run)

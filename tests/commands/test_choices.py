@@ -78,7 +78,7 @@ def test_examples_are_all_windows_or_some_of_them(tunes, tiny_config):
 def test_flags_make_the_choices():
     values = cli.new_flags()
     flag_groups.define_model(values)
-    flag_groups.define_sampling(values, 0.5, by_chance=True)
+    flag_groups.define_sampling(values, 0.5, repeatable="music")
     flag_groups.define_examples(values, "Music.")
     flag_groups.define_engine(values, "do.")
     flag_groups.define_rendering(values)
