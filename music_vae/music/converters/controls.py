@@ -1,4 +1,4 @@
-"""Harmony as controls: the chord, the key, or both, at every step.
+"""Encodes harmony as controls: the chord, the key, or both, at every step.
 
 A chord is one of 49 classes: 0 'no chord', then major, minor, augmented and diminished triads, each
 on the 12 roots from C up; a chord of more notes counts as its triad (Dm7 as Dm). A key is one of 12
@@ -37,17 +37,21 @@ CHORD_CLASSES = 1 + 4 * SEMITONES
 KEY_CLASSES = SEMITONES
 
 NO_CHORD_SYMBOL = "N.C."
-_NOT_A_TRIAD = -2  # stands for the class of a symbol that has none
+_NOT_A_TRIAD = -2  # stands for a symbol without a class
 
 
 def check_chord_encoding(value: Any) -> str | None:
-    """The chord encoding as a plain value: `TRIADS`, or None for no chords.
+    """Returns the chord encoding as a plain value: `TRIADS`, or None for no chords.
 
     Args:
       value: That value, or a `note_seq.TriadChordOneHotEncoding()`.
 
     Raises:
-      UserError: For anything else.
+      UserError: If it is something else.
+
+    >>> from note_seq import TriadChordOneHotEncoding
+    >>> check_chord_encoding(TriadChordOneHotEncoding())
+    'triad'
     """
     if value is None or value == TRIADS:
         return value
@@ -60,16 +64,21 @@ def check_chord_encoding(value: Any) -> str | None:
 
 
 class HarmonyTrack:
-    """The harmony of one section, by step; the last chord and key go on for ever."""
+    """The harmony of one section at every step; the last chord and key go on for ever.
+
+    >>> track = HarmonyTrack(["C", "C", "G7", "G7"], keys=None)
+    >>> track.encode(track.at(np.array([0, 1, 2, 3, 4])), Counter()).tolist()
+    [1, 1, 8, 8, 8]
+    """
 
     def __init__(
         self, symbols: Sequence[str] | None, keys: Sequence[tuple[float, int]] | None
     ) -> None:
-        """Takes the harmony.
+        """Encodes the harmony.
 
         Args:
-          symbols: The chord symbol of every step, at least one; None without chords.
-          keys: Steps (not rounded) at which keys begin, and the keys, at least one and in
+          symbols: Chord symbol of every step, at least one; None without chords.
+          keys: Pairs of a step (not rounded) and the key that begins at it, at least one and in
             ascending order; None without keys. The first key counts before its step, too.
         """
         self._symbols, self._chords = np.unique(symbols or [], return_inverse=True)
@@ -78,9 +87,9 @@ class HarmonyTrack:
         self._keys = np.array([key for _, key in keys or ()], np.int16)
 
     def at(self, steps: np.ndarray) -> np.ndarray:
-        """The harmony at `steps` `[T]`: int16 `[T, C]`, a column each for the chord and the key.
+        """Returns the harmony at `steps` `[T]`: int16 `[T, C]`, columns for the chord and the key.
 
-        A chord is given as the number of its symbol; `encode` makes controls of it.
+        A chord is given as the number of its symbol; `encode` turns it into controls.
         """
         columns = []
         if len(self._chords):
@@ -91,7 +100,7 @@ class HarmonyTrack:
         return np.stack(columns, axis=-1).astype(np.int16)
 
     def encode(self, harmony: np.ndarray, skipped: Counter[str]) -> np.ndarray | None:
-        """Compact controls of what `at` gave, or None with a reason if a chord is no triad."""
+        """Turns rows of `at` into compact controls; None, with a reason, if a chord is no triad."""
         encoded = harmony
         if len(self._chords):
             encoded = harmony.copy()
@@ -106,11 +115,19 @@ class HarmonyTrack:
 
 @dataclasses.dataclass(frozen=True)
 class Harmony:
-    """Which harmony is told to a model, and the way from music to controls and back.
+    """The harmony that a model is conditioned on, and the way from music to controls and back.
 
     Attributes:
-      chords: Whether the chord is.
-      keys: Whether the key is.
+      chords: True if the model is conditioned on the chord.
+      keys: True if the model is conditioned on the key.
+
+    Four steps with two chords in C major, as class numbers of chord and key at each step:
+
+    >>> harmony = Harmony(chords=True, keys=True)
+    >>> chords = np.array([encode_chord("C"), encode_chord("G")])
+    >>> controls = harmony.controls_from(4, chords, key=0)
+    >>> controls.shape, decode_chords(controls[:, :CHORD_CLASSES].argmax(axis=-1))
+    ((4, 61), ['C', 'C', 'G', 'G'])
     """
 
     chords: bool
@@ -123,7 +140,7 @@ class Harmony:
 
     @property
     def compact(self) -> OneHot:
-        """What `densify` does, as values."""
+        """A description of how `dense` works, as plain values."""
         depths = (CHORD_CLASSES,) * self.chords + (KEY_CLASSES,) * self.keys
         return OneHot(depths)
 
@@ -133,21 +150,21 @@ class Harmony:
         return Conditioning(chords=self.chords, key=self.keys)
 
     def is_written(self, score: Score) -> bool:
-        """Whether `score` says itself what is wanted, so that nothing is inferred."""
+        """Returns True if `score` itself has the harmony, so that nothing has to be inferred."""
         return (not self.chords or bool(score.chords)) and (not self.keys or bool(score.keys))
 
     def is_written_throughout(self, score: Score) -> bool:
-        """Whether every part of `score` of one metre and tempo says itself what is wanted."""
+        """Returns True if every section of `score` of one metre and tempo has the harmony."""
         if not self.depth:
             return True
         (parts,) = sections([score], [Counter()], split_on_time_changes=True)
         return all(self.is_written(part) for part in parts)
 
     def moves_with(self, score: Score) -> bool:
-        """Whether the harmony of `score`, transposed, is that of the transposed score.
+        """Returns True if the harmony of `score`, transposed, is that of the transposed score.
 
-        Not where it is inferred (from the transposed notes, so that ties fall otherwise), and not
-        where a chord symbol cannot be read (transposition drops it).
+        That does not hold for inferred harmony, because ties are resolved otherwise for transposed
+        notes, and not for a chord symbol that cannot be read, because transposition drops it.
         """
         if not self.depth:
             return True
@@ -155,17 +172,17 @@ class Harmony:
         return readable and self.is_written_throughout(score)
 
     def complete(self, grid: Grid, skipped: Counter[str]) -> Grid | None:
-        """`grid`, or a copy with inferred harmony where some is missing.
+        """Infers the harmony of a section that has none, or not all that is needed.
 
         Two chords a bar are inferred from the notes (one in 2/4, 3/4 and 2/2); inferred keys
-        replace written ones. It takes a millisecond or two for each.
+        replace written ones. Each takes a millisecond or two.
 
         Args:
           grid: A quantised section of one metre and tempo.
-          skipped: Counts why nothing can be inferred.
+          skipped: Counter of the reasons for which nothing can be inferred.
 
         Returns:
-          A quantised section; or None, with a reason.
+          `grid`, or a copy with inferred harmony; or None, with a reason.
         """
         section = grid.section
         if self.is_written(section):
@@ -188,15 +205,15 @@ class Harmony:
         return grid._replace(section=inferred)
 
     def read(self, grid: Grid, skipped: Counter[str]) -> HarmonyTrack | None:
-        """The harmony of a quantised section, written or inferred (see `complete`)."""
+        """Returns the harmony of a quantised section, written or inferred (see `complete`)."""
         complete = self.complete(grid, skipped)
         return None if complete is None else self.read_written(complete, skipped)
 
     def read_written(self, grid: Grid, skipped: Counter[str]) -> HarmonyTrack | None:
-        """The harmony that a quantised section says itself, or None with a reason.
+        """Returns the harmony that is written in a quantised section, or None with a reason.
 
-        Before its first chord symbol there is no chord. Where keys are wanted it needs a key
-        signature; before the first, its key counts already.
+        Before its first chord symbol there is no chord. If the model is conditioned on keys, the
+        section needs a key signature; the first one counts before its time, too.
         """
         symbols = keys = None
         if self.chords:
@@ -209,22 +226,22 @@ class Harmony:
         return HarmonyTrack(symbols, keys)
 
     def dense(self, controls: np.ndarray) -> np.ndarray:
-        """Compact controls to boolean `[..., T, depth]`; `PAD` steps become zeros."""
+        """Makes compact controls dense, boolean `[..., T, depth]`; `PAD` steps become zeros."""
         if self.chords and self.keys:
             both = one_hot(controls[..., 0], CHORD_CLASSES), one_hot(controls[..., 1], KEY_CLASSES)
             return np.concatenate(both, axis=-1)
         return one_hot(controls, self.depth)
 
     def controls_from(self, steps: int, chords: np.ndarray | None, key: int | None) -> np.ndarray:
-        """Dense controls, float32 `[steps, depth]`, of music to be made.
+        """Returns the dense controls of music to be made, float32 `[steps, depth]`.
 
         Args:
-          steps: How many rows.
+          steps: Number of rows.
           chords: Classes of chords `[N]`, each for an equal share of the steps.
-          key: The class of the key.
+          key: Class of the key.
 
         Raises:
-          UserError: If one that is wanted is missing, or there are more chords than steps.
+          UserError: If the chords or the key are missing, or there are more chords than steps.
         """
         columns = []
         if self.chords:
@@ -237,11 +254,11 @@ class Harmony:
         return self.dense(compact).astype(np.float32)
 
     def transpose(self, controls: np.ndarray, semitones: int | np.ndarray) -> np.ndarray:
-        """The compact controls of the same music in another key; `PAD` stays.
+        """Returns the compact controls of the same music in another key; `PAD` stays.
 
         Args:
-          controls: `[..., T]`, or `[..., T, 2]` for both chords and keys.
-          semitones: How far up; broadcast against `[..., T]`.
+          controls: Compact controls `[..., T]`, or `[..., T, 2]` for both chords and keys.
+          semitones: Number of semitones up; broadcast against `[..., T]`.
         """
         if self.chords and self.keys:
             moved = (
@@ -254,13 +271,13 @@ class Harmony:
     def annotate(
         self, sequence: "NoteSequence", controls: np.ndarray, times_s: Sequence[float]
     ) -> "NoteSequence":
-        """A copy of `sequence` with a chord symbol or key signature wherever one changes.
+        """Returns a copy of `sequence` with a chord symbol or key signature wherever one changes.
 
         Args:
           sequence: A sequence without chord symbols and key signatures.
-          controls: Dense controls `[T, depth]`, or scores of them; a row of zeros is no chord.
-          times_s: The time of each row in seconds, in ascending order. If there are fewer rows
-            or fewer times, the rest of the others does not count.
+          controls: Dense controls `[T, depth]`, or logits of them; a row of zeros is no chord.
+          times_s: Time of each row in seconds, in ascending order. Rows without a time, and times
+            without a row, do not count.
 
         Raises:
           UserError: If `controls` has another depth.
@@ -285,7 +302,11 @@ class Harmony:
 
 
 def is_readable_chord(symbol: str) -> bool:
-    """Whether note_seq can read, and so transpose, a chord symbol."""
+    """Returns True if note_seq can read a chord symbol, and so transpose it.
+
+    >>> is_readable_chord("Bbm7"), is_readable_chord("H")
+    (True, False)
+    """
     from note_seq import chord_symbols_lib
 
     if symbol == NO_CHORD_SYMBOL:
@@ -298,7 +319,11 @@ def is_readable_chord(symbol: str) -> bool:
 
 
 def encode_chord(symbol: str) -> int | None:
-    """The class of a chord symbol such as 'Am', 'G7/B' or 'N.C.'; None if it is no triad."""
+    """Returns the class of a chord symbol such as 'Am', 'G7/B' or 'N.C.'; None if it is no triad.
+
+    >>> [encode_chord(symbol) for symbol in ("N.C.", "C", "Am", "G7/B", "Csus4")]
+    [0, 1, 22, 8, None]
+    """
     from note_seq import TriadChordOneHotEncoding, chord_symbols_lib
     from note_seq.chords_encoder_decoder import ChordEncodingError
 
@@ -309,7 +334,11 @@ def encode_chord(symbol: str) -> int | None:
 
 
 def decode_chords(classes: np.ndarray) -> list[str]:
-    """The chord symbols of classes `[T]`, the inverse of `encode_chord` on plain triads."""
+    """Returns the chord symbols of classes `[T]`, as the inverse of `encode_chord` for triads.
+
+    >>> decode_chords(np.array([0, 1, 22]))
+    ['N.C.', 'C', 'Am']
+    """
     from note_seq import TriadChordOneHotEncoding
 
     decode = TriadChordOneHotEncoding().decode_event
@@ -317,14 +346,19 @@ def decode_chords(classes: np.ndarray) -> list[str]:
 
 
 def checked_chords(classes: np.ndarray | None) -> np.ndarray:
-    """Classes of chords `[N]`; raises `UserError` if there are none."""
+    """Returns classes of chords `[N]` as they are; raises `UserError` if there are none.
+
+    >>> checked_chords(None)
+    Traceback (most recent call last):
+    music_vae.common.errors.UserError: no chord was given; expected chord symbols, as in 'C G Am F'
+    """
     if classes is None or not len(classes):
         raise UserError("no chord was given; expected chord symbols, as in 'C G Am F'")
     return classes
 
 
 def _spread(classes: np.ndarray, steps: int) -> np.ndarray:
-    """Chords `[N]` over `[steps]`, each for an equal share of them."""
+    """Spreads chords `[N]` over `[steps]`, each over an equal share of them."""
     if len(classes) > steps:
         raise UserError(f"{len(classes)} chords are more than the {steps} steps of the music")
     return classes[np.arange(steps) * len(classes) // steps]
@@ -336,20 +370,20 @@ def _class_or_none(symbol: str) -> int:
 
 
 def _chord_symbols(grid: Grid, skipped: Counter[str]) -> list[str] | None:
-    """The symbol at every step of a section, at least one; None if two are at the same step."""
+    """Returns the symbol at every step of a section, at least one; None if two share a step."""
     total_steps = max(1, grid.total_steps)
-    symbols = [chord.symbol for chord in grid.section.chords]
-    found: list[str] = []
+    written = [chord.symbol for chord in grid.section.chords]
+    symbols: list[str] = []
     begun, now = -1, NO_CHORD_SYMBOL
-    for step, symbol in sorted(zip(grid.chord_steps, symbols, strict=True), key=itemgetter(0)):
+    for step, symbol in sorted(zip(grid.chord_steps, written, strict=True), key=itemgetter(0)):
         if step >= total_steps:
             break
         if step == begun and symbol != now:
             skipped["two chord symbols at one step"] += 1
             return None
-        found += [now] * (step - len(found))
+        symbols += [now] * (step - len(symbols))
         begun, now = step, symbol
-    return found + [now] * (total_steps - len(found))
+    return symbols + [now] * (total_steps - len(symbols))
 
 
 def _transpose_chords(classes: np.ndarray, semitones: int | np.ndarray) -> np.ndarray:

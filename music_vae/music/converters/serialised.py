@@ -1,9 +1,9 @@
-"""Scores straight from serialised NoteSequences, without an object for every note.
+"""Reads scores straight from serialised NoteSequences, without an object for every note.
 
-Notes and control changes, nearly all of a NoteSequence, are read from its bytes
-(https://protobuf.dev/programming-guides/encoding); for the rest there is protobuf. That works for
-bytes as protobuf itself writes them, with every number below 128. For all others there is no score
-here, and protobuf has to read the whole.
+Nearly all of a NoteSequence is notes and control changes. They are read from its bytes
+(https://protobuf.dev/programming-guides/encoding), and protobuf reads the rest. That works for
+bytes as protobuf itself writes them, with every number below 128. Protobuf has to read all other
+records as a whole.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5  # wire types
 _MORE = 0x80  # in a byte of a varint: another follows
 _MAX_SHIFT = 63  # of a varint's last bits
-_PADDING = bytes(16)  # so that what ends too early can be looked at all the same
+_PADDING = bytes(16)  # after each record, so that one that ends too early can be read past its end
 
 
 class _Layout(NamedTuple):
-    """A message of numbers alone.
+    """The layout of a kind of message that has numbers alone.
 
     Attributes:
-      tag: The byte before it in a NoteSequence.
-      dtype: Of its row.
-      fields: The first byte of each of its fields, in ascending order, the name in the row (None:
-        left out), and whether it is a double.
+      tag: Byte before such a message in a NoteSequence.
+      dtype: Dtype of the row that stands for a message.
+      fields: Fields of the message: the first byte, in ascending order; the name in the row, or
+        None if the row leaves it out; and True if it is a double.
     """
 
     tag: int
@@ -43,11 +43,19 @@ class _Layout(NamedTuple):
 
 
 class _UnusualError(Exception):
-    """These bytes are not as protobuf would write them, or are not a NoteSequence at all."""
+    """Raised for bytes that protobuf would not write, or that are no NoteSequence at all."""
 
 
 def read_serialised(records: Sequence[bytes]) -> list[Score | None]:
-    """The scores of serialised NoteSequences; None where protobuf has to read one, or refuse it."""
+    """Reads the scores of serialised NoteSequences; None for one that protobuf has to read.
+
+    >>> from note_seq import NoteSequence
+    >>> tune = NoteSequence(total_time=0.5)
+    >>> middle_c = tune.notes.add(pitch=60, velocity=80, start_time=0.0, end_time=0.5)
+    >>> score, nothing = read_serialised([tune.SerializeToString(), b"no NoteSequence"])
+    >>> score.notes["pitch"], nothing
+    (array([60], dtype=int32), None)
+    """
     data = _PADDING.join([b"", *records, b""])
     begins = np.cumsum([len(_PADDING), *(len(record) + len(_PADDING) for record in records)])
     joined = np.frombuffer(data, np.uint8)
@@ -73,11 +81,11 @@ def read_serialised(records: Sequence[bytes]) -> list[Score | None]:
 
 
 class _Runs:
-    """Messages of one kind that follow one another.
+    """Finds runs: messages of one kind that follow one another directly.
 
-    Where one begins has its tag, then its length, and where it ends the next may begin: all places
-    that could be a beginning are linked like that. Runs are followed by doubling the steps, all at
-    once.
+    A message begins with its tag and its length, and where it ends the next may begin. Every place
+    with the tag could be a beginning, and is linked to the place at which its message would end.
+    All runs are followed along these links at once, with steps that double.
     """
 
     def __init__(self, data: np.ndarray, tag: int) -> None:
@@ -85,7 +93,7 @@ class _Runs:
         self._number = len(self._places)
         ends = self._places + 2 + data[self._places + 1]
         after = np.searchsorted(self._places, ends)
-        self._next = np.append(after, self._number)  # the last stands for 'none'
+        self._next = np.append(after, self._number)  # the last stands for "no next message"
         is_place = np.append(self._places, -1)[after] == ends
         self._next[:-1][~is_place] = self._number
         last = np.where(is_place, after, np.arange(self._number))
@@ -95,7 +103,7 @@ class _Runs:
         self._starts: list[int] = []
 
     def end(self, place: int) -> int:
-        """Where the run that begins at a place ends."""
+        """Returns the place at which the run ends that begins at a place."""
         return int(self._ends[np.searchsorted(self._places, place)])
 
     def add(self, place: int) -> None:
@@ -103,15 +111,15 @@ class _Runs:
         self._starts.append(place)
 
     def messages(self) -> np.ndarray:
-        """Where the messages of all added runs are, after tag and length, in ascending order."""
-        found, jump = np.searchsorted(self._places, np.array(self._starts, int)), self._next
-        while len(found):
-            further = jump[found]
+        """Returns the places of the messages of all added runs, after tag and length, sorted."""
+        reached, jump = np.searchsorted(self._places, np.array(self._starts, int)), self._next
+        while len(reached):
+            further = jump[reached]
             further = further[further != self._number]
             if not len(further):
                 break
-            found, jump = np.concatenate([found, further]), jump[jump]
-        return np.sort(self._places[found]) + 2
+            reached, jump = np.concatenate([reached, further]), jump[jump]
+        return np.sort(self._places[reached]) + 2
 
 
 def _header(
@@ -120,7 +128,7 @@ def _header(
     runs: dict[int, _Runs],
     parse: Callable[[bytes], "NoteSequence"],
 ) -> Score | None:
-    """The score of the NoteSequence at a place (begin, end), without what is in the `runs`."""
+    """Returns the score of the record at a place (begin, end), without the messages of `runs`."""
     at, end = place
     rest, rest_begin = [], at
     try:
@@ -144,7 +152,7 @@ def _header(
 
 
 def _end_of_field(data: bytes, at: int) -> int:
-    """Where the field ends that begins at `at`."""
+    """Returns the place at which the field ends that begins at `at`."""
     tag, length = data[at], data[at + 1]
     if tag & 7 == _BYTES and tag < _MORE and length < _MORE:  # most of them
         return at + 2 + length
@@ -160,7 +168,7 @@ def _end_of_field(data: bytes, at: int) -> int:
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
-    """A number, and where it ends."""
+    """Returns the number that begins at `at`, and the place at which it ends."""
     value = shift = 0
     while data[at] & _MORE:
         value |= (data[at] ^ _MORE) << shift
@@ -173,7 +181,14 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
 def _rows(
     data: np.ndarray, begins: np.ndarray, sizes: np.ndarray, layout: _Layout
 ) -> list[np.ndarray | None]:
-    """The messages that begin at `begins`, of records with so many each; None for unusual ones."""
+    """Returns the rows of the messages at `begins`, for each record; None for an unusual record.
+
+    Args:
+      data: The records as bytes.
+      begins: Places of the messages.
+      sizes: Number of messages in each record.
+      layout: Layout of the messages.
+    """
     lengths = data[begins - 1]
     at, ends = begins.copy(), begins + lengths
     rows, is_usual = np.zeros(len(begins), layout.dtype), lengths < _MORE
@@ -198,7 +213,7 @@ def _rows(
 
 @cache
 def _layouts() -> tuple[_Layout, _Layout]:
-    """Of notes and of control changes."""
+    """Returns the layouts of notes and of control changes."""
     note_sequence = lazy_imports.import_note_seq().NoteSequence
     names = {"start_time": "start_s", "end_time": "end_s", "control_number": "number"}
     names |= {"time": "time_s", "control_value": "value"}

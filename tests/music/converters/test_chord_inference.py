@@ -86,7 +86,7 @@ def test_the_probabilities_of_a_state_add_up_to_one():
     np.testing.assert_allclose(stay + leave[:, None], 1)
 
 
-def plain_viterbi(heard):
+def plain_viterbi(sounding):
     """The same with a table of all transitions, as note_seq has it."""
     model = tables()
     keys, chords = model.between.shape
@@ -95,7 +95,7 @@ def plain_viterbi(heard):
     for key in range(keys):
         transitions[key, :, key, :] = model.within[key]
     transitions = transitions.reshape(keys * chords, keys * chords)
-    seen = np.tile(100 * np.dot(heard, model.directions.T), (1, keys))
+    seen = np.tile(100 * np.dot(sounding, model.directions.T), (1, keys))
     best = -np.log(keys) + model.in_key + seen[0]
     before = []
     for frame in seen[1:]:
@@ -111,13 +111,13 @@ def plain_viterbi(heard):
 @pytest.mark.parametrize("num_classes", [0, 1, 2, 4, 12])
 def test_comparing_the_best_states_alone_changes_nothing_not_even_ties(num_classes):
     rng = np.random.default_rng(num_classes)
-    heard = np.zeros((60, 12))
-    for frame in heard:
+    sounding = np.zeros((60, 12))
+    for frame in sounding:
         frame[rng.permutation(12)[:num_classes]] = 1
         if rng.random() < 0.2:
             frame[:] = 0
         frame /= max(1, np.linalg.norm(frame))
-    assert most_likely(heard) == plain_viterbi(heard)
+    assert most_likely(sounding) == plain_viterbi(sounding)
 
 
 def test_one_frame_of_silence_has_no_chord_or_any():
