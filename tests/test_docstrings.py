@@ -26,7 +26,6 @@ PENDING: set[str] = {
     "generate",
     "latent",
     "lstm_models",
-    "music",
     "nn",
     "render",
     "train",
