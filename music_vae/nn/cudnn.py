@@ -1,4 +1,4 @@
-"""An LSTM layer over time as one operation of cuDNN, on NVIDIA's GPUs."""
+"""Computes an LSTM layer over time as one operation of cuDNN, on NVIDIA's GPUs."""
 
 import tensorflow as tf
 
@@ -11,15 +11,27 @@ def lstm(
     h0: tf.Tensor,
     lengths: tf.Tensor,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """h of every step `[T, B, H]`, zeros after the last valid one, and the last c and h, `[B, H]`.
+    """Runs an LSTM layer over sequences that are known in advance.
+
+    Running needs an NVIDIA GPU; a graph can be built, and its shapes read, without one:
+
+    >>> shapes = [[7, 2, 3], [3 + 4, 16], [16], [2, 4], [2, 4]]  # 7 steps, 2 sequences, 4 units
+    >>> tensors = [tf.TensorSpec(shape) for shape in shapes]
+    >>> graph = tf.function(lstm).get_concrete_function(*tensors, tf.TensorSpec([2], tf.int32))
+    >>> [tuple(shape) for shape in graph.output_shapes]
+    [(7, 2, 4), (2, 4), (2, 4)]
 
     Args:
-      inputs: `[T, B, D]`.
-      kernel: `[D + H, 4H]`, blocks in the order i, j, f, o.
-      bias: `[4H]`, with the forget gate's 1.
-      c0: `[B, H]`.
-      h0: `[B, H]`.
-      lengths: `[B]` valid steps; c and h of a sequence without any are zeros.
+      inputs: The sequences, `[T, B, D]`.
+      kernel: Weights `[D + H, 4H]`, blocks in the order i, j, f, o.
+      bias: Biases `[4H]`, with the forget gate's 1.
+      c0: The cell before the first step, `[B, H]`.
+      h0: The output before the first step, `[B, H]`.
+      lengths: Valid steps of each sequence, `[B]`.
+
+    Returns:
+      h of every step `[T, B, H]`, zeros after the last valid one; and c and h `[B, H]` after the
+      last valid step, zeros for a sequence that has none.
     """
     hs, h, c, *_ = tf.raw_ops.CudnnRNNV3(
         input=inputs,
@@ -38,10 +50,15 @@ def lstm(
 
 
 def packed(kernel: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
-    """A layer's weights in cuDNN's order, `[4H * (D + H + 2)]`.
+    """Returns a layer's weights in cuDNN's order, `[4H * (D + H + 2)]`.
 
-    The gates' matrices for x, transposed, in the order i, f, j, o; those for h; and the biases, of
-    which cuDNN adds up two for each gate.
+    First come the gates' matrices for x, transposed, in the order i, f, j, o, then those for h,
+    then the biases. cuDNN adds up two biases for each gate; the second is zero here.
+
+    >>> kernel = tf.constant([[1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.0]])  # one input, one unit
+    >>> packed(kernel, tf.constant([0.1, 0.2, 0.3, 0.4])).numpy().round(1)
+    array([1. , 3. , 2. , 4. , 5. , 7. , 6. , 8. , 0.1, 0.3, 0.2, 0.4, 0. , 0. , 0. , 0. ],
+          dtype=float32)
     """
     units = bias.shape[0] // 4
     matrices = tf.split(kernel, [kernel.shape[0] - units, units], axis=0)

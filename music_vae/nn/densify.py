@@ -1,7 +1,7 @@
-"""Compact batches made dense by TensorFlow, on the device that computes with them.
+"""Makes compact batches dense with TensorFlow, on the device that computes with them.
 
-What goes to the device is then a byte or two a step instead of a row of floats. The same as the
-converters' `dense_inputs`, `dense_outputs` and `dense_controls`, which NumPy computes.
+A byte or two a step then goes to the device, instead of a row of floats. The results equal those of
+the converters' `dense_inputs`, `dense_outputs` and `dense_controls`, which use NumPy.
 """
 
 import tensorflow as tf
@@ -10,11 +10,16 @@ from music_vae.common.batches import Batch, Compact, CompactBatch, Numbers, OneH
 
 
 def dense_on_device(batch: CompactBatch, compact: Compact) -> Batch:
-    """A dense float32 batch.
+    """Returns the dense float32 form of a compact batch.
+
+    >>> tokens = tf.constant([[2, 0, -1]], tf.int8)  # two steps, and one of padding
+    >>> batch = CompactBatch(tokens, tokens, tf.zeros([1, 3, 0]), tf.constant([2]))
+    >>> dense_on_device(batch, Compact(OneHot((3,)), OneHot((3,)))).targets.numpy().tolist()
+    [[[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]]
 
     Args:
-      batch: Compact arrays.
-      compact: What they hold.
+      batch: Compact arrays, as tensors.
+      compact: The form of these arrays, which says how to make them dense.
     """
     inputs = _dense(batch.inputs, compact.inputs)
     same = batch.inputs is batch.targets and compact.inputs == compact.outputs
@@ -26,7 +31,7 @@ def dense_on_device(batch: CompactBatch, compact: Compact) -> Batch:
 
 
 def _dense(array: tf.Tensor, form: OneHot | Roll | Numbers) -> tf.Tensor:
-    """One compact array `[..., T]` or `[..., T, C]` as float32 `[..., T, depth]`."""
+    """Makes one compact array `[..., T]` or `[..., T, C]` float32 `[..., T, depth]`."""
     if isinstance(form, Numbers):
         numbers = tf.cast(array, tf.float32)
         # Padding is NaN among floats and below 0 among whole numbers.
@@ -49,7 +54,7 @@ def _dense(array: tf.Tensor, form: OneHot | Roll | Numbers) -> tf.Tensor:
 
 
 def _roll(masks: tf.Tensor, form: Roll) -> tf.Tensor:
-    """Bits of masks, lowest first; of padding, which is below 0, none."""
+    """Returns the bits of masks, lowest first; padding, which is below 0, has none."""
     bits = tf.bitwise.right_shift(masks[..., None], tf.range(form.depth, dtype=tf.int64))
     columns = tf.bitwise.bitwise_and(bits, tf.constant(1, tf.int64))
     columns = tf.where(masks[..., None] >= 0, columns, 0)

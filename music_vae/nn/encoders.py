@@ -1,4 +1,4 @@
-"""Encoders: a sequence to one vector, an embedding, per example."""
+"""Defines the encoders, which turn a sequence into one vector, its embedding."""
 
 import abc
 import math
@@ -20,23 +20,42 @@ from music_vae.nn.rnn import BidirectionalLstm, Dropout, LstmStack
 
 
 class Encoder(keras.layers.Layer, abc.ABC):
-    """What every encoder is."""
+    """The contract of encoders: sequences `[B, T, D]` to embeddings `[B, H]`.
+
+    >>> from music_vae.common.model_spec import bidirectional_lstm
+    >>> encoder = build_encoder(FlatEncoderPlan(bidirectional_lstm("encoder", 3, [5])))
+    >>> isinstance(encoder, Encoder), encoder(tf.zeros([2, 8, 3]), tf.constant([8, 6])).shape
+    (True, TensorShape([2, 10]))
+    """
 
     @abc.abstractmethod
     def call(
         self, inputs: tf.Tensor, lengths: tf.Tensor, dropout: Dropout | None = None
     ) -> tf.Tensor:
-        """Embeddings `[B, H]` of inputs `[B, T, D]`.
+        """Returns embeddings `[B, H]`.
 
         Args:
-          inputs: The sequences.
-          lengths: `[B]` valid steps; for a hierarchy also `[B, S]`, those of each segment.
-          dropout: Noise on every layer's input, in training.
+          inputs: The sequences, `[B, T, D]`.
+          lengths: Valid steps of each sequence, `[B]`; for a hierarchy they may be those of each
+            segment, `[B, S]`.
+          dropout: Dropout on every layer's input, in training; else None.
         """
 
 
 class LstmEncoder(Encoder):
-    """A stack of LSTM layers that read forward; its result is the output at the last valid step."""
+    """A stack of LSTM layers that read forward; an embedding is the output at the last valid step.
+
+    >>> from music_vae.common.model_spec import lstm_stack
+    >>> encoder = LstmEncoder(lstm_stack("encoder", 3, [5]), one_hots=[3])
+    >>> tunes = tf.one_hot([[2, 0, 1, 0], [2, 0, 0, 0]], 3)
+    >>> first, second = encoder(tunes, lengths=tf.constant([2, 2]))  # both begin with 2, 0
+    >>> len(first), bool(tf.norm(first - second) < 1e-6)
+    (5, True)
+
+    Args:
+      lstm: Plan of the layers.
+      one_hots: Depths of the one-hot vectors with which a step begins; none for other steps.
+    """
 
     def __init__(self, lstm: LstmStackPlan, one_hots: Sequence[int] = (), **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -53,7 +72,17 @@ class LstmEncoder(Encoder):
 
 
 class BidirectionalLstmEncoder(Encoder):
-    """A stack of bidirectional LSTM layers; its result is where both directions end."""
+    """A stack of bidirectional LSTM layers; an embedding joins the last outputs of both directions.
+
+    >>> from music_vae.common.model_spec import bidirectional_lstm
+    >>> encoder = BidirectionalLstmEncoder(bidirectional_lstm("encoder", 3, [5]))
+    >>> encoder(tf.zeros([2, 8, 3]), tf.constant([8, 6])).shape
+    TensorShape([2, 10])
+
+    Args:
+      lstm: Plan of the layers.
+      one_hots: Depths of the one-hot vectors with which a step begins; none for other steps.
+    """
 
     def __init__(
         self, lstm: BidirectionalPlan, one_hots: Sequence[int] = (), **kwargs: Any
@@ -71,9 +100,17 @@ class BidirectionalLstmEncoder(Encoder):
 
 
 class HierarchicalLstmEncoder(Encoder):
-    """Segments are encoded, then the sequence of their embeddings, and so on up the levels.
+    """Encodes segments, then the sequence of their embeddings, and so on up the levels.
 
     All segments of a level are encoded at once, as one batch.
+
+    >>> from music_vae.common.hparams import HParams
+    >>> from music_vae.common.model_spec import derive_encoder
+    >>> from music_vae.common.specs import HierarchicalEncoderSpec
+    >>> spec = HierarchicalEncoderSpec(level_lengths=(4, 2))  # segments of 4 steps, 2 of them
+    >>> encoder = HierarchicalLstmEncoder(derive_encoder(spec, HParams(enc_rnn_size=(5,)), 3))
+    >>> encoder(tf.zeros([1, 8, 3]), tf.constant([6])).shape
+    TensorShape([1, 10])
     """
 
     def __init__(self, plan: HierarchicalEncoderPlan, **kwargs: Any) -> None:
@@ -103,10 +140,13 @@ class HierarchicalLstmEncoder(Encoder):
 
 
 def segment_lengths(lengths: tf.Tensor, segments: int, steps: int) -> tf.Tensor:
-    """Valid steps of each segment, `[B, S]`.
+    """Returns the valid steps of each segment, `[B, S]`.
+
+    >>> segment_lengths(tf.constant([6, 4]), segments=2, steps=4).numpy().tolist()
+    [[4, 2], [4, 0]]
 
     Args:
-      lengths: `[B, S]` already, or `[B]`, the valid steps from the beginning on.
+      lengths: Valid steps of each sequence, `[B]`; or of each segment already, `[B, S]`.
       segments: Number S of segments.
       steps: Steps of one segment, padding included.
     """
@@ -117,12 +157,17 @@ def segment_lengths(lengths: tf.Tensor, segments: int, steps: int) -> tf.Tensor:
 
 
 def _padded_to(sequence: tf.Tensor, steps: int) -> tf.Tensor:
-    """`[B, T, D]` with zeros up to `steps` steps."""
+    """Pads `[B, T, D]` with zeros to `steps` steps."""
     return tf.pad(sequence, [[0, 0], [0, steps - tf.shape(sequence)[1]], [0, 0]])
 
 
 def build_encoder(plan: EncoderPlan, name: str = "encoder") -> Encoder:
-    """The layers of an encoder."""
+    """Builds the encoder that a plan describes.
+
+    >>> from music_vae.common.model_spec import lstm_stack
+    >>> build_encoder(FlatEncoderPlan(lstm_stack("encoder", 3, [5]))).name
+    'encoder'
+    """
     if isinstance(plan, HierarchicalEncoderPlan):
         return HierarchicalLstmEncoder(plan, name=name)
     if isinstance(plan.lstm, BidirectionalPlan):
@@ -131,5 +176,11 @@ def build_encoder(plan: EncoderPlan, name: str = "encoder") -> Encoder:
 
 
 def build_levels(plans: Sequence[FlatEncoderPlan]) -> list[Encoder]:
-    """What encodes at each level of a hierarchy."""
+    """Builds the encoders of the levels of a hierarchy, from the bottom up.
+
+    >>> from music_vae.common.model_spec import lstm_stack
+    >>> plans = [FlatEncoderPlan(lstm_stack("encoder", width, [5])) for width in (3, 5)]
+    >>> [level.name for level in build_levels(plans)]
+    ['level_0', 'level_1']
+    """
     return [build_encoder(plan, f"level_{number}") for number, plan in enumerate(plans)]

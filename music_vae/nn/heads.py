@@ -1,8 +1,8 @@
-"""Output distributions: what a decoder's numbers mean, as a loss, as metrics, and as samples.
+"""Defines the output distributions: they turn a decoder's numbers into losses, metrics and samples.
 
-All chance in a sample is in the noise it is given, uniform in [0, 1): equal noise gives equal
-samples on any engine. Statistics are sums over the valid steps of each example; they add up over
-examples and batches, and `summarize` makes metrics of them.
+Samples are drawn with noise that is an argument, uniform in [0, 1): equal noise gives equal samples
+on any engine. Statistics are sums over the valid steps of each example; they add up over examples
+and batches, and `summarize` turns the sums into metrics.
 """
 
 import abc
@@ -28,7 +28,17 @@ Sums = Mapping[str, np.ndarray]
 
 
 class Head(keras.layers.Layer, abc.ABC):
-    """A distribution over one step of `depth` numbers."""
+    """The contract of output distributions over a step of `depth` numbers.
+
+    >>> head = CategoricalHead(depth=4)
+    >>> logits, targets = tf.zeros([1, 2, 4]), tf.one_hot([[3, 0]], 4)
+    >>> head.loss(logits, targets).numpy().round(3)  # four equal chances: ln 4 a step
+    array([[1.386, 1.386]], dtype=float32)
+    >>> sums = head.statistics(logits, targets, mask=tf.ones([1, 2]))
+    >>> sums = {name: value.numpy().sum(axis=0) for name, value in sums.items()}
+    >>> head.summarize(sums)["metrics/accuracy"]  # among equals the first class counts as the guess
+    0.5
+    """
 
     def __init__(self, depth: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -37,29 +47,48 @@ class Head(keras.layers.Layer, abc.ABC):
 
     @abc.abstractmethod
     def loss(self, parameters: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
-        """Negative log-likelihood in nats `[B, T]` of targets `[B, T, depth]`.
+        """Returns the negative log-likelihood of the targets in nats, `[B, T]`.
 
-        `parameters` are `[B, T, P]`.
+        Args:
+          parameters: Parameters of every step's distribution, `[B, T, P]`.
+          targets: The steps as they should be, `[B, T, depth]`.
         """
 
     @abc.abstractmethod
     def sample(self, parameters: tf.Tensor, temperature: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
-        """One step `[B, depth]` from parameters `[B, P]` and noise `[B, K]`.
+        """Draws one step `[B, depth]`.
 
-        Logits are divided by the temperature; near 0 the likeliest outcome is taken.
+        Args:
+          parameters: Parameters of the step's distribution, `[B, P]`.
+          temperature: Divides the logits; near 0 the likeliest outcome is taken.
+          noise: Uniform numbers in [0, 1), `[B, K]`.
         """
 
     @abc.abstractmethod
     def statistics(self, parameters: tf.Tensor, targets: tf.Tensor, mask: tf.Tensor) -> Statistics:
-        """Sums over time per example, each `[B, ...]`; the mask `[B, T]` is 1 for valid steps."""
+        """Returns sums over time per example, each `[B, ...]`, by name.
+
+        Args:
+          parameters: Parameters of every step's distribution, `[B, T, P]`.
+          targets: The steps as they should be, `[B, T, depth]`.
+          mask: 1 for valid steps and 0 for padding, `[B, T]`.
+        """
 
     @abc.abstractmethod
     def summarize(self, sums: Sums) -> dict[str, float]:
-        """Metrics by their TensorBoard names, of statistics summed over examples."""
+        """Returns metrics by their TensorBoard names, given statistics summed over examples."""
 
 
 class CategoricalHead(Head):
-    """One class per step: softmax over `depth` logits; samples are one-hot."""
+    """One class per step: softmax over `depth` logits; samples are one-hot.
+
+    >>> logits = tf.math.log([[0.2, 0.3, 0.5]])
+    >>> head = CategoricalHead(depth=3)
+    >>> head.sample(logits, temperature=1.0, noise=tf.constant([[0.4]])).numpy()  # 0.2 < 0.4 < 0.5
+    array([[0., 1., 0.]], dtype=float32)
+    >>> head.sample(logits, temperature=0.0, noise=tf.constant([[0.4]])).numpy()
+    array([[0., 0., 1.]], dtype=float32)
+    """
 
     def loss(self, parameters: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
         return tf.nn.softmax_cross_entropy_with_logits(targets, parameters)
@@ -81,7 +110,7 @@ class CategoricalHead(Head):
 
     def summarize(self, sums: Sums) -> dict[str, float]:
         correct, total = np.asarray(sums["correct"]), np.asarray(sums["total"])
-        # A class that never occurs counts as 0 in the mean, as in the original's figures.
+        # A class that never occurs counts as 0 in the mean, as in the metrics of the original.
         per_class = np.divide(correct, total, out=np.zeros_like(correct), where=total > 0)
         return {
             "metrics/accuracy": _ratio(correct.sum(), total.sum()),
@@ -90,7 +119,13 @@ class CategoricalHead(Head):
 
 
 class MultiCategoricalHead(Head):
-    """Several classes per step, side by side: one softmax for each of `depths`."""
+    """Several classes per step, side by side: one softmax for each of `depths`.
+
+    >>> head = MultiCategoricalHead(depths=[2, 3])
+    >>> logits = tf.constant([[5.0, 0.0, 0.0, 5.0, 0.0]])
+    >>> head.sample(logits, temperature=0.0, noise=tf.constant([[0.5, 0.5]])).numpy()
+    array([[1., 0., 0., 1., 0.]], dtype=float32)
+    """
 
     def __init__(self, depths: Sequence[int], **kwargs: Any) -> None:
         super().__init__(sum(depths), **kwargs)
@@ -126,7 +161,13 @@ class MultiCategoricalHead(Head):
 
 
 class BooleanHead(Head):
-    """Independent yes or no for each of `depth` numbers: sigmoid of a logit."""
+    """Independent yes or no for each of `depth` numbers: sigmoid of a logit.
+
+    >>> logits = tf.constant([[0.0, 0.0, 5.0]])  # probabilities 0.5, 0.5 and 0.99
+    >>> noise = tf.constant([[0.4, 0.6, 0.9]])
+    >>> BooleanHead(depth=3).sample(logits, temperature=1.0, noise=noise).numpy()
+    array([[1., 0., 1.]], dtype=float32)
+    """
 
     def loss(self, parameters: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
         loss = tf.nn.sigmoid_cross_entropy_with_logits(targets, parameters)
@@ -147,7 +188,16 @@ class BooleanHead(Head):
 
 
 class NadeHead(Head):
-    """A joint distribution over `depth` yes-or-no numbers (Larochelle & Murray 2011)."""
+    """A joint distribution over `depth` yes-or-no numbers (Larochelle & Murray 2011).
+
+    A step's parameters are the biases of NADE's hidden units and of its logits, side by side.
+
+    >>> head = NadeHead(depth=3, num_hidden=2)
+    >>> _ = head.nade.w_dec_t.assign(tf.zeros([3, 2, 1]))  # now the numbers are independent
+    >>> parameters = tf.constant([[0.0, 0.0, 5.0, -5.0, 5.0]])
+    >>> head.sample(parameters, temperature=1.0, noise=tf.fill([1, 3], 0.5)).numpy()
+    array([[1., 0., 1.]], dtype=float32)
+    """
 
     def __init__(self, depth: int, num_hidden: int, **kwargs: Any) -> None:
         super().__init__(depth, **kwargs)
@@ -195,8 +245,12 @@ class NadeHead(Head):
 class GrooveHead(Head):
     """Hits, velocities and timing offsets of drums, a third each (Gillick et al. 2019).
 
-    Hits are yes or no; velocities (0 to 1) and offsets (-1 to 1, in half steps) are points, their
-    loss the squared error.
+    A hit is yes or no. Velocities (0 to 1) and offsets (-1 to 1, in half steps) are not drawn: they
+    are single values, and their loss is the squared error.
+
+    >>> parameters = tf.constant([[5.0, 0.0, -5.0]])  # one drum: hit, velocity, offset
+    >>> GrooveHead(depth=3).sample(parameters, 1.0, noise=tf.constant([[0.5]])).numpy().round(1)
+    array([[ 1. ,  0.5, -1. ]], dtype=float32)
     """
 
     def _parts_of_loss(self, parameters: tf.Tensor, targets: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -236,7 +290,12 @@ class GrooveHead(Head):
 
 
 def build_head(plan: HeadPlan, name: str = "head") -> Head:
-    """The distribution that a plan says."""
+    """Builds the output distribution that a plan describes.
+
+    >>> from music_vae.common.model_spec import derive_head
+    >>> build_head(derive_head(MultiCategoricalHeadSpec((90, 90, 512)), depth=692)).depths
+    (90, 90, 512)
+    """
     if plan.nade is not None:
         return NadeHead(plan.depth, plan.nade.num_hidden, name=name)
     if isinstance(plan.spec, MultiCategoricalHeadSpec):
@@ -250,7 +309,11 @@ def build_head(plan: HeadPlan, name: str = "head") -> Head:
 
 
 def numbered(sums: Sums, number: int) -> dict[str, np.ndarray]:
-    """The statistics `NAME/number` as `NAME`."""
+    """Returns the statistics of one of several outputs: those called `NAME/number`, as `NAME`.
+
+    >>> numbered({"correct/0": np.array([5]), "correct/1": np.array([7])}, number=1)
+    {'correct': array([7])}
+    """
     suffix = f"/{number}"
     return {name[: -len(suffix)]: value for name, value in sums.items() if name.endswith(suffix)}
 
@@ -260,10 +323,10 @@ def _cooled(logits: tf.Tensor, temperature: tf.Tensor) -> tf.Tensor:
 
 
 def _bernoulli(logits: tf.Tensor, temperature: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
-    """1 where the noise is below sigmoid(logits / temperature), else 0."""
+    """Returns 1 where the noise is below sigmoid(logits / temperature), else 0."""
     return tf.cast(noise < tf.sigmoid(_cooled(logits, temperature)), logits.dtype)
 
 
 def _ratio(part: Any, whole: Any) -> float:
-    """part / whole, 0 where there is nothing."""
+    """Returns part / whole, or 0 if the whole is 0."""
     return float(part) / float(whole) if whole else 0.0

@@ -1,4 +1,4 @@
-"""Random numbers that do not depend on what computes them or how a batch is split over devices.
+"""Draws random numbers that depend neither on the device nor on how a batch is split over devices.
 
 TensorFlow and XLA draw the same bits (Philox; Salmon et al. 2011), but make other floats of them.
 """
@@ -11,45 +11,56 @@ from typing import Any
 import tensorflow as tf
 
 _ALGORITHM = "philox"
-"""The automatic choice differs from device to device."""
+"""Named here because TensorFlow's own choice differs from device to device."""
 _MANTISSA_BITS = 23
 _SMALLEST_UNIFORM = 1e-7  # in place of zeros, which have no logarithm
 
 
 def fold_in(seed: tf.Tensor, number: Any) -> tf.Tensor:
-    """A seed, int32 `[2]`, of its own for each number."""
+    """Returns a new seed, int32 `[2]`, from a seed and a number; each number gives another one.
+
+    >>> seed = tf.constant([1, 2])
+    >>> [fold_in(seed, number).numpy().tolist() for number in (0, 1)]
+    [[1105988140, 0], [1105988140, 1]]
+    """
     return tf.random.experimental.stateless_fold_in(seed, number, alg=_ALGORITHM)
 
 
 @dataclasses.dataclass(frozen=True)
 class Shard:
-    """One of several equal shares of a batch, and the random numbers of its rows.
+    """One of several equal shares of a batch, which draws the random numbers of its rows.
 
-    What an example is given depends on the seed and its place in the whole batch alone: the numbers
-    of the whole batch are drawn and the share's own rows kept.
+    The numbers of an example depend on nothing but the seed and its place in the whole batch: the
+    numbers of the whole batch are drawn, and the share keeps its own rows.
+
+    >>> seed = tf.constant([1, 2])
+    >>> print(WHOLE.uniform([4], seed).numpy().round(3))
+    [0.844 0.192 0.996 0.16 ]
+    >>> print(*[half.uniform([2], seed).numpy().round(3) for half in WHOLE.split(2)])
+    [0.844 0.192] [0.996 0.16 ]
 
     Attributes:
-      index: Which share: rows [index * B, (index + 1) * B) for B rows each.
-      count: How many shares there are.
+      index: Index of the share: of B rows each, it has rows index * B to (index + 1) * B - 1.
+      count: Number of shares.
     """
 
     index: Any = 0
     count: int = 1
 
     def split(self, count: int) -> list["Shard"]:
-        """Equal shares of this one."""
+        """Splits this share into `count` equal shares."""
         return [Shard(self.index * count + n, self.count * count) for n in range(count)]
 
     def uniform(self, shape: Sequence[Any], seed: tf.Tensor, *, batch_axis: int = 0) -> tf.Tensor:
-        """Numbers in [0, 1) of the given shape for a seed, int32 `[2]`."""
+        """Draws uniform numbers in [0, 1) of the given shape from a seed, int32 `[2]`."""
         return self._own_rows(_uniform, shape, seed, batch_axis)
 
     def normal(self, shape: Sequence[Any], seed: tf.Tensor, *, batch_axis: int = 0) -> tf.Tensor:
-        """Numbers from N(0, 1) of the given shape for a seed, int32 `[2]`."""
+        """Draws numbers from N(0, 1) of the given shape from a seed, int32 `[2]`."""
         return self._own_rows(_normal, shape, seed, batch_axis)
 
     def rows(self, array: tf.Tensor, *, batch_axis: int = 0) -> tf.Tensor:
-        """This share's rows of what belongs to the whole batch."""
+        """Returns this share's rows of an array of the whole batch."""
         size = tf.shape(array)[batch_axis] // self.count
         begin = [0] * array.shape.rank
         begin[batch_axis] = self.index * size
@@ -68,7 +79,7 @@ class Shard:
 
 
 WHOLE = Shard()
-"""A batch that is not split."""
+"""The only share of a batch that is not split."""
 
 
 def _uniform(shape: Sequence[Any], seed: tf.Tensor) -> tf.Tensor:
@@ -80,7 +91,7 @@ def _uniform(shape: Sequence[Any], seed: tf.Tensor) -> tf.Tensor:
 
 
 def _normal(shape: Sequence[Any], seed: tf.Tensor) -> tf.Tensor:
-    """Pairs by Box and Muller (1958)."""
+    """Draws normal numbers in pairs, after Box and Muller (1958)."""
     size = tf.reduce_prod(shape)
     first, second = tf.unstack(_uniform([(size + 1) // 2, 2], seed), axis=1)
     radius = tf.sqrt(-2.0 * tf.math.log(tf.maximum(first, _SMALLEST_UNIFORM)))

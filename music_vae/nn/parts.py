@@ -1,7 +1,8 @@
-"""What stands side by side in an LSTM layer's input, and its product with the layer's weights.
+"""Multiplies the parts of an LSTM layer's input, such as notes, z and controls, with its weights.
 
-Time is the first axis: `[T, B, ...]`. One-hot vectors stay class numbers, which look up rows of the
-weights, and what is the same at every step has no time axis and is multiplied once.
+The parts stand side by side in the input, and time is their first axis: `[T, B, ...]`. Two kinds
+are cheaper than a dense sequence. One-hot vectors stay class numbers, which look up rows of the
+weights; and a part that is the same at every step has no time axis, and is multiplied once.
 """
 
 from collections.abc import Sequence
@@ -13,27 +14,37 @@ from music_vae.nn.numerics import Numerics
 
 
 class OneHot(NamedTuple):
-    """Rows of one-hot vectors by their classes; a negative class is a row of zeros.
+    """A sequence of one-hot vectors, kept as class numbers.
+
+    >>> OneHot(tf.constant([[2], [-1]]), depth=3).dense().numpy().tolist()
+    [[[0.0, 0.0, 1.0]], [[0.0, 0.0, 0.0]]]
 
     Attributes:
-      classes: int32 `[T, B]`.
-      depth: Width of a row.
+      classes: Classes, int32 `[T, B]`; a negative one stands for a vector of zeros.
+      depth: Length of a vector.
     """
 
     classes: tf.Tensor
     depth: int
 
     def dense(self) -> tf.Tensor:
-        """The rows, `[T, B, depth]`."""
+        """Returns the vectors, `[T, B, depth]`."""
         return tf.one_hot(self.classes, self.depth)
 
 
 Part: TypeAlias = tf.Tensor | OneHot
-"""What stands beside other parts in a layer's input: `[B, D]` or `[T, B, D]`."""
+"""A part of a layer's input, beside others: `[B, D]`, or over time `[T, B, D]`."""
 
 
 def split_one_hots(sequence: tf.Tensor, depths: Sequence[int]) -> list[Part]:
-    """Parts of `[T, B, D]`: one-hot vectors of these depths side by side, then anything else."""
+    """Splits `[T, B, D]` into the one-hot vectors of these depths with which a step begins, and the
+    rest.
+
+    >>> step = tf.constant([[[0.0, 1.0, 1.0, 0.0, 0.0, 0.5]]])  # classes 1 of 2, 0 of 3, and 0.5
+    >>> first, second, rest = split_one_hots(step, [2, 3])
+    >>> first.classes.numpy().item(), second.classes.numpy().item(), rest.numpy().tolist()
+    (1, 0, [[[0.5]]])
+    """
     *blocks, rest = tf.split(sequence, [*depths, sequence.shape[-1] - sum(depths)], axis=-1)
     parts: list[Part] = []
     for block, depth in zip(blocks, depths, strict=True):
@@ -43,17 +54,33 @@ def split_one_hots(sequence: tf.Tensor, depths: Sequence[int]) -> list[Part]:
 
 
 def width_of(part: Part | int) -> int:
-    """Of a part, which a number may stand for."""
+    """Returns the width D of a part; a number is a width already.
+
+    >>> [width_of(part) for part in (OneHot(tf.zeros([4, 1]), 90), tf.zeros([1, 32]), 6)]
+    [90, 32, 6]
+    """
     if isinstance(part, int):
         return part
     return part.depth if isinstance(part, OneHot) else part.shape[-1]
 
 
 def multiplied(part: Part, rows: tf.Tensor, gates: tf.Tensor, numerics: Numerics) -> tf.Tensor:
-    """`[T, B, G]`: part `[T, B, D]` times rows `[D, G]`, plus gates `[G]`, `[B, G]` or `[T, B, G]`.
+    """Returns gates plus the product of a part with its rows of the weights, `[T, B, G]`.
 
-    Biases are added to the rows of a look-up, or in one operation with the product: their own sum
-    over time would cost as much as the rest.
+    Biases are added to the rows of a look-up, or in one operation with the product: a sum of their
+    own over time would cost as much as the rest.
+
+    >>> from music_vae.nn.numerics import PLAIN
+    >>> rows, biases = tf.constant([[10.0], [20.0], [30.0]]), tf.constant([1.0])
+    >>> tune = OneHot(tf.constant([[2], [0], [-1]]), depth=3)
+    >>> multiplied(tune, rows, biases, PLAIN).numpy().ravel().tolist()
+    [31.0, 11.0, 1.0]
+
+    Args:
+      part: A part over time, `[T, B, D]`.
+      rows: Its rows of the weights, `[D, G]`.
+      gates: What the product is added to: biases `[G]`, or sums `[B, G]` or `[T, B, G]`.
+      numerics: How products are computed.
     """
     bias = gates if gates.shape.rank == 1 else None
     if isinstance(part, OneHot):
@@ -69,7 +96,7 @@ def multiplied(part: Part, rows: tf.Tensor, gates: tf.Tensor, numerics: Numerics
 
 @tf.custom_gradient
 def _look_up(table: tf.Tensor, classes: tf.Tensor) -> Any:
-    """Rows `[D + 1, G]` of classes `[T, B]`: `[T, B, G]`; the last row for a negative class."""
+    """Returns rows of a table `[D + 1, G]` for classes `[T, B]`; the last for a negative one."""
     depth = tf.shape(table)[0]
     rows = tf.where(classes < 0, depth - 1, classes)
 
@@ -80,7 +107,12 @@ def _look_up(table: tf.Tensor, classes: tf.Tensor) -> Any:
 
 
 def side_by_side(parts: Sequence[Part]) -> tf.Tensor:
-    """Parts joined, all dense; those without time are repeated if others have it."""
+    """Joins parts, all dense; those without a time axis are repeated if others have one.
+
+    >>> tune, z = OneHot(tf.constant([[1], [0]]), depth=2), tf.constant([[0.5]])
+    >>> side_by_side([tune, z]).numpy().tolist()
+    [[[0.0, 1.0, 0.5]], [[1.0, 0.0, 0.5]]]
+    """
     dense = [part.dense() if isinstance(part, OneHot) else part for part in parts]
     if all(part.shape.rank == 2 for part in dense):
         return tf.concat(dense, axis=-1)
@@ -92,7 +124,12 @@ def side_by_side(parts: Sequence[Part]) -> tf.Tensor:
 
 
 def last_valid(sequence: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
-    """The last valid steps `[B, D]` of `[T, B, D]`; zeros where there is none."""
+    """Returns the last valid step of each sequence, `[B, D]` of `[T, B, D]`; zeros if it has none.
+
+    >>> sequences = tf.constant([[[1.0], [5.0]], [[2.0], [6.0]], [[3.0], [7.0]]])  # T = 3, B = 2
+    >>> last_valid(sequences, tf.constant([3, 1])).numpy().tolist()
+    [[3.0], [5.0]]
+    """
     batch = tf.range(tf.shape(lengths)[0])
     index = tf.stack([tf.maximum(lengths - 1, 0), batch], axis=-1)
     last = tf.gather_nd(sequence, index)
@@ -100,7 +137,12 @@ def last_valid(sequence: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
 
 
 def reverse(part: Part, lengths: tf.Tensor) -> Any:
-    """Reverses the valid steps of a part over time; the others stay where they are."""
+    """Reverses the valid steps of a part over time; padding stays where it is.
+
+    >>> sequence = tf.constant([[[1.0]], [[2.0]], [[0.0]]])
+    >>> reverse(sequence, tf.constant([2])).numpy().ravel().tolist()
+    [2.0, 1.0, 0.0]
+    """
     if isinstance(part, OneHot):
         return part._replace(classes=tf.reverse_sequence(part.classes, lengths, 0, 1))
     return tf.reverse_sequence(part, lengths, seq_axis=0, batch_axis=1)
