@@ -1,7 +1,7 @@
-"""Decoders without a hierarchy: a latent vector to a distribution over every step, or to samples.
+"""Defines decoders: they turn a latent vector into a distribution over every step, or into samples.
 
 `FlatDecoder` has one LSTM stack, `SplitDecoder` one for each of several outputs; `nn.hierarchy` has
-the decoder that gives each segment of a sequence a latent vector of its own.
+the decoder that gives each segment of a sequence an embedding of its own.
 
 Samples carry no gradient, so scheduled sampling draws all inputs first and then computes every
 layer over the whole, now known, sequence.
@@ -16,26 +16,30 @@ import numpy as np
 import tensorflow as tf
 
 from music_vae.common.errors import UserError
-from music_vae.common.plans import (
-    CorePlan,
-    DecoderPlan,
-    DensePlan,
-    FlatDecoderPlan,
-    SplitDecoderPlan,
-)
+from music_vae.common.plans import CorePlan, DecoderPlan, FlatDecoderPlan, SplitDecoderPlan
+from music_vae.nn.cell import LstmState
 from music_vae.nn.decoding import Policy, Reconstruction, Samples
 from music_vae.nn.heads import Sums, build_head, numbered
-from music_vae.nn.latent import INITIALIZER_STDDEV
+from music_vae.nn.latent import InitialState
 from music_vae.nn.parts import Part, split_one_hots
 from music_vae.nn.recurrence import Activations, Recorder, Trace
-from music_vae.nn.rnn import BidirectionalLstm, Dropout, LstmStack, LstmState
+from music_vae.nn.rnn import BidirectionalLstm, Dropout, LstmStack
 
 
 class Decoder(keras.layers.Layer, abc.ABC):
-    """What every decoder is.
+    """The contract of decoders: from z to a loss, or to samples.
+
+    >>> from music_vae.common.hparams import HParams
+    >>> from music_vae.common.model_spec import flat_decoder
+    >>> from music_vae.common.specs import FlatDecoderSpec
+    >>> plan = flat_decoder(FlatDecoderSpec(), HParams(dec_rnn_size=(6,)), z_size=4, depth=3)
+    >>> decoder = build_core(plan, "decoder")
+    >>> sums = {"correct": np.array([8.0, 0.0, 1.0]), "total": np.array([8.0, 0.0, 2.0])}
+    >>> isinstance(decoder, Decoder), decoder.summarize(sums)["metrics/accuracy"]
+    (True, 0.9)
 
     Attributes:
-      plan: Its parts and their widths.
+      plan: The decoder's parts and their widths.
     """
 
     plan: DecoderPlan
@@ -43,7 +47,7 @@ class Decoder(keras.layers.Layer, abc.ABC):
     @property
     @abc.abstractmethod
     def voices(self) -> "list[FlatDecoder]":
-        """What decodes each of the outputs that stand side by side."""
+        """The decoders of the outputs that stand side by side."""
 
     @abc.abstractmethod
     def reconstruct(
@@ -58,12 +62,12 @@ class Decoder(keras.layers.Layer, abc.ABC):
         """Decodes towards known targets.
 
         Args:
-          z: `[B, Z]`; Z is 0 for an unconditional model.
-          targets: `[B, T, D]`.
-          controls: `[B, T, Dc]`; Dc is 0 without controls.
-          lengths: `[B]` valid steps; for a hierarchy also `[B, S]`.
-          policy: Where inputs come from.
-          first: `[B, D]`, what the first step reads; zeros by default.
+          z: Latent vectors, `[B, Z]`; Z is 0 for an unconditional model.
+          targets: The steps as they should be, `[B, T, D]`.
+          controls: Controls, `[B, T, Dc]`; Dc is 0 without controls.
+          lengths: Valid steps, `[B]`; for a hierarchy they may be those of each segment, `[B, S]`.
+          policy: Says where the inputs x(t-1) come from.
+          first: What the first step reads as x(t-1), `[B, D]`; zeros by default.
         """
 
     @abc.abstractmethod
@@ -77,29 +81,41 @@ class Decoder(keras.layers.Layer, abc.ABC):
         end_token: int | None = None,
         first: tf.Tensor | None = None,
     ) -> Samples:
-        """Samples of at most T steps, each step reading the sample before it.
+        """Draws at most T steps, each of which reads the sample before it.
 
         Args:
-          z: `[B, Z]`.
-          controls: `[B, T, Dc]`.
-          noise: `[B, T, K]`, uniform in [0, 1): all the chance there is.
+          z: Latent vectors, `[B, Z]`.
+          controls: Controls, `[B, T, Dc]`.
+          noise: Uniform numbers in [0, 1), `[B, T, K]`; equal noise gives equal samples.
           temperature: Divides the logits; near 0 the likeliest outcome is taken.
-          end_token: Class that ends an example.
-          first: `[B, D]`, what the first step reads; zeros by default.
+          end_token: Class that ends an example; None if there is none.
+          first: What the first step reads as x(t-1), `[B, D]`; zeros by default.
         """
 
     @abc.abstractmethod
     def summarize(self, sums: Sums) -> dict[str, float]:
-        """Metrics of `Reconstruction.statistics` summed over examples."""
+        """Returns metrics by name, given `Reconstruction.statistics` summed over examples."""
 
 
-Step: TypeAlias = Callable[..., tuple[tf.Tensor, tuple[LstmState, ...]]]
-"""Takes one step from its number t, x(t-1) `[B, D]` and the states before it, to the LSTM's output
-and the states after it; the activations of the gates are added to a list that may be given."""
+_Step: TypeAlias = Callable[..., tuple[tf.Tensor, tuple[LstmState, ...]]]
+"""Takes one step: its number t, x(t-1) `[B, D]` and the states before it give the LSTM's output and
+the states after it. The activations of the gates are appended to a list, if one is given."""
 
 
 class FlatDecoder(Decoder):
-    """One LSTM stack over the whole sequence that sees z at every step."""
+    """One LSTM stack over the whole sequence, given z at every step.
+
+    >>> from music_vae.common.hparams import HParams
+    >>> from music_vae.common.model_spec import flat_decoder
+    >>> from music_vae.common.specs import FlatDecoderSpec
+    >>> plan = flat_decoder(FlatDecoderSpec(), HParams(dec_rnn_size=(6,)), z_size=4, depth=3)
+    >>> decoder = FlatDecoder(plan)
+    >>> _ = decoder.output_projection.bias.assign([0.0, 9.0, 0.0])  # class 1 is the likeliest
+    >>> z, no_controls, noise = tf.zeros([1, 4]), tf.zeros([1, 5, 0]), tf.fill([1, 5, 1], 0.5)
+    >>> samples, *_ = decoder.sample(z, no_controls, noise, temperature=0.0)
+    >>> tf.argmax(samples, axis=-1).numpy().tolist()
+    [[1, 1, 1, 1, 1]]
+    """
 
     plan: FlatDecoderPlan
 
@@ -122,7 +138,7 @@ class FlatDecoder(Decoder):
         return [self]
 
     def initial_states(self, z: tf.Tensor) -> tuple[LstmState, ...]:
-        """The state of every layer before the first step, from z `[B, Z]`."""
+        """Returns the state of every layer before the first step, from z `[B, Z]`."""
         return self.lstm.split_state(self.z_to_initial_state(z))
 
     def reconstruct(
@@ -154,7 +170,7 @@ class FlatDecoder(Decoder):
         )
 
     def _parts(self, inputs: tf.Tensor, z: tf.Tensor, controls: tf.Tensor) -> list[Part]:
-        """What the bottom layer reads, given every step's x(t-1) `[B, T, D]`."""
+        """Returns what the bottom layer reads, given every step's x(t-1) `[B, T, D]`."""
         return [
             *split_one_hots(_time_major(inputs), self.plan.head.one_hots),
             z,
@@ -170,10 +186,10 @@ class FlatDecoder(Decoder):
         dropout: Dropout | None,
         first: tf.Tensor | None,
     ) -> tuple[tf.Tensor, list[Trace]]:
-        """Inputs `[B, T, D]`, each step of each example by chance target or own sample.
+        """Chooses inputs `[B, T, D]`: each step of each example is by chance target or own sample.
 
-        After Bengio et al. 2015. No gradient flows through the choice. What the layers went through
-        on the way comes back too, so that they need not go there again.
+        This is scheduled sampling (Bengio et al. 2015). No gradient flows through the choice. The
+        layers' traces are returned too, so that no step needs to be taken twice.
         """
         batch, steps = tf.shape(targets)[0], tf.shape(targets)[1]
         noise = policy.shard.uniform([batch, steps, self.plan.noise_size + 1], policy.seed)
@@ -198,11 +214,14 @@ class FlatDecoder(Decoder):
         z: tf.Tensor,
         targets: tf.Tensor,
         first: tf.Tensor | None,
-        step: Step,
+        step: _Step,
         own: tf.Tensor,
         noise: tf.Tensor,
     ) -> tuple[tf.Tensor, list[Trace]]:
-        """`_scheduled` step by step; `own` `[T, B, 1]` and noise are time-major."""
+        """Does the work of `_scheduled` step by step.
+
+        `own` `[T, B, 1]` is True where a sample is read; it and the noise are time-major.
+        """
         steps, given = tf.shape(noise)[0], _time_major(targets)
 
         def body(t: Any, x: Any, states: Any, inputs: Any, recorders: Any) -> Any:
@@ -269,17 +288,17 @@ class FlatDecoder(Decoder):
     def _sampled(
         self, hidden: tf.Tensor, temperature: tf.Tensor | float, noise: tf.Tensor
     ) -> tf.Tensor:
-        """A step `[B, D]` from the LSTM's output `[B, H]` and noise `[B, K]`."""
+        """Draws a step `[B, D]` from the LSTM's output `[B, H]` and noise `[B, K]`."""
         return self.head.sample(self.output_projection(hidden), temperature, noise)
 
     def _first(self, z: tf.Tensor, first: tf.Tensor | None) -> tf.Tensor:
-        """What the first step reads, `[B, D]`; zeros by default."""
+        """Returns what the first step reads as x(t-1), `[B, D]`; zeros by default."""
         if first is not None:
             return first
         return tf.zeros([tf.shape(z)[0], self.plan.output_depth], z.dtype)
 
     def _steps(self, z: tf.Tensor, count: tf.Tensor) -> tf.TensorArray:
-        """Room for so many steps `[B, D]`."""
+        """Returns an array with room for `count` steps `[B, D]`."""
         return tf.TensorArray(z.dtype, count, element_shape=[None, self.plan.output_depth])
 
     def summarize(self, sums: Sums) -> dict[str, float]:
@@ -288,7 +307,7 @@ class FlatDecoder(Decoder):
     def _preprocessed(
         self, controls: tf.Tensor, lengths: tf.Tensor, dropout: Dropout | None
     ) -> tf.Tensor:
-        """What the decoder reads of the controls, `[B, T, ...]`."""
+        """Returns the controls as the decoder reads them, `[B, T, ...]`."""
         if self.control_lstm is None:
             return controls
         noise = None if dropout is None else dropout.fold(1)
@@ -296,8 +315,8 @@ class FlatDecoder(Decoder):
 
     def _stepper(
         self, z: tf.Tensor, controls: tf.Tensor, dropout: Dropout | None, steps: tf.Tensor
-    ) -> Step:
-        """What takes one step, of so many."""
+    ) -> _Step:
+        """Returns the function that takes one step, of `steps` in all."""
         bottom, controls = self.lstm.layers[0], _time_major(controls)
         if dropout is not None or bottom.residual:
             masks = self.lstm.masks(dropout, steps, tf.shape(z)[0])
@@ -325,6 +344,16 @@ class SplitDecoder(Decoder):
     """A decoder of its own for each of several outputs that stand side by side, all given one z.
 
     Losses add up; samples are joined in the order of the decoders.
+
+    >>> from music_vae.common.hparams import HParams
+    >>> from music_vae.common.model_spec import StepDepths, derive_decoder
+    >>> from music_vae.common.specs import FlatDecoderSpec, SplitDecoderSpec
+    >>> spec = SplitDecoderSpec(depths=(3, 2), cores=(FlatDecoderSpec(), FlatDecoderSpec()))
+    >>> hparams, depths = HParams(z_size=4, dec_rnn_size=(6,)), StepDepths(inputs=5, outputs=5)
+    >>> decoder = SplitDecoder(derive_decoder(spec, hparams, depths))
+    >>> noise = tf.fill([1, 7, 2], 0.5)  # a number for each output
+    >>> decoder.sample(tf.zeros([1, 4]), tf.zeros([1, 7, 0]), noise, temperature=1.0).samples.shape
+    TensorShape([1, 7, 5])
     """
 
     plan: SplitDecoderPlan
@@ -408,39 +437,23 @@ class SplitDecoder(Decoder):
 
 
 def shifted(targets: tf.Tensor, first: tf.Tensor | None = None) -> tf.Tensor:
-    """Teacher forcing's inputs: `[B, T, D]` one step later, `first` `[B, D]` or zeros before."""
+    """Returns the inputs of teacher forcing: the targets `[B, T, D]`, one step later.
+
+    The first step reads `first` `[B, D]`, or zeros.
+
+    >>> shifted(tf.constant([[[1.0], [2.0], [3.0]]])).numpy().ravel().tolist()
+    [0.0, 1.0, 2.0]
+    """
     if first is None:
         return tf.pad(targets[:, :-1], [[0, 0], [1, 0], [0, 0]])
     return tf.concat([first[:, None], targets[:, :-1]], axis=1)
 
 
 def _cut(samples: tf.Tensor, end_token: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Samples `[B, T, D]` with zeros after each end token, and their lengths with it, `[B]`."""
+    """Ends samples `[B, T, D]` at their end token: returns zeros after it, and lengths `[B]` with it."""
     ended = tf.cumsum(samples[:, :, end_token], axis=1, exclusive=True) > 0
     lengths = tf.reduce_sum(tf.cast(~ended, tf.int32), axis=1)
     return tf.where(ended[..., None], tf.zeros_like(samples), samples), lengths
-
-
-class InitialState(keras.layers.Layer):
-    """Initial states `[B, state_size]` of z `[B, z_size]`: tanh(z . kernel + bias)."""
-
-    def __init__(self, plan: DensePlan, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.kernel = self.add_weight(
-            name="kernel",
-            shape=(plan.input_size, plan.units),
-            initializer=keras.initializers.RandomNormal(stddev=INITIALIZER_STDDEV),
-        )
-        self.bias = self.add_weight(name="bias", shape=(plan.units,), initializer="zeros")
-        self.built = True
-
-    def call(self, z: tf.Tensor) -> tf.Tensor:
-        kernel, bias = tf.convert_to_tensor(self.kernel), tf.convert_to_tensor(self.bias)
-        if z.shape[-1]:
-            return tf.tanh(z @ kernel + bias)
-        # Without z the sum over its rows is zero; a product of width 0 can crash oneDNN.
-        state = tf.tanh(tf.reduce_sum(kernel, axis=0) + bias)
-        return tf.repeat(state[None], tf.shape(z)[0], axis=0)
 
 
 def _time_major(sequence: tf.Tensor) -> tf.Tensor:
@@ -448,12 +461,20 @@ def _time_major(sequence: tf.Tensor) -> tf.Tensor:
 
 
 def _side_by_side(states: Sequence[LstmState]) -> tf.Tensor:
-    """The states of all layers, `[B, state_size]`."""
+    """Joins the states of all layers, `[B, state_size]`."""
     return tf.concat([array for state in states for array in state], axis=-1)
 
 
 def build_core(plan: CorePlan, name: str) -> FlatDecoder | SplitDecoder:
-    """The layers of a decoder without a hierarchy."""
+    """Builds the decoder without a hierarchy that a plan describes.
+
+    >>> from music_vae.common.hparams import HParams
+    >>> from music_vae.common.model_spec import flat_decoder
+    >>> from music_vae.common.specs import FlatDecoderSpec
+    >>> plan = flat_decoder(FlatDecoderSpec(), HParams(dec_rnn_size=(6,)), z_size=4, depth=3)
+    >>> build_core(plan, "decoder").voices[0].lstm.plan.input_size  # x(t-1) and z
+    7
+    """
     if isinstance(plan, SplitDecoderPlan):
         return SplitDecoder(plan, name=name)
     return FlatDecoder(plan, name=name)

@@ -1,12 +1,13 @@
-"""The hierarchical decoder: a conductor gives each segment an embedding, from which it is decoded.
+"""Defines the hierarchical decoder, in which a conductor gives each segment its embedding.
 
 One conductor per level unrolls its vector into one per segment (Roberts et al. 2018, section 3.2);
-the core decoder takes the last level's vectors in the place of z. A conductor that does not read
-its segments back makes them independent of each other, given their embeddings: training decodes all
-of them as one batch. Sampling stays in order, as a segment begins with the end of the one before.
+the core decoder is given the lowest level's vectors in place of z. If conductors do not read their
+segments back, the segments are independent of each other given their embeddings, and training
+decodes all of them as one batch. Sampling stays in order, as the first step of a segment reads the
+last step of the segment before.
 
-A conductor may read back what its segments came to (`autoregressive` levels): their decoder's final
-state, or, with a re-encoder, an encoding of the segment.
+On `autoregressive` levels a conductor does read its segments back, as the final state of their
+decoder, or, with a re-encoder, as an encoding of the segment.
 """
 
 from collections.abc import Callable
@@ -17,16 +18,25 @@ import numpy as np
 import tensorflow as tf
 
 from music_vae.common.plans import ConductorPlan, HierarchicalDecoderPlan
-from music_vae.nn.decoders import Decoder, FlatDecoder, InitialState, build_core
+from music_vae.nn.decoders import Decoder, FlatDecoder, build_core
 from music_vae.nn.decoding import Policy, Reconstruction, Samples
 from music_vae.nn.encoders import Encoder, HierarchicalLstmEncoder, build_levels, segment_lengths
 from music_vae.nn.heads import Sums
+from music_vae.nn.latent import InitialState
 from music_vae.nn.parts import last_valid
 from music_vae.nn.rnn import Dropout, LstmStack
 
 
 class Conductor(keras.layers.Layer):
-    """One level: a vector `[B, Z]` to one vector `[B, E]` per segment of that level."""
+    """One level of a hierarchy: it unrolls a vector `[B, Z]` into one per segment, `[B, S, E]`.
+
+    >>> from music_vae.common.model_spec import DensePlan, lstm_stack
+    >>> lstm = lstm_stack("conductor", input_size=1, sizes=[3])
+    >>> initial_state = DensePlan("initial_state", input_size=2, units=lstm.state_size)
+    >>> conductor = Conductor(ConductorPlan(4, None, initial_state, lstm))  # 4 segments
+    >>> conductor(tf.ones([1, 2])).shape
+    TensorShape([1, 4, 3])
+    """
 
     def __init__(self, plan: ConductorPlan, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -36,7 +46,7 @@ class Conductor(keras.layers.Layer):
         self.built = True
 
     def call(self, z: tf.Tensor, dropout: Dropout | None = None) -> tf.Tensor:
-        """All vectors at once, `[B, S, E]`, reading nothing back."""
+        """Returns all vectors at once, `[B, S, E]`; nothing is read back."""
         batch, steps = tf.shape(z)[0], self.plan.steps
         zeros = tf.zeros([steps, batch, self.plan.lstm.input_size], z.dtype)
         states = self.lstm.split_state(self.initial_state(z))
@@ -45,7 +55,25 @@ class Conductor(keras.layers.Layer):
 
 
 class HierarchicalDecoder(Decoder):
-    """Conductors over a core decoder."""
+    """Conductors over a core decoder.
+
+    >>> from music_vae.common.hparams import HParams
+    >>> from music_vae.common.model_spec import StepDepths, derive_decoder
+    >>> from music_vae.common.specs import HierarchicalDecoderSpec
+    >>> spec = HierarchicalDecoderSpec(level_lengths=(4, 16))  # 4 bars of 16 steps
+    >>> hparams, depths = HParams(z_size=2, dec_rnn_size=(6,)), StepDepths(inputs=3, outputs=3)
+    >>> decoder = HierarchicalDecoder(derive_decoder(spec, hparams, depths))
+    >>> z, no_controls, noise = tf.zeros([1, 2]), tf.zeros([1, 64, 0]), tf.fill([1, 64, 1], 0.5)
+    >>> decoder.embeddings(z).shape  # a vector per bar
+    TensorShape([1, 4, 6])
+    >>> result = decoder.sample(z, no_controls, noise, temperature=1.0)
+    >>> result.samples.shape, result.lengths.numpy().tolist()
+    (TensorShape([1, 64, 3]), [[16, 16, 16, 16]])
+
+    Args:
+      plan: The plan of the decoder.
+      encoder: The model's encoder, if it is hierarchical: a re-encoder then shares its levels.
+    """
 
     plan: HierarchicalDecoderPlan
 
@@ -55,10 +83,6 @@ class HierarchicalDecoder(Decoder):
         encoder: HierarchicalLstmEncoder | None = None,
         **kwargs: Any,
     ) -> None:
-        """Args:
-        plan: What to build.
-        encoder: The model's own, where it is a hierarchy: a re-encoder is then the levels of that.
-        """
         super().__init__(**kwargs)
         self.plan = plan
         self.reencoder: list[Encoder] = []
@@ -76,7 +100,7 @@ class HierarchicalDecoder(Decoder):
         return self.core.voices
 
     def embeddings(self, z: tf.Tensor, dropout: Dropout | None = None) -> tf.Tensor:
-        """The embeddings of all segments, `[B, S, E]`, of conductors that read nothing back."""
+        """Returns the embeddings of all segments, `[B, S, E]`, if nothing is read back."""
         batch = tf.shape(z)[0]
         for level, conductor in enumerate(self.conductors):
             noise = None if dropout is None else dropout.fold(level)
@@ -119,18 +143,18 @@ class HierarchicalDecoder(Decoder):
         return self._joined(result, tf.shape(targets)[0])
 
     def _steps_before(self, targets: tf.Tensor, first: tf.Tensor | None) -> tf.Tensor:
-        """What each segment reads first, `[B, S, D]`: the step before it, padding being zeros."""
+        """Returns what each segment reads first, `[B, S, D]`: the step before it, or zeros."""
         ends = targets[:, self.plan.core_steps - 1 :: self.plan.core_steps][:, :-1]
         start = tf.zeros_like(targets[:, 0]) if first is None else first
         return tf.concat([start[:, None], ends], axis=1)
 
     def _segments(self, array: tf.Tensor) -> tf.Tensor:
-        """`[B, T, D]` to `[B, S, T/S, D]`."""
+        """Splits `[B, T, D]` into segments `[B, S, T/S, D]`."""
         shape = [tf.shape(array)[0], self.plan.num_segments, self.plan.core_steps, array.shape[-1]]
         return tf.reshape(array, shape)
 
     def _joined(self, result: Reconstruction, batch: tf.Tensor) -> Reconstruction:
-        """What the core made of all segments as one batch, per example again."""
+        """Joins the segments, which the core decoded as one batch, to examples again."""
 
         def split(array: tf.Tensor) -> tf.Tensor:
             return tf.reshape(array, [batch, self.plan.num_segments, *array.shape[1:]])
@@ -157,7 +181,7 @@ class HierarchicalDecoder(Decoder):
         before: tf.Tensor,
         policy: Policy,
     ) -> Reconstruction:
-        """`reconstruct` segment by segment, for conductors that read them back."""
+        """Reconstructs segment by segment, for conductors that read them back."""
         results: list[Reconstruction] = []
 
         def visit(embedding: tf.Tensor) -> tf.Tensor:
@@ -173,14 +197,8 @@ class HierarchicalDecoder(Decoder):
             results.append(result)
             if not self.reencoder:
                 return result.final_state
-            # What the decoder went through: its inputs one step on, and the last target.
-            last = tf.one_hot(lengths[:, n] - 1, self.plan.core_steps)[..., None]
-            following = tf.pad(result.inputs[:, 1:], [[0, 0], [0, 1], [0, 0]])
-            heard = (
-                following * (1 - last)
-                + last_valid(tf.transpose(targets[:, n], [1, 0, 2]), lengths[:, n])[:, None] * last
-            )
-            return self.reencoder[0](heard, lengths[:, n])
+            segment = _decoded(result.inputs, targets[:, n], lengths[:, n], self.plan.core_steps)
+            return self.reencoder[0](segment, lengths[:, n])
 
         self._walk(z, visit, policy.dropout)
         return Reconstruction(
@@ -202,9 +220,9 @@ class HierarchicalDecoder(Decoder):
         level: int = 0,
         path: int = 0,
     ) -> tf.Tensor:
-        """Calls `visit` with the embedding of every segment in order; it returns what is read back.
+        """Calls `visit` with the embedding of every segment in order.
 
-        Returns what the level above reads back of this one.
+        Both `visit` and this method return what the level above reads back.
         """
         if level == len(self.conductors):
             return visit(z)
@@ -214,14 +232,14 @@ class HierarchicalDecoder(Decoder):
         batch = tf.shape(z)[0]
         noise = None if dropout is None else dropout.fold(1000 * (level + 1) + path)
         masks = conductor.lstm.masks(noise, steps, batch)
-        heard = tf.zeros([batch, feedback_size or conductor.plan.lstm.input_size], z.dtype)
+        feedback = tf.zeros([batch, feedback_size or conductor.plan.lstm.input_size], z.dtype)
         kept = []
         for n in range(steps):
             now = [None if mask is None else mask[n] for mask in masks]
-            parts = [heard] if feedback_size is None else [heard, z]
+            parts = [feedback] if feedback_size is None else [feedback, z]
             output, states = conductor.lstm.step(parts, states, now)
             following = self._walk(output, visit, dropout, level + 1, path * steps + n)
-            heard = heard if feedback_size is None else following
+            feedback = feedback if feedback_size is None else following
             kept.append(following)
         if level == 0:
             return z  # there is no level above that could read anything
@@ -242,15 +260,15 @@ class HierarchicalDecoder(Decoder):
         end_token: int | None = None,
         first: tf.Tensor | None = None,
     ) -> Samples:
-        noises, told = self._segments(noise), self._segments(controls)
+        noise_segments, control_segments = self._segments(noise), self._segments(controls)
         if first is None:
             first = tf.zeros([tf.shape(noise)[0], self.plan.output_depth], z.dtype)
 
         def segment(n: Any, embedding: tf.Tensor, first: tf.Tensor) -> Samples:
             return self.core.sample(
                 embedding,
-                told[:, n],
-                noises[:, n],
+                control_segments[:, n],
+                noise_segments[:, n],
                 temperature=temperature,
                 end_token=end_token,
                 first=first,
@@ -266,7 +284,7 @@ class HierarchicalDecoder(Decoder):
         first: tf.Tensor,
         segment: Callable[[Any, tf.Tensor, tf.Tensor], Samples],
     ) -> Samples:
-        """Samples all segments `[B, S, E]` one after the other in one loop."""
+        """Samples all segments from their embeddings `[B, S, E]`, one after the other in a loop."""
 
         def body(n: Any, first: Any, state: Any, samples: Any, lengths: Any) -> Any:
             result = segment(n, embeddings[:, n], first)
@@ -312,7 +330,7 @@ class HierarchicalDecoder(Decoder):
     # -- Metrics ------------------------------------------------------------------------------
 
     def summarize(self, sums: Sums) -> dict[str, float]:
-        """Metrics of each segment, `segment/NNN/metrics/...`, and their means."""
+        """Returns the metrics of each segment, `segment/NNN/metrics/...`, and their means."""
         metrics: dict[str, float] = {}
         values: dict[str, list[float]] = {}
         for n in range(self.plan.num_segments):
@@ -323,11 +341,22 @@ class HierarchicalDecoder(Decoder):
         return metrics | {name: float(np.mean(parts)) for name, parts in values.items()}
 
 
+def _decoded(inputs: tf.Tensor, targets: tf.Tensor, lengths: tf.Tensor, steps: int) -> tf.Tensor:
+    """Returns the steps `[B, T, D]` that a decoder went through: its inputs one step earlier.
+
+    The last valid step, which it never read, is the target.
+    """
+    last = tf.one_hot(lengths - 1, steps)[..., None]
+    following = tf.pad(inputs[:, 1:], [[0, 0], [0, 1], [0, 0]])
+    last_targets = last_valid(tf.transpose(targets, [1, 0, 2]), lengths)[:, None]
+    return following * (1 - last) + last_targets * last
+
+
 def _merged(array: tf.Tensor) -> tf.Tensor:
-    """`[B, S, ...]` to `[B * S, ...]`."""
+    """Merges the segments `[B, S, ...]` of all examples into one batch `[B * S, ...]`."""
     return tf.reshape(array, [-1, *array.shape[2:]])
 
 
 def _last_sample(result: Samples) -> tf.Tensor:
-    """The last step before the end of each sample, `[B, D]`."""
+    """Returns the last step of each sample, `[B, D]`, before padding."""
     return last_valid(tf.transpose(result.samples, [1, 0, 2]), result.lengths)

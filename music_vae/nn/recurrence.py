@@ -1,4 +1,7 @@
-"""The loop over time of an LSTM layer, and its gradient. Equations: see `music_vae.nn.rnn`."""
+"""Runs the loop over time of an LSTM layer, and its gradient.
+
+The equations are in `music_vae.nn.cell`.
+"""
 
 import functools
 from collections.abc import Callable
@@ -12,7 +15,18 @@ from music_vae.nn.parts import last_valid
 
 
 class Activations(NamedTuple):
-    """Of the gates at one step, each `[B, H]`; or of every step, see `Trace`."""
+    """Activations of an LSTM's gates at one step, each `[B, H]`; or at every step, see `Trace`.
+
+    >>> _, _, activations = gates_to_state(gates=tf.zeros([1, 4]), c=tf.ones([1, 1]))
+    >>> [gate.numpy().item() for gate in activations]
+    [0.5, 0.0, 0.5, 0.5]
+
+    Attributes:
+      i: Input gate, from 0 to 1: how much of j is added to the cell.
+      j: New content of the cell, from -1 to 1.
+      f: Forget gate, from 0 to 1: how much of the old cell is kept.
+      o: Output gate, from 0 to 1: how much of tanh(cell) is the output.
+    """
 
     i: tf.Tensor
     j: tf.Tensor
@@ -21,7 +35,16 @@ class Activations(NamedTuple):
 
 
 def gates_to_state(gates: tf.Tensor, c: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, Activations]:
-    """Gate pre-activations `[B, 4H]` and the old cell to new c, new h, and activations."""
+    """Returns the new c, the new h, and the gates' activations.
+
+    >>> c, h, _ = gates_to_state(gates=tf.zeros([1, 4]), c=tf.ones([1, 1]))
+    >>> print(c.numpy(), h.numpy().round(3))  # c = 0.5 * 1, h = 0.5 * tanh(0.5)
+    [[0.5]] [[0.231]]
+
+    Args:
+      gates: Pre-activations of the gates i, j, f and o, `[B, 4H]`.
+      c: The cell before the step, `[B, H]`.
+    """
     i, j, f, o = tf.split(gates, 4, axis=-1)
     i, j, f, o = tf.sigmoid(i), tf.tanh(j), tf.sigmoid(f), tf.sigmoid(o)
     c = c * f + i * j
@@ -29,12 +52,18 @@ def gates_to_state(gates: tf.Tensor, c: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor
 
 
 class Trace(NamedTuple):
-    """What a loop over time went through: all that its gradient needs.
+    """The states and activations of every step of a loop over time, which its gradient needs.
+
+    >>> h0, c0 = tf.zeros([1, 1]), tf.ones([1, 1])
+    >>> trace = run(gates=tf.zeros([3, 1, 4]), recurrent=tf.zeros([1, 4]), c0=c0, h0=h0)
+    >>> trace.hs.numpy().ravel().round(3)
+    array([0.   , 0.231, 0.122, 0.062], dtype=float32)
 
     Attributes:
-      hs: `[T + 1, B, H]`, the output before the first step and after every step.
-      cs: The same of the cell, as lists or stacked; see `music_vae.nn.steps`.
-      activations: Of the gates at every step, as lists or stacked.
+      hs: The output before the first step and after every step, `[T + 1, B, H]`.
+      cs: The cell before the first step and after every step, as a list or stacked; see
+        `music_vae.nn.steps`.
+      activations: Activations of the gates at every step, each as a list or stacked.
     """
 
     hs: tf.Tensor
@@ -43,7 +72,19 @@ class Trace(NamedTuple):
 
 
 class Recorder(NamedTuple):
-    """Lists that a loop over time adds to, all of which it carries on."""
+    """Records a trace: lists that a loop over time extends at every step.
+
+    >>> h0, c0 = tf.zeros([1, 1]), tf.ones([1, 1])
+    >>> recorder = Recorder.start(c0, h0, count=1)
+    >>> recorder = recorder.add(0, *gates_to_state(tf.zeros([1, 4]), c0))
+    >>> recorder.trace(tf.float32, stacked=True).cs.numpy().ravel().tolist()
+    [1.0, 0.5]
+
+    Attributes:
+      hs: List of outputs; see `Trace`.
+      cs: List of cells.
+      activations: Lists of the gates' activations.
+    """
 
     hs: tf.Tensor
     cs: tf.Tensor
@@ -51,12 +92,12 @@ class Recorder(NamedTuple):
 
     @classmethod
     def start(cls, c0: tf.Tensor, h0: tf.Tensor, count: Any) -> "Recorder":
-        """Before the first of so many steps."""
+        """Returns a recorder before the first of `count` steps, given c and h `[B, H]`."""
         hs, cs = (steps.put(steps.reserve(count + 1, x.dtype), 0, x) for x in (h0, c0))
         return cls(hs, cs, Activations(*(steps.reserve(count, c0.dtype) for _ in range(4))))
 
     def add(self, t: Any, c: tf.Tensor, h: tf.Tensor, activations: Activations) -> "Recorder":
-        """After step t."""
+        """Returns the recorder with step t added, given c, h and activations after it."""
         pairs = zip(self.activations, activations, strict=True)
         return Recorder(
             steps.put(self.hs, t + 1, h),
@@ -65,7 +106,7 @@ class Recorder(NamedTuple):
         )
 
     def trace(self, dtype: tf.DType, *, stacked: bool) -> Trace:
-        """What there is after the last step."""
+        """Returns the trace of all steps; if `stacked`, as tensors rather than as lists."""
         hs = steps.stack(self.hs, dtype)
         if not stacked:
             return Trace(hs, self.cs, self.activations)
@@ -83,7 +124,13 @@ def run(
     h0: tf.Tensor,
     numerics: Numerics = PLAIN,
 ) -> Trace:
-    """The loop without its gradient; arguments as for `recurrence`."""
+    """Runs the loop without its gradient; arguments are those of `recurrence`.
+
+    >>> h0, c0 = tf.zeros([2, 1]), tf.ones([2, 1])
+    >>> trace = run(gates=tf.zeros([3, 2, 4]), recurrent=tf.zeros([1, 4]), c0=c0, h0=h0)
+    >>> trace.hs.shape
+    TensorShape([4, 2, 1])
+    """
     trace = _forward_loop(gates, recurrent, c0, h0, numerics=numerics)
     trace.hs.set_shape([None, gates.shape[1], recurrent.shape[0]])
     return trace
@@ -99,21 +146,30 @@ def recurrence(
     trace: Trace | None = None,
     numerics: Numerics = PLAIN,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """The LSTM over time with its own gradient: `[T, B, 4H]` to h `[T, B, H]` and the last c.
+    """Runs an LSTM over time, with a gradient of its own.
 
     Automatic differentiation would add up a weight gradient at every step. Here the activations are
-    kept from the forward loop, the backward loop finds the gradients of the gates alone, and the
+    kept from the forward loop, the backward loop computes the gradients of the gates alone, and the
     weight gradient is a single product over time and batch.
 
+    >>> h0, c0 = tf.zeros([1, 1]), tf.ones([1, 1])
+    >>> gates, recurrent = tf.zeros([3, 1, 4]), tf.zeros([1, 4])
+    >>> hs, last_c = recurrence(gates, recurrent, c0, h0, lengths=tf.constant([2]))
+    >>> print(hs.numpy().ravel().round(3), last_c.numpy())  # the cell halves twice
+    [0.231 0.122 0.062] [[0.25]]
+
     Args:
-      gates: The inputs' share in the gates.
+      gates: Shares of the inputs in the gates, biases included, `[T, B, 4H]`.
       recurrent: Weights of h, `[H, 4H]`.
-      c0: `[B, H]`.
-      h0: `[B, H]`.
-      lengths: `[B]` valid steps: the last c, `[B, H]`, is that after so many; zeros after none.
-      trace: Of a loop that has been run already. The gates are then there for their gradient alone;
-        in a graph they are never computed.
-      numerics: How products are taken.
+      c0: The cell before the first step, `[B, H]`.
+      h0: The output before the first step, `[B, H]`.
+      lengths: Valid steps of each sequence, `[B]`.
+      trace: Trace of a loop that has been run already. The gates are then there for their gradient
+        alone; in a graph they are never computed.
+      numerics: How products are computed.
+
+    Returns:
+      h of every step `[T, B, H]`, and c `[B, H]` after the last valid step; zeros if there is none.
     """
 
     @tf.custom_gradient
@@ -141,10 +197,9 @@ def recurrence(
 
 
 def _shared(*ranks: int, lists: int = 0) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Makes a function of tensors of these ranks, and of lists, one graph for layers of all sizes.
+    """Compiles a function of tensors of these ranks, and of lists, once for layers of all sizes.
 
-    A copy of the loops in the graph of every layer would take most of the time that a model needs
-    to its first step.
+    Most of the time before a model's first step would go into a copy of the loops for every layer.
     """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -204,17 +259,17 @@ def _backward_loop(
     *activations: tf.Tensor,
     numerics: Numerics,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Gradients of the gates, the recurrent weights, and the first c and h.
+    """Returns the gradients of the gates, the recurrent weights, and the first c and h.
 
     Args:
-      d_hs: Of every step, `[T, B, H]`.
-      recurrent: See `recurrence`.
-      d_last_c: Of the c after the last valid step, `[B, H]`.
-      lengths: `[B, 1]` valid steps, of the type of the rest.
-      hs: See `Trace`, as what follows.
-      cs: Of T + 1 steps.
-      *activations: Of i, j, f and o.
-      numerics: See `recurrence`.
+      d_hs: Gradient of every step's output, `[T, B, H]`.
+      recurrent: Weights of h; see `recurrence`.
+      d_last_c: Gradient of the c after the last valid step, `[B, H]`.
+      lengths: Valid steps `[B, 1]`, of the same type as the other tensors.
+      hs: Outputs; see `Trace`.
+      cs: Cells of T + 1 steps; see `Trace`.
+      *activations: Activations of the gates i, j, f and o; see `Trace`.
+      numerics: How products are computed.
     """
     count, units, dtype = tf.shape(d_hs)[0], tf.shape(d_hs)[2], d_hs.dtype
     transposed = tf.transpose(recurrent)  # once: a transposing product at every step is slow

@@ -1,48 +1,36 @@
-"""LSTM layers: one step, a whole sequence, stacks of layers, and both directions at once.
+"""Defines LSTM layers, stacks of them, and layers that read in both directions.
 
-A cell knows one step; its `sequence` knows time. Inside this module time is the first axis:
-`[T, B, ...]`. The equations are those of Hochreiter and Schmidhuber (1997) with a forget gate:
-
-    i, j, f, o = split([x, h] . kernel + bias)
-    c' = c * sigmoid(f + 1) + sigmoid(i) * tanh(j)
-    h' = sigmoid(o) * tanh(c')
-
-Weights are packed as in published checkpoints: one kernel `[input_size + units, 4 * units]`, blocks
-in the order i, j, f, o, and a bias `[4 * units]` that does not contain the forget gate's 1.
+Each can take a single step or read a whole sequence. Time is the first axis: `[T, B, ...]`. See
+`music_vae.nn.cell` for the equations.
 """
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from music_vae.common.model_constants import FORGET_BIAS
 from music_vae.common.plans import BidirectionalPlan, LstmLayerPlan, LstmStackPlan
-from music_vae.nn import cudnn
+from music_vae.nn.cell import LstmCell, LstmState, Projected
 from music_vae.nn.noise import WHOLE, Shard, fold_in
-from music_vae.nn.numerics import PLAIN, Numerics
-from music_vae.nn.parts import OneHot, Part, last_valid, multiplied, reverse, side_by_side, width_of
-from music_vae.nn.recurrence import Activations, Trace, gates_to_state, recurrence, run
-
-
-class LstmState(NamedTuple):
-    """State of one layer, both `[B, units]`; or of every step, both `[T, B, units]`."""
-
-    c: tf.Tensor
-    h: tf.Tensor
+from music_vae.nn.numerics import Numerics
+from music_vae.nn.parts import Part, reverse, side_by_side
+from music_vae.nn.recurrence import Activations, Trace
 
 
 @dataclasses.dataclass(frozen=True)
 class Dropout:
-    """The noise of one pass in training: what it keeps depends on its seed alone.
+    """Dropout in one training pass; its seed alone decides what is kept.
+
+    >>> dropout = Dropout(keep_prob=0.5, seed=tf.constant([1, 2]))
+    >>> dropout.mask([1, 1, 8]).numpy().ravel().tolist()
+    [0.0, 2.0, 0.0, 2.0, 2.0, 0.0, 2.0, 2.0]
 
     Attributes:
       keep_prob: Probability that a number is kept.
-      seed: int32 `[2]`.
-      shard: The share of a batch that is passed.
+      seed: Seed of the noise, int32 `[2]`.
+      shard: The share of a batch that goes through the model.
     """
 
     keep_prob: float
@@ -50,137 +38,26 @@ class Dropout:
     shard: Shard = WHOLE
 
     def fold(self, number: int) -> "Dropout":
-        """Independent noise for each number."""
+        """Returns dropout with noise of its own for each number."""
         seed = fold_in(self.seed, number)
         return dataclasses.replace(self, seed=seed)
 
     def mask(self, shape: Sequence[Any]) -> tf.Tensor:
-        """Factors `[T, B, ...]`: 0, or 1 / keep_prob so that the mean stays."""
+        """Draws factors `[T, B, ...]`: 0, or 1 / keep_prob so that the mean stays the same."""
         kept = self.shard.uniform(shape, self.seed, batch_axis=1) < self.keep_prob
         return tf.cast(kept, tf.float32) / self.keep_prob
 
 
-class LstmCell(keras.layers.Layer):
-    """The recurrence of one layer."""
-
-    def __init__(self, input_size: int, units: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.input_size = input_size
-        self.units = units
-        self.kernel = self.add_weight(
-            name="kernel", shape=(input_size + units, 4 * units), initializer="glorot_uniform"
-        )
-        self.bias = self.add_weight(name="bias", shape=(4 * units,), initializer="zeros")
-        self.numerics = PLAIN
-        self.built = True
-
-    def project(self, parts: Sequence[Part | int]) -> "Projected":
-        """The share of the inputs in the gates: their product with the kernel, and the biases.
-
-        Args:
-          parts: What stands side by side in the cell's input. What has no time axis is multiplied
-            once and added to every step, and one-hot vectors look up their rows. A number is the
-            width of a part that is left out.
-        """
-        widths = [width_of(part) for part in parts]
-        if sum(widths) != self.input_size:
-            raise ValueError(
-                f"{self.name} expects inputs of width {self.input_size}, got {sum(widths)}"
-            )
-        # One split, so that the kernel's gradient is put together once.
-        kernel = tf.convert_to_tensor(self.kernel)
-        *blocks, recurrent = tf.split(kernel, [*widths, self.units], axis=0)
-        gates = self._whole_bias()
-        left_out = []
-        over_time: list[tuple[Part, tf.Tensor]] = []
-        for part, rows, width in zip(parts, blocks, widths, strict=True):
-            if isinstance(part, int):
-                left_out.append(rows)
-            elif isinstance(part, OneHot) or (width and part.shape.rank > 2):
-                over_time.append((part, rows))
-            elif width:
-                gates += self.numerics.multiply(part, rows)
-        for part, rows in over_time:
-            gates = multiplied(part, rows, gates, self.numerics)
-        return Projected(gates, recurrent, tuple(left_out))
-
-    def _whole_bias(self) -> tf.Tensor:
-        """Biases of the gates `[4 * units]`, with the forget gate's 1."""
-        return tf.convert_to_tensor(self.bias) + tf.constant(
-            np.repeat([0.0, 0.0, FORGET_BIAS, 0.0], self.units), self.bias.dtype
-        )
-
-    def step(
-        self, projected: "Projected", state: LstmState, kept: list[Activations] | None = None
-    ) -> LstmState:
-        """One step from projected inputs without a time axis, and the state before.
-
-        The gates' activations are added to `kept`.
-        """
-        product = self.numerics.multiply(state.h, projected.recurrent)
-        c, h, activations = gates_to_state(projected.gates + product, state.c)
-        if kept is not None:
-            kept.append(activations)
-        return LstmState(c, h)
-
-    def sequence(
-        self,
-        projected: "Projected",
-        lengths: tf.Tensor,
-        state: LstmState | None = None,
-        trace: Trace | None = None,
-    ) -> tuple[tf.Tensor, LstmState]:
-        """h of every step from projected inputs over time, and the last states.
-
-        Arguments and results as for `LstmLayer.sequence`.
-        """
-        gates, recurrent = projected.gates, projected.recurrent
-        state = state or self.zero_state(tf.shape(gates)[1], gates.dtype)
-        hs, c = recurrence(gates, recurrent, *state, lengths, trace=trace, numerics=self.numerics)
-        return hs, LstmState(c, last_valid(hs, lengths))
-
-    def fused_sequence(
-        self, parts: Sequence[Part], lengths: tf.Tensor, state: LstmState | None = None
-    ) -> tuple[tf.Tensor, LstmState]:
-        """What cuDNN makes of the whole layer at once: h of every step, and the last states.
-
-        Arguments and results as for `LstmLayer.sequence`, but outputs after the last valid step are
-        zeros.
-        """
-        inputs = side_by_side(parts)
-        state = state or self.zero_state(tf.shape(inputs)[1], inputs.dtype)
-        kernel = tf.convert_to_tensor(self.kernel)
-        hs, c, h = cudnn.lstm(inputs, kernel, self._whole_bias(), *state, lengths)
-        return hs, LstmState(c, h)
-
-    def trace(self, projected: "Projected", state: LstmState) -> Trace:
-        """What `sequence` goes through, without its gradient."""
-        return run(projected.gates, projected.recurrent, *state, self.numerics)
-
-    def zero_state(self, batch: Any, dtype: Any) -> LstmState:
-        """A state to start from, all zeros."""
-        zeros = tf.zeros([batch, self.units], dtype)
-        return LstmState(zeros, zeros)
-
-
-class Projected(NamedTuple):
-    """What a cell's inputs come to, and the weights that are still to be used.
-
-    Attributes:
-      gates: Sums of products and biases, `[B, 4 * units]` or `[T, B, 4 * units]`.
-      recurrent: The kernel's rows for h, `[units, 4 * units]`.
-      left_out: The kernel's rows for each part that was left out, `[D, 4 * units]`.
-    """
-
-    gates: tf.Tensor
-    recurrent: tf.Tensor
-    left_out: tuple[tf.Tensor, ...] = ()
-
-
 class LstmLayer(keras.layers.Layer):
-    """A cell with dropout on its inputs and, where asked for, a residual connection.
+    """An LSTM layer: a cell with dropout on its inputs and, if planned, a residual connection.
 
-    A residual layer's output is h + x, with x as its linear projection has it where it has one.
+    The output of a residual layer is h + x, or h + projection(x) if it has a linear projection.
+
+    >>> from music_vae.common.plans import DensePlan
+    >>> layer = LstmLayer(LstmLayerPlan(False, None, cell=DensePlan("cell", 3 + 5, 4 * 5)))
+    >>> outputs, last = layer.sequence([tf.ones([7, 2, 3])], lengths=tf.constant([7, 0]))
+    >>> outputs.shape, last.h.numpy()[1].tolist()  # nothing to read leaves zeros
+    (TensorShape([7, 2, 5]), [0.0, 0.0, 0.0, 0.0, 0.0])
     """
 
     def __init__(self, plan: LstmLayerPlan, **kwargs: Any) -> None:
@@ -197,10 +74,10 @@ class LstmLayer(keras.layers.Layer):
     def prepare(
         self, parts: Sequence[Part], mask: tf.Tensor | None
     ) -> tuple[Projected, tf.Tensor | None]:
-        """What the parts of the input, side by side, put into the gates, and what is added to h.
+        """Returns the share of the inputs in the gates, and what is added to h: x, or None.
 
         Args:
-          parts: See `LstmCell.project`.
+          parts: The parts of the layer's input; see `LstmCell.project`.
           mask: Dropout's factors for all parts side by side, or None.
         """
         parts, skipped = self._read(parts, mask)
@@ -209,7 +86,7 @@ class LstmLayer(keras.layers.Layer):
     def _read(
         self, parts: Sequence[Part], mask: tf.Tensor | None
     ) -> tuple[Sequence[Part], tf.Tensor | None]:
-        """What the cell reads, and what is added to h."""
+        """Returns what the cell reads, and what is added to h."""
         if mask is None and not self.residual:
             return parts, None
         inputs = side_by_side(parts)
@@ -227,18 +104,18 @@ class LstmLayer(keras.layers.Layer):
         dropout: Dropout | None = None,
         trace: Trace | None = None,
     ) -> tuple[tf.Tensor, LstmState]:
-        """All steps of inputs that are known.
+        """Takes all steps of inputs that are known in advance.
 
         Args:
-          parts: See `LstmCell.project`.
-          lengths: `[B]` valid steps.
-          state: To start from; zeros by default.
-          dropout: Noise on the inputs, in training.
-          trace: Of steps that have been taken already.
+          parts: The parts of the layer's input over time; see `LstmCell.project`.
+          lengths: Valid steps of each sequence, `[B]`.
+          state: The state before the first step; zeros by default.
+          dropout: Dropout on the inputs, in training; else None.
+          trace: Trace of these steps, if they have been taken already.
 
         Returns:
-          Outputs `[T, B, units]`, of which those of valid steps count, and the state after the last
-          of them; zeros where there is none.
+          Outputs `[T, B, units]`, meaningful at valid steps, and the state after the last valid
+          step; zeros if there is none.
         """
         parts, skipped = self._read(parts, self._mask(parts, dropout))
         if self.cell.numerics.cudnn and trace is None:
@@ -250,14 +127,14 @@ class LstmLayer(keras.layers.Layer):
     def trace(
         self, parts: Sequence[Part], state: LstmState, dropout: Dropout | None
     ) -> tuple[tf.Tensor, Trace]:
-        """`sequence` without its gradient: outputs, and what the cell goes through."""
+        """Returns the outputs of `sequence`, without its gradient, and the trace of the cell."""
         projected, skipped = self.prepare(parts, self._mask(parts, dropout))
         trace = self.cell.trace(projected, state)
         hs = trace.hs[1:]
         return hs if skipped is None else hs + skipped, trace
 
     def _mask(self, parts: Sequence[Part], dropout: Dropout | None) -> tf.Tensor | None:
-        """Dropout's factors for all steps of the parts side by side."""
+        """Draws dropout's factors for all steps of the parts side by side."""
         if dropout is None:
             return None
         whole = side_by_side(parts)
@@ -270,14 +147,21 @@ class LstmLayer(keras.layers.Layer):
         mask: tf.Tensor | None = None,
         kept: list[Activations] | None = None,
     ) -> tuple[tf.Tensor, LstmState]:
-        """One step: output `[B, units]` and the new state; see `LstmCell.step`."""
+        """Takes one step: returns output `[B, units]` and new state; see `LstmCell.step`."""
         projected, skipped = self.prepare(parts, mask)
         state = self.cell.step(projected, state, kept)
         return state.h if skipped is None else state.h + skipped, state
 
 
 class LstmStack(keras.layers.Layer):
-    """LSTM layers on top of each other, the decoder's and the conductor's core."""
+    """LSTM layers on top of each other, the core of decoders and conductors.
+
+    >>> from music_vae.common.model_spec import lstm_stack
+    >>> stack = LstmStack(lstm_stack("decoder", 3, [5, 4]))
+    >>> outputs, states = stack.sequence([tf.ones([7, 2, 3])], lengths=tf.constant([7, 6]))
+    >>> outputs.shape, [state.c.shape[-1] for state in states]
+    (TensorShape([7, 2, 4]), [5, 4])
+    """
 
     def __init__(self, plan: LstmStackPlan, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -288,12 +172,12 @@ class LstmStack(keras.layers.Layer):
         self.built = True
 
     def split_state(self, flat: tf.Tensor) -> tuple[LstmState, ...]:
-        """`[B, state_size]` to a state per layer, in the order c0, h0, c1, h1, ..."""
+        """Splits `[B, state_size]` into a state per layer, in the order c0, h0, c1, h1, ..."""
         parts = tf.split(flat, self.plan.state_widths, axis=-1)
         return tuple(LstmState(c, h) for c, h in zip(parts[::2], parts[1::2], strict=True))
 
     def masks(self, dropout: Dropout | None, steps: Any, batch: Any) -> list[tf.Tensor | None]:
-        """Dropout's factors of each layer, `[T, B, D]`, the same that `sequence` draws."""
+        """Draws dropout's factors for each layer, `[T, B, D]`, the same as `sequence` draws."""
         if dropout is None:
             return [None] * len(self.layers)
         return [
@@ -308,13 +192,13 @@ class LstmStack(keras.layers.Layer):
         masks: Sequence[tf.Tensor | None] | None = None,
         kept: list[Activations] | None = None,
     ) -> tuple[tf.Tensor, tuple[LstmState, ...]]:
-        """One step of all layers: the top layer's output `[B, units]` and the new states.
+        """Takes one step: returns the top layer's output `[B, units]` and the new states.
 
         Args:
-          parts: The bottom layer's input, without a time axis.
+          parts: The parts of the bottom layer's input, without a time axis.
           states: A state per layer.
-          masks: Dropout's factors of this step per layer.
-          kept: Where each layer's activations are added.
+          masks: Dropout's factors at this step per layer.
+          kept: A list that the activations of each layer are appended to, if there is one.
         """
         masks = masks or [None] * len(self.layers)
         output, state = self.layers[0].step(parts, states[0], masks[0], kept)
@@ -326,7 +210,10 @@ class LstmStack(keras.layers.Layer):
         states: Sequence[LstmState],
         kept: list[Activations] | None = None,
     ) -> tuple[tf.Tensor, tuple[LstmState, ...]]:
-        """`step` of plain layers from the bottom cell's projected inputs, without a time axis."""
+        """Takes one step as `step` does, given the bottom cell's projected inputs.
+
+        The layers must be without residual connections, and there is no dropout.
+        """
         state = self.layers[0].cell.step(projected, states[0], kept)
         return self._upper_steps(state.h, state, states, [None] * len(self.layers), kept)
 
@@ -352,14 +239,14 @@ class LstmStack(keras.layers.Layer):
         dropout: Dropout | None = None,
         traces: Sequence[Trace] | None = None,
     ) -> tuple[tf.Tensor, list[LstmState]]:
-        """The top layer's outputs `[T, B, units]`, and every layer's last state.
+        """Returns the top layer's outputs `[T, B, units]`, and every layer's last state.
 
         Args:
-          parts: The bottom layer's input, all of it known.
-          lengths: `[B]` valid steps; see `LstmLayer.sequence`.
-          states: A state per layer to start from; zeros by default.
-          dropout: Noise on every layer's input, in training.
-          traces: What every layer went through, if the steps have been taken already.
+          parts: The parts of the bottom layer's input over time.
+          lengths: Valid steps of each sequence, `[B]`; see `LstmLayer.sequence`.
+          states: A state per layer before the first step; zeros by default.
+          dropout: Dropout on every layer's input, in training; else None.
+          traces: Trace of every layer, if the steps have been taken already.
         """
         last: list[LstmState] = []
         for number, layer in enumerate(self.layers):
@@ -378,18 +265,25 @@ class LstmStack(keras.layers.Layer):
     def traces(
         self, parts: Sequence[Part], states: Sequence[LstmState], dropout: Dropout | None = None
     ) -> list[Trace]:
-        """What every layer goes through in `sequence`, without its gradient."""
-        found = []
+        """Returns the trace of every layer in `sequence`, without its gradient."""
+        traces = []
         for number, (layer, state) in enumerate(zip(self.layers, states, strict=True)):
             noise = None if dropout is None else dropout.fold(number)
             output, trace = layer.trace(parts, state, noise)
-            found.append(trace)
+            traces.append(trace)
             parts = [output]
-        return found
+        return traces
 
 
 class BidirectionalLstm(keras.layers.Layer):
-    """Layers that read a sequence in both directions; each reads both outputs of the one below."""
+    """LSTM layers that read in both directions; each reads both outputs of the one below.
+
+    >>> from music_vae.common.model_spec import bidirectional_lstm
+    >>> lstm = BidirectionalLstm(bidirectional_lstm("encoder", 3, [5]))
+    >>> inputs, lengths = [tf.ones([7, 2, 3])], tf.constant([7, 6])
+    >>> lstm.outputs(inputs, lengths).shape, lstm.last_states(inputs, lengths).shape
+    (TensorShape([7, 2, 10]), TensorShape([2, 10]))
+    """
 
     def __init__(self, plan: BidirectionalPlan, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -405,19 +299,22 @@ class BidirectionalLstm(keras.layers.Layer):
     def outputs(
         self, parts: Sequence[Part], lengths: tf.Tensor, dropout: Dropout | None = None
     ) -> tf.Tensor:
-        """The top layer's outputs in both directions, `[T, B, 2 * units]`; see `last_states`."""
+        """Returns the top layer's outputs in both directions, `[T, B, 2 * units]`.
+
+        Arguments are those of `last_states`.
+        """
         return self._run(parts, lengths, dropout)[0]
 
     def last_states(
         self, parts: Sequence[Part], lengths: tf.Tensor, dropout: Dropout | None = None
     ) -> tf.Tensor:
-        """What the top layer ends with: [last forward h, last backward h], `[B, 2 * units]`.
+        """Returns the top layer's last outputs: [forward h, backward h], `[B, 2 * units]`.
 
         Args:
-          parts: What stands side by side in the input, each over time.
-          lengths: `[B]` valid steps. The backward direction reads these alone, and 'last' means the
-            last of them; a sequence of length 0 gives zeros.
-          dropout: Noise on every layer's input, in training.
+          parts: The parts of the input over time.
+          lengths: Valid steps of each sequence, `[B]`. The forward direction's last output is that
+            after them, and the backward direction reads these alone; without any, both are zeros.
+          dropout: Dropout on every layer's input, in training; else None.
         """
         return self._run(parts, lengths, dropout)[1]
 
@@ -437,7 +334,14 @@ class BidirectionalLstm(keras.layers.Layer):
 
 
 def set_numerics(model: keras.layers.Layer, numerics: Numerics) -> None:
-    """Decides how every LSTM layer of a model computes from now on."""
+    """Sets how every LSTM layer of a model computes from now on.
+
+    >>> from music_vae.common.model_spec import lstm_stack
+    >>> stack = LstmStack(lstm_stack("decoder", 3, [5]))
+    >>> set_numerics(stack, Numerics(products="bfloat16"))
+    >>> stack.layers[0].cell.numerics.products
+    'bfloat16'
+    """
     for layer in model._flatten_layers():
         if isinstance(layer, LstmCell):
             layer.numerics = numerics

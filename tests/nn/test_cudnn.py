@@ -6,15 +6,9 @@ import tensorflow as tf
 
 from music_vae.common.model_spec import bidirectional_lstm, lstm_stack
 from music_vae.nn import cudnn
+from music_vae.nn.cell import LstmCell, LstmState
 from music_vae.nn.numerics import Numerics
-from music_vae.nn.rnn import (
-    BidirectionalLstm,
-    Dropout,
-    LstmCell,
-    LstmStack,
-    LstmState,
-    set_numerics,
-)
+from music_vae.nn.rnn import BidirectionalLstm, Dropout, LstmStack, set_numerics
 
 needs_gpu = pytest.mark.skipif(
     not tf.config.list_physical_devices("GPU"), reason="cuDNN computes on NVIDIA's GPUs alone"

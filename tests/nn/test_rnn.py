@@ -5,16 +5,10 @@ import pytest
 import tensorflow as tf
 
 from music_vae.common.model_spec import bidirectional_lstm, lstm_stack
+from music_vae.nn.cell import LstmCell, LstmState
 from music_vae.nn.numerics import Numerics
 from music_vae.nn.parts import last_valid, side_by_side, split_one_hots
-from music_vae.nn.rnn import (
-    BidirectionalLstm,
-    Dropout,
-    LstmCell,
-    LstmLayer,
-    LstmStack,
-    LstmState,
-)
+from music_vae.nn.rnn import BidirectionalLstm, Dropout, LstmLayer, LstmStack
 
 
 def sigmoid(x):
@@ -22,7 +16,7 @@ def sigmoid(x):
 
 
 def numpy_lstm(cell, inputs, c, h):
-    """The equations of the module's docstring, step by step; `[T, B, D]` to `[T, B, H]`."""
+    """The equations of `music_vae.nn.cell`, step by step; `[T, B, D]` to `[T, B, H]`."""
     kernel, bias = cell.kernel.numpy(), cell.bias.numpy()
     outputs = []
     for x in inputs:
