@@ -1,10 +1,10 @@
-"""MusicVAE (Roberts et al. 2018): encode, sample z, decode, loss. Start reading here.
+"""Defines MusicVAE (Roberts et al. 2018): encode, sample z, decode, loss. Start reading here.
 
     x --encoder--> embedding --posterior--> mu, sigma --> z = mu + sigma * noise
     z --decoder--> parameters of p(x | z) --> loss, or samples
 
-The model knows arrays, not notes, and keeps no step counter and no random state: both are
-arguments. What its parts are made of is in `music_vae.nn`.
+The model knows arrays, not notes. The number of the training step and the seeds of its noise are
+arguments, so that it keeps no state but its weights. Its parts are defined in `music_vae.nn`.
 """
 
 from typing import Any, NamedTuple
@@ -48,15 +48,19 @@ __all__ = [
 
 
 class Loss(NamedTuple):
-    """What a batch costs: scalars in nats, the mean over its examples.
+    """The loss of a batch: scalars in nats, means over its examples.
+
+    >>> loss = Loss(total=4.2, recon=4.0, kl=3.0, kl_cost=1.0, beta=0.2, statistics={})
+    >>> loss.recon + loss.beta * loss.kl_cost == loss.total
+    True
 
     Attributes:
-      total: recon + beta * kl_cost.
+      total: The negative evidence lower bound, recon + beta * kl_cost: what training minimises.
       recon: Negative log-likelihood of the targets, summed over the steps.
-      kl: KL divergence of posterior and prior.
-      kl_cost: The part of it above the free bits.
-      beta: Weight of `kl_cost` at this step.
-      statistics: Sums over the batch that `decoder.summarize` turns into metrics.
+      kl: KL divergence of the posterior from the prior.
+      kl_cost: The part of the KL divergence above the free bits.
+      beta: Weight of `kl_cost` at this training step.
+      statistics: Sums over the batch, from which `decoder.summarize` computes metrics.
     """
 
     total: tf.Tensor
@@ -68,7 +72,26 @@ class Loss(NamedTuple):
 
 
 class MusicVAE(keras.Model):
-    """A recurrent variational autoencoder of sequences; without an encoder, its decoder alone."""
+    """A recurrent variational autoencoder of sequences; without an encoder, a decoder alone.
+
+    >>> from music_vae.configs import get_config
+    >>> config = get_config("cat-mel_2bar_small", "z_size=4,enc_rnn_size=[5],dec_rnn_size=[6]")
+    >>> model = build_model(config)
+    >>> _ = model.decoder.output_projection.kernel.assign(tf.zeros([6, 90]))  # all tokens equal
+    >>> tune = tf.one_hot([[41, 0, 0, 0, 45, 0, 0, 0, 48, 0, 0, 0, 1, 0, 0, 0] * 2], 90)  # C, E, G
+    >>> batch = Batch(inputs=tune, targets=tune, controls=tf.zeros([1, 32, 0]), lengths=[32])
+    >>> loss = model.elbo_loss(batch, step=0, policy=Policy(0.0, tf.constant([1, 2])))
+    >>> print(loss.recon.numpy().round(2))  # 32 ln 90
+    143.99
+    >>> mu, sigma = model.encode(batch.inputs, batch.lengths, batch.controls)
+    >>> samples, *_ = model.sample(mu, batch.controls, tf.fill([1, 32, 1], 0.5), temperature=1.0)
+    >>> mu.shape, samples.shape
+    (TensorShape([1, 4]), TensorShape([1, 32, 90]))
+
+    Args:
+      spec: The plan of the model; a config has it.
+      hparams: Hyper-parameters: the length of sequences, free bits, and beta.
+    """
 
     def __init__(self, spec: ModelSpec, hparams: HParams, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -88,7 +111,7 @@ class MusicVAE(keras.Model):
         controls: tf.Tensor,
         dropout: Dropout | None = None,
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Posterior (mu, sigma), both `[B, Z]`, of inputs `[B, T, Din]`; see `Batch`.
+        """Returns the posterior (mu, sigma), both `[B, Z]`, of inputs `[B, T, Din]`; see `Batch`.
 
         Raises:
           UserError: If the model has no latent space.
@@ -107,12 +130,12 @@ class MusicVAE(keras.Model):
         return self.decoder.reconstruct(z, targets, controls, lengths, policy)
 
     def elbo_loss(self, batch: Batch, *, step: tf.Tensor, policy: Policy) -> Loss:
-        """The negative evidence lower bound, with beta and free bits (Roberts et al., section 2.1).
+        """Returns the negative evidence lower bound, with beta and free bits (section 2.1).
 
         Args:
           batch: Examples.
-          step: Number of the training step, for beta.
-          policy: Where the decoder's inputs come from, and all the noise there is.
+          step: Number of the training step, on which beta depends.
+          policy: Says where the decoder's inputs come from, and holds the seeds of all noise.
         """
         if self.encoder is None:
             none = tf.zeros([tf.shape(batch.targets)[0], 0])
@@ -132,7 +155,7 @@ class MusicVAE(keras.Model):
         step: tf.Tensor,
         policy: Policy,
     ) -> Loss:
-        """`elbo_loss` with z given, `[B, Z]`, instead of drawn from the posterior (mu, sigma)."""
+        """Returns `elbo_loss` for a z `[B, Z]` that was drawn from the posterior (mu, sigma)."""
         result = self.reconstruct(z, batch, policy)
         recon = tf.reduce_mean(result.loss_nats)
         kl_nats = tf.zeros_like(result.loss_nats)
@@ -160,7 +183,7 @@ class MusicVAE(keras.Model):
         temperature: tf.Tensor | float,
         end_token: int | None = None,
     ) -> Samples:
-        """Decodes z `[B, Z]` on the model's own samples; see `Decoder.sample`."""
+        """Decodes z `[B, Z]`, each step reading the sample before it; see `Decoder.sample`."""
         return self.decoder.sample(z, controls, noise, temperature=temperature, end_token=end_token)
 
 
@@ -168,14 +191,22 @@ class MusicVAE(keras.Model):
 
 
 def build_model(config: Config, *, with_encoder: bool = True) -> MusicVAE:
-    """Fresh layers, with fresh weights, for what `config` describes.
+    """Builds the model that a config describes, with new random weights.
 
-    Weights are drawn by Keras: `keras.utils.set_random_seed` makes them repeatable.
+    Keras draws the weights: `keras.utils.set_random_seed` makes them repeatable.
+
+    >>> from music_vae.configs import get_config
+    >>> config = get_config("cat-mel_2bar_small", "z_size=4,enc_rnn_size=[5],dec_rnn_size=[6]")
+    >>> for encodes in (True, False):
+    ...     model = build_model(config, with_encoder=encodes)
+    ...     print(sum(weight.numpy().size for weight in model.weights), "weights")
+    7042 weights
+    3114 weights
 
     Args:
-      config: What to build.
-      with_encoder: Whether there is an encoder, which can be the larger part of a model and which
-        sampling does not need.
+      config: The config to build.
+      with_encoder: If False, the encoder is left out; it can be the larger part of a model, and
+        sampling does not need it.
 
     Raises:
       UserError: If the parts of the config do not fit each other.

@@ -25,8 +25,6 @@ PENDING: set[str] = {
     "export",
     "generate",
     "latent",
-    "lstm_models",
-    "nn",
     "render",
     "train",
     "trained_model",

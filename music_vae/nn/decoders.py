@@ -450,7 +450,7 @@ def shifted(targets: tf.Tensor, first: tf.Tensor | None = None) -> tf.Tensor:
 
 
 def _cut(samples: tf.Tensor, end_token: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Ends samples `[B, T, D]` at their end token: returns zeros after it, and lengths `[B]` with it."""
+    """Ends samples `[B, T, D]` after their end token; returns them with their lengths `[B]`."""
     ended = tf.cumsum(samples[:, :, end_token], axis=1, exclusive=True) > 0
     lengths = tf.reduce_sum(tf.cast(~ended, tf.int32), axis=1)
     return tf.where(ended[..., None], tf.zeros_like(samples), samples), lengths
