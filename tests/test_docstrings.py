@@ -24,7 +24,6 @@ PENDING: set[str] = {
     "evaluation",
     "export",
     "generate",
-    "latent",
     "render",
     "train",
     "trained_model",

@@ -1,8 +1,9 @@
 """Attribute vectors: the directions of a latent space in which music changes as one asks.
 
-Found as in Roberts et al. 2018 (section 5.3): see `latent_space.attribute_vector`; what they do is
-measured by `attribute_effects`. The vectors of a model are one `.safetensors` file, each under the
-name of its attribute.
+Adding the vector of `note_density` to a latent vector, for example, gives music with more notes.
+The vectors are computed as in Roberts et al. 2018 (section 5.3): see
+`latent_space.attribute_vector`. `evaluation.attribute_effects` measures what they do. The vectors
+of a model are kept in one `.safetensors` file, each under the name of its attribute.
 """
 
 import logging
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from music_vae.engine.array_model import ArrayModel
 
 VECTORS_FILE = f"attributes{SUFFIX}"
-"""Its name beside the weights of a model."""
+"""Name of the file of vectors beside the weights of a model."""
 
 _CONFIG = "config"
 _KIND = "kind"
@@ -34,14 +35,17 @@ _log = logging.getLogger(__name__)
 
 
 def parse_amounts(texts: Sequence[str], argument: str) -> dict[str, float]:
-    """The attributes to change, each with how much, from texts such as 'note_density=+1.5,...'.
+    """Returns the amount by which each attribute is to change, from texts such as 'NAME=AMOUNT'.
+
+    >>> parse_amounts(["note_density=+1.5,c_diatonic=1", "syncopation_8th=-2"], "attribute")
+    {'note_density': 1.5, 'c_diatonic': 1.0, 'syncopation_8th': -2.0}
 
     Args:
-      texts: What was given, each with one change or several.
-      argument: As what it was given, for messages.
+      texts: Texts that each hold one change, or several with commas between them.
+      argument: Name of the argument that the texts were given for, used in messages.
 
     Raises:
-      UserError: If a text says something else, or something twice.
+      UserError: If a text is no change, or an attribute is changed twice.
     """
     amounts: dict[str, float] = {}
     for text in ",".join(texts).split(","):
@@ -63,10 +67,24 @@ def parse_amounts(texts: Sequence[str], argument: str) -> dict[str, float]:
 def find(
     model: "ArrayModel", windows: "Sequence[Window]", *, seed: int = 0
 ) -> dict[str, np.ndarray]:
-    """The attribute vectors `[Z]` of a model, from windows of music.
+    """Computes the attribute vectors `[Z]` of a model from windows of music.
 
-    z is the mean of a window's posterior. An attribute that does not vary has no vector, which is
-    logged.
+    The latent vector of a window is the mean of its posterior. An attribute that does not vary
+    among the windows gets no vector; a warning says so.
+
+    >>> from music_vae import TrainedModel, notes_io
+    >>> from music_vae.dataset.windows import read_windows
+    >>> model = TrainedModel.shipped("cat-mel_2bar_mini")
+    >>> tunes = notes_io.read_music_file("examples/tunes/soldiers_joy.mid")
+    >>> windows = read_windows(tunes, model.config)
+    >>> vectors = find(model, windows)  # no window of this tune is syncopated
+    >>> sorted(vectors), vectors["note_density"].shape
+    (['average_interval', 'c_diatonic', 'note_density'], (128,))
+
+    Args:
+      model: A model with an encoder.
+      windows: The music to encode and to measure.
+      seed: Seed of the choice among windows of which the attribute is equal.
 
     Raises:
       UserError: If no attributes are defined for the model's music, or none of them varies.
@@ -88,16 +106,31 @@ def find(
 def write(
     path: str | Path, vectors: Mapping[str, np.ndarray], config: Config, *, num_windows: int
 ) -> None:
-    """Writes the vectors `[Z]` of a model of `config`, found in so many windows."""
+    """Writes the vectors `[Z]` of a model of `config` to a file.
+
+    `num_windows` is the number of windows that they were computed from; it is written for readers.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> config, vectors = get_config("cat-mel_2bar_mini"), of_shipped("cat-mel_2bar_mini")
+    >>> with TemporaryDirectory() as folder:
+    ...     write(f"{folder}/mine.safetensors", vectors, config, num_windows=99)
+    ...     read(f"{folder}/mine.safetensors", config)["note_density"].shape
+    (128,)
+    """
     metadata = {_KIND: _ATTRIBUTE_VECTORS, _CONFIG: config.name, "windows": str(num_windows)}
     safetensors_file.write(path, vectors, metadata)
 
 
 def read(path: str | Path, config: Config) -> dict[str, np.ndarray]:
-    """The vectors `[Z]` in a file, by attribute.
+    """Reads the vectors `[Z]` in a file, by attribute.
+
+    >>> path = default_path(shipped.folder("cat-drums_2bar_mini_lokl"))
+    >>> sorted(read(path, get_config("cat-drums_2bar_mini_lokl")))
+    ['hit_density', 'syncopation']
 
     Raises:
-      UserError: If there are none, or they are of another model than one of `config`.
+      UserError: If the file has no attribute vectors, or those of another model than one of
+        `config`.
     """
     file = WeightsFile(path)
     if file.metadata.get(_KIND) != _ATTRIBUTE_VECTORS or not len(file):
@@ -107,10 +140,10 @@ def read(path: str | Path, config: Config) -> dict[str, np.ndarray]:
     other, size = file.metadata.get(_CONFIG), config.hparams.latent_size
     shapes = {array.shape for array in file.values()}
     if other != config.name or shapes != {(size,)}:
-        found = ", ".join(str(list(shape)) for shape in sorted(shapes))
+        listed = ", ".join(str(list(shape)) for shape in sorted(shapes))
         raise UserError(
             f"{str(path)!r} has the attribute vectors of another model: of {other}, of shape "
-            f"{found}; {config.name} needs [{size}]"
+            f"{listed}; {config.name} needs [{size}]"
         )
     vectors = {name: np.array(array, np.float32) for name, array in file.items()}
     for name, vector in vectors.items():
@@ -120,20 +153,37 @@ def read(path: str | Path, config: Config) -> dict[str, np.ndarray]:
 
 
 def of_shipped(config_name: str) -> dict[str, np.ndarray]:
-    """The vectors `[Z]` of a model that comes with the package, by attribute.
+    """Returns the vectors `[Z]` of a model that comes with the package, by attribute.
+
+    >>> from music_vae import TrainedModel, latent_space
+    >>> model = TrainedModel.shipped("cat-mel_2bar_mini")
+    >>> vectors = of_shipped("cat-mel_2bar_mini")
+    >>> for amount in (-1, 0, 1):
+    ...     shift = latent_space.attribute_shift(vectors, {"note_density": amount})
+    ...     (melody,) = model.sample(1, temperature=0.1, shift=shift, seed=1)
+    ...     print(amount, len(melody.notes))
+    -1 2
+    0 21
+    1 32
 
     Raises:
-      UserError: If no model of that config does.
+      UserError: If no model of that config comes with the package.
     """
     return read(default_path(shipped.folder(config_name)), get_config(config_name))
 
 
 def default_path(source: str | Path) -> Path:
-    """Where the vectors of a model are by default.
+    """Returns the path where the vectors of a model are kept by default.
+
+    >>> default_path("models/mel.safetensors").name, default_path("models/mel.ckpt").name
+    ('mel.attributes.safetensors', 'mel.attributes.safetensors')
+    >>> default_path("examples").name  # a folder holds one model
+    'attributes.safetensors'
 
     Args:
-      source: Its run or directory: `attributes.safetensors` in it. Or a file: of `mel.safetensors`
-        or of a checkpoint `mel.ckpt` it is `mel.attributes.safetensors` beside it.
+      source: The run, the folder or the file of the model. In a folder the vectors are
+        `attributes.safetensors`; beside a file `mel.safetensors` or a checkpoint `mel.ckpt` they
+        are `mel.attributes.safetensors`.
     """
     path = Path(source).expanduser()
     if path.is_dir():

@@ -1,15 +1,17 @@
-"""Latent constraints: samples that are moved to where music is, and is as one asks.
+"""Latent constraints: sampled latent vectors are moved to where music is, and is as one asks.
 
-Engel, Hoffman and Roberts 2018, *Latent Constraints*: an actor moves a point z of the prior into
-the region that critics take for encoded music with the wanted attributes, and stays near it:
+The method is that of Engel, Hoffman and Roberts 2018, *Latent Constraints*. A network, the actor,
+moves a latent vector z that was drawn from the prior into the region that critics take for encoded
+music with the wanted attributes, without moving it farther than it must:
 
     dz, gate = network([z, wanted])
     g = sigmoid(gate)
     z' = (1 - g) * z + g * dz
 
-`wanted` has a number for each attribute: 1 for high, -1 for low, 0 for any. An attribute is high
-from a threshold on, which divides the training windows as evenly as it can. The actor is trained
-by `constraint_networks`; here it needs no TensorFlow.
+`wanted` has one number for each attribute: 1 for high, -1 for low, 0 for any. An attribute is high
+from a threshold on, which divides the training windows as evenly as possible. With no wish at all,
+the actor only makes samples more realistic. `training.constraint_networks` trains it; to use one
+takes no TensorFlow.
 """
 
 import math
@@ -33,18 +35,23 @@ if TYPE_CHECKING:
 
 KIND = "constraint"
 OWN_FOLDER = "constraint"
-"""Its name in the folder of a model."""
+"""Name of the constraint's folder in the folder of a model."""
 
 SIDES = {"high": 1, "low": -1}
+"""Number that stands for each side of an attribute that can be wanted."""
 
 
 class Attribute(NamedTuple):
     """An attribute that can be asked for.
 
+    >>> density = Attribute("note_density", threshold=0.5, sides=("high", "low"))
+    >>> density.labels([0.1, 0.5, 0.9, np.nan])
+    array([-1, 1, 1, 0])
+
     Attributes:
-      name: One of `attributes.names`.
-      threshold: The smallest value that is high.
-      sides: What can be asked for: some of `SIDES`.
+      name: Name of the attribute, one of `attributes.names`.
+      threshold: Smallest value that counts as high.
+      sides: Sides that can be asked for, some of `SIDES`.
     """
 
     name: str
@@ -52,20 +59,41 @@ class Attribute(NamedTuple):
     sides: tuple[str, ...]
 
     def labels(self, values: np.ndarray) -> np.ndarray:
-        """1 where a value is high, -1 where it is low, 0 where it is NaN."""
+        """Returns 1 where a value is high, -1 where it is low, and 0 where it is NaN."""
         values = np.asarray(values, np.float64)
         return np.where(np.isnan(values), 0, np.where(values >= self.threshold, 1, -1))
 
 
 class Constraint:
-    """A trained actor and what it can be asked for."""
+    """A trained actor, with the attributes that it can be asked for.
+
+    >>> from music_vae import TrainedModel
+    >>> model = TrainedModel.shipped("cat-mel_2bar_mini")
+    >>> constraint = of_shipped("cat-mel_2bar_mini")
+    >>> for side in ("high", "low"):
+    ...     prior = constraint.prior({"note_density": side}, z_size=128)
+    ...     (melody,) = model.sample(1, temperature=0.1, prior=prior, seed=1)
+    ...     print(side, len(melody.notes))
+    high 28
+    low 6
+
+    Attributes:
+      attributes: The attributes that the actor knows, in the order of `wanted`.
+    """
 
     def __init__(self, layers: Layers, known: Sequence[Attribute]) -> None:
+        """Makes a constraint of the actor's layers and the attributes that it was trained for."""
         self._layers = layers
         self.attributes = tuple(known)
 
     def wanted(self, sides: Mapping[str, str]) -> np.ndarray:
-        """The vector `[A]` that asks for sides of attributes, by name; none for any music.
+        """Returns the vector `[A]` that asks for these sides of attributes, by name.
+
+        Without any sides it asks for nothing but realism.
+
+        >>> constraint = of_shipped("cat-mel_2bar_mini")
+        >>> constraint.wanted({"c_diatonic": "high", "note_density": "low"})
+        array([ 1., -1., 0., 0., 0.], dtype=float32)
 
         Raises:
           UserError: For an attribute or a side that the constraint does not know.
@@ -79,55 +107,69 @@ class Constraint:
         return np.array([SIDES.get(sides.get(name, ""), 0) for name in known], np.float32)
 
     def apply(self, z: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-        """Points `[N, Z]` of the prior, moved; `wanted` is `[A]`, the same for all."""
+        """Moves latent vectors z `[N, Z]`; `wanted` is `[A]`, the same for all of them."""
         z = np.asarray(z, np.float32)
-        told = np.broadcast_to(np.asarray(wanted, np.float32), (len(z), len(self.attributes)))
-        found = small_networks.forward(self._layers, np.concatenate([z, told], axis=1))
-        target, gate = np.split(found, 2, axis=1)
+        wishes = np.broadcast_to(np.asarray(wanted, np.float32), (len(z), len(self.attributes)))
+        outputs = small_networks.forward(self._layers, np.concatenate([z, wishes], axis=1))
+        target, gate = np.split(outputs, 2, axis=1)
         share = (np.tanh(gate / 2) + 1) / 2  # the sigmoid, which does not overflow
         return (1 - share) * z + share * target
 
     def prior(self, sides: Mapping[str, str], z_size: int) -> Prior:
-        """The prior of `z_size` dimensions, moved; see `wanted` for `sides`."""
+        """Returns a prior whose samples, of `z_size` numbers, are moved to the wanted `sides`."""
         wanted = self.wanted(sides)
         return Prior(z_size, lambda z: self.apply(z, wanted))
 
     def listed(self) -> str:
-        """What can be asked for, in a sentence."""
+        """Returns all that can be asked for, as `NAME=SIDE` with commas between."""
         return ", ".join(f"{a.name}={s}" for a in self.attributes for s in a.sides) or "none"
 
     def write(self, folder: str | Path, owner: Owner, about: Mapping[str, Any]) -> None:
-        """Writes it into a folder, for the model that it was trained for."""
+        """Writes the constraint into a folder.
+
+        Args:
+          folder: The folder, which is made if it is not there.
+          owner: The model that the constraint was trained for.
+          about: Further entries for `network.json`, such as how it was trained.
+        """
         described = [{**a._asdict(), "sides": list(a.sides)} for a in self.attributes]
         options = {"attributes": described, **about}
         small_networks.write(folder, KIND, owner, self._layers, options)
 
 
 def read(folder: str | Path, owner: Owner) -> Constraint:
-    """The constraint of a model in a folder.
+    """Reads the constraint of a model from a folder.
+
+    >>> config, folder = get_config("cat-mel_2bar_mini"), shipped.folder("cat-mel_2bar_mini")
+    >>> constraint = read(own_folder(folder), Owner.of(config, folder))
+    >>> constraint.attributes[1]
+    Attribute(name='note_density', threshold=0.46875, sides=('high', 'low'))
 
     Raises:
-      UserError: If there is none, or it is of another model.
+      UserError: If the folder holds no constraint, or that of another model.
     """
     layers, options = small_networks.read(folder, KIND, owner)
     try:
-        found = [
+        known = [
             Attribute(str(entry["name"]), float(entry["threshold"]), tuple(entry["sides"]))
             for entry in options["attributes"]
         ]
     except (TypeError, KeyError, ValueError):
         raise UserError(f"{str(folder)!r} does not describe its attributes") from None
-    if not all(side in SIDES for attribute in found for side in attribute.sides):
+    if not all(side in SIDES for attribute in known for side in attribute.sides):
         raise UserError(f"{str(folder)!r} does not describe its attributes")
-    small_networks.check_shape(folder, layers, owner.z_size + len(found), 2 * owner.z_size)
-    return Constraint(layers, found)
+    small_networks.check_shape(folder, layers, owner.z_size + len(known), 2 * owner.z_size)
+    return Constraint(layers, known)
 
 
 def of_shipped(config_name: str) -> Constraint:
-    """The constraint that comes with the package's model of a config.
+    """Returns the constraint that comes with the package's model of a config.
+
+    >>> of_shipped("cat-mel_2bar_mini").listed()
+    'c_diatonic=high, c_diatonic=low, note_density=high, note_density=low, ...'
 
     Raises:
-      UserError: If there is none.
+      UserError: If no model of that config, or no constraint for it, comes with the package.
     """
     folder = shipped.folder(config_name)
     return read(own_folder(folder), Owner.of(get_config(config_name), folder))
@@ -136,12 +178,25 @@ def of_shipped(config_name: str) -> Constraint:
 def labelled(
     converter: "Converter", windows: "Sequence[Window]", asked: Mapping[str, Sequence[str]]
 ) -> tuple[list[Attribute], np.ndarray]:
-    """The attributes with their thresholds, and the labels `[N, A]` of windows: 1, 0 and -1.
+    """Finds the thresholds of attributes that divide windows, and labels the windows by them.
+
+    >>> from music_vae import notes_io
+    >>> from music_vae.dataset.windows import read_windows
+    >>> config = get_config("cat-mel_2bar_small")
+    >>> windows = read_windows(notes_io.read_music_file("examples/tunes/soldiers_joy.mid"), config)
+    >>> attributes, labels = labelled(config.data_converter, windows, {"note_density": ["high"]})
+    >>> attributes
+    [Attribute(name='note_density', threshold=0.46875, sides=('high',))]
+    >>> labels[:, 0].astype(int).tolist()
+    [-1, -1, -1, -1, -1, -1, -1, -1, -1, 1, 1, 1, 1, 1, 1, -1]
 
     Args:
-      converter: Of the windows.
-      windows: What divides the values.
-      asked: The sides of each attribute that can be asked for.
+      converter: The representation of the windows.
+      windows: The music whose values the thresholds divide.
+      asked: The sides of each attribute that can be asked for, by its name.
+
+    Returns:
+      The attributes, and the labels `[N, A]` of the windows: see `Attribute.labels`.
 
     Raises:
       UserError: For an attribute that does not vary.
@@ -149,22 +204,25 @@ def labelled(
     if not asked:
         return [], np.zeros((len(windows), 0))
     measured = corpus.measure_windows(converter, windows)
-    found, labels = [], []
+    known, labels = [], []
     for name, sides in asked.items():
         try:
-            found.append(Attribute(name, even_split(measured[name]), tuple(sides)))
+            known.append(Attribute(name, even_split(measured[name]), tuple(sides)))
         except UserError as error:
             raise UserError(f"{name} cannot be asked for: {error}") from None
-        labels.append(found[-1].labels(measured[name]))
-    return found, np.stack(labels, axis=1)
+        labels.append(known[-1].labels(measured[name]))
+    return known, np.stack(labels, axis=1)
 
 
 def own_folder(source: str | Path) -> Path:
-    """Where the constraint of a model is by default: beside its weights.
+    """Returns the folder where the constraint of a model is kept by default, beside its weights.
+
+    >>> own_folder("models/mel.safetensors").name, own_folder("examples").name
+    ('mel.constraint', 'constraint')
 
     Args:
-      source: Its run or directory: `constraint` in it. Or a file: of `mel.safetensors` or of a
-        checkpoint `mel.ckpt` it is `mel.constraint` beside it.
+      source: The run, the folder or the file of the model. In a folder it is `constraint`; beside
+        a file `mel.safetensors` or a checkpoint `mel.ckpt` it is `mel.constraint`.
     """
     path = Path(source).expanduser()
     if path.is_dir():
@@ -173,9 +231,12 @@ def own_folder(source: str | Path) -> Path:
 
 
 def even_split(values: np.ndarray) -> float:
-    """The threshold from which on as near as possible to half of the values `[N]` lie.
+    """Returns the threshold that as near as possible to half of the values `[N]` reach.
 
-    NaN is left out.
+    Values that are NaN do not count.
+
+    >>> even_split([0.1, 0.2, 0.7, 0.9])
+    0.7
 
     Raises:
       UserError: If all values are equal, or there are none.
@@ -191,18 +252,23 @@ def even_split(values: np.ndarray) -> float:
 def parse_sides(
     texts: Sequence[str], argument: str, *, all_by_default: bool = False
 ) -> dict[str, Any]:
-    """The sides that `NAME=high` and `NAME=low` ask for, several with commas, by name.
+    """Returns the wanted side of each attribute, from texts such as 'NAME=high' or 'NAME=low'.
+
+    >>> parse_sides(["note_density=high,c_diatonic=low"], "constrain")
+    {'note_density': 'high', 'c_diatonic': 'low'}
+    >>> parse_sides(["note_density,c_diatonic=low"], "attributes", all_by_default=True)
+    {'note_density': ('high', 'low'), 'c_diatonic': ('low',)}
 
     Args:
-      texts: What was given.
-      argument: As what it was given, for messages.
-      all_by_default: Whether `NAME` alone, or with both sides, means both: the values of the result
-        are then tuples of sides.
+      texts: Texts that each hold one wish, or several with commas between them.
+      argument: Name of the argument that the texts were given for, used in messages.
+      all_by_default: If True, `NAME` alone, or given with each side, means both sides: the values
+        of the result are then tuples of sides.
 
     Raises:
-      UserError: For anything else.
+      UserError: If a text is no wish, or an attribute is named twice.
     """
-    found: dict[str, tuple[str, ...]] = {}
+    wishes: dict[str, tuple[str, ...]] = {}
     for text in ",".join(texts).split(",") if texts else []:
         name, equals, side = (part.strip() for part in text.partition("="))
         sides = tuple(SIDES) if all_by_default and not equals else (side,)
@@ -211,7 +277,7 @@ def parse_sides(
                 f"`{argument}={text}` is no wish; expected NAME=high or NAME=low, as in "
                 "note_density=high"
             )
-        if name in found and not (all_by_default and side not in found[name]):
+        if name in wishes and not (all_by_default and side not in wishes[name]):
             raise UserError(f"`{argument}` has {name} twice")
-        found[name] = (*found.get(name, ()), *sides)
-    return found if all_by_default else {name: sides[0] for name, sides in found.items()}
+        wishes[name] = (*wishes.get(name, ()), *sides)
+    return wishes if all_by_default else {name: sides[0] for name, sides in wishes.items()}

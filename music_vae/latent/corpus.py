@@ -1,6 +1,7 @@
-"""A corpus in the latent space: the posteriors of its windows, and the attributes of their music.
+"""Encodes the windows of a corpus, and measures the attributes of their music.
 
-Windows are compact; here they become wide arrays, no more of them at a time than are needed.
+Windows are kept in a compact form. They become dense arrays here, but only a chunk of them at a
+time, so that a large corpus fits in memory.
 """
 
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from music_vae.engine.array_model import ArrayModel
 
 CHUNK_SIZE = 64
-"""How many windows are arrays at once."""
+"""Number of windows that are dense arrays at once."""
 
 
 def encode_windows(
@@ -27,13 +28,24 @@ def encode_windows(
     chunk_size: int = CHUNK_SIZE,
     seed: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Latent vectors (z, mu, sigma) of the windows, all `[N, Z]`; shows progress.
+    """Encodes windows to latent vectors (z, mu, sigma), all `[N, Z]`; shows progress.
+
+    z is drawn from the posterior N(mu, sigma).
+
+    >>> from music_vae import TrainedModel, notes_io
+    >>> from music_vae.dataset.windows import read_windows
+    >>> model = TrainedModel.shipped("cat-mel_2bar_mini")
+    >>> tunes = notes_io.read_music_file("examples/tunes/soldiers_joy.mid")
+    >>> windows = read_windows(tunes, model.config)
+    >>> z, mu, sigma = encode_windows(model, windows, seed=0)
+    >>> z.shape, mu.shape, sigma.shape  # 16 windows of two bars
+    ((16, 128), (16, 128), (16, 128))
 
     Args:
-      model: What encodes.
-      windows: The music.
-      chunk_size: How many windows are given to the model at once; z of a seed depends on it.
-      seed: Makes z repeatable, which is drawn from the posterior N(mu, sigma).
+      model: A model with an encoder.
+      windows: The music to encode.
+      chunk_size: Number of windows that the model is given at once; z of a seed depends on it.
+      seed: Seed of z; None: every call draws another z.
     """
     converter = model.config.data_converter
 
@@ -52,7 +64,16 @@ def encode_windows(
 
 
 def controls_of(converter: Converter, windows: "Sequence[Window]") -> list[np.ndarray] | None:
-    """The dense controls `[T, Dc]` of each window; None where the representation has none."""
+    """Returns the dense controls `[T, Dc]` of each window; None if the music has no controls.
+
+    >>> from music_vae import notes_io
+    >>> from music_vae.configs import get_config
+    >>> from music_vae.dataset.windows import read_windows
+    >>> (tune,) = notes_io.read_music_file("examples/tunes/soldiers_joy.mid")
+    >>> config = get_config("cat-mel_2bar_med_chords")
+    >>> controls_of(config.data_converter, read_windows([tune], config))[0].shape  # one-hot chords
+    (32, 49)
+    """
     if not converter.control_depth:
         return None
     controls = [window.example.controls for window in windows]
@@ -60,7 +81,16 @@ def controls_of(converter: Converter, windows: "Sequence[Window]") -> list[np.nd
 
 
 def measure_windows(converter: Converter, windows: "Sequence[Window]") -> dict[str, np.ndarray]:
-    """The attributes `[N]` of the windows' music, by name.
+    """Measures the attributes `[N]` of the windows' music, by name.
+
+    >>> from music_vae import notes_io
+    >>> from music_vae.configs import get_config
+    >>> from music_vae.dataset.windows import read_windows
+    >>> (tune,) = notes_io.read_music_file("examples/tunes/soldiers_joy.mid")
+    >>> config = get_config("cat-mel_2bar_small")
+    >>> values = measure_windows(config.data_converter, read_windows([tune], config)[:3])
+    >>> values["note_density"]  # notes per step
+    array([0.3125 , 0.40625, 0.40625])
 
     Raises:
       UserError: If no attributes are defined for the music.

@@ -1,8 +1,8 @@
-"""Grooves of any length through a groove model, with as much of its playing as is wanted.
+"""Passes drum patterns of any length through a groove model, as far as its playing is wanted.
 
-The models of Gillick et al. 2019 play two or four bars. A longer groove is cut into such windows,
-each is encoded and decoded, and what comes out is joined again. Its timing and its velocities can
-then be mixed with those of the input.
+The models of Gillick et al. 2019 play two or four bars. A longer pattern is cut into such windows;
+each is encoded and decoded, and the results are joined again. The timing and the velocities of the
+model can then be mixed with those of the input.
 """
 
 import dataclasses
@@ -21,19 +21,22 @@ if TYPE_CHECKING:
 
 MODEL, INPUT, BOTH = "model", "input", "both"
 HITS = (MODEL, INPUT, BOTH)
-"""Whose hits are played."""
+"""Sources of the hits that are played: the model, the input pattern, or both."""
 
 _SOFTEST = 1 / MAX_MIDI_VELOCITY  # a hit of MIDI velocity 0 would be none
 
 
 @dataclasses.dataclass(frozen=True)
 class Playing:
-    """How much of a model's playing is wanted.
+    """Describes how much of a model's playing is wanted.
+
+    >>> Playing(timing=0.5, hits="input")  # own hits, half-way between own timing and the model's
+    Playing(timing=0.5, velocity=1.0, hits='input')
 
     Attributes:
-      timing: 0 keeps the timing of the input, 1 takes the model's; what lies between is mixed.
-      velocity: The same of velocities.
-      hits: Whose hits are played: the model's, the input's, or those of both.
+      timing: Share of the model's timing: 0 keeps that of the input, 1 takes the model's.
+      velocity: Share of the model's velocities: 0 keeps those of the input, 1 takes the model's.
+      hits: Source of the hits, one of `HITS`.
 
     Raises:
       UserError: For an amount that is not from 0 to 1, or unknown hits.
@@ -52,7 +55,7 @@ class Playing:
 
     @property
     def is_models(self) -> bool:
-        """Whether nothing of the input is wanted."""
+        """True if nothing of the input's own playing is wanted."""
         return self == Playing()
 
 
@@ -67,17 +70,34 @@ def reconstruct(
     shift: np.ndarray | None = None,
     seed: int | None = None,
 ) -> "list[NoteSequence]":
-    """A drum pattern of any length as the model plays it, at 120 quarter notes a minute.
+    """Returns a drum pattern of any length as the model plays it, at 120 quarter notes a minute.
+
+    Here bass drum and snare take turns exactly on the beats of four bars, at one velocity. A model
+    of two bars plays them: the snare is louder than the bass drum, and some hits come early.
+
+    >>> from music_vae import TrainedModel
+    >>> from note_seq.protobuf.music_pb2 import NoteSequence
+    >>> pattern = NoteSequence(tempos=[{"qpm": 120}], total_time=8.0)
+    >>> for beat in range(16):
+    ...     pitch, start = (36, 38)[beat % 2], beat / 2
+    ...     _ = pattern.notes.add(
+    ...         pitch=pitch, velocity=80, start_time=start, end_time=start + 0.1, is_drum=True)
+    >>> model = TrainedModel.shipped("groovae_2bar_humanize_mini")
+    >>> (played,) = reconstruct(model, pattern, playing=Playing(hits="input"), seed=0)
+    >>> [note.velocity for note in played.notes][:4]
+    [95, 120, 96, 123]
+    >>> [round(1000 * note.start_time) for note in played.notes][:4]  # milliseconds
+    [0, 502, 993, 1499]
 
     Args:
       model: A model of grooves.
-      sequence: The pattern; it is padded to a bar line.
-      n: How many times it is played.
-      playing: How much of the model's playing is wanted; all by default.
-      temperature: How bold the hits are.
-      c_input: Control `[T, Dc]` of every window; the pattern's own by default, if there is one.
-      shift: `[Z]`, added to the z of every window.
-      seed: Makes the result repeatable.
+      sequence: The pattern; silence is added up to the next bar line.
+      n: Number of times that it is played.
+      playing: Describes how much of the model's playing is wanted; all by default.
+      temperature: Divides the logits of the hits: near 0 the likeliest hits, above 1 bolder ones.
+      c_input: Controls `[T, Dc]` of every window; the pattern's own by default, if there are such.
+      shift: `[Z]`, added to the latent vector of every window.
+      seed: Seed of the random choices; None: every call differs.
 
     Returns:
       `n` sequences without hits before time zero.
@@ -116,7 +136,13 @@ def reconstruct(
 
 
 def without_early_hits(sequence: "NoteSequence") -> "NoteSequence":
-    """A copy in which what starts before time zero starts there."""
+    """Returns a copy in which hits that would start before time zero start at zero.
+
+    >>> from note_seq.protobuf.music_pb2 import NoteSequence
+    >>> early = NoteSequence(notes=[{"pitch": 36, "start_time": -0.25, "end_time": 0.5}])
+    >>> [(note.start_time, note.end_time) for note in without_early_hits(early).notes]
+    [(0.0, 0.75)]
+    """
     copy = type(sequence)()
     copy.CopyFrom(sequence)
     for note in copy.notes:
@@ -127,17 +153,17 @@ def without_early_hits(sequence: "NoteSequence") -> "NoteSequence":
 
 
 def _windows(rows: np.ndarray, size: int) -> list[np.ndarray]:
-    """Rows `[T, D]` in windows `[size, D]`, the last with zeros at its end."""
+    """Cuts rows `[T, D]` into windows `[size, D]`, the last with zeros at its end."""
     padded = np.pad(rows, ((0, -len(rows) % size), (0, 0)))
     return list(padded.reshape(-1, size, rows.shape[1]))
 
 
 def _mixed(played: Groove, made: Groove, playing: Playing) -> Groove:
-    """The groove between what was played and what the model made.
+    """Returns the groove between what was played and what the model made.
 
-    A hit that one of the two does not have has the velocity of the other. The same holds for its
-    timing; but a hit that the input does not have keeps time with the loudest one of the input at
-    that step, if there is one: an added hi-hat comes with the bass drum.
+    A hit that only one of the two has takes its velocity from that one. The same holds for its
+    timing, except that a hit which the input does not have keeps time with the loudest hit of the
+    input at that step, if there is one: an added hi-hat comes with the bass drum.
     """
     hits = {MODEL: made.hits, INPUT: played.hits, BOTH: made.hits | played.hits}[playing.hits]
     loudest = np.argmax(np.where(played.hits, played.velocities, -1), axis=-1)[:, None]
@@ -156,6 +182,6 @@ def _mixed(played: Groove, made: Groove, playing: Playing) -> Groove:
 def _between(
     own: np.ndarray, new: np.ndarray, has_own: Any, has_new: np.ndarray, amount: float
 ) -> np.ndarray:
-    """`own` for amount 0, `new` for 1; where there is only one of them, that one."""
+    """Returns `own` for amount 0, `new` for 1; where there is only one of them, that one."""
     mixed = (1 - amount) * own + amount * new
     return np.where(has_own & has_new, mixed, np.where(has_own, own, new))

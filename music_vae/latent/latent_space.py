@@ -1,4 +1,7 @@
-"""Ways through the latent space, on plain arrays: paths, grids, neighbours and directions."""
+"""Finds paths, grids, neighbours and directions in a latent space, on plain arrays.
+
+`TrainedModel` applies these functions to music: see `TrainedModel.interpolate` and its neighbours.
+"""
 
 import itertools
 from collections.abc import Callable, Iterable, Mapping
@@ -12,18 +15,23 @@ _PARALLEL = 1e-6
 """Below this angle (radians) from parallel or opposite, the sphere's formula loses all digits."""
 
 _PIECES_OF_AN_ARC = 64
-"""Chords that stand for an arc when its length is measured: 0.01 % too short for half a circle."""
+"""Straight pieces that stand for an arc when its length is measured: for half a circle the result
+is 0.01 % too short."""
 
 GRID_CORNERS = 4
 QUARTILES = 4
 
 
 class Prior(NamedTuple):
-    """Where samples come from instead of the prior itself.
+    """A distribution of latent vectors that samples come from instead of the model's own prior.
+
+    >>> loud = Prior(size=2, points=lambda normal: 10 * normal)
+    >>> loud.points(np.array([[0.5, -1.0]]))
+    array([[  5., -10.]])
 
     Attributes:
-      size: How many normal numbers make a point.
-      points: Makes z `[N, Z]` of normal numbers `[N, size]`.
+      size: Number of standard normal numbers that make one latent vector.
+      points: Function from standard normal numbers `[N, size]` to latent vectors `[N, Z]`.
     """
 
     size: int
@@ -31,12 +39,20 @@ class Prior(NamedTuple):
 
 
 def slerp(start: np.ndarray, end: np.ndarray, fraction: float) -> np.ndarray:
-    """Spherical interpolation from `start` (fraction 0) to `end` (1), both `[Z]` (Shoemake 1985).
+    """Interpolates on the sphere from `start` (fraction 0) to `end` (1), both `[Z]`.
 
-        sin((1 - t) w) / sin(w) * start + sin(t w) / sin(w) * end,   w the angle between them
+    The formula is that of Shoemake 1985, where w is the angle between the two vectors and t the
+    fraction:
 
-    Parallel vectors, and a vector of zeros, give the straight line. Between opposite vectors there
-    are many arcs of equal length; a fixed one is taken, along which the norm changes evenly.
+        sin((1 - t) w) / sin(w) * start + sin(t w) / sin(w) * end
+
+    Samples of a prior of many dimensions have nearly equal norms; the arc keeps them, where a
+    straight line would pass near zero. Parallel vectors, and a vector of zeros, give the straight
+    line. Between opposite vectors there are many arcs of equal length; a fixed one is taken, along
+    which the norm changes evenly.
+
+    >>> slerp([2.0, 0.0], [0.0, 2.0], 1 / 3).round(3)  # 30 degrees up from the first axis
+    array([1.732, 1. ])
     """
     start, end = np.asarray(start, np.float64), np.asarray(end, np.float64)
     norms = np.linalg.norm(start), np.linalg.norm(end)
@@ -58,17 +74,31 @@ def slerp(start: np.ndarray, end: np.ndarray, fraction: float) -> np.ndarray:
 
 
 def interpolate(start: np.ndarray, end: np.ndarray, num_steps: int) -> np.ndarray:
-    """`num_steps` points `[num_steps, Z]` from `start` to `end`, both included, evenly spaced."""
+    """Returns evenly spaced points `[num_steps, Z]` on the arc from `start` to `end`, with both.
+
+    >>> interpolate([1.0, 0.0], [0.0, 1.0], 3).round(3)
+    array([[1. , 0. ],
+           [0.707, 0.707],
+           [0. , 1. ]])
+    """
     return np.stack([slerp(start, end, t) for t in np.linspace(0.0, 1.0, num_steps)])
 
 
 def path(points: np.ndarray, num_steps: int) -> np.ndarray:
-    """`num_steps` points `[num_steps, Z]` on the way through `points` `[N, Z]`, ends included.
+    """Returns evenly spaced points `[num_steps, Z]` on a path through `points` `[N, Z]`.
 
-    The way is the arcs of `slerp` from each point to the next. The steps are of equal length along
-    all of it, where the length of an arc is measured and within one arc `slerp`'s fraction is even;
-    of two points it is what `interpolate` gives. A point between the ends is met only if a step
-    falls on it.
+    The path consists of the arcs of `slerp` from each point to the next, and includes both ends.
+    Each arc gets steps in proportion to its length; within an arc the fraction of `slerp` grows
+    evenly. For two points the result is that of `interpolate`. The path passes through the points
+    between its ends, but the result contains such a point only if a step falls on it.
+
+    >>> corners = [[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]]
+    >>> path(corners, 5).round(3)  # half a circle, by 45 degrees
+    array([[ 1. , 0. ],
+           [ 0.707, 0.707],
+           [ 0. , 1. ],
+           [-0.707, 0.707],
+           [-1. , 0. ]])
 
     Raises:
       UserError: For fewer than two points or two steps.
@@ -83,19 +113,26 @@ def path(points: np.ndarray, num_steps: int) -> np.ndarray:
     if not lengths.any():
         return np.repeat(points[:1], num_steps, axis=0)
     ends = np.concatenate([[0.0], np.cumsum(lengths)]) / lengths.sum()
-    found = []
+    steps = []
     for place in np.linspace(0.0, 1.0, num_steps):
         arc = min(int(np.searchsorted(ends, place, side="right")) - 1, len(arcs) - 1)
         size = ends[arc + 1] - ends[arc]
-        found.append(slerp(*arcs[arc], (place - ends[arc]) / size if size else 0.0))
-    return np.stack([*found[:-1], points[-1]])
+        steps.append(slerp(*arcs[arc], (place - ends[arc]) / size if size else 0.0))
+    return np.stack([*steps[:-1], points[-1]])
 
 
 def grid(corners: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    """Points `[rows, columns, Z]` between four corners `[4, Z]`: bilinear on the sphere.
+    """Returns points `[rows, columns, Z]` between four corners `[4, Z]`, bilinear on the sphere.
 
-    The corners are the ends of the first row, then those of the last. A row is an arc of `slerp`
-    between the points that lie at its height on the arcs at the left and at the right.
+    The corners are the two ends of the first row, then those of the last row. A row is an arc of
+    `slerp` between the points that lie at its height on the arcs at the left and at the right.
+
+    >>> corners = [[2.0, 0.0], [0.0, 2.0], [4.0, 0.0], [0.0, 4.0]]
+    >>> inner, outer = grid(corners, 2, 3).round(2)  # a quarter of a circle, and a larger one
+    >>> inner.tolist()
+    [[2.0, 0.0], [1.41, 1.41], [0.0, 2.0]]
+    >>> outer.tolist()
+    [[4.0, 0.0], [2.83, 2.83], [0.0, 4.0]]
 
     Raises:
       UserError: For another number of corners, or fewer than two rows or columns.
@@ -111,13 +148,20 @@ def grid(corners: np.ndarray, rows: int, columns: int) -> np.ndarray:
 
 
 def similar(z: np.ndarray, similarity: float, rng: np.random.Generator) -> np.ndarray:
-    """Neighbours of points: each of `z` `[N, Z]` moved towards a point of its own from the prior.
+    """Returns neighbours of latent vectors: each is moved towards a random point of the prior.
+
+    >>> z = np.array([[3.0, 4.0]])
+    >>> for similarity in (1.0, 0.9, 0.0):
+    ...     print(similarity, similar(z, similarity, np.random.default_rng(0)).round(2))
+    1.0 [[3. 4.]]
+    0.9 [[3.06 4.03]]
+    0.0 [[ 0.13 -0.13]]
 
     Args:
-      z: The points.
-      similarity: How far along the arc from the random point to the one of `z`: 1 gives `z` itself,
-        0 gives random points.
-      rng: Draws the random points.
+      z: The latent vectors, `[N, Z]`; each is moved towards a random point of its own.
+      similarity: Fraction of the arc from the random point to that of `z`: 1 gives `z` itself, 0
+        gives random points.
+      rng: Random generator that draws the points.
 
     Raises:
       UserError: For a similarity that is not from 0 to 1.
@@ -132,12 +176,21 @@ def similar(z: np.ndarray, similarity: float, rng: np.random.Generator) -> np.nd
 
 
 def principal_axes(z: np.ndarray, count: int = 2) -> tuple[np.ndarray, np.ndarray]:
-    """Points `[N, Z]` on the axes along which they vary most.
+    """Projects points `[N, Z]` onto the axes along which they vary most.
 
     The sign of an axis is such that its largest weight is positive.
 
+    >>> points = [[0.0, 0.0, 7.0], [2.0, 2.0, 7.0], [4.0, 4.0, 7.0]]
+    >>> places, shares = principal_axes(points, count=1)
+    >>> places.round(3)  # these points lie on one line
+    array([[-2.828],
+           [ 0. ],
+           [ 2.828]])
+    >>> shares.round(3)
+    array([1.])
+
     Returns:
-      Their places on the axes, `[N, count]`; and each axis's share of the points' variance.
+      The points' places on the axes, `[N, count]`; and each axis's share of their variance.
 
     Raises:
       UserError: If there are fewer than two points, or they are all the same.
@@ -154,15 +207,19 @@ def principal_axes(z: np.ndarray, count: int = 2) -> tuple[np.ndarray, np.ndarra
 
 
 def attribute_vector(z: np.ndarray, values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The direction `[Z]` in which an attribute grows (Roberts et al. 2018, section 5.3).
+    """Returns the direction `[Z]` in which an attribute grows (Roberts et al. 2018, section 5.3).
 
         mean of z over the quarter of the examples with the highest values
         - mean of z over the quarter with the lowest
 
+    >>> z = np.array([[0.0, 5.0], [1.0, 5.0], [2.0, 5.0], [3.0, 5.0]])
+    >>> attribute_vector(z, [10, 20, 30, 40], np.random.default_rng(0))
+    array([3., 0.])
+
     Args:
       z: Latent vectors of examples, `[N, Z]`.
-      values: The attribute of each, `[N]`; examples where it is NaN are left out.
-      rng: Which of several equal values belong to a quarter is left to chance.
+      values: Attribute of each example, `[N]`; examples for which it is NaN are left out.
+      rng: Random generator that chooses among equal values at the limit of a quarter.
 
     Raises:
       UserError: If fewer than 4 values are numbers, or all of them are equal.
@@ -180,7 +237,11 @@ def attribute_vector(z: np.ndarray, values: np.ndarray, rng: np.random.Generator
 
 
 def attribute_shift(vectors: Mapping[str, np.ndarray], amounts: Mapping[str, float]) -> np.ndarray:
-    """What to add to z to change attributes: the sum of amounts times their vectors, `[Z]`.
+    """Returns the vector `[Z]` to add to z to change attributes: a weighted sum of their vectors.
+
+    >>> vectors = {"note_density": np.array([1.0, 0.0]), "syncopation": np.array([0.0, 1.0])}
+    >>> attribute_shift(vectors, {"note_density": 1.5, "syncopation": -2})
+    array([ 1.5, -2. ])
 
     Raises:
       UserError: For an attribute that has no vector, or no amounts.
@@ -198,13 +259,13 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def _arc_length(start: np.ndarray, end: np.ndarray) -> float:
-    """The length of the arc of `slerp`, which is no circle's where the norms differ."""
+    """Measures an arc of `slerp`, which is not a circle's if the norms of its ends differ."""
     points = interpolate(start, end, _PIECES_OF_AN_ARC + 1)
     return float(np.linalg.norm(np.diff(points, axis=0), axis=1).sum())
 
 
 def _perpendicular(direction: np.ndarray) -> np.ndarray:
-    """A unit vector at right angles to the unit vector `direction`, always the same one."""
+    """Returns a unit vector at right angles to the unit vector `direction`, always the same."""
     axis = np.zeros_like(direction)
     axis[np.argmin(np.abs(direction))] = 1.0
     side = axis - np.dot(axis, direction) * direction

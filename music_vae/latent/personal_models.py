@@ -1,8 +1,9 @@
-"""A personal model: a small VAE over the z of a model, fitted to some pieces of one's own.
+"""Personal models: small VAEs over the latent vectors of a model, fitted to one's own pieces.
 
-As MidiMe (Dinculescu, Engel and Roberts 2019, *MidiMe: Personalizing a MusicVAE Model with User
-Data*). Its decoder makes z of a few normal numbers; z is then decoded by the model itself. It is
-trained by `personal_networks`; here it needs no TensorFlow.
+The method is that of MidiMe (Dinculescu, Engel and Roberts 2019, *MidiMe: Personalizing a MusicVAE
+Model with User Data*). The decoder of the small VAE turns a few normal numbers into a latent vector
+z, which the model itself then decodes to music. `training.personal_networks` trains it; to use one
+takes no TensorFlow.
 """
 
 from collections.abc import Mapping
@@ -20,34 +21,57 @@ KIND = "personal model"
 
 
 class PersonalModel:
-    """The decoder of the small VAE.
+    """The decoder of a small VAE, which makes latent vectors of a few numbers.
+
+    This one, of a single layer, makes z of 4 numbers from 2:
+
+    >>> kernel = np.array([[1.0, 0.0, 2.0, 0.0], [0.0, 1.0, 0.0, 2.0]])
+    >>> personal = PersonalModel([(kernel, np.zeros(4))])
+    >>> personal.decode(np.array([[3.0, 5.0]]))
+    array([[ 3., 5., 6., 10.]])
+
+    `TrainedModel.sample(prior=personal.prior())` makes music with it.
 
     Attributes:
-      size: How many numbers make a point of it.
+      size: Number of numbers that make a point of its own, smaller latent space.
     """
 
     def __init__(self, layers: Layers) -> None:
+        """Makes a personal model of the layers of a decoder."""
         self._layers = layers
         self.size = layers[0][0].shape[0]
 
     def decode(self, points: np.ndarray) -> np.ndarray:
-        """z `[N, Z]` of points `[N, size]`."""
+        """Returns latent vectors `[N, Z]` of the model for points `[N, size]`."""
         return small_networks.forward(self._layers, points)
 
     def prior(self) -> Prior:
-        """Where z of its own music comes from."""
+        """Returns the prior of z whose samples are like the music that it was fitted to."""
         return Prior(self.size, self.decode)
 
     def write(self, folder: str | Path, owner: Owner, about: Mapping[str, Any]) -> None:
-        """Writes it into a folder, for the model whose z it makes."""
+        """Writes the personal model into a folder.
+
+        Args:
+          folder: The folder, which is made if it is not there.
+          owner: The model whose latent vectors it makes.
+          about: Further entries for `network.json`, such as how it was trained.
+        """
         small_networks.write(folder, KIND, owner, self._layers, {"size": self.size, **about})
 
 
 def read(folder: str | Path, owner: Owner) -> PersonalModel:
-    """The personal model in a folder.
+    """Reads the personal model in a folder.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> owner = Owner("cat-mel_2bar_small", z_size=4, weights_key="0a1b")
+    >>> with TemporaryDirectory() as folder:
+    ...     PersonalModel([(np.ones((2, 4)), np.zeros(4))]).write(folder, owner, {})
+    ...     read(folder, owner).size
+    2
 
     Raises:
-      UserError: If there is none, or it is of another model.
+      UserError: If the folder holds no personal model, or that of another model.
     """
     layers, options = small_networks.read(folder, KIND, owner)
     size = options.get("size")

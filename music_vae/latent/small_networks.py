@@ -1,7 +1,7 @@
-"""Small dense networks over the z of a model, in NumPy, and the folders that they are kept in.
+"""Small dense networks over the latent vectors of a model, in NumPy, and the folders they lie in.
 
-A folder has `network.json`, which says what the network is and whose z it knows, and
-`weights.safetensors`. Needs no TensorFlow.
+The folder of a network has `network.json`, which says what the network is and which model's latent
+vectors it was trained on, and `weights.safetensors`. Nothing here needs TensorFlow.
 """
 
 import itertools
@@ -25,16 +25,24 @@ FORMAT_VERSION = 1
 _MAX_JSON_BYTES = 2**20
 
 Layers = Sequence[tuple[np.ndarray, np.ndarray]]
-"""Kernels `[In, Out]` and biases `[Out]`, with ReLUs in between."""
+"""Kernel `[In, Out]` and bias `[Out]` of each layer, from first to last; ReLUs lie in between."""
 
 
 class Owner(NamedTuple):
-    """Whose z a network knows: the model of a config, its width of z, and what tells its weights.
+    """The model whose latent vectors a network was trained on.
+
+    Other weights give the same music other latent vectors, so a network serves one model only.
+
+    >>> from music_vae.configs import get_config
+    >>> from music_vae.weights import shipped
+    >>> owner = Owner.of(get_config("cat-mel_2bar_mini"), shipped.folder("cat-mel_2bar_mini"))
+    >>> owner.config, owner.z_size
+    ('cat-mel_2bar_mini', 128)
 
     Attributes:
-      config: The config's name.
-      z_size: Z.
-      weights_key: See `safetensors_file.weights_key`.
+      config: Name of the model's config.
+      z_size: Number of dimensions Z of the latent space.
+      weights_key: Digest of the model's weights; see `safetensors_file.weights_key`.
     """
 
     config: str
@@ -43,13 +51,18 @@ class Owner(NamedTuple):
 
     @classmethod
     def of(cls, config: "Config", source: str | Path) -> "Owner":
-        """The model of `config` whose weights `source` means: see `locate.open_weights`."""
+        """Returns the model of `config` with the weights at `source`: see `locate.open_weights`."""
         key = safetensors_file.weights_key(locate.open_weights(source))
         return cls(config.name, config.hparams.latent_size, key)
 
 
 def forward(layers: Layers, inputs: np.ndarray) -> np.ndarray:
-    """The outputs `[N, Out]` of the last layer for `inputs` `[N, In]`."""
+    """Computes the outputs `[N, Out]` of the last layer for `inputs` `[N, In]`.
+
+    >>> identity = np.eye(2), np.zeros(2)
+    >>> forward([identity, identity], np.array([[3.0, -4.0]]))  # a ReLU lies in between
+    array([[3., 0.]])
+    """
     hidden = np.asarray(inputs, np.float32)
     for kernel, bias in layers[:-1]:
         hidden = np.maximum(hidden @ kernel + bias, 0)
@@ -60,7 +73,22 @@ def forward(layers: Layers, inputs: np.ndarray) -> np.ndarray:
 def write(
     folder: str | Path, kind: str, owner: Owner, layers: Layers, options: Mapping[str, Any]
 ) -> None:
-    """Writes a network with float16 weights into a folder, which is made if it is not there."""
+    """Writes a network with float16 weights into a folder, which is made if it is not there.
+
+    >>> import os, tempfile
+    >>> owner = Owner("cat-mel_2bar_small", z_size=4, weights_key="0a1b")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write(folder, "critic", owner, [(np.ones((4, 1)), np.zeros(1))], {"steps": 10})
+    ...     sorted(os.listdir(folder))
+    ['network.json', 'weights.safetensors']
+
+    Args:
+      folder: The folder of the network.
+      kind: The purpose of the network, which `read` asks for.
+      owner: The model whose latent vectors it was trained on.
+      layers: The layers.
+      options: Further values that describe the network, as JSON can hold them.
+    """
     arrays = _named(layers)
     described = {
         "format_version": FORMAT_VERSION,
@@ -75,10 +103,19 @@ def write(
 
 
 def read(folder: str | Path, kind: str, owner: Owner) -> tuple[Layers, dict[str, Any]]:
-    """The layers and the options of a network of a kind that knows the z of `owner`.
+    """Reads the layers and the options of a network of this kind, trained for this owner.
+
+    >>> import tempfile
+    >>> owner = Owner("cat-mel_2bar_small", z_size=4, weights_key="0a1b")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write(folder, "critic", owner, [(np.ones((4, 1)), np.zeros(1))], {"steps": 10})
+    ...     layers, options = read(folder, "critic", owner)
+    >>> len(layers), options
+    (1, {'steps': 10})
 
     Raises:
-      UserError: If there is none, it is another, or it cannot be used.
+      UserError: If the folder holds no network, one of another kind or of another owner, or one
+        that is damaged.
     """
     folder = Path(folder).expanduser()
     path = folder / NETWORK_FILE
@@ -99,17 +136,28 @@ def read(folder: str | Path, kind: str, owner: Owner) -> tuple[Layers, dict[str,
 
 
 def check_shape(folder: str | Path, layers: Layers, inputs: int, outputs: int) -> None:
-    """Raises `UserError` unless the network reads `inputs` numbers and gives `outputs`."""
-    found = layers[0][0].shape[0], layers[-1][0].shape[1]
-    if found != (inputs, outputs):
+    """Raises `UserError` unless the network reads `inputs` numbers and returns `outputs`.
+
+    >>> check_shape("my_critic", [(np.ones((4, 1)), np.zeros(1))], inputs=4, outputs=2)
+    Traceback (most recent call last):
+    music_vae.common.errors.UserError: 'my_critic' has a network from 4 to 1 numbers; expected ...
+
+    Args:
+      folder: The folder of the network, for the message.
+      layers: The layers.
+      inputs: Number of inputs that are expected.
+      outputs: Number of outputs that are expected.
+    """
+    shape = layers[0][0].shape[0], layers[-1][0].shape[1]
+    if shape != (inputs, outputs):
         raise UserError(
-            f"{str(folder)!r} has a network from {found[0]} to {found[1]} numbers; expected one "
+            f"{str(folder)!r} has a network from {shape[0]} to {shape[1]} numbers; expected one "
             f"from {inputs} to {outputs}"
         )
 
 
 def _described(path: Path, kind: str) -> dict[str, Any]:
-    """What `network.json` says, once it is known to be of the kind."""
+    """Reads `network.json` and checks that it describes a network of this kind."""
     if not path.is_file():
         raise UserError(f"{str(path.parent)!r} holds no {kind}: there is no {NETWORK_FILE} in it")
     if path.stat().st_size > _MAX_JSON_BYTES:
@@ -140,7 +188,7 @@ def _named(layers: Layers) -> dict[str, np.ndarray]:
 
 
 def _layers(folder: Path, weights: Mapping[str, np.ndarray]) -> Layers:
-    """The layers in a file, whose shapes fit each other and whose numbers are numbers."""
+    """Returns the layers in a file after checking that their shapes fit and all are finite."""
     layers = []
     try:
         for number in range(len(weights) // 2):
