@@ -21,7 +21,6 @@ PENDING: set[str] = {
     "data",
     "dataset",
     "engine",
-    "evaluation",
     "export",
     "generate",
     "render",

@@ -1,7 +1,7 @@
-"""What a latent constraint does to samples from the prior: the figures of `music_vae_constrain`.
+"""Measures the effects of a latent constraint on samples: the metrics of `music_vae_constrain`.
 
-The check is the attribute itself, measured on what is decoded, which the critics that the
-constraint was trained against have never seen.
+The attributes are measured on the decoded music. The critics that the constraint was trained
+against have never seen any, so that this is an independent check.
 """
 
 import math
@@ -28,23 +28,34 @@ def measure(
     temperature: float = 0.5,
     seed: int = 0,
 ) -> Metrics:
-    """Samples from the prior, unchanged and moved, decoded with the same noise.
+    """Compares samples from the prior, unchanged and moved, decoded with the same noise.
+
+    >>> from music_vae.configs import get_config
+    >>> from music_vae.latent import constraints
+    >>> from music_vae.weights import shipped
+    >>> name = "cat-mel_2bar_mini"
+    >>> model = ArrayModel(get_config(name), 8, shipped.folder(name))
+    >>> wishes = [{"note_density": "high"}, {"note_density": "low"}]
+    >>> result = measure(model, constraints.of_shipped(name), wishes, number=8)
+    >>> [(wish["without"], wish["with"]) for wish in result["wishes"]]  # shares of the samples
+    [(0.5, 1.0), (0.5, 1.0)]
 
     Args:
       model: A model without controls.
-      constraint: Its constraint.
-      wishes: What is asked for, each time by itself: sides of attributes.
-      windows: Music that the samples are set beside; None for none.
-      number: How many samples.
-      temperature: Of all that is decoded.
-      seed: Of samples and noise.
+      constraint: The model's constraint.
+      wishes: Wishes, each of which is measured by itself: the wanted sides of attributes.
+      windows: Music that the samples are compared with; None: no comparison.
+      number: Number of samples.
+      temperature: Temperature at which all music is decoded.
+      seed: Seed of the samples and of the noise.
 
     Returns:
       For every wish the share of the samples that have what is wanted, without the constraint
-      (`without`), with realism alone (`realism`) and with the wish (`with`), and how far it moved
-      them (`moved`): the root mean square over the dimensions of z, in standard deviations of the
-      prior, the mean over the samples. The same distance of realism alone; and what the samples,
-      those of realism alone, and the windows are like.
+      (`without`), with realism alone (`realism`) and with the wish (`with`), and the distance by
+      which it moved them (`moved`): the root mean square over the dimensions of z, in standard
+      deviations of the prior, as a mean over the samples. Then the same distance for realism alone
+      (`moved_by_realism`); and statistics of the samples, of those moved by realism alone, and of
+      the windows (`music`).
 
     Raises:
       UserError: If the model has controls.
@@ -84,7 +95,7 @@ def _accepted(
     wish: Mapping[str, str],
     made: Sequence[np.ndarray],
 ) -> float:
-    """The share of the music that has all that is wanted."""
+    """Returns the share of the music that has all that is wanted."""
     values = [attributes.measure(model.converter, outputs) for outputs in made]
     right = np.ones(len(made), bool)
     for attribute in constraint.attributes:
@@ -99,20 +110,20 @@ def _distance(z: np.ndarray, moved: np.ndarray) -> float:
 
 
 def _likeness(model: ArrayModel, music: Mapping[str, Sequence[np.ndarray]]) -> Metrics:
-    """Statistics and mean attributes of each; the overlap of pitches with the corpus."""
-    found = {name: samples.statistics(model.config, made) for name, made in music.items()}
-    figures: Metrics = {}
+    """Returns each one's statistics, mean attributes, and overlap of pitches with the corpus."""
+    known = {name: samples.statistics(model.config, made) for name, made in music.items()}
+    result: Metrics = {}
     for name, made in music.items():
-        own = {"notes_per_bar": found[name].notes_per_bar, "empty_bars": found[name].empty_bars}
-        if "corpus" in found:
-            both = found[name].histogram, found["corpus"].histogram
+        own = {"notes_per_bar": known[name].notes_per_bar, "empty_bars": known[name].empty_bars}
+        if "corpus" in known:
+            both = known[name].histogram, known["corpus"].histogram
             own["histogram_overlap"] = metrics.histogram_overlap(*both)
-        figures[name] = own | _mean_attributes(model, made)
-    return figures
+        result[name] = own | _mean_attributes(model, made)
+    return result
 
 
 def _mean_attributes(model: ArrayModel, made: Sequence[np.ndarray]) -> dict[str, float | None]:
-    """The mean of each attribute over what has it; none for music that has no attributes."""
+    """Returns the mean of each attribute, without NaN; empty if the music has no attributes."""
     try:
         names = attributes.names(model.converter)
     except UserError:

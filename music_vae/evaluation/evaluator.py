@@ -1,8 +1,8 @@
-"""What a model makes of windows of music: the passes that the figures of an evaluation come from.
+"""Runs a model over windows of music: the passes that the metrics of an evaluation come from.
 
-z is drawn from a window's posterior. Known music is read with it, step by step, for what the model
-expects (teacher-forced); or new music is sampled. Windows are taken some at a time, and in as many
-threads as the model likes.
+A window is encoded, and z is drawn from its posterior. Given z, the decoder either reads known
+music and predicts each next step (teacher-forced), or samples new music. Windows are computed in
+chunks, in as many threads as suit the model.
 """
 
 import dataclasses
@@ -24,23 +24,54 @@ _Result = TypeVar("_Result")
 
 
 def check_latent(config: Config) -> None:
-    """Raises `UserError` for a config without a latent space."""
+    """Raises `UserError` for a config without a latent space.
+
+    >>> from music_vae.configs import get_config
+    >>> check_latent(get_config("cat-mel_2bar_small", "z_size=0"))
+    Traceback (most recent call last):
+    music_vae.common.errors.UserError: cat-mel_2bar_small has no latent space; ...
+    """
     if not config.hparams.latent_size:
         raise UserError(f"{config.name} has no latent space; there is nothing to reconstruct from")
 
 
 def window_symbols(converter: Converter, window: Window) -> np.ndarray:
-    """The symbols of a window, padding included; see `Converter.symbols`."""
+    """Returns the symbols of a window, padding included; see `Converter.symbols`.
+
+    >>> from music_vae.configs import get_config
+    >>> from music_vae.dataset.windows import read_windows
+    >>> from music_vae.music import notes_io
+    >>> (tune,) = notes_io.read_music_file("examples/tunes/soldiers_joy.mid")
+    >>> config = get_config("cat-mel_2bar_small")
+    >>> window = read_windows([tune], config)[0]
+    >>> window_symbols(config.data_converter, window)[12:20]  # 0: the note goes on
+    array([47, 0, 48, 0, 50, 0, 47, 0])
+    """
     return converter.symbols(converter.dense_outputs(window.example.outputs))
 
 
 @dataclasses.dataclass(frozen=True)
 class Evaluator:
-    """A trained model, and how to question it.
+    """A trained model that encodes windows, predicts their steps, and samples.
+
+    >>> from music_vae.configs import get_config
+    >>> from music_vae.dataset.windows import read_windows
+    >>> from music_vae.music import notes_io
+    >>> from music_vae.weights import shipped
+    >>> config = get_config("cat-mel_2bar_mini")
+    >>> (tune,) = notes_io.read_music_file("examples/tunes/soldiers_joy.mid")
+    >>> windows = read_windows([tune], config)[:4]
+    >>> evaluator = Evaluator(ArrayModel(config, 8, shipped.folder(config.name)))
+    >>> z, kl_bits = evaluator.encode(windows)
+    >>> kl_bits.round()  # the information that z has of each window
+    array([ 96., 112., 107., 111.])
+    >>> outputs, loss_nats = evaluator.expect(z, windows, "teacher forcing")
+    >>> loss_nats.round(2)  # the information that it lacks
+    array([0.06, 0.02, 0.28, 0.1 ], dtype=float32)
 
     Attributes:
-      model: What encodes, samples, and expects; it says how many windows are computed at once.
-      seed: Of all that is drawn.
+      model: The model; windows are computed in batches of its size.
+      seed: Seed of all random choices.
     """
 
     model: ArrayModel
@@ -57,7 +88,7 @@ class Evaluator:
         return self.config.data_converter
 
     def encode(self, windows: Sequence[Window]) -> tuple[np.ndarray, np.ndarray]:
-        """z drawn from the posteriors `[N, Z]`, and their KL in bits `[N]`."""
+        """Returns z drawn from the posteriors `[N, Z]`, and their KL divergence in bits `[N]`."""
         size = self.model.batch_size
         z, mu, sigma = corpus.encode_windows(self.model, windows, chunk_size=size, seed=self.seed)
         return z, metrics.kl_bits(mu, sigma)
@@ -69,9 +100,18 @@ class Evaluator:
         label: str,
         read: Sequence[np.ndarray] | None = None,
     ) -> tuple[list[np.ndarray], np.ndarray]:
-        """The likeliest outcomes of every window's steps, and its loss in nats `[N]`.
+        """Predicts every step of the windows from z and the steps before it.
 
-        The steps before are those of the window, or of `read`, arrays `[T, Dout]`.
+        Args:
+          z: `[N, Z]`, a latent vector for each window.
+          windows: The music whose steps are predicted.
+          label: Label of the progress bar.
+          read: Arrays `[T, Dout]`, the music that the decoder reads instead of the windows; None:
+            the windows themselves (teacher-forced).
+
+        Returns:
+          The likeliest outcomes of each window's steps, arrays `[T, Dout]`; and the negative
+          log-likelihood in nats of the music that was read, `[N]`.
         """
 
         def expect(chunk: slice) -> tuple[list[np.ndarray], list[np.ndarray]]:
@@ -93,7 +133,7 @@ class Evaluator:
     def sample(
         self, z: np.ndarray, windows: Sequence[Window], label: str, temperature: float = 1.0
     ) -> list[np.ndarray]:
-        """Samples of z `[N, Z]`, told the windows' controls."""
+        """Samples arrays `[T, Dout]` from z `[N, Z]`, conditioned on the windows' controls."""
 
         def sample(chunk: slice) -> list[np.ndarray]:
             controls = corpus.controls_of(self.converter, windows[chunk])
@@ -109,14 +149,14 @@ class Evaluator:
         temperature: float,
         seed: int,
     ) -> list[np.ndarray]:
-        """Samples of z `[B, Z]`; with controls one by one, as each has its own."""
+        """Samples from z `[B, Z]`; with controls one by one, as each has its own."""
         if controls is None:
             return self.model.decode_to_tensors(z, None, temperature, seed=seed)
         samples = []
         for number, (vector, control) in enumerate(zip(z, controls, strict=True)):
-            told = _fitted(np.asarray(control, np.float32), self.config.hparams.max_seq_len)
+            fitted = _fitted(np.asarray(control, np.float32), self.config.hparams.max_seq_len)
             samples += self.model.decode_to_tensors(
-                vector[None], None, temperature, told, seed=seed + number
+                vector[None], None, temperature, fitted, seed=seed + number
             )
         return samples
 
@@ -128,5 +168,5 @@ class Evaluator:
 
 
 def _fitted(array: np.ndarray, steps: int) -> np.ndarray:
-    """`[T, D]` cut or filled up with zeros to so many steps."""
+    """Cuts `[T, D]`, or fills it up with zeros, to so many steps."""
     return np.pad(array[:steps], ((0, max(steps - len(array), 0)), (0, 0)))

@@ -1,10 +1,10 @@
-"""How smooth interpolation is: figure 3 of Roberts et al. 2018.
+"""Measures how smooth interpolation is: figure 3 of Roberts et al. 2018.
 
-Between two pieces A and B the model decodes points on the way between their means. The share of
-tokens that differ from A's should grow evenly, and the cost to a language model of the corpus
-should stay that of the ends, which is taken for 1. Beside it stands a mix of the two token
-sequences, in which every token is B's with the probability of the fraction: it is as even, but no
-music.
+The model decodes points on the arc between the means of two pieces A and B. The share of tokens
+that differ from A's should grow evenly. The cost of the results to a language model of the corpus
+should stay that of the two pieces, which is taken for 1. A mix of the two token sequences serves as
+the baseline: every token is B's with a probability equal to the fraction of the way. Its distance
+from A grows as evenly, but it is no music, so its cost is higher.
 """
 
 import math
@@ -25,13 +25,19 @@ from music_vae.latent import latent_space
 from music_vae.latent.corpus import encode_windows
 from music_vae.music.converters.base import Converter
 
-STEPS = 11  # from 0 to 1 by tenths
-TEMPERATURE = 0.5  # of the paper
+STEPS = 11  # fractions of the way, from 0 to 1 by tenths
+TEMPERATURE = 0.5  # as in the paper
 _BATCH = 64  # pairs that are decoded at once
 
 
 def check(config: Config) -> None:
-    """Raises `UserError` for a model whose interpolation cannot be measured."""
+    """Raises `UserError` for a model whose interpolation cannot be measured.
+
+    >>> from music_vae.configs import get_config
+    >>> check(get_config("cat-mel_2bar_med_chords"))
+    Traceback (most recent call last):
+    music_vae.common.errors.UserError: cat-mel_2bar_med_chords has controls; ...
+    """
     if config.data_converter.control_depth:
         raise UserError(f"{config.name} has controls; `interpolation` is for models without")
 
@@ -45,20 +51,33 @@ def measure(
     temperature: float = TEMPERATURE,
     seed: int = 0,
 ) -> Metrics:
-    """The curves of the model and of the mix, means over pairs of windows.
+    """Measures the curves of the model and of the mix, as means over pairs of windows.
+
+    >>> from music_vae.configs import get_config
+    >>> from music_vae.dataset.windows import read_windows
+    >>> from music_vae.music import notes_io
+    >>> from music_vae.weights import shipped
+    >>> config = get_config("cat-mel_2bar_mini")
+    >>> (tune,) = notes_io.read_music_file("examples/tunes/soldiers_joy.mid")
+    >>> windows = read_windows([tune], config)
+    >>> model = ArrayModel(config, 8, shipped.folder(config.name))
+    >>> curves = measure(model, windows, corpus=windows, pairs=4)
+    >>> [round(share, 2) for share in curves["model"]["hamming"]]
+    [0.0, 0.0, 0.02, 0.16, 0.24, 0.4, 0.43, 0.46, 0.48, 0.48, 0.48]
 
     Args:
       model: A model without controls.
-      windows: Music that it has not seen; the pairs are drawn from it.
-      corpus: What the language model learns.
-      pairs: How many pairs.
-      temperature: Of what is decoded.
-      seed: Of all that is drawn.
+      windows: Music that the model has not seen; the pairs are drawn from it.
+      corpus: Music that the language model is trained on.
+      pairs: Number of pairs.
+      temperature: Temperature at which all music is decoded.
+      seed: Seed of the pairs, the samples and the mixes.
 
     Returns:
       By `model` and `mix`, for each of `fractions`: `hamming`, the share of the steps that differ
-      from A's, and `cost`, the sum of the costs over that of the ends' costs mixed by the fraction.
-      `monotone`: whether the model's distances never fall. `end_cost_nats`: mean cost of the ends.
+      from A's; and `cost`, the summed cost of all pairs over the cost of their two ends, which is
+      interpolated by the fraction. `monotone` is True if the model's distances never fall, and
+      `end_cost_nats` is the mean cost of the ends.
 
     Raises:
       UserError: If the model has controls, or there are fewer than two windows.
@@ -75,7 +94,7 @@ def measure(
     mixed = [_mixes(first, second, fractions, rng) for first, second in ends]
     end_costs = np.array([[language.cost(_hashable(end)) for end in pair] for pair in ends])
     base = end_costs.sum(axis=0) @ np.stack([1 - fractions, fractions])
-    found: Metrics = {
+    result: Metrics = {
         "config": model.config.name,
         "pairs": pairs,
         "temperature": temperature,
@@ -85,15 +104,15 @@ def measure(
         "end_cost_nats": float(end_costs.mean()),
     }
     for name, paths in (("model", made), ("mix", mixed)):
-        found[name] = {
+        result[name] = {
             "hamming": _mean_distances([first for first, _ in ends], paths),
             "cost": [
                 sum(language.cost(_hashable(path[n])) for path in paths) / base[n]
                 for n in range(STEPS)
             ],
         }
-    found["monotone"] = bool((np.diff(found["model"]["hamming"]) >= 0).all())
-    return found
+    result["monotone"] = bool((np.diff(result["model"]["hamming"]) >= 0).all())
+    return result
 
 
 def _decoded(
@@ -103,13 +122,13 @@ def _decoded(
     temperature: float,
     seed: int,
 ) -> list[list[np.ndarray]]:
-    """For each pair the symbols of what lies on the way, ends included."""
+    """Decodes the points on the way of each pair, ends included, to symbols."""
     ends = [windows[index] for pair in pairs for index in pair]
     _, mu, _ = encode_windows(model, ends, chunk_size=2 * _BATCH)
-    ways = mu.reshape(len(pairs), 2, -1)
+    means = mu.reshape(len(pairs), 2, -1)
 
     def decode(chunk: slice) -> list[list[np.ndarray]]:
-        z = [latent_space.interpolate(first, second, STEPS) for first, second in ways[chunk]]
+        z = [latent_space.interpolate(first, second, STEPS) for first, second in means[chunk]]
         made = model.decode_to_tensors(
             np.concatenate(z), None, temperature, seed=seed + chunk.start * STEPS
         )
@@ -123,7 +142,7 @@ def _decoded(
 def _mean_distances(
     starts: Sequence[np.ndarray], paths: Sequence[Sequence[np.ndarray]]
 ) -> list[float]:
-    """How far each step of the ways is from where its way starts, the mean over all ways."""
+    """Returns the distance of each point on the paths from the start, as means over all paths."""
     distances = [
         [_distance(start, made) for made in path] for start, path in zip(starts, paths, strict=True)
     ]
@@ -133,7 +152,7 @@ def _mean_distances(
 def _mixes(
     first: np.ndarray, second: np.ndarray, fractions: np.ndarray, rng: np.random.Generator
 ) -> list[np.ndarray]:
-    """The two mixed token by token, by the same chance for every fraction."""
+    """Mixes two token sequences for each fraction, with the same random numbers for all."""
     size = min(len(first), len(second))
     chance = rng.random((size, *(1,) * (first.ndim - 1)))
     return [np.where(chance < fraction, second[:size], first[:size]) for fraction in fractions]
@@ -145,7 +164,7 @@ def _language_model(converter: Converter, corpus: Sequence[Window]) -> LanguageM
 
 
 def _tokens(converter: Converter, window: Window) -> np.ndarray:
-    """The symbols of the valid steps of a window."""
+    """Returns the symbols of the valid steps of a window."""
     symbols = window_symbols(converter, window)
     return symbols[metrics.valid_steps(len(symbols), window.example.length)]
 
@@ -155,6 +174,6 @@ def _hashable(symbols: np.ndarray) -> list[Hashable]:
 
 
 def _distance(true: np.ndarray, made: np.ndarray) -> float:
-    """Share of the steps that differ, in any part; steps that are missing do."""
+    """Returns the share of the steps that differ in any part; missing steps count as different."""
     right = metrics.right_steps(true, made, np.ones(len(true), bool))
     return 1 - float(np.mean(right if right.ndim == 1 else right.all(axis=1)))

@@ -1,4 +1,4 @@
-"""An n-gram model of tokens: how surprising a piece is to one who knows a corpus.
+"""An n-gram model of tokens, which measures how surprising a piece is to one who knows a corpus.
 
 Interpolated Kneser-Ney smoothing with one discount D (Kneser and Ney 1995):
 
@@ -15,7 +15,10 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 
 ORDER = 5
+"""Number of tokens of the longest n-grams by default."""
+
 DISCOUNT = 0.75
+"""The discount D."""
 
 _START = ("start",)  # stands before the first token
 
@@ -24,14 +27,20 @@ _Gram = tuple[Hashable, ...]
 
 @dataclasses.dataclass(frozen=True)
 class LanguageModel:
-    """The counts of a corpus; see `train`.
+    """A language model, which consists of the counts of a corpus; `train` makes it.
+
+    >>> model = train(["abab", "abc"], vocabulary_size=26)
+    >>> round(model.probability("a", "b"), 2), round(model.probability("a", "c"), 2)
+    (0.66, 0.03)
+    >>> round(model.cost("ab"), 2), round(model.cost("zz"), 2)  # nats
+    (0.43, 8.65)
 
     Attributes:
-      order: Tokens of the longest n-grams.
-      counts: By n-gram, what c counts, for every length from 1 to `order`.
-      totals: By history, c(h).
-      followers: By history, N(h).
-      vocabulary_size: How many different tokens are expected.
+      order: Number of tokens of the longest n-grams.
+      counts: The count c of each n-gram, for all lengths from 1 to `order`.
+      totals: The sum c(h) of each history h.
+      followers: The number N(h) of different tokens after each history h.
+      vocabulary_size: Number of different tokens that there can be.
     """
 
     order: int
@@ -41,7 +50,7 @@ class LanguageModel:
     vocabulary_size: int
 
     def probability(self, history: Sequence[Hashable], token: Hashable) -> float:
-        """p(token | history), of which the last `order` - 1 tokens count."""
+        """Returns p(token | history); only the last `order` - 1 tokens of the history count."""
         probability = 1 / self.vocabulary_size
         for length in range(min(len(history), self.order - 1) + 1):
             past = tuple(history[len(history) - length :])
@@ -53,7 +62,7 @@ class LanguageModel:
         return probability
 
     def cost(self, tokens: Sequence[Hashable]) -> float:
-        """Minus the natural logarithm of the probability of a piece, in nats."""
+        """Returns the negative log-probability of a piece, in nats."""
         padded = [_START, *tokens]
         return -sum(
             math.log(self.probability(padded[max(end - self.order + 1, 0) : end], padded[end]))
@@ -64,12 +73,16 @@ class LanguageModel:
 def train(
     corpus: Iterable[Sequence[Hashable]], vocabulary_size: int, order: int = ORDER
 ) -> LanguageModel:
-    """The model of a corpus of pieces.
+    """Counts the n-grams of a corpus, and returns the model of it.
+
+    >>> model = train([[60, 62, 64, 62, 60]], vocabulary_size=128, order=2)
+    >>> model.counts[62, 64], model.totals[(62,)]  # 62 goes to 64 once, and to something twice
+    (1, 2)
 
     Args:
-      corpus: Pieces as sequences of tokens.
-      vocabulary_size: How many different tokens there can be.
-      order: Tokens of the longest n-grams.
+      corpus: Pieces as sequences of tokens, of any hashable type.
+      vocabulary_size: Number of different tokens that there can be.
+      order: Number of tokens of the longest n-grams.
     """
     counts: Counter[_Gram] = Counter()
     for piece in corpus:

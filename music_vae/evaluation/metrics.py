@@ -1,7 +1,7 @@
-"""What an evaluation measures: of steps, of grooves, and of sampled music beside a corpus.
+"""Metrics of an evaluation: of steps, of grooves, and of sampled music compared with a corpus.
 
-Pure functions of arrays and NoteSequences, without TensorFlow. The *symbols* of a window are whole
-numbers `[T]` or `[T, P]`: what is right or wrong at a step (see `Converter.symbols`).
+All are pure functions of arrays and NoteSequences, without TensorFlow. The *symbols* of a window
+are whole numbers `[T]` or `[T, P]`, each of which is right or wrong (see `Converter.symbols`).
 """
 
 import dataclasses
@@ -19,18 +19,23 @@ if TYPE_CHECKING:
 
 
 Metrics = dict[str, Any]
-"""Numbers by name, some of them in dictionaries of their own; what was left out is None."""
+"""Metrics by name, some in dictionaries of their own; None stands for what was not measured."""
 
 
 # -- Steps ----------------------------------------------------------------------------------------
 
 
 def valid_steps(num_steps: int, length: np.ndarray) -> np.ndarray:
-    """Which of `num_steps` steps are valid, `[T]`: the first ones, or those of every segment.
+    """Returns True for valid steps of a window, `[T]`: the first ones, of all or of each segment.
+
+    >>> valid_steps(4, 3)
+    array([ True, True, True, False])
+    >>> valid_steps(4, [1, 2])  # two segments of two steps
+    array([ True, False, True, True])
 
     Args:
-      num_steps: T, a multiple of the number of segments where there are any.
-      length: Valid steps, a scalar, or `[S]` for S segments of equal size.
+      num_steps: Number of steps T; with segments, a multiple of their number.
+      length: Number of valid steps: a scalar, or `[S]` for S segments of equal size.
     """
     length = np.asarray(length)
     if length.ndim == 0:
@@ -40,12 +45,16 @@ def valid_steps(num_steps: int, length: np.ndarray) -> np.ndarray:
 
 
 def right_steps(truth: np.ndarray, made: np.ndarray, valid: np.ndarray) -> np.ndarray:
-    """Whether each valid step of `truth` is right, booleans `[N]` or `[N, P]`.
+    """Compares each valid step of `truth` with what was made: booleans `[N]` or `[N, P]`.
+
+    >>> truth, made = np.array([62, 0, 64, 0]), np.array([62, 0, 65])
+    >>> right_steps(truth, made, valid=np.ones(4, bool))
+    array([ True, True, False, False])
 
     Args:
-      truth: Symbols `[T]` or `[T, P]`.
-      made: Symbols of what was made; where it is shorter, the missing steps are wrong.
-      valid: Which steps of `truth` count, `[T]`.
+      truth: Symbols `[T]` or `[T, P]` of the window.
+      made: Symbols of what was made; if it is shorter, the missing steps are wrong.
+      valid: Booleans `[T]`, True for the steps of `truth` that count.
     """
     right = np.zeros(truth.shape, bool)
     both = min(len(truth), len(made))
@@ -54,36 +63,48 @@ def right_steps(truth: np.ndarray, made: np.ndarray, valid: np.ndarray) -> np.nd
 
 
 def kl_bits(mu: np.ndarray, sigma: np.ndarray) -> np.ndarray:
-    """KL divergence of N(mu, sigma) `[N, Z]` from N(0, 1) in bits, `[N]`.
+    """Computes the KL divergence of N(mu, sigma) `[N, Z]` from N(0, 1) in bits, `[N]`.
 
     KL = sum over z of (sigma^2 + mu^2 - 1) / 2 - ln sigma, in nats.
+
+    >>> mu, sigma = np.array([[0.0, 0.0], [2.0, 0.0]]), np.ones((2, 2))
+    >>> kl_bits(mu, sigma).round(3)
+    array([0. , 2.885])
     """
     mu, sigma = np.asarray(mu, np.float64), np.asarray(sigma, np.float64)
     return np.sum((sigma**2 + mu**2 - 1) / 2 - np.log(sigma), axis=-1) / math.log(2)
 
 
 def partners(number: int, rng: np.random.Generator) -> np.ndarray:
-    """For each of `number` examples another one, `[number]`; each is the partner of one."""
+    """Draws another example for each of `number` examples, `[number]`; each is drawn once.
+
+    >>> partners(4, np.random.default_rng(0))
+    array([2, 0, 3, 1])
+    """
     order = rng.permutation(number)
-    found = np.empty(number, np.int64)
-    found[order] = np.roll(order, 1)
-    return found
+    drawn = np.empty(number, np.int64)
+    drawn[order] = np.roll(order, 1)
+    return drawn
 
 
 # -- Grooves --------------------------------------------------------------------------------------
 
 
 class GrooveErrors(NamedTuple):
-    """How far grooves are from the played ones.
+    """Errors of a model's grooves, compared with those that were played.
+
+    >>> errors = GrooveErrors(1.0, 0.9, 8.0, 20.0, velocity=12.0, velocity_baseline=25.0)
+    >>> errors.onset_ms / errors.onset_baseline_ms  # 0: as played, 1: no better than a grid
+    0.4
 
     Attributes:
       precision: Share of the hits made that were played.
       recall: Share of the played hits that were made.
       onset_ms: Mean absolute error in time of the hits that both have, in milliseconds.
-      onset_baseline_ms: The same of the quantised baseline, which plays every hit on its step.
+      onset_baseline_ms: Error in time of a baseline that plays every hit exactly on its step.
       velocity: Mean absolute error of the same hits' velocities, in MIDI's 0 to 127.
-      velocity_baseline: The same of the baseline, which plays all hits with one velocity: the mean
-        of all hits of the true grooves.
+      velocity_baseline: Error in velocity of a baseline that plays all hits with one velocity: the
+        mean of all hits that were played.
     """
 
     precision: float
@@ -97,9 +118,24 @@ class GrooveErrors(NamedTuple):
 def groove_errors(
     truth: Sequence[Groove], made: Sequence[Groove], step_ms: Sequence[float]
 ) -> GrooveErrors:
-    """The errors of grooves beside the true ones; `step_ms` has a step's length for each pair.
+    """Compares grooves with the true ones.
 
-    A figure for which there is no hit is NaN.
+    These are hits, velocities and offsets of two steps of one drum; the model leaves out a hit.
+
+    >>> both, first = np.array([[True], [True]]), np.array([[True], [False]])
+    >>> truth = Groove(both, np.array([[0.8], [0.4]]), np.array([[0.0], [0.5]]))
+    >>> made = Groove(first, np.array([[0.6], [0.0]]), np.array([[0.2], [0.0]]))
+    >>> errors = groove_errors([truth], [made], [125.0])
+    >>> errors.precision, errors.recall, errors.onset_ms
+    (1.0, 0.5, 12.5)
+
+    Args:
+      truth: The grooves that were played.
+      made: The model's groove for each of them.
+      step_ms: Length of a step in milliseconds, for each pair.
+
+    Returns:
+      The errors; those for which there is no hit are NaN.
     """
     onsets, onsets_baseline, velocities, played = [], [], [], []
     num_made = 0
@@ -128,14 +164,17 @@ def groove_errors(
 
 @dataclasses.dataclass(frozen=True)
 class MusicStatistics:
-    """What a heap of short pieces is like.
+    """Statistics of many short pieces; `music_statistics` computes them.
+
+    >>> MusicStatistics(pieces=2, notes_per_bar=4.5, empty_bars=0.25, histogram=np.zeros(12))
+    MusicStatistics(pieces=2, notes_per_bar=4.5, empty_bars=0.25, histogram=array([...]))
 
     Attributes:
-      pieces: How many there are.
-      notes_per_bar: Notes that start in a bar, the mean over all bars.
+      pieces: Number of pieces.
+      notes_per_bar: Mean number of notes that start in a bar.
       empty_bars: Share of the bars in which nothing sounds.
-      histogram: Shares of the 12 pitch classes among the notes; where there are drums alone, of
-        their 128 pitches. Zeros where there are no notes.
+      histogram: Shares of the 12 pitch classes among the notes; for drums alone, shares of their
+        128 pitches. All zeros if there are no notes.
     """
 
     pieces: int
@@ -147,26 +186,41 @@ class MusicStatistics:
 def music_statistics(
     sequences: "Iterable[NoteSequence]", *, num_bars: int, bar_s: float, steps_per_bar: int
 ) -> MusicStatistics:
-    """Statistics of pieces of `num_bars` bars of `bar_s` seconds each, of one tempo.
+    """Computes statistics of pieces of one length and one tempo.
 
     Times are rounded to steps, so that a hit that comes early belongs to its own bar.
+
+    >>> from note_seq.protobuf.music_pb2 import NoteSequence
+    >>> notes = [{"pitch": pitch, "end_time": 0.5} for pitch in (60, 64, 67, 72)]
+    >>> chord = NoteSequence(notes=notes)
+    >>> result = music_statistics([chord], num_bars=2, bar_s=2.0, steps_per_bar=16)
+    >>> result.notes_per_bar, result.empty_bars
+    (2.0, 0.5)
+    >>> result.histogram[[0, 4, 7]]  # C, E, G
+    array([0.5 , 0.25, 0.25])
+
+    Args:
+      sequences: The pieces.
+      num_bars: Number of bars of each piece.
+      bar_s: Length of a bar in seconds.
+      steps_per_bar: Number of steps in a bar.
     """
     pieces, notes, sounding = 0, 0, 0
     pitches, drums = np.zeros(SEMITONES), np.zeros(MAX_MIDI_PITCH + 1)
     step_s = bar_s / steps_per_bar
     for sequence in sequences:
         pieces += 1
-        heard = np.zeros(num_bars, bool)
+        sounds = np.zeros(num_bars, bool)
         for note in sequence.notes:
             start = round(note.start_time / step_s)
             end = max(round(note.end_time / step_s), start + 1)
-            heard[max(start, 0) // steps_per_bar : -(-end // steps_per_bar)] = True
+            sounds[max(start, 0) // steps_per_bar : -(-end // steps_per_bar)] = True
             if note.is_drum:
                 drums[note.pitch] += 1
             else:
                 pitches[note.pitch % SEMITONES] += 1
         notes += len(sequence.notes)
-        sounding += int(heard.sum())
+        sounding += int(sounds.sum())
     counts = pitches if pitches.any() else drums
     bars = pieces * num_bars
     return MusicStatistics(
@@ -178,7 +232,11 @@ def music_statistics(
 
 
 def histogram_overlap(one: np.ndarray, other: np.ndarray) -> float:
-    """What two histograms of shares have in common, from 0 to 1; 0 if their kinds differ."""
+    """Returns the share that two histograms have in common, from 0 to 1; 0 if their sizes differ.
+
+    >>> histogram_overlap(np.array([0.5, 0.5, 0.0]), np.array([0.25, 0.5, 0.25]))
+    0.75
+    """
     return float(np.minimum(one, other).sum()) if one.shape == other.shape else 0.0
 
 

@@ -1,8 +1,8 @@
-"""How well a model reconstructs music it has not seen, as Roberts et al. 2018 (section 5) measure.
+"""Measures how well a model reconstructs music, as Roberts et al. 2018 (section 5) do.
 
-z is drawn from a window's posterior and decoded, once told the steps before (teacher-forced), once
-on the decoder's own samples at temperature 1. The same with the z of another window must be far
-worse, or the decoder does not listen to z.
+z is drawn from a window's posterior. It is decoded twice: once the decoder reads the window's own
+steps (teacher-forced), once its own samples at temperature 1. With the z of another window, the
+results must be far worse, or the decoder makes no use of z.
 """
 
 from collections.abc import Sequence
@@ -18,26 +18,42 @@ from music_vae.music.converters.base import Converter
 
 
 class Truth(NamedTuple):
-    """The symbols of a window, `[T]` or `[T, P]`, and which of its steps are valid, `[T]`."""
+    """The symbols of a window, and its valid steps.
+
+    >>> from music_vae.configs import get_config
+    >>> from music_vae.dataset.windows import read_windows
+    >>> from music_vae.music import notes_io
+    >>> (tune,) = notes_io.read_music_file("examples/tunes/soldiers_joy.mid")
+    >>> config = get_config("cat-mel_2bar_small")
+    >>> truth = Truth.of(config.data_converter, read_windows([tune], config)[0])
+    >>> truth.symbols[12:20]  # 0: the note goes on
+    array([47, 0, 48, 0, 50, 0, 47, 0])
+    >>> int(truth.valid.sum())  # steps of two bars
+    32
+
+    Attributes:
+      symbols: Whole numbers `[T]` or `[T, P]`; see `Converter.symbols`.
+      valid: Booleans `[T]`, False for padding.
+    """
 
     symbols: np.ndarray
     valid: np.ndarray
 
     @classmethod
     def of(cls, converter: Converter, window: Window) -> "Truth":
-        """The truth about a window."""
+        """Returns the truth about a window."""
         symbols = window_symbols(converter, window)
         return cls(symbols, metrics.valid_steps(len(symbols), window.example.length))
 
 
-class Decoded(NamedTuple):
-    """What a model makes of z, one for each window.
+class _Decoded(NamedTuple):
+    """Reconstructions of windows from their z.
 
     Attributes:
-      teacher_forced: The likeliest outcomes `[T, Dout]`, told the steps before.
-      loss_nats: The negative log-likelihood of each window, `[N]`.
-      samples: Samples at temperature 1, `[T, Dout]`.
-      sampled: The likeliest outcomes `[T, Dout]`, having read those samples.
+      teacher_forced: Likeliest outcomes `[T, Dout]` of each window, given its own steps.
+      loss_nats: Negative log-likelihood of each window, `[N]`.
+      samples: Samples `[T, Dout]` at temperature 1, one for each window.
+      sampled: Likeliest outcomes `[T, Dout]` of each window, given the steps of that sample.
     """
 
     teacher_forced: list[np.ndarray]
@@ -47,24 +63,36 @@ class Decoded(NamedTuple):
 
 
 def measure(evaluator: Evaluator, windows: Sequence[Window]) -> Metrics:
-    """Accuracies, losses and KL of the windows, and the accuracies with shuffled z.
+    """Measures accuracies, losses and KL divergence of windows, and accuracies with shuffled z.
 
-    Right is a step whose likeliest outcome is the window's. Before it the model was told the
-    window (teacher-forced), or read its own samples at temperature 1 (sampled), as Roberts et
-    al. (section 5.2) count. `accuracy_of_samples` counts the samples themselves.
+    A step is right if its likeliest outcome is the window's. The model has read the steps of the
+    window before it (teacher-forced), or its own samples at temperature 1 (sampled), as Roberts et
+    al. (section 5.2) count. `accuracy_of_samples` counts the right steps of the samples themselves.
+
+    >>> from music_vae.configs import get_config
+    >>> from music_vae.dataset.windows import read_windows
+    >>> from music_vae.engine.array_model import ArrayModel
+    >>> from music_vae.music import notes_io
+    >>> from music_vae.weights import shipped
+    >>> config = get_config("cat-mel_2bar_mini")
+    >>> (tune,) = notes_io.read_music_file("examples/tunes/soldiers_joy.mid")
+    >>> model = ArrayModel(config, 8, shipped.folder(config.name))
+    >>> result = measure(Evaluator(model), read_windows([tune], config)[:4])
+    >>> result["accuracy_sampled"], result["shuffled_z"]["accuracy_sampled"]
+    (1.0, 0.6875)
     """
     converter = evaluator.converter
     z, kl_bits = evaluator.encode(windows)
     truth = [Truth.of(converter, window) for window in windows]
     made = _decoded(evaluator, z, windows)
     steps = sum(int(valid.sum()) for _, valid in truth)
-    found: Metrics = {
+    result: Metrics = {
         **_accuracies(converter, truth, made),
         "accuracy_of_samples": accuracy(converter, truth, made.samples),
     }
     for part, name in enumerate(converter.parts):
-        found |= _accuracies(converter, truth, made, part, f"_{name}")
-    found |= {
+        result |= _accuracies(converter, truth, made, part, f"_{name}")
+    result |= {
         "kl_bits": float(kl_bits.mean()),
         "loss_nats_per_step": float(made.loss_nats.sum()) / steps,
         "shuffled_z": None,
@@ -73,13 +101,13 @@ def measure(evaluator: Evaluator, windows: Sequence[Window]) -> Metrics:
     if len(windows) > 1:
         partners = metrics.partners(len(windows), np.random.default_rng([evaluator.seed, 1]))
         others = _decoded(evaluator, z[partners], windows, ", shuffled z")
-        found["shuffled_z"] = _accuracies(converter, truth, others)
+        result["shuffled_z"] = _accuracies(converter, truth, others)
     if converter.has_numbers:
-        found["groove"] = {
+        result["groove"] = {
             "teacher_forced": groove_errors(converter, windows, made.teacher_forced),
             "sampled": groove_errors(converter, windows, made.samples),
         }
-    return found
+    return result
 
 
 def accuracy(
@@ -88,7 +116,21 @@ def accuracy(
     outputs: Sequence[np.ndarray],
     part: int | None = None,
 ) -> float:
-    """Share of the valid steps that are right; of several parts all, or the one of a number."""
+    """Returns the share of the valid steps that are right.
+
+    >>> from music_vae.configs import get_config
+    >>> converter = get_config("cat-mel_2bar_small").data_converter
+    >>> truth = Truth(np.array([47, 0, 50, 0]), valid=np.array([True, True, True, False]))
+    >>> outputs = converter.dense_outputs(np.array([47, 0, 48, 0]))
+    >>> round(accuracy(converter, [truth], [outputs]), 2)  # two of three
+    0.67
+
+    Args:
+      converter: The representation of the music.
+      truth: The truth about each window.
+      outputs: Arrays `[T, Dout]` that were made of each window.
+      part: Number of the part of a step that counts, such as one voice of a trio; None: all parts.
+    """
     right = [
         metrics.right_steps(symbols, converter.symbols(made), valid)
         for (symbols, valid), made in zip(truth, outputs, strict=True)
@@ -100,7 +142,19 @@ def accuracy(
 def groove_errors(
     converter: Converter, windows: Sequence[Window], outputs: Sequence[np.ndarray]
 ) -> Metrics:
-    """The errors of grooves beside the windows; see `metrics.groove_errors`."""
+    """Compares grooves with the windows; see `metrics.groove_errors`.
+
+    >>> from music_vae.configs import get_config
+    >>> from music_vae.music.converters.base import Example
+    >>> converter = get_config("groovae_2bar_humanize").data_converter
+    >>> bass_drum = np.zeros((32, 27), np.float32)  # 9 hits, then velocities, then offsets
+    >>> bass_drum[0, [0, 9]] = 1, 0.8
+    >>> early = bass_drum.copy()
+    >>> early[0, 18] = -0.2
+    >>> window = Window(Example(bass_drum, bass_drum, None, np.array(32)), step_s=0.125)
+    >>> round(groove_errors(converter, [window], [early])["onset_ms"], 2)
+    12.5
+    """
     truth = [converter.groove(converter.dense_outputs(w.example.outputs)) for w in windows]
     made = [converter.groove(array) for array in outputs]
     return metrics.groove_errors(truth, made, [1000 * w.step_s for w in windows])._asdict()
@@ -108,22 +162,22 @@ def groove_errors(
 
 def _decoded(
     evaluator: Evaluator, z: np.ndarray, windows: Sequence[Window], note: str = ""
-) -> Decoded:
-    """What the model makes of z `[N, Z]`; `note` tells its progress bars from others."""
+) -> _Decoded:
+    """Decodes z `[N, Z]`; `note` is added to the labels of the progress bars."""
     expected, loss_nats = evaluator.expect(z, windows, f"teacher forcing{note}")
     samples = evaluator.sample(z, windows, f"sampling{note}")
     sampled, _ = evaluator.expect(z, windows, f"reading samples{note}", samples)
-    return Decoded(expected, loss_nats, samples, sampled)
+    return _Decoded(expected, loss_nats, samples, sampled)
 
 
 def _accuracies(
     converter: Converter,
     truth: Sequence[Truth],
-    made: Decoded,
+    made: _Decoded,
     part: int | None = None,
     suffix: str = "",
 ) -> Metrics:
-    """The accuracies by name; of several parts all, or the one of a number."""
+    """Returns the accuracies by name, of all parts of a step or of one; see `accuracy`."""
     return {
         f"accuracy_{name}{suffix}": accuracy(converter, truth, outputs, part)
         for name, outputs in (("teacher_forced", made.teacher_forced), ("sampled", made.sampled))
