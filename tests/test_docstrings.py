@@ -27,7 +27,6 @@ PENDING: set[str] = {
     "train",
     "trained_model",
     "training",
-    "weights",
 }
 """Rooms whose docstrings are not all like this yet; to be empty."""
 

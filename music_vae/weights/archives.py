@@ -1,8 +1,9 @@
-"""Archives that a checkpoint comes in, tar or zip: looked through as a whole, then copied in part.
+"""Reads checkpoints from tar and zip archives, without trusting the archives.
 
 An archive may come from anywhere. Only regular members named `*.index`, `*.data-*`, `*.json` or
-`*.safetensors` are read, under their base names. One that holds a link, a device, a sparse file, a
-path that leads outside, or more than a checkpoint can have is refused before anything is written.
+`*.safetensors` are read, under their base names. All members are looked at first: an archive with a
+link, a device, a sparse file, a path that leads outside, or more than a checkpoint can have is
+refused before anything is written.
 """
 
 import contextlib
@@ -20,7 +21,7 @@ from typing import IO, Any, NamedTuple
 from music_vae.common.errors import UserError
 
 SUFFIXES = (".tar", ".tar.gz", ".tgz", ".zip")
-"""Names of archives; what is in one is found from its content."""
+"""Endings of the names of archives. The content, not the name, decides how one is read."""
 
 MAX_MEMBER_BYTES = 8 * 2**30  # of one file: twice the largest published checkpoint
 MAX_TOTAL_BYTES = 12 * 2**30  # of all files, those that are not read included
@@ -48,13 +49,13 @@ _DAMAGE = (
 
 
 class _Member(NamedTuple):
-    """A member as it describes itself.
+    """A member of an archive, as the archive describes it.
 
     Attributes:
-      path: Its path in the archive.
-      size: The bytes it claims to have.
-      kind: "a file", "a folder", or what else it is.
-      open: Opens its content.
+      path: Path of the member in the archive.
+      size: Number of bytes that the member claims to have.
+      kind: "a file", "a folder", or a phrase for something else.
+      open: Function that opens the content of the member.
     """
 
     path: str
@@ -64,18 +65,38 @@ class _Member(NamedTuple):
 
 
 def is_archive(path: Path) -> bool:
-    """Whether `path` is a file with the name of an archive."""
+    """Returns True if `path` is a file that is named like an archive.
+
+    >>> import shutil, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     archive = shutil.make_archive(f"{folder}/tunes", "zip", "examples/two_bars")
+    ...     is_archive(Path(archive)), is_archive(Path(f"{folder}/other.zip"))
+    (True, False)
+    """
     return path.name.lower().endswith(SUFFIXES) and path.is_file()
 
 
 def check(archive: Path) -> None:
-    """Raises `UserError` unless `archive`, whatever its name, is fit for `unpack`."""
+    """Raises `UserError` unless `unpack` could read `archive`, whatever its name.
+
+    >>> check(Path("README.md"))
+    Traceback (most recent call last):
+    music_vae.common.errors.UserError: 'README.md' cannot be read as a tar archive: invalid header
+    """
     with _opened(archive) as members:
         _only_prefix(_looked_through(members, archive), archive)
 
 
 def unpack(archive: Path, folder: Path) -> Path:
     """Copies the one checkpoint in `archive` into `folder`; returns its prefix there.
+
+    >>> import shutil, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     checkpoint = "tests/golden/models/cat-mel_2bar_small"
+    ...     archive = shutil.make_archive(f"{folder}/model", "tar", checkpoint)
+    ...     _ = unpack(Path(archive), Path(folder))
+    ...     sorted(path.name for path in Path(folder).iterdir())
+    ['model.ckpt.data-00000-of-00001', 'model.ckpt.index', 'model.tar']
 
     Raises:
       UserError: If the archive is damaged or refused, or holds no checkpoint, or several.
@@ -92,10 +113,17 @@ def unpack(archive: Path, folder: Path) -> Path:
 
 
 def read_index(archive: Path) -> bytes:
-    """The index of the one checkpoint in `archive`, which tells it from all others.
+    """Returns the index of the one checkpoint in `archive`, which tells it from all others.
+
+    >>> import shutil, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     checkpoint = "tests/golden/models/cat-mel_2bar_small"
+    ...     archive = shutil.make_archive(f"{folder}/model", "tar", checkpoint)
+    ...     len(read_index(Path(archive)))
+    827
 
     Raises:
-      UserError: As `unpack`.
+      UserError: As for `unpack`.
     """
     with _opened(archive) as members:
         wanted = _looked_through(members, archive)
@@ -104,7 +132,19 @@ def read_index(archive: Path) -> bytes:
 
 
 def read_json(archive: Path, name: str, max_bytes: int) -> bytes | None:
-    """The content of the member `name` (a base name ending in `.json`); None without one.
+    """Returns the content of the member `name`, or None if there is none.
+
+    >>> import json, shutil, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     model = "music_vae/models/groovae_4bar_mini"
+    ...     archive = shutil.make_archive(f"{folder}/model", "tar", model)
+    ...     json.loads(read_json(Path(archive), "config.json", max_bytes=10_000))["config"]["name"]
+    'groovae_4bar_mini'
+
+    Args:
+      archive: A tar or zip file.
+      name: Base name of the member, which ends in `.json`.
+      max_bytes: Size from which on a member is refused.
 
     Raises:
       UserError: If the archive is damaged or refused, or the member is longer than `max_bytes`.
@@ -116,9 +156,19 @@ def read_json(archive: Path, name: str, max_bytes: int) -> bytes | None:
 
 @contextlib.contextmanager
 def open_member(archive: Path, name: str) -> Iterator[Iterator[bytes] | None]:
-    """The content of the member `name` in pieces, for as long as the context is open.
+    """Opens the member `name` and gives its content in pieces, or None if there is none.
 
-    None without such a member (a base name, of those that are read).
+    >>> import shutil, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     model = "music_vae/models/groovae_4bar_mini"
+    ...     archive = shutil.make_archive(f"{folder}/model", "tar", model)
+    ...     with open_member(Path(archive), "weights.safetensors") as pieces:
+    ...         sum(len(piece) for piece in pieces)
+    949054
+
+    Args:
+      archive: A tar or zip file.
+      name: Base name of a member that is named as the module says.
 
     Raises:
       UserError: If the archive is damaged or refused.
@@ -132,7 +182,7 @@ def open_member(archive: Path, name: str) -> Iterator[Iterator[bytes] | None]:
 
 
 def _looked_through(members: Iterable[_Member], archive: Path) -> dict[str, _Member]:
-    """The wanted members by base name, after all have been looked at."""
+    """Returns the members to be read, by base name, after all members have been looked at."""
     wanted: dict[str, _Member] = {}
     total = 0
     for number, member in enumerate(members, start=1):
@@ -154,7 +204,7 @@ def _looked_through(members: Iterable[_Member], archive: Path) -> dict[str, _Mem
 
 
 def _problem(member: _Member) -> str | None:
-    """Why a member is no part of an honest archive, if so."""
+    """Returns the reason why a member is no part of an honest archive, or None."""
     path = member.path
     outside = path.startswith("/") or "\\" in path or "\0" in path or _DRIVE.match(path)
     if outside or ".." in path.split("/"):
@@ -167,16 +217,17 @@ def _problem(member: _Member) -> str | None:
 
 
 def _too_long(member: _Member, limit: int) -> str:
+    """Returns the message about a member that claims more than `limit` bytes."""
     return f"{member.path!r} claims {member.size:,} bytes; expected at most {limit:,}"
 
 
 def _only_prefix(names: Iterable[str], archive: Path) -> str:
-    """The base name of the one checkpoint, which must be whole."""
+    """Returns the base name of the one checkpoint; raises `UserError` unless it is complete."""
     names = set(names)
     prefixes = sorted(name.removesuffix(".index") for name in names if name.endswith(".index"))
     if len(prefixes) != 1:
-        found = ", ".join(prefixes) or "none"
-        raise UserError(f"{archive.name} must hold one checkpoint; found {found}")
+        listed = ", ".join(prefixes) or "none"
+        raise UserError(f"{archive.name} must hold one checkpoint; found {listed}")
     (prefix,) = prefixes
     shards = {name[len(prefix) :] for name in names if name.startswith(f"{prefix}.data-")}
     counts = {match[2] for match in map(_SHARD.fullmatch, shards) if match}
@@ -187,14 +238,14 @@ def _only_prefix(names: Iterable[str], archive: Path) -> str:
 
 
 def _short_content(member: _Member, archive: Path, max_bytes: int) -> bytes:
-    """All that a member holds, which may not be longer than that."""
+    """Returns the content of a member; raises `UserError` if it is longer than `max_bytes`."""
     if member.size > max_bytes:
         raise UserError(f"{archive.name}: {_too_long(member, max_bytes)}")
     return b"".join(_content(member))
 
 
 def _content(member: _Member) -> Iterator[bytes]:
-    """What a member holds, in pieces; never more than it claims."""
+    """Yields the content of a member in pieces, never more than the member claims to have."""
     source, left = member.open(), member.size
     if source is None:
         raise EOFError(f"{member.path!r} has no content")
@@ -215,7 +266,7 @@ def _content(member: _Member) -> Iterator[bytes]:
 
 @contextlib.contextmanager
 def _opened(archive: Path) -> Iterator[Iterable[_Member]]:
-    """The members of an archive; damage that is met inside the context becomes a `UserError`."""
+    """Opens an archive and gives its members; turns damage met meanwhile into a `UserError`."""
     kind = "archive"
     try:
         with contextlib.ExitStack() as stack:
@@ -240,7 +291,7 @@ def _opened(archive: Path) -> Iterator[Iterable[_Member]]:
 
 
 class _CautiousReader:
-    """A tar's bytes, of which its headers cannot ask for too many at once."""
+    """Reads the bytes of a tar, but refuses to read as many at once as a false header may claim."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file

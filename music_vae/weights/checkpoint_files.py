@@ -1,6 +1,7 @@
-"""Finding a checkpoint: every spelling of where it is, to the prefix of its files.
+"""Finds the files of a checkpoint, whatever way the user names it.
 
-Needs no TensorFlow.
+The files of a TensorFlow checkpoint share a prefix: `model.ckpt-1000` stands for
+`model.ckpt-1000.index` and `model.ckpt-1000.data-00000-of-00001`. Needs no TensorFlow.
 """
 
 import contextlib
@@ -14,10 +15,10 @@ from music_vae.weights import archives, published
 from music_vae.weights.config_file import TRAIN_DIR
 
 STATE_FILE = "checkpoint"
-"""Beside the checkpoints of a run: names the newest, as TensorFlow writes it."""
+"""Name of the file that TensorFlow writes beside checkpoints; it names the newest of them."""
 
 PATTERN_CHARACTERS = frozenset("*?[]")
-"""A path with one of them is a pattern to TensorFlow, which does not match itself."""
+"""Characters that make a path a pattern for TensorFlow, which then does not match itself."""
 
 _NEWEST = re.compile(rb'^model_checkpoint_path: "((?:[^"\\]|\\.)*)"', re.MULTILINE)
 _SUFFIX = re.compile(r"\.(index|data-\d{5}-of-\d{5})$")
@@ -25,7 +26,11 @@ _SUFFIX = re.compile(r"\.(index|data-\d{5}-of-\d{5})$")
 
 @contextlib.contextmanager
 def open_prefix(path: str | Path) -> Iterator[Path]:
-    """The checkpoint prefix that `path` means, for as long as the context is open.
+    """Gives the checkpoint prefix that `path` stands for, which is valid inside the context.
+
+    >>> with open_prefix("tests/golden/models/cat-mel_2bar_small") as prefix:
+    ...     prefix.name
+    'model.ckpt'
 
     Args:
       path: A prefix, its `.index` or `.data-*` file, a directory (the newest checkpoint in it, or
@@ -55,7 +60,13 @@ def open_prefix(path: str | Path) -> Iterator[Path]:
 
 
 def check_there(path: str | Path) -> None:
-    """Raises `UserError` if `path` means no checkpoint; opens no archive and downloads nothing."""
+    """Raises `UserError` if `path` stands for no checkpoint; downloads and unpacks nothing.
+
+    >>> check_there("tests/golden/models/cat-mel_2bar_small")
+    >>> check_there("examples")
+    Traceback (most recent call last):
+    music_vae.common.errors.UserError: there is no checkpoint in the directory 'examples'
+    """
     if published.find(path) is not None:
         return
     path = Path(path).expanduser()
@@ -66,7 +77,14 @@ def check_there(path: str | Path) -> None:
 
 
 def newest_prefix(directory: Path) -> Path:
-    """The newest checkpoint in `directory`, or else in its folder `train`; see `find_newest`."""
+    """Returns the prefix of the newest checkpoint in `directory`, or else in its folder `train`.
+
+    >>> newest_prefix(Path("tests/golden/models/cat-mel_2bar_small")).name
+    'model.ckpt'
+
+    Raises:
+      UserError: If there is no checkpoint.
+    """
     newest = find_newest(directory) or find_newest(directory / TRAIN_DIR)
     if newest is None:
         raise UserError(f"there is no checkpoint in the directory {str(directory)!r}")
@@ -74,18 +92,28 @@ def newest_prefix(directory: Path) -> Path:
 
 
 def find_newest(folder: Path) -> Path | None:
-    """The checkpoint that the file `checkpoint` names, or else the one written last; None if none.
+    """Returns the prefix of the newest checkpoint in `folder`, or None if there is none.
 
-    The file may be left of a checkpoint that is not there any more.
+    That is the checkpoint which the file `checkpoint` names; if there is no such file, or the
+    checkpoint is gone that it names, the one that was written last.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for step in 100, 200:
+    ...         Path(folder, f"model.ckpt-{step}.index").touch()
+    ...     _ = Path(folder, "checkpoint").write_text('model_checkpoint_path: "model.ckpt-100"')
+    ...     find_newest(Path(folder)).name
+    'model.ckpt-100'
     """
     named = _named_newest(folder)
     if named is not None:
         return named
-    found = sorted(folder.glob("*.index"), key=lambda path: path.stat().st_mtime)
-    return found[-1].with_suffix("") if found else None
+    indices = sorted(folder.glob("*.index"), key=lambda path: path.stat().st_mtime)
+    return indices[-1].with_suffix("") if indices else None
 
 
 def _prefix(path: Path) -> Path:
+    """Returns the prefix of the checkpoint that has the file `path`, or whose prefix it is."""
     prefix = path.with_name(_SUFFIX.sub("", path.name))
     if not index_of(prefix).is_file():
         raise UserError(
@@ -97,7 +125,7 @@ def _prefix(path: Path) -> Path:
 
 
 def _named_newest(folder: Path) -> Path | None:
-    """The checkpoint that the state file of `folder` names, if it is there."""
+    """Returns the checkpoint that the state file of `folder` names, or None if it is not there."""
     try:
         match = _NEWEST.search((folder / STATE_FILE).read_bytes())
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
@@ -111,5 +139,9 @@ def _named_newest(folder: Path) -> Path | None:
 
 
 def index_of(prefix: Path) -> Path:
-    """The index file of the checkpoint with that prefix."""
+    """Returns the path of the index file of the checkpoint with the given prefix.
+
+    >>> index_of(Path("model.ckpt-1000")).name
+    'model.ckpt-1000.index'
+    """
     return prefix.with_name(f"{prefix.name}.index")

@@ -1,6 +1,6 @@
-"""`config.json`: the config beside every checkpoint, so that a run's directory is enough to use it.
+"""Reads and writes `config.json`, the file beside a checkpoint that describes its model.
 
-Needs no TensorFlow.
+With it, the directory of a run is all that is needed to use the run. Needs no TensorFlow.
 """
 
 import dataclasses
@@ -15,22 +15,36 @@ from music_vae.weights import archives, published
 
 CONFIG_FILE = "config.json"
 TRAIN_DIR = "train"
-"""Folder of a run directory that holds checkpoints and config."""
+"""Name of the folder of a run that holds its checkpoints and its config."""
 
-_MAX_BYTES = 2**20  # of a config; it has a few kilobytes
+_MAX_BYTES = 2**20  # a config has a few kilobytes
 
 
 def write(config: Config, directory: Path) -> None:
-    """Writes `config.json` into `directory`."""
+    """Writes `config.json` into `directory`.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write(CONFIG_MAP["cat-drums_2bar_small"], Path(folder))
+    ...     read(folder).name
+    'cat-drums_2bar_small'
+
+    Raises:
+      UserError: As for `to_text`.
+    """
     files.write_text(directory / CONFIG_FILE, to_text(config))
 
 
 def to_text(config: Config) -> str:
-    """What `config.json` holds.
+    """Returns a config as the text of a `config.json`.
+
+    >>> text = to_text(CONFIG_MAP["cat-drums_2bar_small"])
+    >>> json.loads(text)["config"]["hparams"]["z_size"]
+    256
 
     Raises:
-      UserError: If the config would not come back as it is, as may be with classes of the user's
-        own.
+      UserError: If reading the text would not give an equal config, as may happen with classes of
+        the user's own.
     """
     text = json.dumps(config_to_json(config), indent=2) + "\n"
     again = config_from_json(json.loads(text), own_code.own_classes(config))
@@ -45,17 +59,22 @@ def to_text(config: Config) -> str:
 
 
 def read(path: str | Path, own: Mapping[str, type] | None = None) -> Config | None:
-    """The config that goes with a checkpoint, None if nothing says which.
+    """Returns the config that goes with a checkpoint, or None if no file says which it is.
+
+    >>> read("music_vae/models/groovae_4bar_mini").name
+    'groovae_4bar_mini'
+    >>> read("hierdec-trio_16bar").hparams.max_seq_len  # a published checkpoint
+    256
 
     Args:
       path: A directory (its own config, or that of its folder `train`), an archive (the config in
         it), a checkpoint's prefix or file (the config in the same folder), or the id of a
         published checkpoint, which need not have been downloaded.
-      own: The classes of the user's own that it may name; see `configs.config_from_json`.
+      own: Classes of the user's own that the config may name; see `configs.config_from_json`.
 
     Raises:
-      UserError: If there is a `config.json` that is none of ours or needs other classes, or an
-        archive is refused.
+      UserError: If there is a `config.json` that this package did not write or that needs other
+        classes, or an archive is refused.
     """
     if (entry := published.find(path)) is not None:
         return CONFIG_MAP[entry.config]
@@ -72,10 +91,17 @@ def read(path: str | Path, own: Mapping[str, type] | None = None) -> Config | No
 
 
 def read_file(path: Path, own: Mapping[str, type] | None = None) -> Config:
-    """The config in a file of any name that holds what a `config.json` holds; see `read`.
+    """Returns the config in a file that is written like a `config.json`, whatever its name.
 
     >>> read_file(Path("music_vae/models/cat-mel_2bar_mini/config.json")).name
     'cat-mel_2bar_mini'
+
+    Args:
+      path: The file.
+      own: As for `read`.
+
+    Raises:
+      UserError: As for `read`.
     """
     if path.stat().st_size > _MAX_BYTES:
         raise UserError(f"{path} has more than {_MAX_BYTES} bytes; it cannot be a config")

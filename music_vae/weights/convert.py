@@ -1,8 +1,8 @@
-"""A TensorFlow checkpoint of any spelling to a file of weights:
+"""Converts a TensorFlow checkpoint to a `.safetensors` file, which needs no TensorFlow to be read.
 
-python -m music_vae.weights.convert CHECKPOINT TARGET.safetensors
+    python -m music_vae.weights.convert CHECKPOINT TARGET.safetensors
 
-Needs TensorFlow. `locate` runs it once for a checkpoint, in a process of its own.
+The conversion needs TensorFlow. `locate` runs it once for a checkpoint, in a process of its own.
 """
 
 import sys
@@ -15,7 +15,20 @@ from music_vae.weights import safetensors_file
 
 
 def convert(checkpoint: str | Path, target: str | Path, metadata: dict[str, str]) -> None:
-    """Writes the weights of a checkpoint to `target`, without what belongs to its optimizer.
+    """Writes the weights of a checkpoint to `target`, without the variables of its optimizer.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     target = f"{folder}/weights.safetensors"
+    ...     convert("tests/golden/models/cat-mel_2bar_small", target, {"step": "1"})
+    ...     weights = safetensors_file.WeightsFile(target)
+    >>> weights.metadata["step"], weights["encoder/mu/bias"].shape
+    ('1', (12,))
+
+    Args:
+      checkpoint: Any of what `checkpoint_files.open_prefix` takes.
+      target: The file to write.
+      metadata: Texts to keep beside the weights.
 
     Raises:
       UserError: If there is no checkpoint, or it cannot be read or holds no weights.
@@ -31,7 +44,16 @@ def convert(checkpoint: str | Path, target: str | Path, metadata: dict[str, str]
 
 
 def main(argv: Sequence[str]) -> int:
-    """Converts `argv[0]` to `argv[1]`; further arguments are metadata, KEY=VALUE."""
+    """Converts `argv[0]` to `argv[1]`; further arguments are metadata, KEY=VALUE.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     main(["tests/golden/models/cat-mel_2bar_small", f"{folder}/weights.safetensors"])
+    0
+
+    Returns:
+      The exit code of the process.
+    """
     checkpoint, target, *metadata = argv
     try:
         convert(checkpoint, target, dict(item.split("=", 1) for item in metadata))

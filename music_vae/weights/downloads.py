@@ -1,8 +1,9 @@
-"""Downloads that survive a broken connection: kept in part, gone on with, whole when they appear.
+"""Downloads files in a way that survives broken connections.
 
-The part that is there lies beside the file as `NAME.part`, and what it is a part of in
-`NAME.part.json`. The server is asked for the rest of that very file (RFC 9110, section 14); where
-it has changed, or the server cannot give a part, the download starts over.
+What has arrived is kept beside the target as `NAME.part`, with a note in `NAME.part.json` of which
+file it is a part of. The next attempt asks the server for the rest of that very file (RFC 9110,
+section 14); if the file has changed, or the server cannot send a part, the download starts over.
+The target appears only when it is whole.
 """
 
 import dataclasses
@@ -24,9 +25,9 @@ from music_vae.common import files, progress
 from music_vae.common.errors import UserError
 
 MAX_BYTES = 8 * 2**30
-TIMEOUTS_S = (10.0, 30.0)  # to connect, and for the next bytes
 RETRY_DELAYS_S = (1.0, 2.0, 4.0)
 
+_TIMEOUTS_S = (10.0, 30.0)  # to connect, and for the next bytes
 _CHUNK = 2**18
 _PROGRESS_BYTES = 2**20  # an attempt that brought so much does not count towards the retries
 _NOT_THERE = (403, 404, 410)  # Google's storage answers 403 where there is no such file
@@ -36,21 +37,27 @@ _log = logging.getLogger(__name__)
 
 
 class NotThereError(UserError):
-    """The server has no such file."""
+    """Raised when the server has no such file.
+
+    >>> raise NotThereError("https://example.org/model.tar is not there (status 404)")
+    Traceback (most recent call last):
+    music_vae.weights.downloads.NotThereError:
+    https://example.org/model.tar is not there (status 404)
+    """
 
 
 class _BrokenOffError(Exception):
-    """An attempt ended before the file did."""
+    """Raised when an attempt ended before the file did."""
 
 
 @dataclasses.dataclass(frozen=True)
 class _Source:
-    """What a part is a part of.
+    """The file on the server that a part belongs to.
 
     Attributes:
-      url: Where it came from.
-      total: Bytes of the whole, None if the server did not say.
-      validator: The server's mark of this version of the file, None without one.
+      url: Address of the file.
+      total: Size of the whole file in bytes; None if the server did not tell.
+      validator: The server's mark of this version of the file; None if it gave none.
     """
 
     url: str
@@ -59,20 +66,33 @@ class _Source:
 
 
 def download(url: str, target: Path, *, check: Callable[[Path], None] | None = None) -> None:
-    """Downloads `url` to `target`, which is left as it is if it exists by then.
+    """Downloads `url` to `target`, unless `target` exists.
 
-    Several processes may do so at once: one downloads and the others wait for it. A progress bar
-    is shown on a terminal.
+    Several processes may download the same file at once: one does it and the others wait. A
+    progress bar is shown on a terminal.
+
+    >>> import http.server, tempfile, threading
+    >>> handler = http.server.SimpleHTTPRequestHandler  # serves the current folder
+    >>> with (
+    ...     http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server,
+    ...     tempfile.TemporaryDirectory() as folder,
+    ... ):
+    ...     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    ...     url = f"http://127.0.0.1:{server.server_port}/examples/tunes/soldiers_joy.mid"
+    ...     download(url, Path(folder) / "tune.mid")
+    ...     server.shutdown()
+    ...     (Path(folder) / "tune.mid").read_bytes()[:4]
+    b'MThd'
 
     Args:
-      url: What; `http` or `https`.
-      target: Where to.
-      check: Called with the whole file before it gets its name; what it raises is passed on as a
-        `UserError`, and the file is deleted.
+      url: Address of the file, which begins with `http://` or `https://`.
+      target: Path of the file to write.
+      check: Function that is called with the whole file before it gets its name. A `UserError` that
+        it raises is passed on, and the file is deleted.
 
     Raises:
       NotThereError: If the server has no such file.
-      UserError: If it does not answer, answers with another error, or keeps breaking off.
+      UserError: If the server does not answer, answers with another error, or keeps breaking off.
     """
     if not url.startswith(("http://", "https://")):
         raise UserError(f"{url!r} is no address to download from; expected http:// or https://")
@@ -93,7 +113,7 @@ def download(url: str, target: Path, *, check: Callable[[Path], None] | None = N
 
 
 def _only_one(target: Path) -> filelock.AcquireReturnProxy:
-    """A lock on `target` against other processes, held already; says so if it has to wait."""
+    """Locks `target` against other processes; logs a message if it has to wait for one."""
     lock = filelock.FileLock(target.with_name(f".{target.name}.lock"))
     try:
         return lock.acquire(timeout=0)
@@ -103,7 +123,7 @@ def _only_one(target: Path) -> filelock.AcquireReturnProxy:
 
 
 def _download_whole(url: str, part: Path) -> None:
-    """Brings `part` to its full length, in as many attempts as it takes."""
+    """Downloads `url` to `part` completely, in as many attempts as it takes."""
     failures = 0
     while True:
         before = _size(part)
@@ -124,7 +144,7 @@ def _download_whole(url: str, part: Path) -> None:
 
 
 def _attempt(url: str, part: Path) -> None:
-    """One request, for what `part` lacks."""
+    """Makes one request, for what `part` lacks."""
     source, start = _read_source(part), _size(part)
     if source is None or source.url != url:
         source, start = None, 0
@@ -132,13 +152,13 @@ def _attempt(url: str, part: Path) -> None:
         if start == source.total:
             return
         source, start = None, 0
-    # A file that is compressed for the way could not be gone on with.
+    # A download that is compressed for the way could not be resumed.
     headers = {"Accept-Encoding": "identity", "User-Agent": f"music_vae/{__version__}"}
     if source is not None and start:
         headers["Range"] = f"bytes={start}-"
         if source.validator:
             headers["If-Range"] = source.validator
-    with requests.get(url, headers=headers, stream=True, timeout=TIMEOUTS_S) as response:
+    with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUTS_S) as response:
         if response.status_code in _NOT_THERE:
             raise NotThereError(f"{url} is not there (status {response.status_code})")
         if response.status_code == 416 or response.status_code >= 500:
@@ -159,7 +179,7 @@ def _attempt(url: str, part: Path) -> None:
 
 
 def _receive(response: requests.Response, part: Path, source: _Source, start: int) -> None:
-    """Writes a response to `part` from `start` on; its length must then be right."""
+    """Writes a response to `part` from `start` on, and checks the length of the file."""
     if not start:
         part.unlink(missing_ok=True)
         files.write_text(_note(part), json.dumps(dataclasses.asdict(source)))
@@ -188,13 +208,13 @@ def _receive(response: requests.Response, part: Path, source: _Source, start: in
 def _checked_range(
     response: requests.Response, source: _Source | None, start: int, part: Path
 ) -> _Source:
-    """The source, if the response is the rest of it from `start` on."""
+    """Returns the source if the response is the rest of it from `start` on."""
     match = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
     if source is None or match is None or int(match[1]) != start:
         part.unlink(missing_ok=True)
         raise _BrokenOffError("the server gave another part than it was asked for")
     new = _Source(source.url, int(match[2]), _validator(response))
-    # What either side does not say cannot be compared.
+    # What either side does not tell cannot be compared.
     changed = source.total not in (None, new.total)
     changed |= None not in (source.validator, new.validator) and source.validator != new.validator
     if changed:
@@ -204,13 +224,16 @@ def _checked_range(
 
 
 def _source(url: str, response: requests.Response) -> _Source:
-    """What a whole response says of its file."""
+    """Returns the source that the headers of a whole response describe."""
     length = response.headers.get("Content-Length", "")
     return _Source(url, int(length) if length.isdigit() else None, _validator(response))
 
 
 def _validator(response: requests.Response) -> str | None:
-    """The server's mark of this version of the file; a weak one does not promise the same bytes."""
+    """Returns the server's mark of this version of the file, or None.
+
+    A weak mark does not promise the same bytes, and is not used.
+    """
     mark = response.headers.get("ETag", "")
     if not mark or mark.startswith("W/"):
         mark = response.headers.get("Last-Modified", "")
@@ -218,6 +241,7 @@ def _validator(response: requests.Response) -> str | None:
 
 
 def _read_source(part: Path) -> _Source | None:
+    """Returns the source noted beside a part, or None without a note that can be read."""
     try:
         return _Source(**json.loads(_note(part).read_text(encoding="utf-8")))
     except (FileNotFoundError, ValueError, TypeError):
@@ -225,6 +249,7 @@ def _read_source(part: Path) -> _Source | None:
 
 
 def _note(part: Path) -> Path:
+    """Returns the path of the note beside a part."""
     return part.with_name(f"{part.name}.json")
 
 
@@ -233,7 +258,7 @@ def _size(path: Path) -> int:
 
 
 def _reason(error: Exception) -> str:
-    """What went wrong, in a few words; the libraries' own messages are long and nested."""
+    """Describes an error in a few words; the libraries' own messages are long and nested."""
     if isinstance(error, _BrokenOffError):
         return str(error)
     if isinstance(error, requests.exceptions.SSLError):

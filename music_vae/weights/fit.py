@@ -1,4 +1,4 @@
-"""Whether weights fit a config, and which config they are of, by names and shapes alone."""
+"""Tells whether weights fit a config, and which config they fit, by names and shapes alone."""
 
 import itertools
 import logging
@@ -12,72 +12,87 @@ from music_vae.common.plans import BidirectionalPlan, LstmStackPlan, Shapes
 from music_vae.common.weight_names import is_weight
 from music_vae.configs import CONFIG_MAP
 
-_MAX_LISTED = 12  # names in an error
+_MAX_LISTED = 12  # names in an error message
 
 _log = logging.getLogger(__name__)
 
 
-def check_fit(expected: Shapes, found: Shapes, source: str, *, with_encoder: bool) -> None:
-    """Raises `UserError` unless `found` holds `expected`, and is of no other config besides.
+def check_fit(expected: Shapes, actual: Shapes, source: str, *, with_encoder: bool) -> None:
+    """Raises `UserError` unless the variables of a checkpoint are the weights of a model.
+
+    Variables that are no weights, such as those of an optimizer, are ignored.
+
+    >>> expected = {"decoder/output_projection/bias": (90,)}
+    >>> actual = {"decoder/output_projection/bias": (512,)}
+    >>> check_fit(expected, actual, "my.ckpt", with_encoder=False)
+    Traceback (most recent call last):
+    music_vae.common.errors.UserError: my.ckpt is a checkpoint of another config or other `hparams`:
+    decoder/output_projection/bias has shape [512], expected [90]; it fits no published config, with
+    any sizes
 
     Args:
-      expected: Shapes of the model's weights.
-      found: Shapes of the checkpoint's variables.
-      source: What to call the checkpoint.
-      with_encoder: Whether the model has an encoder, and would need the checkpoint's.
+      expected: Shapes of the weights of the model.
+      actual: Shapes of the variables in the checkpoint.
+      source: Name of the checkpoint in messages.
+      with_encoder: True if the model has an encoder; else weights of one are ignored.
     """
     if _log.isEnabledFor(logging.DEBUG):
-        _log.debug("weights of %s:\n%s", source, _table(expected, found))
-    missing = [name for name in expected if name not in found]
+        _log.debug("weights of %s:\n%s", source, _table(expected, actual))
+    missing = [name for name in expected if name not in actual]
     if missing:
         raise UserError(
             f"{source} lacks {len(missing)} of {len(expected)} weights of this config: "
-            f"{_listed(missing)}; {describe_fits(found)}"
+            f"{_listed(missing)}; {describe_fits(actual)}"
         )
     for name, shape in expected.items():
-        if found[name] != shape:
+        if actual[name] != shape:
             raise UserError(
                 f"{source} is a checkpoint of another config or other `hparams`: {name} has shape "
-                f"{list(found[name])}, expected {list(shape)}; {describe_fits(found)}"
+                f"{list(actual[name])}, expected {list(shape)}; {describe_fits(actual)}"
             )
-    more = [name for name in found if is_weight(name) and name not in expected]
+    more = [name for name in actual if is_weight(name) and name not in expected]
     if not with_encoder:
         more = [name for name in more if not name.startswith(f"{names.ENCODER}/")]
     if not more:
         return
-    if fitting_configs(found):
+    if fitting_configs(actual):
         # The lower layers of a larger model would fit, and make noise.
         raise UserError(
             f"{source} is a checkpoint of another config or other `hparams`: it also holds "
-            f"{_listed(more)}; {describe_fits(found)}"
+            f"{_listed(more)}; {describe_fits(actual)}"
         )
     _log.warning("%s also holds what this config does not use: %s", source, _listed(more))
 
 
 def _listed(names: list[str]) -> str:
-    """Names in a sentence: all of them, or the first and how many more."""
+    """Returns names as part of a sentence: all of them, or the first and how many more."""
     rest = len(names) - _MAX_LISTED
     return ", ".join(names[:_MAX_LISTED]) + (f" and {rest} more" if rest > 0 else "")
 
 
-def _table(expected: Shapes, found: Shapes) -> str:
-    """A line for every variable on either side: loaded, ignored or missing, name and shape."""
-    states = {name: "loaded" if name in found else "missing" for name in expected}
-    states |= {name: "ignored" for name in found if name not in expected}
-    return "\n".join(
-        f"  {state:<8} {name} {list({**expected, **found}[name])}" for name, state in states.items()
-    )
+def _table(expected: Shapes, actual: Shapes) -> str:
+    """Returns a line for every variable on either side, with its state, name and shape."""
+    states = {name: "loaded" if name in actual else "missing" for name in expected}
+    states |= {name: "ignored" for name in actual if name not in expected}
+    shapes = {**expected, **actual}
+    return "\n".join(f"  {state:<8} {name} {list(shapes[name])}" for name, state in states.items())
 
 
-# -- The other way round --------------------------------------------------------------------------
+# -- From weights to configs ----------------------------------------------------------------------
 
 
 class Fit(NamedTuple):
-    """A config that has just these weights.
+    """A config whose model has exactly the weights of a checkpoint.
+
+    >>> from music_vae.configs import get_config
+    >>> fit = Fit("cat-drums_2bar_small", "z_size=8")
+    >>> get_config(fit.config, fit.hparams).hparams.z_size
+    8
 
     Attributes:
-      config: Its name.
-      hparams: The overrides it needs, as on the command line; empty if none.
+      config: Name of the config.
+      hparams: Hyper-parameters that must differ from the config's, as `get_config` reads them;
+        empty if none must.
     """
 
     config: str
@@ -85,10 +100,17 @@ class Fit(NamedTuple):
 
 
 def fitting_configs(shapes: Shapes) -> list[Fit]:
-    """The published configs whose weights have these names and shapes.
+    """Returns the published configs whose weights have these names and shapes.
 
-    Those that have them as they are; or, if there are none, those that have them with other sizes,
-    which are read off the shapes.
+    Configs that fit as they are go first: only if there are none, those are returned that fit with
+    other sizes, which can be told from the shapes.
+
+    >>> from music_vae.configs import get_config
+    >>> fitting_configs(get_config("nade-drums_2bar_full").model_spec.weight_shapes)
+    [Fit(config='nade-drums_2bar_full', hparams='')]
+
+    Args:
+      shapes: Shapes of variables by name; those that are no weights are ignored.
     """
     weights = {name: tuple(shape) for name, shape in shapes.items() if is_weight(name)}
     # A number by itself is no weight, and has no size to be read off.
@@ -109,7 +131,13 @@ def fitting_configs(shapes: Shapes) -> list[Fit]:
 
 
 def describe_fits(shapes: Shapes) -> str:
-    """Which configs fit, as the end of a sentence on weights that do not fit another."""
+    """Returns which configs fit, as the end of an error message.
+
+    >>> from music_vae.configs import get_config
+    >>> small = get_config("nade-drums_2bar_full", "z_size=8")
+    >>> describe_fits(small.model_spec.weight_shapes)
+    'it fits `config=nade-drums_2bar_full` with `hparams=z_size=8`'
+    """
     fits = fitting_configs(shapes)
     if not fits:
         return "it fits no published config, with any sizes"
@@ -124,9 +152,9 @@ def describe_fits(shapes: Shapes) -> str:
 
 
 def _sizes(spec: ModelSpec, shapes: Shapes) -> dict[str, Any]:
-    """The hyper-parameters of a model that has such parts and weights of these shapes.
+    """Returns the hyper-parameters of a model of the given structure with weights of these shapes.
 
-    Only those that can be read off weights that are there.
+    Only those hyper-parameters are there that the given weights tell.
     """
     sizes: dict[str, Any] = {}
     voice = spec.decoder.voices[0]
@@ -147,14 +175,19 @@ def _sizes(spec: ModelSpec, shapes: Shapes) -> dict[str, Any]:
 
 
 class _Layers(NamedTuple):
-    """LSTM layers: their units from the bottom up, and whether they are residual."""
+    """A stack of LSTM layers.
+
+    Attributes:
+      units: Number of units of each layer, from the bottom up.
+      residual: True if the layers are residual.
+    """
 
     units: tuple[int, ...]
     residual: bool
 
 
 def _read_layers(lstm: LstmStackPlan | BidirectionalPlan, shapes: Shapes) -> _Layers:
-    """The layers, more or fewer than planned, whose weights are there."""
+    """Returns the layers whose weights are there, which may be more or fewer than planned."""
     units, residual = [], False
     for number in itertools.count():
         plain, projected = (names.bias(cell) for cell in lstm.cell_names(number))
@@ -166,6 +199,8 @@ def _read_layers(lstm: LstmStackPlan | BidirectionalPlan, shapes: Shapes) -> _La
 
 
 def _overrides(changes: Mapping[str, Any]) -> str:
+    """Returns hyper-parameters as `get_config` reads them: 'z_size=8,enc_rnn_size=[16,16]'."""
+
     def text(value: Any) -> str:
         if isinstance(value, tuple):
             return f"[{','.join(map(str, value))}]"

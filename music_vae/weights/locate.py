@@ -1,6 +1,7 @@
-"""Where a model's weights are, whatever was named: a file of weights, a run, or a checkpoint.
+"""Opens the weights of a model, whatever names them: a file of weights, a run, or a checkpoint.
 
-Needs no TensorFlow: a checkpoint is converted once, in a process that has it, into the cache.
+Needs no TensorFlow: a TensorFlow checkpoint is converted once, in a process of its own, and the
+result is kept in the cache.
 """
 
 import hashlib
@@ -20,24 +21,28 @@ from music_vae.weights.config_file import TRAIN_DIR
 from music_vae.weights.safetensors_file import SUFFIX, WEIGHTS_FILE, WeightsFile
 
 KEY = "checkpoint_sha256"
-"""Metadata of a file of weights: the key of the checkpoint whose weights it has."""
+"""Name of the metadata that says of which checkpoint the weights of a file are: its key."""
 
 _log = logging.getLogger(__name__)
 
 
 def open_weights(path: str | Path) -> WeightsFile:
-    """The weights that `path` means.
+    """Opens the weights that `path` stands for.
+
+    >>> weights = open_weights("music_vae/models/cat-mel_2bar_mini")
+    >>> weights["encoder/mu/kernel"].shape  # from both directions of the encoder to z
+    (512, 128)
 
     Args:
-      path: What `find_file` takes, or else a checkpoint as for `checkpoint_files.open_prefix`.
+      path: Any of what `find_file` takes, or a checkpoint as for `checkpoint_files.open_prefix`.
 
     Raises:
       UserError: If there are no such weights, or they cannot be read.
     """
     path = published.resolve(path)
-    found = find_file(path)
-    if found is not None:
-        return found
+    weights = find_file(path)
+    if weights is not None:
+        return weights
     if archives.is_archive(path):
         key = _key_in_archive(path)
         return _cached(key, lambda target: _convert(path, target, key))
@@ -47,7 +52,12 @@ def open_weights(path: str | Path) -> WeightsFile:
 
 
 def find_file(path: str | Path) -> WeightsFile | None:
-    """The weights at `path` that need no conversion, None if there are none.
+    """Opens the weights at `path` that need no conversion; returns None if there are none.
+
+    >>> find_file("music_vae/models/cat-mel_2bar_mini").metadata["step"]
+    '16000'
+    >>> print(find_file("tests/golden/models/cat-mel_2bar_small"))  # a TensorFlow checkpoint
+    None
 
     Args:
       path: A `.safetensors` file; a directory: the `weights.safetensors` in it or in its folder
@@ -75,15 +85,18 @@ def find_file(path: str | Path) -> WeightsFile | None:
 
 
 def checkpoint_key(prefix: Path) -> str:
-    """What identifies a checkpoint's content.
+    """Returns a digest that identifies the content of a checkpoint.
 
-    Its index alone is read: that has a checksum of every variable.
+    Only the index of the checkpoint is read, which has a checksum of every variable.
+
+    >>> checkpoint_key(Path("tests/golden/models/cat-mel_2bar_small/model.ckpt"))[:8]
+    'd066d34c'
     """
     return hashlib.sha256(checkpoint_files.index_of(prefix).read_bytes()).hexdigest()
 
 
 def _find_in_archive(archive: Path) -> WeightsFile | None:
-    """The weights in an archive that need no conversion, None if there are none."""
+    """Opens the weights in an archive that need no conversion; returns None if there are none."""
     with archives.open_member(archive, WEIGHTS_FILE) as content:
         if content is None:
             return None
@@ -99,7 +112,7 @@ def _find_in_archive(archive: Path) -> WeightsFile | None:
 
 
 def _cached(key: str, make: Callable[[Path], None]) -> WeightsFile:
-    """The weights of that key from the cache; `make` writes the file if no good one is there."""
+    """Opens the weights of `key` in the cache; `make` writes the file if no good one is there."""
     target = cache_dir() / "weights" / f"{key}{SUFFIX}"
     if target.is_file():
         try:
@@ -111,7 +124,7 @@ def _cached(key: str, make: Callable[[Path], None]) -> WeightsFile:
 
 
 def _unpack(archive: Path, target: Path) -> None:
-    """Copies the `weights.safetensors` in an archive to where it can be mapped."""
+    """Copies the `weights.safetensors` in an archive to `target`, where it can be mapped."""
     with files.atomic_path(target) as temporary:
         with (
             archives.open_member(archive, WEIGHTS_FILE) as content,
@@ -126,12 +139,12 @@ def _unpack(archive: Path, target: Path) -> None:
 
 
 def _key_in_archive(archive: Path) -> str:
-    """What identifies the checkpoint in an archive; see `checkpoint_key`."""
+    """Returns the `checkpoint_key` of the checkpoint in an archive."""
     return hashlib.sha256(archives.read_index(archive)).hexdigest()
 
 
 def _convert(checkpoint: Path, target: Path, key: str) -> None:
-    """Writes the weights of a checkpoint to a file, in a process that has TensorFlow."""
+    """Writes the weights of a checkpoint to `target`, in a process that has TensorFlow."""
     if "tensorflow" in sys.modules:
         from music_vae.weights import convert
 
@@ -154,6 +167,20 @@ def _convert(checkpoint: Path, target: Path, key: str) -> None:
 
 
 def write_beside(prefix: Path, weights: Mapping[str, np.ndarray], step: int) -> None:
-    """Writes the weights of a run's newest checkpoint, `prefix`, as `weights.safetensors`."""
+    """Writes the weights of a checkpoint of a run as the `weights.safetensors` beside it.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     prefix = Path(folder) / "model.ckpt-100"
+    ...     _ = checkpoint_files.index_of(prefix).write_bytes(b"an index")
+    ...     write_beside(prefix, {"decoder/output_projection/bias": np.zeros(90)}, step=100)
+    ...     find_file(folder).metadata["step"]
+    '100'
+
+    Args:
+      prefix: Prefix of the newest checkpoint of the run.
+      weights: The weights in that checkpoint, by published name.
+      step: Number of training steps after which they were saved.
+    """
     metadata = {KEY: checkpoint_key(prefix), "step": str(step)}
     safetensors_file.write(prefix.parent / WEIGHTS_FILE, weights, metadata)

@@ -1,7 +1,7 @@
-"""The checkpoints that were published with the original, by id: their configs, files and cache.
+"""Finds the checkpoints that were published with the original MusicVAE, by their ids.
 
-A file is downloaded when it is first asked for and kept in `cache_dir()` under its published
-name; from then on no network is needed. A file that was put there by hand serves as well.
+A file is downloaded when it is first needed, and kept in `cache_dir()` under its published name;
+from then on no network is needed. A file that was put there by hand serves as well.
 """
 
 import dataclasses
@@ -23,12 +23,15 @@ _log = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class Published:
-    """One published checkpoint.
+    """A published checkpoint.
+
+    >>> PUBLISHED["cat-drums_2bar_small.lokl"].config
+    'cat-drums_2bar_small'
 
     Attributes:
-      id: Its name, which may stand wherever a checkpoint is named.
-      config: Name of its config.
-      files: Names under which it is to be found, the first being tried first.
+      id: Name of the checkpoint, which may stand wherever a checkpoint is named.
+      config: Name of the config that it was trained with.
+      files: Names that its file may have, tried in this order.
     """
 
     id: str
@@ -37,6 +40,7 @@ class Published:
 
 
 def _published(id: str, config: str | None = None, *other_files: str) -> Published:
+    """Returns a published checkpoint, whose config is called like it unless `config` is given."""
     return Published(id, config or id, (f"{id}.tar", *other_files))
 
 
@@ -63,13 +67,21 @@ PUBLISHED: Mapping[str, Published] = MappingProxyType(
 
 
 def find(path: str | Path) -> Published | None:
-    """The published checkpoint whose id `path` is; None where a checkpoint has that name."""
+    """Returns the published checkpoint with the id `path`; None if `path` is no id.
+
+    A checkpoint that lies at `path` goes first: then the result is None, too.
+
+    >>> find("groovae_4bar").files
+    ('groovae_4bar.tar', 'groove_4bar.tar')
+    >>> print(find("music_vae/models/groovae_4bar_mini"))
+    None
+    """
     entry = PUBLISHED.get(str(path))
     return None if entry is None or _holds_checkpoint(Path(path)) else entry
 
 
 def _holds_checkpoint(path: Path) -> bool:
-    """Whether there is a checkpoint at `path`; a folder of music that has its name is none."""
+    """Returns True if there is a checkpoint at `path`; a folder with music in it is none."""
     if path.is_file() or Path(f"{path}.index").exists():
         return True
     patterns = ("*.index", "*.safetensors", "train/*.index", "train/*.safetensors")
@@ -77,14 +89,32 @@ def _holds_checkpoint(path: Path) -> bool:
 
 
 def get(id: str) -> Published:
-    """The published checkpoint `id`; raises `UserError` with the nearest if there is none."""
+    """Returns the published checkpoint `id`.
+
+    >>> get("hierdec-trio_16bar").files
+    ('hierdec-trio_16bar.tar',)
+    >>> get("hierdec-trio_16bars")
+    Traceback (most recent call last):
+    music_vae.common.errors.UserError: there is no published checkpoint 'hierdec-trio_16bars'; did
+    you mean hierdec-trio_16bar?
+
+    Raises:
+      UserError: If there is none, with the nearest id.
+    """
     if id not in PUBLISHED:
         raise UserError(f"there is no published checkpoint {id!r}; {did_you_mean(id, PUBLISHED)}")
     return PUBLISHED[id]
 
 
 def resolve(path: str | Path, base_url: str | None = None) -> Path:
-    """A path to a checkpoint: `path` with `~` expanded, or the file of a published one.
+    """Returns the path of a checkpoint: `path` with `~` expanded, or the file of a published one.
+
+    >>> resolve("~/model.ckpt") == Path.home() / "model.ckpt"
+    True
+
+    Args:
+      path: A path, or the id of a published checkpoint, which is downloaded if need be.
+      base_url: As for `fetch`.
 
     Raises:
       UserError: If `path` is an id and its file is neither in the cache nor to be downloaded.
@@ -98,18 +128,40 @@ def resolve(path: str | Path, base_url: str | None = None) -> Path:
 
 
 def cached(entry: Published) -> Path | None:
-    """The file of a published checkpoint in the cache, None if it is not there."""
+    """Returns the file of a published checkpoint in the cache, or None if it is not there.
+
+    >>> import tempfile
+    >>> from unittest import mock
+    >>> with (
+    ...     tempfile.TemporaryDirectory() as folder,
+    ...     mock.patch.dict(os.environ, MUSIC_VAE_CACHE=folder),
+    ... ):
+    ...     before = cached(PUBLISHED["groovae_4bar"])
+    ...     Path(folder, "groove_4bar.tar").touch()
+    ...     before, cached(PUBLISHED["groovae_4bar"]).name
+    (None, 'groove_4bar.tar')
+    """
     paths = (cache_dir() / name for name in entry.files)
     return next((path for path in paths if path.is_file()), None)
 
 
 def fetch(entry: Published, base_url: str | None = None) -> Path:
-    """The file of a published checkpoint, downloaded unless it is in the cache.
+    """Returns the file of a published checkpoint, downloaded unless it is in the cache.
+
+    >>> import tempfile
+    >>> from unittest import mock
+    >>> with (
+    ...     tempfile.TemporaryDirectory() as folder,
+    ...     mock.patch.dict(os.environ, MUSIC_VAE_CACHE=folder),
+    ... ):
+    ...     Path(folder, "cat-mel_2bar_big.tar").touch()  # put there by hand
+    ...     fetch(PUBLISHED["cat-mel_2bar_big"]).name
+    'cat-mel_2bar_big.tar'
 
     Args:
-      entry: Which.
-      base_url: Where to look for it; None: what `MUSIC_VAE_CHECKPOINT_BASE_URL` says, or else where
-        it was published.
+      entry: The checkpoint.
+      base_url: Address of the folder to download from. None: what the environment variable
+        MUSIC_VAE_CHECKPOINT_BASE_URL says, or else where it was published.
 
     Raises:
       UserError: If it cannot be downloaded, or what came is no checkpoint.

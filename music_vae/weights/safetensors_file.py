@@ -1,8 +1,8 @@
-"""Weights at rest: a `.safetensors` file of arrays under their published names.
+"""Reads and writes `.safetensors` files, which hold weights as arrays by name.
 
-Needs no TensorFlow. What is read stays on disk until it is used: arrays are views of the mapped
-file. The format is that of huggingface/safetensors: the length of a JSON header, the header, then
-the arrays end to end.
+Needs no TensorFlow. Arrays are views of the mapped file, so that they are read from disk only when
+they are used. The format is that of huggingface/safetensors: the length of a JSON header, the
+header, then the arrays end to end.
 """
 
 import hashlib
@@ -20,30 +20,36 @@ from music_vae.common.errors import UserError
 
 SUFFIX = ".safetensors"
 WEIGHTS_FILE = f"weights{SUFFIX}"
-"""Its name in a directory."""
+"""Name of the file of weights in the folder of a model."""
 
 FORMAT_VERSION = 1
-"""Of the metadata; a reader refuses a newer one."""
+"""Version of what the metadata mean; a file of a newer version is refused."""
 
 _DTYPES: dict[str, Any] = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2")}
 _METADATA = "__metadata__"
 _LENGTH = struct.Struct("<Q")
 _MAX_HEADER_BYTES = 2**24  # a model has some hundred weights
-_KEY_NUMBERS = 64  # of each array
+_KEY_NUMBERS = 64  # how many numbers of each array a key is made of
 
 
 class WeightsFile(Mapping[str, np.ndarray]):
-    """The arrays of a file by name, read-only, each read as far as it is used.
+    """The read-only arrays of a file by name, each read from disk as far as it is used.
+
+    >>> weights = WeightsFile("music_vae/models/cat-mel_2bar_mini/weights.safetensors")
+    >>> weights["decoder/output_projection/bias"].shape  # no event, note off, 88 pitches
+    (90,)
+    >>> weights.metadata["step"]
+    '16000'
 
     Attributes:
-      metadata: What was written beside the arrays.
+      metadata: Texts by name that were written beside the arrays.
     """
 
     def __init__(self, path: str | Path) -> None:
         """Opens a file.
 
         Raises:
-          UserError: If there is none, or it is not one of weights.
+          UserError: If there is no such file, or it does not hold weights.
         """
         path = Path(path).expanduser()
         try:
@@ -76,13 +82,22 @@ def write(
     *,
     dtype: str = "float32",
 ) -> None:
-    """Writes weights to a file, atomically, with the versions and `metadata`.
+    """Writes weights to a file, which appears only when it is complete.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / WEIGHTS_FILE
+    ...     write(path, {"encoder/mu/bias": np.array([0.5, -1.0])}, {"step": "100"})
+    ...     weights = WeightsFile(path)
+    >>> weights["encoder/mu/bias"].tolist(), weights.metadata["step"]
+    ([0.5, -1.0], '100')
 
     Args:
-      path: Where to; `.safetensors` by custom.
+      path: The file to write, whose name ends in `.safetensors` by custom.
       weights: Arrays by name.
-      metadata: What is to be known of them.
-      dtype: `float32`, or `float16` for half the size.
+      metadata: Texts by name to keep beside them. The versions of the format and of this package
+        are added.
+      dtype: Type of the numbers in the file: `float32`, or `float16` for half the size.
     """
     from safetensors.numpy import save_file
 
@@ -95,10 +110,15 @@ def write(
 
 
 def weights_key(weights: Mapping[str, np.ndarray]) -> str:
-    """What tells one training of a model from another, the same for float32 and float16.
+    """Returns a digest that tells the weights of one training from those of another.
 
-    It is made of the names, the shapes, and the first numbers of every array, so that little of a
-    large file is read.
+    It is the same for float32 and float16. It is made of the names, the shapes, and the first
+    numbers of every array, so that little of a large file is read.
+
+    >>> weights_key({"bias": np.array([0.5, 1], np.float32)})[:8]
+    '023a39ab'
+    >>> weights_key({"bias": np.array([0.5, 1], np.float16)})[:8]
+    '023a39ab'
     """
     digest = hashlib.sha256()
     for name in sorted(weights):
@@ -110,10 +130,10 @@ def weights_key(weights: Mapping[str, np.ndarray]) -> str:
 
 
 def _read_header(data: mmap.mmap) -> tuple[dict[str, Any], int]:
-    """The header of a mapped file, and where the arrays start.
+    """Returns the header of a mapped file, and where the arrays start.
 
     Raises:
-      ValueError: If there is none.
+      ValueError: If there is no header.
     """
     if len(data) < _LENGTH.size:
         raise ValueError("it is too short")
@@ -131,6 +151,7 @@ def _read_header(data: mmap.mmap) -> tuple[dict[str, Any], int]:
 
 
 def _metadata(entries: Any) -> dict[str, str]:
+    """Returns the metadata of a header; raises `ValueError` unless they can be understood."""
     if not isinstance(entries, dict) or not all(isinstance(v, str) for v in entries.values()):
         raise ValueError("its metadata is no table of texts")
     version = entries.get("format_version", str(FORMAT_VERSION))
@@ -142,10 +163,10 @@ def _metadata(entries: Any) -> dict[str, str]:
 
 
 def _view(data: mmap.mmap, start: int, name: str, entry: Any) -> np.ndarray:
-    """The array that an entry of the header describes.
+    """Returns the array that an entry of the header describes.
 
     Raises:
-      ValueError: If it is of another type than a weight, or not within the file.
+      ValueError: If the array is of a type that no weight has, or does not lie within the file.
     """
     try:
         dtype, shape, (begin, end) = entry["dtype"], entry["shape"], entry["data_offsets"]

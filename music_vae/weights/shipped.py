@@ -1,6 +1,6 @@
-"""The trained models that come with the package: `models/CONFIG/weights.safetensors`, config.json.
+"""Finds the trained models that come with the package.
 
-Needs no TensorFlow.
+Each is a folder `models/CONFIG` with `weights.safetensors` and `config.json`. Needs no TensorFlow.
 """
 
 import difflib
@@ -14,18 +14,25 @@ MODELS_DIR = Path(__file__).parents[1] / "models"
 
 
 def names() -> list[str]:
-    """The configs whose models ship."""
+    """Returns the names of the configs whose models ship with the package, sorted.
+
+    >>> names()[:2]
+    ['cat-drums_2bar_mini_hikl', 'cat-drums_2bar_mini_lokl']
+    """
     return sorted(path.parent.name for path in MODELS_DIR.glob(f"*/{WEIGHTS_FILE}"))
 
 
 def folder(config_name: str) -> Path:
-    """The folder of the model of a config, which can be used as a checkpoint.
+    """Returns the folder of the model of a config, which can be used as a checkpoint.
+
+    >>> sorted(path.name for path in folder("groovae_4bar_mini").iterdir())
+    ['attributes.safetensors', 'config.json', 'weights.safetensors']
 
     Raises:
-      UserError: If none ships, with those that do; or there is no such config.
+      UserError: If no model of that config ships, or there is no such config.
     """
     if config_name not in names():
-        get_config(config_name)  # a name that does not exist is said first
+        get_config(config_name)  # raises an error of its own for a name that does not exist
         near = difflib.get_close_matches(config_name, names(), n=1)
         hint = f"did you mean {near[0]}? These do" if near else "these do"
         raise UserError(
@@ -36,5 +43,9 @@ def folder(config_name: str) -> Path:
 
 
 def listed() -> str:
-    """The names in a sentence."""
+    """Returns the names of the models as part of a sentence.
+
+    >>> listed()
+    'cat-drums_2bar_mini_hikl, cat-drums_2bar_mini_lokl, cat-mel_2bar_mini, ...'
+    """
     return ", ".join(names())

@@ -1,8 +1,8 @@
-"""Weights on disk: checkpoints of training runs and published ones, read and written.
+"""Reads and writes TensorFlow checkpoints.
 
-Two layouts are read. A run's own checkpoint holds the weights under their published names, the
-optimizer, and where training stands. A published checkpoint (TF1) is a flat table of variables.
-`checkpoint_files` finds them.
+Two layouts are read. A checkpoint of a run holds the weights under their published names, the
+optimizer, and the state of the training. A published checkpoint (TF1) is a flat table of variables.
+`checkpoint_files` finds either.
 """
 
 import contextlib
@@ -24,9 +24,9 @@ from music_vae.weights.fit import check_fit
 from music_vae.weights.tf_variables import named_variables
 
 GLOBAL_STEP = "global_step"
-"""The step counter of a published checkpoint, int64."""
+"""Name of the step counter in a published checkpoint, an int64."""
 
-_OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"  # in a run's checkpoint
+_OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"  # only a checkpoint of a run has it
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 _STEP = f"step{_VALUE}"
 _WEIGHTS = "weights/"
@@ -40,17 +40,27 @@ _log = logging.getLogger(__name__)
 class CheckpointWeights(Mapping[str, np.ndarray]):
     """The variables of a checkpoint by their published names, each read when it is asked for.
 
-    Optimizer slots and counters are there under their own names in a published checkpoint, and left
-    out of a run's.
+    The variables of the optimizer are included, under names of their own, if the checkpoint is a
+    published one, and left out if it is a checkpoint of a run.
+
+    >>> weights = CheckpointWeights(Path("tests/golden/models/cat-mel_2bar_small/model.ckpt"), "")
+    >>> weights.shapes["encoder/mu/bias"], weights["encoder/mu/bias"].dtype
+    ((12,), dtype('float32'))
+    >>> weights.of_run
+    False
 
     Attributes:
-      of_run: Whether it is a run's own checkpoint, and not in the published layout.
+      of_run: True for a checkpoint of a run, False for the published layout.
       shapes: Shape of each variable.
-      step: Number of training steps taken, None if the checkpoint does not say.
+      step: Number of training steps taken; None if the checkpoint does not tell.
     """
 
     def __init__(self, prefix: Path, source: str) -> None:
-        """Opens the checkpoint at `prefix`; `source` is what messages call it.
+        """Opens a checkpoint.
+
+        Args:
+          prefix: Prefix of its files.
+          source: Name of the checkpoint in messages.
 
         Raises:
           UserError: If it cannot be read, claims more than its files hold, or holds a variable that
@@ -77,7 +87,10 @@ class CheckpointWeights(Mapping[str, np.ndarray]):
                 self.step = int(self._reader.get_tensor(step))
 
     def _check_size(self, prefix: Path) -> None:
-        """TensorFlow makes room for what is claimed before it looks for it."""
+        """Raises `ValueError` if the variables claim more bytes than the files have.
+
+        TensorFlow would allocate what is claimed before it reads anything.
+        """
         types = self._reader.get_variable_to_dtype_map()
         claimed = 0
         for name, key in self._keys.items():
@@ -103,10 +116,14 @@ class CheckpointWeights(Mapping[str, np.ndarray]):
 
 @contextlib.contextmanager
 def open_checkpoint(path: str | Path) -> Iterator[CheckpointWeights]:
-    """The weights of a checkpoint, for as long as the context is open.
+    """Opens a checkpoint, whose weights can be read inside the context.
+
+    >>> with open_checkpoint("tests/golden/models/cat-mel_2bar_small") as weights:
+    ...     weights["decoder/output_projection/bias"].shape  # no event, note off, 88 pitches
+    (90,)
 
     Args:
-      path: See `checkpoint_files.open_prefix`.
+      path: Any of what `checkpoint_files.open_prefix` takes.
 
     Raises:
       UserError: If there is no checkpoint or it cannot be read.
@@ -117,7 +134,7 @@ def open_checkpoint(path: str | Path) -> Iterator[CheckpointWeights]:
 
 @contextlib.contextmanager
 def _readable(source: str) -> Iterator[None]:
-    """Makes a `UserError` of what TensorFlow raises for a damaged file: it may be any of these."""
+    """Turns the many exceptions that TensorFlow raises for a damaged file into a `UserError`."""
     try:
         yield
     except (tf.errors.OpError, RuntimeError, ValueError, LookupError, TypeError) as error:
@@ -126,7 +143,11 @@ def _readable(source: str) -> Iterator[None]:
 
 
 def read_weights(path: str | Path) -> dict[str, np.ndarray]:
-    """All variables of a checkpoint, read at once; see `open_checkpoint`."""
+    """Returns all variables of a checkpoint, read at once; see `open_checkpoint`.
+
+    >>> len(read_weights("tests/golden/models/cat-mel_2bar_small"))  # with the step counter
+    17
+    """
     with open_checkpoint(path) as weights:
         return dict(weights)
 
@@ -134,45 +155,96 @@ def read_weights(path: str | Path) -> dict[str, np.ndarray]:
 def load_weights(model: MusicVAE, path: str | Path) -> None:
     """Sets every weight of `model` from a checkpoint, by published name, one at a time.
 
+    >>> from music_vae.configs import get_config
+    >>> from music_vae.lstm_models import build_model
+    >>> sizes = "z_size=12,enc_rnn_size=[24],dec_rnn_size=[20,16]"
+    >>> model = build_model(get_config("cat-mel_2bar_small", sizes))
+    >>> load_weights(model, "tests/golden/models/cat-mel_2bar_small")
+
+    Args:
+      model: The model.
+      path: Any of what `checkpoint_files.open_prefix` takes.
+
     Raises:
-      UserError: If there is no checkpoint or it cannot be read. If a weight is missing or has
-        another shape, which is found first, the model is left as it was.
+      UserError: If there is no checkpoint, or it cannot be read or does not fit. A missing weight
+        or one of another shape is noticed before any weight of the model is set.
     """
     with open_checkpoint(path) as weights:
         assign_weights(model, weights, str(path))
 
 
 def weights_of(model: MusicVAE) -> dict[str, np.ndarray]:
-    """Every weight of `model` by published name; `assign_weights` is the inverse."""
+    """Returns every weight of `model` by published name; `assign_weights` is the inverse.
+
+    >>> from music_vae.configs import get_config
+    >>> from music_vae.lstm_models import build_model
+    >>> sizes = "z_size=2,enc_rnn_size=[4],dec_rnn_size=[4]"
+    >>> model = build_model(get_config("cat-drums_2bar_small", sizes))
+    >>> weights_of(model)["encoder/mu/kernel"].shape  # from both directions of the encoder to z
+    (8, 2)
+    """
     return {name: variable.numpy() for name, variable in named_variables(model).items()}
 
 
 def assign_weights(
     model: MusicVAE, weights: CheckpointWeights | Mapping[str, np.ndarray], source: str
 ) -> None:
-    """Sets every weight of `model` from arrays by published name; see `load_weights`."""
+    """Sets every weight of `model` from arrays by published name.
+
+    >>> from music_vae.configs import get_config
+    >>> from music_vae.lstm_models import build_model
+    >>> sizes = "z_size=2,enc_rnn_size=[4],dec_rnn_size=[4]"
+    >>> model = build_model(get_config("cat-drums_2bar_small", sizes))
+    >>> zeros = {name: np.zeros_like(array) for name, array in weights_of(model).items()}
+    >>> assign_weights(model, zeros, "zeros")
+    >>> weights_of(model)["encoder/mu/bias"].tolist()
+    [0.0, 0.0]
+
+    Args:
+      model: The model.
+      weights: Arrays by name; those that are no weights are ignored.
+      source: Name of the weights in messages.
+
+    Raises:
+      UserError: As for `load_weights`.
+    """
     variables = named_variables(model)
     if isinstance(weights, CheckpointWeights):
-        found: Shapes = weights.shapes
+        actual: Shapes = weights.shapes
     else:
-        found = {name: array.shape for name, array in weights.items()}
+        actual = {name: array.shape for name, array in weights.items()}
     expected = {name: tuple(variable.shape) for name, variable in variables.items()}
-    check_fit(expected, found, source, with_encoder=model.encoder is not None)
+    check_fit(expected, actual, source, with_encoder=model.encoder is not None)
     for name, variable in variables.items():
         variable.assign(weights[name])
     _log.debug("%s: %d weights loaded", source, len(variables))
 
 
 def _unescape(key: str) -> str:
-    """A name as tf.train.Checkpoint writes it ('/' as '.S', '.' as '..') back to what it was."""
+    """Undoes what tf.train.Checkpoint does to names: '/' becomes '.S' there, and '.' '..'."""
     return re.sub(r"\.([S.])", lambda match: "/" if match[1] == "S" else ".", key)
 
 
-# -- A run's own checkpoints ----------------------------------------------------------------------
+# -- Checkpoints of a run -------------------------------------------------------------------------
 
 
 class RunCheckpoints:
-    """The checkpoints of one training run: `RUN_DIR/train/model.ckpt-STEP` and `config.json`."""
+    """The checkpoints of one training run, `RUN_DIR/train/model.ckpt-STEP`.
+
+    >>> import tempfile
+    >>> from music_vae.configs import get_config
+    >>> from music_vae.lstm_models import build_model
+    >>> sizes = "z_size=2,enc_rnn_size=[4],dec_rnn_size=[4]"
+    >>> model = build_model(get_config("cat-drums_2bar_small", sizes))
+    >>> step = tf.Variable(100, dtype=tf.int64)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     checkpoints = RunCheckpoints(Path(folder), model, {"step": step}, step=step)
+    ...     saved = checkpoints.save()
+    ...     _ = step.assign(0)  # as in a new process
+    ...     restored = checkpoints.restore_newest()
+    >>> saved.name, restored == saved, int(step)
+    ('model.ckpt-100', True, 100)
+    """
 
     def __init__(
         self,
@@ -184,13 +256,15 @@ class RunCheckpoints:
         max_to_keep: int | None = None,
         keep_every_n_hours: float | None = None,
     ) -> None:
-        """Args:
-        directory: Where they go; made when the first is saved.
-        model: Whose weights are saved.
-        state: What else is saved: variables, and objects that own variables, by name.
-        step: The step counter that names the checkpoints.
-        max_to_keep: How many of the newest are kept; None for all.
-        keep_every_n_hours: Beyond those, one is kept for good every so many hours.
+        """Describes the checkpoints; nothing is written yet.
+
+        Args:
+          directory: Their folder, which is made when the first checkpoint is saved.
+          model: The model whose weights are saved.
+          state: Variables, and objects that own variables, to be saved beside the weights, by name.
+          step: The step counter that names the checkpoints.
+          max_to_keep: Number of the newest checkpoints that are kept; None for all.
+          keep_every_n_hours: Beyond those, one is kept for good every so many hours; None for none.
         """
         self.directory = directory
         self._model = model
@@ -206,11 +280,13 @@ class RunCheckpoints:
         )
 
     def save(self) -> Path:
-        """Writes a checkpoint of the present step; returns its prefix."""
+        """Writes a checkpoint of the present step, and returns its prefix."""
         return Path(self._manager.save(checkpoint_number=self._step))
 
     def restore_newest(self) -> Path | None:
-        """Sets everything from the newest checkpoint; None, and nothing set, if there is none.
+        """Sets weights and state from the newest checkpoint, and returns its prefix.
+
+        Returns None, with nothing set, if there is no checkpoint.
 
         Raises:
           UserError: If the checkpoint does not fit the model, or cannot be read.

@@ -1,7 +1,7 @@
-"""The weights of a model's layers under the names of published checkpoints (see `weight_names`).
+"""Finds the weights of a TensorFlow model by the names that published checkpoints give them.
 
-The layers keep their weights packed as published (see `nn.rnn`), so a name is all that is needed in
-either direction.
+The layers keep their weights packed as they were published (see `nn.rnn`), so that a name is all
+that is needed to load or to save one. See `weight_names` for the names.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,16 @@ from music_vae.nn.rnn import LstmLayer
 
 
 def named_variables(model: MusicVAE) -> dict[str, tf.Variable]:
-    """Every weight of `model` under its published name."""
+    """Returns every weight of `model` by its published name.
+
+    >>> from music_vae.configs import get_config
+    >>> from music_vae.lstm_models import build_model
+    >>> sizes = "z_size=2,enc_rnn_size=[4],dec_rnn_size=[4]"
+    >>> model = build_model(get_config("cat-drums_2bar_small", sizes))
+    >>> bias = named_variables(model)["decoder/multi_rnn_cell/cell_0/lstm_cell/bias"]
+    >>> bias.shape.as_list()  # four gates of four units
+    [16]
+    """
     named: dict[str, tf.Variable] = {}
     for layer in model._flatten_layers():
         for plan, dense in _dense_layers(layer):
@@ -31,7 +40,7 @@ def named_variables(model: MusicVAE) -> dict[str, tf.Variable]:
 
 
 def _dense_layers(layer: keras.Layer) -> Iterator[tuple[DensePlan, Any]]:
-    """What a layer has that is a kernel and a bias, beside its plan."""
+    """Yields the parts of a layer that have a kernel and a bias, each with its plan."""
     if isinstance(layer, LstmLayer):
         if layer.plan.projection is not None:
             yield layer.plan.projection, layer.projection
