@@ -1,4 +1,4 @@
-"""`TrainedModel`: sample, encode, decode and move through a latent space with trained weights."""
+"""Defines `TrainedModel`, which samples, encodes, decodes and interpolates music."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -23,10 +23,25 @@ if TYPE_CHECKING:
 
 
 class TrainedModel(ArrayModel):
-    """A model that makes music: an `ArrayModel` with notes at both ends.
+    """A model with trained weights that takes notes in and gives notes out.
 
-    `[N, Z]` are N latent vectors. A control, `c_input`, is `[T, Dc]`, the same for all that is
-    made, or `[N, T, Dc]`.
+    It is an `ArrayModel` with music, as NoteSequences, at both ends.
+
+    >>> from music_vae import notes_io
+    >>> model = TrainedModel.shipped("cat-mel_2bar_mini")
+    >>> (tune,) = notes_io.read_music_file("examples/tunes/soldiers_joy.mid")
+    >>> bars = model.windows(tune)[0]  # the first two bars
+    >>> z, mu, sigma = model.encode([bars])
+    >>> mu.shape
+    (1, 128)
+    >>> (again,) = model.decode(mu, temperature=0.01, seed=0)
+    >>> [note.pitch for note in again.notes]
+    [66, 67, 69, 66, 62, 66, 69, 66, 62, 66]
+    >>> [note.pitch for note in again.notes] == [note.pitch for note in bars.notes]
+    True
+
+    Latent vectors are arrays `[N, Z]`, one row for each of N pieces. Controls, such as chords, are
+    an array `c_input`: `[T, Dc]`, the same for all pieces, or `[N, T, Dc]`, for each its own.
 
     Sampling is repeatable: the same `seed` gives the same music, whatever the batch size. Without a
     seed every call differs.
@@ -34,10 +49,13 @@ class TrainedModel(ArrayModel):
 
     @classmethod
     def shipped(cls, config_name: str, batch_size: int = 8) -> "TrainedModel":
-        """The model of a config that comes with the package: see `shipped.names`.
+        """Returns the model of a config that comes with the package: see `shipped.names`.
+
+        >>> TrainedModel.shipped("cat-drums_2bar_mini_lokl").config.name
+        'cat-drums_2bar_mini_lokl'
 
         Raises:
-          UserError: If there is none.
+          UserError: If no model of that config comes with the package.
         """
         folder = shipped.folder(config_name)
         return cls(get_config(config_name), batch_size, folder)
@@ -54,17 +72,25 @@ class TrainedModel(ArrayModel):
         prior: latent_space.Prior | None = None,
         seed: int | None = None,
     ) -> "list[NoteSequence]":
-        """Music from random points of the latent space.
+        """Samples new music from random points of the latent space.
+
+        >>> model = TrainedModel.shipped("cat-drums_2bar_mini_lokl")
+        >>> (beat,) = model.sample(1, length=8, temperature=0.1, seed=1)
+        >>> for note in beat.notes:  # 38: snare, 42: hi-hat, 51: ride cymbal
+        ...     print(note.start_time, note.pitch, end="; ")
+        0.0 42; 0.0 38; 0.125 42; 0.25 42; 0.25 51; 0.375 38; 0.5 51; 0.75 51;
 
         Args:
-          n: How many; None: `batch_size`.
-          length: Steps of each; None: the config's `max_seq_len`.
-          temperature: How bold; near 0 gives the likeliest music of a point.
-          same_z: Whether all come from one point.
-          c_input: Control, where the config has one.
-          shift: `[Z]`, added to every point: see `latent_space.attribute_shift`.
-          prior: Where points come from, as those of a `Constraint` or a `PersonalModel`.
-          seed: Makes the result repeatable.
+          n: Number of pieces; None: `batch_size`.
+          length: Number of steps of each piece; None: the config's `max_seq_len`.
+          temperature: Divides the decoder's logits: near 0 the likeliest music of a point, above 1
+            bolder music.
+          same_z: If True, all pieces come from one point.
+          c_input: Controls, if the config has any.
+          shift: Vector `[Z]` that is added to every point: see `latent_space.attribute_shift`.
+          prior: The distribution of the points, such as that of a `Constraint` or a
+            `PersonalModel`; None: the model's own prior.
+          seed: Seed of the points and of the decoder's random choices; None: every call differs.
         """
         count = self.batch_size if n is None else n
         if count < 0:
@@ -84,9 +110,15 @@ class TrainedModel(ArrayModel):
         *,
         seed: int | None = None,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Latent vectors (z, mu, sigma) of pieces that each give exactly one example, all `[N, Z]`.
+        """Encodes pieces to latent vectors (z, mu, sigma), all `[N, Z]`.
 
-        z is drawn from the posterior N(mu, sigma).
+        z is drawn from the posterior N(mu, sigma). Each piece must give exactly one example:
+        `windows` cuts a longer piece into parts that do.
+
+        Args:
+          note_sequences: The pieces.
+          assert_same_length: If True, the pieces must have equal lengths.
+          seed: Seed of z; None: every call draws another z.
 
         Raises:
           NoExtractedExamplesError: If a piece gives no example; it says why.
@@ -100,10 +132,17 @@ class TrainedModel(ArrayModel):
         return self.encode_tensors(inputs, lengths, controls, seed=seed)
 
     def windows(self, note_sequence: "NoteSequence") -> "list[NoteSequence]":
-        """The parts of a longer piece that can be encoded, at 120 quarter notes a minute.
+        """Cuts a longer piece into the parts that can be encoded, at 120 quarter notes a minute.
+
+        >>> from music_vae import notes_io
+        >>> model = TrainedModel.shipped("cat-mel_2bar_mini")
+        >>> (tune,) = notes_io.read_music_file("examples/tunes/soldiers_joy.mid")
+        >>> parts = model.windows(tune)  # two bars each
+        >>> len(parts), [note.pitch for note in parts[0].notes]
+        (16, [66, 67, 69, 66, 62, 66, 69, 66, 62, 66])
 
         Raises:
-          NoExtractedExamplesError: If there are none; it says why.
+          NoExtractedExamplesError: If there are no such parts; it says why.
         """
         tensors = self.converter.to_tensors(note_sequence)
         controls = tensors.controls if self.converter.control_depth else None
@@ -123,13 +162,13 @@ class TrainedModel(ArrayModel):
         *,
         seed: int | None = None,
     ) -> "list[NoteSequence]":
-        """Music from latent vectors `[N, Z]`; see `sample` for the other arguments."""
+        """Decodes latent vectors `[N, Z]` to music; see `sample` for the other arguments."""
         import_note_seq()
         tensors = self.decode_to_tensors(z, length, temperature, c_input, seed=seed)
         if not self.converter.control_depth or c_input is None:
             return self.converter.from_tensors(tensors)
-        told = np.broadcast_to(c_input, (len(tensors), *np.shape(c_input)[-2:]))
-        controls = [rows[: len(samples)] for rows, samples in zip(told, tensors, strict=True)]
+        every = np.broadcast_to(c_input, (len(tensors), *np.shape(c_input)[-2:]))
+        controls = [rows[: len(samples)] for rows, samples in zip(every, tensors, strict=True)]
         return self.converter.from_tensors(tensors, controls)
 
     def interpolate(
@@ -144,10 +183,22 @@ class TrainedModel(ArrayModel):
         *,
         seed: int | None = None,
     ) -> "list[NoteSequence]":
-        """Music on the way from one piece to another, both ends as the model gives them included.
+        """Interpolates from one piece to another in `num_steps` pieces.
 
-        The way is an arc between the means of the two posteriors (see `latent_space.slerp`).
-        `c_input` is the control of all steps on the way; see `sample` for the other arguments.
+        The points lie on an arc between the means of the two posteriors (see `latent_space.slerp`).
+        The first and the last piece are the model's reconstructions of the two ends. `c_input`
+        holds the controls of all pieces; see `sample` for the other arguments.
+
+        >>> from music_vae import notes_io
+        >>> model = TrainedModel.shipped("cat-mel_2bar_mini")
+        >>> (tune,) = notes_io.read_music_file("examples/tunes/soldiers_joy.mid")
+        >>> first, *_, last = model.windows(tune)
+        >>> for melody in model.interpolate(first, last, 4, temperature=0.1, seed=0):
+        ...     print(*(note.pitch for note in melody.notes))
+        66 67 69 66 62 66 69 66 62 66
+        78 71 69 69 66 62 66 69 62
+        78 81 74 76 69 74 69 74 66
+        78 81 78 74 76 79 76 73 74 74 74
         """
         _, mu, _ = self.encode([start_sequence, end_sequence], assert_same_length)
         z = latent_space.interpolate(mu[0], mu[1], num_steps).astype(np.float32)
@@ -163,7 +214,7 @@ class TrainedModel(ArrayModel):
         *,
         seed: int | None = None,
     ) -> "list[NoteSequence]":
-        """Music on a way through two or more pieces, in equal steps: see `latent_space.path`."""
+        """Interpolates through two or more pieces in equal steps: see `latent_space.path`."""
         _, mu, _ = self.encode(note_sequences)
         z = latent_space.path(mu, num_steps)
         return self.decode(z, length, temperature, c_input, seed=seed)
@@ -179,7 +230,7 @@ class TrainedModel(ArrayModel):
         c_input: np.ndarray | None = None,
         seed: int | None = None,
     ) -> "list[list[NoteSequence]]":
-        """Rows of music between four pieces, its corners: see `latent_space.grid`."""
+        """Returns rows of music between four pieces, the corners: see `latent_space.grid`."""
         _, mu, _ = self.encode(note_sequences)
         z = latent_space.grid(mu, rows, columns).reshape(rows * columns, -1)
         pieces = self.decode(z, length, temperature, c_input, seed=seed)
@@ -195,11 +246,24 @@ class TrainedModel(ArrayModel):
         shift: np.ndarray | None = None,
         seed: int | None = None,
     ) -> "list[NoteSequence]":
-        """Pieces encoded, to the means of their posteriors, and decoded.
+        """Encodes pieces, to the means of their posteriors, and decodes them.
 
-        Where the config has a control and `c_input` is None, each piece is told its own. `shift`
-        is added to every z; see `sample` for it and for the other arguments, and
-        `grooves.reconstruct` for grooves of any length.
+        If the config has controls and `c_input` is None, each piece keeps its own controls.
+        `grooves.reconstruct` does the same for drum patterns of any length.
+
+        Shifted by an attribute vector, the model plays a piece otherwise, here with more notes:
+
+        >>> from music_vae import attribute_vectors, notes_io
+        >>> model = TrainedModel.shipped("cat-mel_2bar_mini")
+        >>> density = attribute_vectors.of_shipped("cat-mel_2bar_mini")["note_density"]
+        >>> (tune,) = notes_io.read_music_file("examples/tunes/soldiers_joy.mid")
+        >>> bars = model.windows(tune)[:1]
+        >>> (same,) = model.reconstruct(bars, temperature=0.1, seed=0)
+        >>> (denser,) = model.reconstruct(bars, temperature=0.1, shift=density, seed=0)
+        >>> len(same.notes), len(denser.notes)
+        (10, 25)
+
+        See `sample` for `shift` and the other arguments.
         """
         mu, own = self._means(note_sequences, length)
         z = mu if shift is None else mu + shift
@@ -216,18 +280,21 @@ class TrainedModel(ArrayModel):
         *,
         seed: int | None = None,
     ) -> "list[NoteSequence]":
-        """`n` neighbours of a piece: see `latent_space.similar`; and `reconstruct` for the rest."""
+        """Returns `n` variations of a piece from its neighbourhood in the latent space.
+
+        See `latent_space.similar` for `similarity`, and `reconstruct` for the other arguments.
+        """
         rng = seeds.generator(seed)
         mu, own = self._means([note_sequence], length)
         count = self.batch_size if n is None else n
         z = latent_space.similar(np.repeat(mu, count, axis=0), similarity, rng)
-        told = own[0] if c_input is None and own is not None else c_input
-        return self.decode(z, length, temperature, told, seed=seeds.draw(rng))
+        controls = own[0] if c_input is None and own is not None else c_input
+        return self.decode(z, length, temperature, controls, seed=seeds.draw(rng))
 
     def _tensors(
         self, note_sequences: "Sequence[NoteSequence]"
     ) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
-        """Inputs, controls and lengths of pieces that each give exactly one example."""
+        """Returns inputs, controls and lengths of pieces that each give exactly one example."""
         inputs, controls, lengths = [], [], []
         for number, sequence in enumerate(note_sequences, start=1):
             tensors = self.converter.to_tensors(sequence)
@@ -248,7 +315,7 @@ class TrainedModel(ArrayModel):
     def _means(
         self, note_sequences: "Sequence[NoteSequence]", length: int | None
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        """The means of the pieces' posteriors `[N, Z]`, and their own controls `[N, T, Dc]`."""
+        """Returns the means of the posteriors `[N, Z]` and the pieces' controls `[N, T, Dc]`."""
         inputs, controls, lengths = self._tensors(note_sequences)
         _, mu, _ = self.encode_tensors(inputs, lengths, controls)
         if not self.converter.control_depth:
@@ -258,5 +325,5 @@ class TrainedModel(ArrayModel):
 
 
 def _reasons(tensors: Tensors) -> str:
-    """Why there are no examples."""
+    """Returns the reasons for which there are no examples, as a sentence."""
     return ", ".join(tensors.skipped) or "it holds no music for this config"

@@ -20,12 +20,10 @@ PENDING: set[str] = {
     "configs",
     "data",
     "dataset",
-    "engine",
     "export",
     "generate",
     "render",
     "train",
-    "trained_model",
     "training",
 }
 """Rooms whose docstrings are not all like this yet; to be empty."""

@@ -1,8 +1,8 @@
-"""A trained model on arrays of any number: cut into batches, checked, and given its noise.
+"""Defines `ArrayModel`, a trained model that encodes and decodes any number of arrays.
 
-An engine computes one batch and knows no chance. `ArrayModel` stands on one: it has the encoder and
-the decoder of the paper, for as many examples as one likes, with results that a seed repeats. It
-knows how wide the arrays of a representation are, but no notes; `TrainedModel` adds those.
+An engine computes one batch, with noise that it is given. `ArrayModel` uses an engine: it checks
+the arrays, cuts them into batches and draws the noise, so that a seed repeats the results. It knows
+how wide the arrays of a representation are, but nothing about notes; `TrainedModel` adds those.
 """
 
 from collections.abc import Sequence
@@ -23,9 +23,20 @@ from music_vae.weights import locate
 
 
 class ArrayModel:
-    """A model that encodes arrays and decodes to arrays; `[N, Z]` are N latent vectors.
+    """A model that encodes arrays to latent vectors and decodes latent vectors to arrays.
 
-    A control, `c_input`, is `[T, Dc]`, the same for all that is made, or `[N, T, Dc]`.
+    >>> from music_vae.configs import get_config
+    >>> from music_vae.weights import shipped
+    >>> config = get_config("cat-mel_2bar_mini")
+    >>> model = ArrayModel(config, 8, shipped.folder(config.name))
+    >>> scale = np.array([41, 0, 43, 0, 45, 0, 46, 0, 48, 0, 0, 0, 1, 0, 0, 0] * 2)  # C D E F G
+    >>> _, mu, _ = model.encode_tensors([config.data_converter.dense_inputs(scale)], [32])
+    >>> (again,) = model.decode_to_tensors(mu, temperature=0.01, seed=0)
+    >>> again.argmax(axis=-1)[:16]
+    array([41, 0, 43, 0, 45, 0, 46, 0, 48, 0, 0, 0, 1, 0, 0, 0])
+
+    Latent vectors are arrays `[N, Z]`, one row for each of N examples. Controls, such as chords,
+    are an array `c_input`: `[T, Dc]`, the same for all examples, or `[N, T, Dc]`.
 
     Sampling is repeatable: the same `seed` gives the same arrays, whatever the batch size. Without
     a seed every call differs.
@@ -40,14 +51,15 @@ class ArrayModel:
         with_encoder: bool = True,
         engine: str = ENGINES[0],
     ) -> None:
-        """Finds the weights of the model of `config`.
+        """Opens the weights of the model of `config`.
 
         Args:
-          config: What to build.
-          batch_size: How many examples are computed at once.
-          checkpoint_dir_or_path: See `locate.open_weights`.
-          with_encoder: Whether the model can encode; without, it needs no weights for it.
-          engine: `numpy`, or `tensorflow`: what computes. Both make the same music.
+          config: Config of the model.
+          batch_size: Number of examples that are computed at once.
+          checkpoint_dir_or_path: Place of the weights: see `locate.open_weights`.
+          with_encoder: If False, the model cannot encode, and needs no weights of an encoder.
+          engine: Name of the engine that computes, `numpy` or `tensorflow`. Both make the same
+            music.
 
         Raises:
           UserError: If there are no such weights, or they are of another config.
@@ -63,7 +75,7 @@ class ArrayModel:
 
     @property
     def config(self) -> Config:
-        """What was built."""
+        """The config of the model."""
         return self._config
 
     @property
@@ -73,12 +85,12 @@ class ArrayModel:
 
     @property
     def batch_size(self) -> int:
-        """How many examples are computed at once."""
+        """Number of examples that are computed at once."""
         return self._batch_size
 
     @property
     def workers(self) -> int:
-        """From how many threads it is best asked at once."""
+        """Number of threads from which to use the model at once, for the best speed."""
         return self._engine.workers
 
     def encode_tensors(
@@ -89,13 +101,18 @@ class ArrayModel:
         *,
         seed: int | None = None,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Latent vectors (z, mu, sigma), all `[N, Z]`; z is drawn from N(mu, sigma).
+        """Encodes arrays to latent vectors (z, mu, sigma), all `[N, Z]`.
+
+        z is drawn from the posterior N(mu, sigma).
 
         Args:
           input_tensors: Arrays `[T, Din]` as the converter makes them.
-          lengths: The valid steps of each.
-          control_tensors: Arrays `[T, Dc]`, where the config has controls.
-          seed: Makes z repeatable.
+          lengths: Number of valid steps of each.
+          control_tensors: Arrays `[T, Dc]`, if the config has controls.
+          seed: Seed of z; None: every call draws another z.
+
+        Raises:
+          UserError: If there are no arrays, or their shapes or lengths do not fit.
         """
         if not len(input_tensors):
             raise UserError("there is nothing to encode")
@@ -125,17 +142,18 @@ class ArrayModel:
         *,
         seed: int | None = None,
     ) -> list[np.ndarray]:
-        """Samples `[T, Dout]` from latent vectors `[N, Z]`.
+        """Decodes latent vectors `[N, Z]` to samples, arrays `[T, Dout]`.
 
         Args:
           z: The latent vectors.
-          length: Steps of each sample; None: the config's `max_seq_len`.
-          temperature: How bold; near 0 gives the likeliest music of a point.
-          c_input: Control, where the config has one.
-          seed: Makes the result repeatable.
+          length: Number of steps of each sample; None: the config's `max_seq_len`.
+          temperature: Divides the decoder's logits: near 0 the likeliest music of a point, above 1
+            bolder music.
+          c_input: Controls, if the config has any.
+          seed: Seed of the random choices; None: every call differs.
 
         Raises:
-          UserError: For a z of the wrong width, a control that is missing or too short, a
+          UserError: For a z of the wrong width, controls that are missing or too short, or a
             temperature or a seed below 0.
         """
         z = self._checked_z(z)
@@ -169,13 +187,13 @@ class ArrayModel:
         lengths: Sequence[Any],
         control_tensors: Sequence[np.ndarray] | None = None,
     ) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """What the model expects at every step of known music, told the steps before.
+        """Predicts each step of known music from z and the steps before it (teacher-forced).
 
         Args:
-          z: `[N, Z]`.
+          z: Latent vectors `[N, Z]`.
           output_tensors: The music, arrays `[T, Dout]` as the converter makes them.
-          lengths: The valid steps of each.
-          control_tensors: Arrays `[T, Dc]`, where the config has controls.
+          lengths: Number of valid steps of each.
+          control_tensors: Arrays `[T, Dc]`, if the config has controls.
 
         Returns:
           The likeliest outcome of every step, arrays `[T, Dout]`; and the negative log-likelihood
@@ -217,7 +235,7 @@ class ArrayModel:
                 raise UserError(f"length {length} does not lie within the {len(array)} steps")
 
     def _checked_z(self, z: np.ndarray) -> np.ndarray:
-        """Latent vectors as float32, which are `[N, Z]`."""
+        """Returns latent vectors as float32, after checking that they are `[N, Z]`."""
         z = np.asarray(z, np.float32)
         z_size = self._config.hparams.latent_size
         if z.ndim != 2 or z.shape[1] != z_size:
@@ -225,7 +243,7 @@ class ArrayModel:
         return z
 
     def _steps(self, length: int | None) -> int:
-        """The steps of a sample for which `length` asks."""
+        """Returns the number of steps of a sample for a given `length`."""
         longest = self._config.hparams.max_seq_len
         steps = longest if length is None else length
         if steps < 1:
@@ -235,7 +253,7 @@ class ArrayModel:
         return steps
 
     def _control(self, c_input: np.ndarray | None, steps: int, number: int) -> np.ndarray:
-        """The control for `steps` steps of `number` examples, `[number, steps, Dc]`."""
+        """Returns the controls for `steps` steps of `number` examples, `[number, steps, Dc]`."""
         depth = self._converter.control_depth
         if not depth:
             if c_input is not None:
@@ -254,7 +272,7 @@ class ArrayModel:
 
 
 def _engine(name: str, config: Config, path: str | Path, *, with_encoder: bool) -> Engine:
-    """The engine of that name with the weights at `path`."""
+    """Returns the engine of that name with the weights at `path`."""
     if name not in ENGINES:
         raise UserError(f"unknown engine {name!r}; known are {', '.join(ENGINES)}")
     if name == "tensorflow":
@@ -266,14 +284,14 @@ def _engine(name: str, config: Config, path: str | Path, *, with_encoder: bool) 
 
 
 def _noise(root: int, indices: range, size: tuple[int, int]) -> np.ndarray:
-    """Uniform numbers `[B, T, K]` for sizes `[T, K]`; those of an example depend on its index."""
+    """Draws uniform numbers `[B, T, K]`; those of an example depend on its index alone."""
     return np.stack(
         [np.random.default_rng([root, index]).random(size, np.float32) for index in indices]
     )
 
 
 def _padded(arrays: Sequence[np.ndarray]) -> np.ndarray:
-    """Arrays `[T, D]` side by side as float32 `[B, T, D]`, zeros where one is shorter."""
+    """Stacks arrays `[T, D]` to float32 `[B, T, D]`, with zeros where one is shorter."""
     steps = max(len(array) for array in arrays)
     padded = np.zeros((len(arrays), steps, arrays[0].shape[1]), np.float32)
     for row, array in zip(padded, arrays, strict=True):

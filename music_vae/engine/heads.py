@@ -1,4 +1,8 @@
-"""Output distributions: losses, and samples from noise, of a decoder's numbers; see `nn.heads`."""
+"""Output distributions of a decoder, with their losses and samples; see `nn.heads` for the models.
+
+A head turns the decoder's output of a step, the parameters of a distribution, into a sample or into
+the loss of a known step. A sample is a function of noise that it is given.
+"""
 
 import abc
 from collections.abc import Callable, Sequence
@@ -13,24 +17,48 @@ from music_vae.engine.weights import Weights
 
 
 class Head(abc.ABC):
-    """A distribution over one step; see `HeadPlan` for its widths D, P and K."""
+    """Defines the methods of a distribution over one step; see `HeadPlan` for its widths D, P, K.
+
+    >>> head: Head = BooleanHead()
+    >>> head.loss(np.zeros((1, 2)), np.array([[1.0, 0.0]])).round(3)  # two even chances: 2 ln 2
+    array([1.386])
+    """
 
     @abc.abstractmethod
     def sample(
         self, parameters: np.ndarray, temperature: float, noise: np.ndarray, out: np.ndarray
     ) -> np.ndarray | None:
-        """Makes one step of parameters `[B, P]` and noise `[B, K]`; writes it to `out` of zeros.
+        """Samples one step from parameters `[B, P]` and noise `[B, K]`.
 
-        Returns the positions of its ones `[B, n]` if it is made of n ones and of zeros, else None.
+        Args:
+          parameters: Parameters of the distribution.
+          temperature: Divides the logits; near 0 the likeliest outcome is taken.
+          noise: Uniform numbers in [0, 1).
+          out: Zeros `[B, D]`, to which the sample is written.
+
+        Returns:
+          The positions `[B, n]` of the ones in a sample of n ones and of zeros; None for other
+          samples.
         """
 
     @abc.abstractmethod
     def loss(self, parameters: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """Negative log-likelihood in nats `[B]` of targets `[B, D]`."""
+        """Computes the negative log-likelihood in nats `[B]` of targets `[B, D]`."""
 
 
 class CategoricalHead(Head):
-    """One class per step, or several side by side: a softmax for each of `depths`."""
+    """One class per step, or several side by side: a softmax for each of `depths`.
+
+    >>> head = CategoricalHead([3])
+    >>> logits = np.log([[0.2, 0.5, 0.3]])
+    >>> sample = np.zeros((1, 3))
+    >>> head.sample(logits, temperature=1.0, noise=np.array([[0.6]]), out=sample)  # 0.2 to 0.7
+    array([[1]])
+    >>> sample
+    array([[0., 1., 0.]])
+    >>> np.exp(-head.loss(logits, sample)).round(3)
+    array([0.5], dtype=float32)
+    """
 
     def __init__(self, depths: Sequence[int]) -> None:
         self._ends = np.cumsum(depths)
@@ -60,7 +88,7 @@ class CategoricalHead(Head):
 
 
 def _choose(logits: np.ndarray, noise: np.ndarray) -> np.ndarray:
-    """The classes `[B]` in whose shares of the unit interval the noise `[B]` falls."""
+    """Returns the classes `[B]` in whose shares of the unit interval the noise `[B]` falls."""
     shares = np.exp(logits - logits.max(axis=1, keepdims=True))
     shares /= shares.sum(axis=1, keepdims=True)
     shares = np.cumsum(shares, axis=1)
@@ -69,7 +97,13 @@ def _choose(logits: np.ndarray, noise: np.ndarray) -> np.ndarray:
 
 
 class BooleanHead(Head):
-    """Independent yes or no for each of `depth` numbers: sigmoid of a logit."""
+    """An independent yes or no for each number: the probability is the sigmoid of a logit.
+
+    >>> sample = np.zeros((1, 3))
+    >>> BooleanHead().sample(np.array([[2.0, 0.0, -2.0]]), 1.0, np.full((1, 3), 0.4), sample)
+    >>> sample  # the probabilities are 0.88, 0.5 and 0.12
+    array([[1., 1., 0.]])
+    """
 
     def sample(
         self, parameters: np.ndarray, temperature: float, noise: np.ndarray, out: np.ndarray
@@ -88,6 +122,15 @@ class NadeHead(Head):
     a_0 = b_enc
     p(v_i = 1 | v_0 ... v_{i-1}) = sigmoid(w_dec_i . sigmoid(a_i) + b_dec_i)
     a_{i+1} = a_i + v_i * w_enc_i
+
+    With weights of zero the numbers are independent, and only their biases count:
+
+    >>> plan = NadePlan("w_enc", "w_dec", depth=3, num_hidden=2)
+    >>> head = NadeHead(plan, Weights({n: np.zeros(shape) for n, shape in plan.shapes.items()}))
+    >>> sample, parameters = np.zeros((1, 3)), np.array([[0.0, 0.0, 2.0, 0.0, -2.0]])
+    >>> head.sample(parameters, 1.0, np.full((1, 3), 0.4), sample)
+    >>> sample
+    array([[1., 1., 0.]])
     """
 
     def __init__(self, plan: NadePlan, weights: Weights) -> None:
@@ -118,7 +161,7 @@ class NadeHead(Head):
     def _go_through(
         self, parameters: np.ndarray, value: Callable[[int, np.ndarray], np.ndarray]
     ) -> None:
-        """Calls `value` with every number and its logits `[B]`; it returns the v_i `[B]`."""
+        """Calls `value` with each index i and its logits `[B]`; it returns v_i `[B]`."""
         a, b_dec = parameters[:, : self._num_hidden].copy(), parameters[:, self._num_hidden :]
         for n in range(b_dec.shape[1]):
             v = value(n, sigmoid(a) @ self._w_dec[n, :, 0] + b_dec[:, n])
@@ -126,7 +169,15 @@ class NadeHead(Head):
 
 
 class GrooveHead(Head):
-    """Hits (yes or no), velocities (0 to 1) and offsets (-1 to 1) of drums, a third each."""
+    """Hits (yes or no), velocities (0 to 1) and offsets (-1 to 1) of drums, a third each.
+
+    Only the hits are random; velocities and offsets are taken as they are predicted.
+
+    >>> sample = np.zeros((1, 3))
+    >>> GrooveHead().sample(np.array([[2.0, 1.0, -0.5]]), 1.0, np.array([[0.4]]), sample)
+    >>> sample.round(2)  # a loud hit that comes early
+    array([[ 1. , 0.73, -0.46]])
+    """
 
     def sample(
         self, parameters: np.ndarray, temperature: float, noise: np.ndarray, out: np.ndarray
@@ -145,7 +196,13 @@ class GrooveHead(Head):
 
 
 def build_head(plan: HeadPlan, weights: Weights) -> Head:
-    """The distribution that a plan says."""
+    """Builds the distribution of a plan.
+
+    >>> from music_vae.configs import get_config
+    >>> spec = get_config("groovae_2bar_humanize").model_spec
+    >>> type(build_head(spec.decoder.head, Weights({}))).__name__
+    'GrooveHead'
+    """
     if plan.nade is not None:
         return NadeHead(plan.nade, weights)
     if plan.one_hots:
@@ -155,7 +212,7 @@ def build_head(plan: HeadPlan, weights: Weights) -> Head:
 
 
 def _surprise(values: np.ndarray, p: np.ndarray, floor: float) -> np.ndarray:
-    """-log of the probability of zeros and ones, of which p is that of a one."""
+    """Returns minus the log-probability of zeros and ones, if p is the probability of a one."""
     return -(values * np.log(p + floor) + (1 - values) * np.log(1 - p + floor))
 
 
@@ -164,5 +221,5 @@ def _cooled(logits: np.ndarray, temperature: float) -> np.ndarray:
 
 
 def _bernoulli(logits: np.ndarray, temperature: float, noise: np.ndarray) -> np.ndarray:
-    """Whether the noise is below sigmoid(logits / temperature)."""
+    """Returns True where the noise is below sigmoid(logits / temperature)."""
     return noise < sigmoid(_cooled(logits, temperature))

@@ -1,8 +1,8 @@
-"""The hierarchical decoder: conductors give each segment a vector, from which it is decoded.
+"""The hierarchical decoder: conductors make a vector for each segment, and a decoder its steps.
 
-See `nn.hierarchy`. Conductors and decoder take turns here, segment by segment, so that those which
-read their segments back and those which do not are computed alike; but where nothing is read back,
-the segments of a known sequence are decoded as one batch.
+See `nn.hierarchy` for the model. Conductors and decoder take turns here, segment by segment, so
+that conductors which read their segments back and those which do not share the code. If nothing is
+read back, the segments of a known sequence are decoded as one batch.
 """
 
 import math
@@ -24,12 +24,12 @@ from music_vae.engine.lstm import LstmStack, last_valid
 from music_vae.engine.weights import Weights
 
 Visit = Callable[[np.ndarray], np.ndarray | None]
-"""Decodes a segment from its embedding `[B, E]`, good until the next; returns what the conductor
-reads back of it, if it reads anything back."""
+"""Function that decodes a segment from its embedding `[B, E]`, which is valid until the next call.
+It returns the feedback that an autoregressive conductor reads, or None."""
 
 
 class _Conductor:
-    """One level: a vector `[B, Z]` to one vector `[B, E]` for each of `steps` segments."""
+    """One level, which turns a vector `[B, Z]` into `[B, E]` for each of `steps` segments."""
 
     def __init__(self, plan: ConductorPlan, weights: Weights) -> None:
         self.steps, self.feedback_size = plan.steps, plan.feedback_size
@@ -38,12 +38,27 @@ class _Conductor:
 
 
 class HierarchicalDecoder:
-    """Conductors over a core decoder."""
+    """One or more levels of conductors over a core decoder.
+
+    Here a conductor makes 2 vectors of z, and the core decodes each to 4 steps of 3 classes:
+
+    >>> from music_vae.common.hparams import HParams
+    >>> from music_vae.common.model_spec import StepDepths, derive_decoder, shapes_of
+    >>> from music_vae.common.specs import HierarchicalDecoderSpec
+    >>> spec = HierarchicalDecoderSpec(level_lengths=(2, 4))
+    >>> plan = derive_decoder(spec, HParams(dec_rnn_size=(5,), max_seq_len=8), StepDepths(3, 3))
+    >>> weights = Weights({name: np.zeros(shape) for name, shape in shapes_of(plan).items()})
+    >>> decoder, z = HierarchicalDecoder(plan, weights), np.zeros((1, plan.conductors[0].z_size))
+    >>> noise = np.array([0.1, 0.5, 0.9, 0.5] * 2).reshape(1, 8, 1)
+    >>> made = decoder.sample(z, np.zeros((1, 8, 0)), noise, temperature=1.0)
+    >>> made.samples.argmax(axis=-1), made.lengths  # all classes are equally likely
+    (array([[0, 1, 2, 1, 0, 1, 2, 1]]), array([[4, 4]], dtype=int32))
+    """
 
     def __init__(self, plan: HierarchicalDecoderPlan, weights: Weights) -> None:
         self._plan = plan
         self._core = FlatDecoder(plan.core, weights)
-        # Where it is the model's own encoder, its weights are the encoder's.
+        # If it is the model's own encoder, its weights are the encoder's.
         self._reencoder = [build_encoder(level, weights) for level in plan.reencoder]
         self._conductors = [_Conductor(conductor, weights) for conductor in plan.conductors]
 
@@ -57,7 +72,7 @@ class HierarchicalDecoder:
         end_token: int | None = None,
         first: np.ndarray | None = None,
     ) -> Samples:
-        """Samples of all segments, each beginning with the end of the one before.
+        """Samples all segments; each reads the last step of the segment before it first.
 
         See `FlatDecoder.sample`.
         """
@@ -88,7 +103,7 @@ class HierarchicalDecoder:
         )
 
     def reconstruct(self, z: np.ndarray, known: Known, choice: Choice) -> Expected:
-        """What is expected of all segments, each beginning with the end of the one before.
+        """Predicts all segments; each reads the last step of the segment before it first.
 
         See `FlatDecoder.reconstruct`.
         """
@@ -119,7 +134,7 @@ class HierarchicalDecoder:
         )
 
     def _segments(self, array: np.ndarray) -> np.ndarray:
-        """`[B, T, D]` as `[B, S, steps of a segment, D]`, zeros where T ends early."""
+        """Reshapes `[B, T, D]` to `[B, S, steps of a segment, D]`, with zeros if T is too short."""
         batch, steps, depth = array.shape
         padded = np.zeros(
             (batch, self._plan.num_segments * self._plan.core_steps, depth), array.dtype
@@ -128,7 +143,7 @@ class HierarchicalDecoder:
         return padded.reshape(batch, self._plan.num_segments, self._plan.core_steps, depth)
 
     def _embeddings(self, z: np.ndarray) -> np.ndarray:
-        """Those of all segments, `[B, S, E]`, of conductors that read nothing back."""
+        """Returns the embeddings of all segments, `[B, S, E]`, if nothing is read back."""
         embeddings: list[np.ndarray] = []
         self._walk(z, lambda embedding: embeddings.append(embedding.copy()))
         return np.stack(embeddings, axis=1)
@@ -136,13 +151,13 @@ class HierarchicalDecoder:
     def _reconstruct_in_order(
         self, z: np.ndarray, known: Known, choice: Choice, before: np.ndarray
     ) -> Expected:
-        """What is expected `[B, S, ...]`, segment by segment, which conductors read back.
+        """Predicts segment by segment, `[B, S, ...]`, because conductors read segments back.
 
         Args:
           z: `[B, Z]`.
-          known: Targets `[B, S, T, D]`, controls and lengths by segment.
-          choice: Its noise by segment.
-          before: `[B, S, D]`, what each segment reads first.
+          known: Targets `[B, S, T, D]`, with controls and lengths by segment too.
+          choice: Temperature, and noise by segment.
+          before: `[B, S, D]`, the step that each segment reads first.
         """
         results: list[Expected] = []
 
@@ -167,7 +182,7 @@ class HierarchicalDecoder:
     def _walk(self, z: np.ndarray, visit: Visit, level: int = 0) -> np.ndarray | None:
         """Calls `visit` with the embedding of every segment in order.
 
-        Returns what the level above reads back of this one.
+        Returns the feedback that the level above reads, if it reads any.
         """
         if level == len(self._conductors):
             return visit(z)
@@ -177,12 +192,12 @@ class HierarchicalDecoder:
         constant = entry.bias
         if feedback_size is not None:
             constant = constant + entry.share(feedback_size, z)
-        heard: np.ndarray | None = None
+        feedback: np.ndarray | None = None
 
         def add_inputs(target: np.ndarray) -> None:
             target[:, 0] += constant
-            if heard is not None:
-                target[:, 0] += entry.share(0, heard)
+            if feedback is not None:
+                target[:, 0] += entry.share(0, feedback)
 
         run = conductor.lstm.start(conductor.initial_state.of(z)[None])
         kept = []
@@ -191,7 +206,7 @@ class HierarchicalDecoder:
             following = self._walk(output, visit, level + 1)
             if following is not None:
                 kept.append(following)
-                heard = None if feedback_size is None else following
+                feedback = None if feedback_size is None else following
         if level == 0:
             return None  # there is no level above that could read anything
         if self._reencoder:
@@ -201,10 +216,10 @@ class HierarchicalDecoder:
 
 
 def _merged(array: np.ndarray) -> np.ndarray:
-    """`[B, S, ...]` as `[B * S, ...]`."""
+    """Reshapes `[B, S, ...]` to `[B * S, ...]`."""
     return array.reshape(math.prod(array.shape[:2]), *array.shape[2:])
 
 
 def _last_sample(result: Samples) -> np.ndarray:
-    """The last step before the end of each sample, `[B, D]`."""
+    """Returns the last step before the end of each sample, `[B, D]`."""
     return last_valid(result.samples.transpose(1, 0, 2), result.lengths)

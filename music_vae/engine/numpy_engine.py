@@ -1,9 +1,10 @@
-"""The forward pass of every model in NumPy: what plays music, and a second opinion on what trains.
+"""Computes the forward pass of every model in NumPy.
 
     x --encoder--> embedding --> mu, sigma
     z --decoder--> samples of p(x | z)
 
-`lstm_models` is the same in TensorFlow, with gradients.
+`lstm_models` is the same in TensorFlow, with gradients. Tests compare the two, so that each checks
+the other.
 """
 
 import functools
@@ -25,14 +26,25 @@ from music_vae.engine.products import Dense
 from music_vae.engine.weights import Weights
 
 _MOST_EXAMPLES = 128
-"""At a time: of more, what a step reads and writes does not stay in a processor's cache."""
+"""Number of examples that are decoded at a time. With more of them, the numbers that a step reads
+and writes do not stay in a processor's cache."""
 
 
 class NumpyEngine:
-    """A model's forward pass; see `engine.Engine`.
+    """A model's forward pass in NumPy; see `engine.Engine` for its methods.
 
-    Weights are looked at when they are first used: a model that only decodes never reads those of
-    its encoder. A batch is computed in one thread; several threads can use an engine at once.
+    Weights are read when they are first used: a model that only decodes never reads those of its
+    encoder. A batch is computed in one thread; several threads can use an engine at once.
+
+    >>> from music_vae.configs import get_config
+    >>> from music_vae.weights import locate, shipped
+    >>> name = "cat-mel_2bar_mini"
+    >>> engine = NumpyEngine(get_config(name), locate.open_weights(shipped.folder(name)))
+    >>> noise = np.full((1, 8, engine.noise_size), 0.5, np.float32)  # of 8 steps
+    >>> z, no_controls = np.zeros((1, 128), np.float32), np.zeros((1, 8, 0), np.float32)
+    >>> samples, lengths = engine.sample(z, no_controls, noise, temperature=0.01)
+    >>> samples.argmax(axis=-1)  # 0: the note goes on, 2: MIDI pitch 21, 3: 22, ...
+    array([[52, 0, 0, 0, 53, 0, 52, 0]])
     """
 
     def __init__(
@@ -44,10 +56,10 @@ class NumpyEngine:
         with_encoder: bool = True,
     ) -> None:
         """Args:
-        config: What to compute.
-        arrays: float32 or float16 arrays by published name.
-        source: Where they come from, for messages.
-        with_encoder: Whether the model can encode.
+        config: Config of the model.
+        arrays: Weights, float32 or float16, by published name.
+        source: Origin of the weights, for messages.
+        with_encoder: If False, the model cannot encode, and needs no weights of an encoder.
 
         Raises:
           UserError: If weights are missing or have other shapes, or the config's parts do not fit.
@@ -62,7 +74,7 @@ class NumpyEngine:
     def encode(
         self, inputs: np.ndarray, lengths: np.ndarray, controls: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Posterior (mu, sigma), both `[B, Z]`, of inputs `[B, T, Din]`; see `batches.Batch`.
+        """Encodes inputs to the posterior (mu, sigma), both `[B, Z]`; see `engine.Engine`.
 
         Raises:
           UserError: If the model has no encoder.
@@ -82,7 +94,7 @@ class NumpyEngine:
         temperature: float,
         end_token: int | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Samples `[B, T, D]` and their lengths; see `FlatDecoder.sample`."""
+        """Decodes z to samples `[B, T, D]`, and returns their lengths too; see `engine.Engine`."""
         parts = [
             self._decoder.sample(
                 z[now], controls[now], noise[now], temperature=temperature, end_token=end_token
@@ -104,7 +116,7 @@ class NumpyEngine:
         temperature: float = 0.0,
         noise: np.ndarray | None = None,
     ) -> Reconstruction:
-        """What is expected of every step, told the steps before; see `engine.Engine`."""
+        """Predicts every step of known sequences (teacher-forced); see `engine.Engine`."""
         steps = self._max_steps
         targets, controls = targets[:, :steps], controls[:, :steps]
         lengths = np.minimum(lengths, steps)
@@ -138,20 +150,20 @@ class NumpyEngine:
 
 
 def _parts(count: int) -> list[slice]:
-    """Slices of at most `_MOST_EXAMPLES` of so many examples, all about as long."""
+    """Cuts so many examples into slices of about equal length, at most `_MOST_EXAMPLES` each."""
     number = max(1, math.ceil(count / _MOST_EXAMPLES))
     ends = [count * n // number for n in range(number + 1)]
     return [slice(*pair) for pair in itertools.pairwise(ends)]
 
 
 class _Posterior:
-    """q(z | x): a diagonal Gaussian whose parameters are linear in the encoder's embedding."""
+    """The posterior q(z | x): a diagonal Gaussian, computed from the encoder's embedding."""
 
     def __init__(self, encoder: EncoderPlan, plan: PosteriorPlan, weights: Weights) -> None:
         self._encoder = build_encoder(encoder, weights)
         self._mu, self._sigma = Dense(plan.mu, weights), Dense(plan.sigma, weights)
 
     def of(self, inputs: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(mu, sigma) of inputs `[B, T, D]`; sigma by softplus."""
+        """Returns (mu, sigma) for inputs `[B, T, D]`; sigma is the softplus of a linear layer."""
         embedding = self._encoder.encode(inputs, lengths)
         return self._mu(embedding), np.logaddexp(self._sigma(embedding), np.float32(0))

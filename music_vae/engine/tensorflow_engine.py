@@ -1,4 +1,4 @@
-"""The model that was trained, as an engine: compiled TensorFlow."""
+"""Computes the forward pass of a model in TensorFlow, as an engine."""
 
 import functools
 from pathlib import Path
@@ -15,15 +15,28 @@ from music_vae.weights import locate, tf_checkpoints
 
 
 class TensorFlowEngine:
-    """A model's forward pass; see `engine.Engine`. It uses all cores for one batch."""
+    """A model's forward pass in compiled TensorFlow; see `engine.Engine` for its methods.
+
+    It uses all cores for one batch.
+
+    >>> from music_vae.configs import get_config
+    >>> from music_vae.weights import shipped
+    >>> config = get_config("cat-mel_2bar_mini")
+    >>> engine = TensorFlowEngine(config, shipped.folder(config.name), with_encoder=False)
+    >>> noise = np.full((1, 8, engine.noise_size), 0.5, np.float32)  # of 8 steps
+    >>> z, no_controls = np.zeros((1, 128), np.float32), np.zeros((1, 8, 0), np.float32)
+    >>> samples, lengths = engine.sample(z, no_controls, noise, temperature=0.01)
+    >>> samples.argmax(axis=-1)  # as `NumpyEngine` samples it
+    array([[52, 0, 0, 0, 53, 0, 52, 0]])
+    """
 
     workers = 1
 
     def __init__(self, config: Config, path: str | Path, *, with_encoder: bool = True) -> None:
         """Args:
-        config: What to compute.
-        path: Where its weights are: see `locate.open_weights`.
-        with_encoder: Whether the model can encode.
+        config: Config of the model.
+        path: Place of the weights: see `locate.open_weights`.
+        with_encoder: If False, the model cannot encode, and needs no weights of an encoder.
 
         Raises:
           UserError: If there are no such weights, or they are of another config.
@@ -41,7 +54,7 @@ class TensorFlowEngine:
     def encode(
         self, inputs: np.ndarray, lengths: np.ndarray, controls: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Posterior (mu, sigma), both `[B, Z]`; see `engine.Engine`."""
+        """Encodes inputs to the posterior (mu, sigma), both `[B, Z]`; see `engine.Engine`."""
         mu, sigma = self._encode(inputs, lengths, controls)
         return mu.numpy(), sigma.numpy()
 
@@ -54,7 +67,7 @@ class TensorFlowEngine:
         temperature: float,
         end_token: int | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Samples `[B, T, D]` and their lengths; see `engine.Engine`."""
+        """Decodes z to samples `[B, T, D]`, and returns their lengths too; see `engine.Engine`."""
         if end_token not in self._decoders:
             self._decoders[end_token] = self._compiled(end_token)
         samples, lengths = self._decoders[end_token](z, controls, noise, temperature)
@@ -70,7 +83,7 @@ class TensorFlowEngine:
         temperature: float = 0.0,
         noise: np.ndarray | None = None,
     ) -> Reconstruction:
-        """What is expected of every step, told the steps before; see `engine.Engine`."""
+        """Predicts every step of known sequences (teacher-forced); see `engine.Engine`."""
         most = self._config.hparams.max_seq_len
         targets, controls = targets[:, :most], controls[:, :most]
         lengths = np.minimum(lengths, most).astype(np.int32)
@@ -143,7 +156,7 @@ class TensorFlowEngine:
 def _outcomes(
     decoder: Decoder, parameters: tf.Tensor, temperature: tf.Tensor, noise: tf.Tensor
 ) -> tf.Tensor:
-    """The outcomes `[B, T, D]` that noise `[B, T, K]` chooses, of parameters `[B, T, P]`."""
+    """Returns the outcomes `[B, T, D]` for parameters `[B, T, P]` and noise `[B, T, K]`."""
     plans = decoder.plan.voices
     parts = zip(
         decoder.voices,
@@ -156,7 +169,7 @@ def _outcomes(
 
 
 def _losses(decoder: Decoder, parameters: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
-    """Negative log-likelihood in nats `[B, T]` of targets `[B, T, D]`."""
+    """Computes the negative log-likelihood in nats `[B, T]` of targets `[B, T, D]`."""
     plans = decoder.plan.voices
     parts = zip(
         decoder.voices,
@@ -168,12 +181,12 @@ def _losses(decoder: Decoder, parameters: tf.Tensor, targets: tf.Tensor) -> tf.T
 
 
 def _rows(array: tf.Tensor) -> tf.Tensor:
-    """`[B, T, D]` as `[B * T, D]`."""
+    """Reshapes `[B, T, D]` to `[B * T, D]`."""
     return tf.reshape(array, [-1, array.shape[-1]])
 
 
 def _valid(lengths: np.ndarray, steps: int) -> np.ndarray:
-    """Which of so many steps are valid, `[B, T]`; of `[B]` or, by segment, `[B, S]`."""
+    """Returns True for the valid ones of `steps` steps, `[B, T]`, for lengths `[B]` or `[B, S]`."""
     by_segment = lengths.reshape(len(lengths), -1, 1)
     positions = np.arange(steps // by_segment.shape[1])
     return (positions < by_segment).reshape(len(lengths), -1)
