@@ -1,4 +1,4 @@
-"""From files of NoteSequences to batches: read, convert once, then draw anew in every epoch.
+"""Turns files of NoteSequences into batches: reads them, converts once, draws in every epoch.
 
     music = load(TFRecords("tunes.tfrecord"), config, augment=True, cache="disk")
     for batch, position in TrainingBatches(music, config, seed=0): ...

@@ -18,8 +18,6 @@ PENDING: set[str] = {
     "commands",
     "common",
     "configs",
-    "data",
-    "dataset",
     "export",
     "generate",
     "render",

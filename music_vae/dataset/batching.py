@@ -1,4 +1,4 @@
-"""Batches of converted music: those of training, drawn anew in every epoch, and all once in order.
+"""Makes batches of converted music: random ones for training, and all in order for evaluation.
 
 What is random (which windows of a sequence, in which key, in which order) is a function of the seed
 and the epoch alone, so that a run that was interrupted goes on with the batch it would have had.
@@ -19,12 +19,30 @@ from music_vae.music.converters.base import Converter, Example
 
 
 def make_batch(examples: Sequence[Example], converter: Converter) -> Batch:
-    """Dense float32 arrays, padded with zeros to the longest example."""
+    """Returns single examples as a dense float32 batch, padded with zeros to the longest.
+
+    >>> from music_vae.configs import get_config
+    >>> from music_vae.music.notes_io import read_music_file
+    >>> (tune,) = read_music_file("examples/tunes/soldiers_joy.mid")
+    >>> converter = get_config("cat-mel_2bar_small").data_converter
+    >>> batch = make_batch(converter.extract(tune).examples[:3], converter)
+    >>> batch.inputs.shape, batch.lengths.tolist()  # 90 classes: no event, note off, 88 pitches
+    ((3, 32, 90), [32, 32, 32])
+    """
     return dense_batch(stack_single(examples), converter)
 
 
 def dense_batch(stacked: Example, converter: Converter) -> Batch:
-    """Dense float32 arrays of stacked examples."""
+    """Returns stacked examples as a dense float32 batch.
+
+    >>> from music_vae.configs import get_config
+    >>> converter = get_config("cat-mel_2bar_small").data_converter
+    >>> melodies = np.array([[41, 0, 43, 0], [45, 0, 1, 0]], np.int8)
+    >>> stacked = Example(melodies, melodies, None, np.array([4, 4]))
+    >>> batch = dense_batch(stacked, converter)
+    >>> batch.targets.shape, batch.targets[0].argmax(axis=-1).tolist()
+    ((2, 4, 90), [41, 0, 43, 0])
+    """
     inputs = converter.dense_inputs(stacked.inputs).astype(np.float32)
     if stacked.controls is None:
         controls = np.zeros((*inputs.shape[:2], 0), np.float32)
@@ -39,7 +57,15 @@ def dense_batch(stacked: Example, converter: Converter) -> Batch:
 
 
 def compact_batch(stacked: Example) -> CompactBatch:
-    """Stacked examples as they go to the device; `densify.dense_on_device` makes them dense."""
+    """Returns stacked examples as they go to the device, where they become dense.
+
+    A compact batch is many times smaller than a dense one; `densify.dense_on_device` expands it.
+
+    >>> melodies = np.array([[41, 0, 43, 0], [45, 0, 1, 0]], np.int8)
+    >>> batch = compact_batch(Example(melodies, melodies, None, np.array([4, 4])))
+    >>> batch.targets.nbytes, batch.controls.shape
+    (8, (2, 4, 0))
+    """
     controls = stacked.controls
     if controls is None:
         controls = np.zeros((*stacked.outputs.shape[:2], 0), np.float32)
@@ -50,14 +76,22 @@ def compact_batch(stacked: Example) -> CompactBatch:
 def evaluation_batches(
     music: Music | StreamedMusic, config: Config, *, num_batches: int | None = None
 ) -> Iterator[Batch]:
-    """Every example once, in order and as it stands; the last batch may be smaller.
+    """Yields every example once, in order and as it stands; the last batch may be smaller.
 
-    Each sequence gives at most its converter's `max_tensors_per_notesequence`.
+    Each sequence gives at most as many examples as the converter's `max_tensors_per_notesequence`.
+
+    >>> from music_vae.configs import get_config
+    >>> from music_vae.dataset.loading import convert
+    >>> from music_vae.music.notes_io import read_music_file
+    >>> config = get_config("cat-mel_2bar_small", "batch_size=2")
+    >>> music = convert(read_music_file("examples/tunes/soldiers_joy.mid"), config)
+    >>> [len(batch.lengths) for batch in evaluation_batches(music, config)]  # 5 of 16 examples
+    [2, 2, 1]
 
     Args:
       music: Converted music.
-      config: Whose converter and batch size count.
-      num_batches: Stop after this many.
+      config: Config with the converter and the batch size.
+      num_batches: Largest number of batches; None for all.
     """
     epoch = music.in_order(config)
     for _ in itertools.count() if num_batches is None else range(num_batches):
@@ -68,14 +102,39 @@ def evaluation_batches(
 
 
 class Position(NamedTuple):
-    """Where in the endless stream of examples a batch begins."""
+    """The place at which a batch begins in the endless stream of examples.
+
+    >>> Position(epoch=2, offset=64)  # 64 examples of the third epoch have been used
+    Position(epoch=2, offset=64)
+
+    Attributes:
+      epoch: Number of the epoch, from 0.
+      offset: Number of examples of that epoch that have been used.
+    """
 
     epoch: int = 0
     offset: int = 0
 
 
 class TrainingBatches:
-    """An endless iterator of (batch, position of the next batch)."""
+    """An endless iterator of (batch, position of the next batch).
+
+    >>> from music_vae.configs import get_config
+    >>> from music_vae.dataset.loading import convert
+    >>> from music_vae.music.notes_io import read_music_file
+    >>> config = get_config("cat-mel_2bar_small", "batch_size=4")
+    >>> music = convert(read_music_file("examples/tunes/soldiers_joy.mid"), config, augment=True)
+    >>> batches = TrainingBatches(music, config, seed=0)
+    >>> batch, position = next(batches)
+    >>> batch.inputs.shape, position
+    ((4, 32, 90), Position(epoch=0, offset=4))
+
+    A run that stops here goes on with the batch that would have come next:
+
+    >>> later = TrainingBatches(music, config, seed=0, position=position)
+    >>> np.array_equal(next(later)[0].inputs, next(batches)[0].inputs)
+    True
+    """
 
     def __init__(
         self,
@@ -88,8 +147,13 @@ class TrainingBatches:
     ) -> None:
         """Starts at `position`, or at the beginning.
 
-        Of `share = (n, N)` each batch has the rows of the n-th of N processes alone, padded like
-        the whole batch.
+        Args:
+          music: Converted music.
+          config: Config with the converter, the batch size and the augmenters.
+          seed: Seed of all random choices.
+          position: Position of the first batch; None for the beginning.
+          share: (n, N): each batch has only the rows of process n, counted from 0, of N processes,
+            padded like the whole batch.
 
         Raises:
           UserError: If the first epoch has fewer examples than a batch.
@@ -111,7 +175,7 @@ class TrainingBatches:
         return dense_batch(stacked, self._config.data_converter), position
 
     def next_compact(self) -> tuple[Example, Position]:
-        """The next batch as stacked compact examples; `densify.dense_on_device` makes it dense."""
+        """Returns the next batch as stacked compact examples, and the position after it."""
         (batch, position), self._next = self._next, self._take_batch()
         number, count = self._share
         size = self._config.hparams.batch_size
@@ -121,7 +185,7 @@ class TrainingBatches:
         return Example(inputs, outputs, controls, lengths), position
 
     def _take_batch(self) -> tuple[Example, Position]:
-        """The compact examples of a batch, and the position after it."""
+        """Takes the compact examples of a batch; returns them and the position after it."""
         parts: list[Example] = []
         missing = size = self._config.hparams.batch_size
         while missing:
@@ -139,17 +203,17 @@ class TrainingBatches:
         return stack(parts), self._position
 
     def _varied(self, part: Example) -> Example:
-        """Examples as the model reads them in training; chance depends on the position alone."""
+        """Varies examples at random for training, depending on the position alone."""
         epoch, offset = self._position
         converter, augmenter = self._config.data_converter, self._config.window_augmenter
         if augmenter is not None:
             part = augmenter.augment(part, converter, rng_for(self._seed, epoch, WINDOWS, offset))
         return converter.corrupt(part, rng_for(self._seed, epoch, CORRUPTION, offset))
 
-    def _too_few(self, found: int) -> UserError:
+    def _too_few(self, num_examples: int) -> UserError:
         most = self._config.data_converter.max_tensors_per_notesequence
         return UserError(
-            f"{found} training examples (at most {most or 'all'} of a sequence) do not fill a "
-            f"batch of {self._config.hparams.batch_size}: {self._music}; give more music or a "
+            f"{num_examples} training examples (at most {most or 'all'} of a sequence) do not fill "
+            f"a batch of {self._config.hparams.batch_size}: {self._music}; give more music or a "
             "smaller `batch_size=...`"
         )

@@ -1,7 +1,7 @@
-"""Pipelines that can run on many machines, in Apache Beam.
+"""Runs the conversion and preprocessing of music on many machines, in Apache Beam.
 
-All that is done to an element is done by plain functions elsewhere; here they are wired together,
-and what they count becomes Beam's counters.
+The work on an element is done by plain functions elsewhere. Here they are wired together, and their
+counts become Beam's counters.
 """
 
 import logging
@@ -20,7 +20,7 @@ from music_vae.dataset.music_files import ConvertedFile, Summary
 from music_vae.dataset.preprocessing import Filters
 from music_vae.music.converters.base import Converter
 
-NAMESPACE = "music_vae"
+_NAMESPACE = "music_vae"
 _SKIPPED_FILE, _SKIPPED_TUNE = "file: ", "tune: "
 
 _logger = logging.getLogger(__name__)
@@ -34,15 +34,27 @@ def preprocess(
     filters: Filters | None,
     options: Sequence[str],
 ) -> Counter[str]:
-    """Writes the unique examples of TFRecords of NoteSequences to TFRecords of them.
+    """Writes the unique examples of TFRecords of NoteSequences to TFRecords of NoteSequences.
+
+    >>> import tempfile
+    >>> from music_vae.configs import get_config
+    >>> from music_vae.music.notes_io import read_music_file
+    >>> (tune,) = read_music_file("examples/tunes/soldiers_joy.mid")
+    >>> converter = get_config("cat-mel_2bar_small").data_converter
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = f"{folder}/tunes.tfrecord"
+    ...     _ = tfrecord.write_records(path, 2 * [tune.SerializeToString()])
+    ...     counts = preprocess(path, f"{folder}/unique.tfrecord", 1, converter, None, [])
+    >>> counts["examples"], counts["unique examples"]
+    (32, 16)
 
     Args:
       input_tfrecord: A file, a pattern, or a comma-separated list of them; perhaps of another file
         system that Beam understands.
-      output: The output file, or with several shards what their names begin with.
+      output: The output file, or the beginning of the names of several.
       num_shards: Number of output files.
-      converter: What makes the examples.
-      filters: Which parts of sequences are used; None: all.
+      converter: Converter that finds the examples.
+      filters: Filters of the parts of sequences; None: all parts are used.
       options: Options of the pipeline, as on a command line.
 
     Returns:
@@ -84,10 +96,19 @@ def convert_files(
 ) -> Summary:
     """Writes the NoteSequences of music files to TFRecords, in no particular order.
 
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from music_vae.dataset.music_files import converter_of
+    >>> names = ["durangs_hornpipe.mid", "fishers_hornpipe.mid"]
+    >>> convert = converter_of(Path("examples/two_bars"))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     convert_files(names, convert, f"{folder}/tunes.tfrecord", 1, []).sequences
+    2
+
     Args:
-      names: The files.
-      convert: Converts one; can be pickled.
-      output: The output file, or with several shards what their names begin with.
+      names: Names of the files.
+      convert: Function that converts a file; it can be pickled.
+      output: The output file, or the beginning of the names of several.
       num_shards: Number of output files.
       options: Options of the pipeline, as on a command line.
 
@@ -107,9 +128,9 @@ def convert_files(
     counts = _run(build, options)
     reasons = {prefix: Counter[str]() for prefix in (_SKIPPED_FILE, _SKIPPED_TUNE)}
     for name, number in counts.items():
-        for prefix, found in reasons.items():
+        for prefix, numbers in reasons.items():
             if name.startswith(prefix):
-                found[name.removeprefix(prefix)] = number
+                numbers[name.removeprefix(prefix)] = number
     summary = Summary(
         len(names), counts["sequences"], reasons[_SKIPPED_FILE], reasons[_SKIPPED_TUNE]
     )
@@ -118,7 +139,7 @@ def convert_files(
 
 
 class _Counting(beam.DoFn):
-    """What counts with plain counters."""
+    """A function of Beam that counts with plain counters."""
 
     def setup(self) -> None:
         lazy_imports.import_note_seq()
@@ -126,11 +147,11 @@ class _Counting(beam.DoFn):
     @staticmethod
     def count(counts: Counter[str]) -> None:
         for name, number in counts.items():
-            Metrics.counter(NAMESPACE, name).inc(number)
+            Metrics.counter(_NAMESPACE, name).inc(number)
 
 
 class _Examples(_Counting):
-    """Records to (example, id of its source)."""
+    """Converts a record to pairs of an example and the id of its source."""
 
     def __init__(self, converter: Converter, filters: Filters | None) -> None:
         self._converter, self._filters = converter, filters
@@ -142,7 +163,7 @@ class _Examples(_Counting):
 
 
 class _WithSources(_Counting):
-    """(example, ids of its sources) to records."""
+    """Converts a pair of an example and the ids of its sources to a record."""
 
     def process(self, element: tuple[bytes, Iterable[str]]) -> Iterator[bytes]:
         yield preprocessing.with_sources(*element)
@@ -150,7 +171,7 @@ class _WithSources(_Counting):
 
 
 class _Files(_Counting):
-    """Names of files to records."""
+    """Converts the name of a file to records."""
 
     def __init__(self, convert: Callable[[str], ConvertedFile]) -> None:
         self._convert = convert
@@ -167,7 +188,7 @@ class _Files(_Counting):
 
 
 def _patterns(names: str) -> list[str]:
-    """The input as Beam takes it; files of this machine are looked for at once."""
+    """Returns the input files or patterns for Beam; files of this machine are found at once."""
     if any(tfrecord.is_remote(name) for name in names.split(",")):
         return [name.strip() for name in names.split(",") if name.strip()]
     return [str(path.absolute()) for path in tfrecord.expand_patterns(names)]
@@ -188,10 +209,10 @@ def _run(build: Callable[[beam.Pipeline], None], options: Sequence[str]) -> Coun
         build(pipeline)
         result = pipeline.run()
         result.wait_until_finish()
-        metrics = result.metrics().query(MetricsFilter().with_namespace(NAMESPACE))
+        metrics = result.metrics().query(MetricsFilter().with_namespace(_NAMESPACE))
     except Exception as error:  # of as many types as there are runners
         _logger.debug("the pipeline failed", exc_info=True)
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         what = lines[-1] if lines else type(error).__name__
         raise UserError(f"the pipeline failed (`log=DEBUG` says where): {what}") from error
-    return Counter({found.key.metric.name: found.result for found in metrics["counters"]})
+    return Counter({entry.key.metric.name: entry.result for entry in metrics["counters"]})

@@ -1,8 +1,8 @@
-"""Converted examples in files: written as they come, checked and memory-mapped when they are read.
+"""Keeps converted examples in files, which are checked and memory-mapped when they are read.
 
 A folder holds one raw little-endian file for each array of `example_store.Packed`, and `index.json`
-with their types, shapes and checksums. Folders appear whole (they are written under another name
-and renamed), and are named by what they were made from; what is not as the index says is not used.
+with their types, shapes and checksums. A folder appears only when it is complete, since it is
+written under another name and renamed. A folder that does not agree with its index is not used.
 """
 
 import json
@@ -22,7 +22,7 @@ from music_vae.dataset.example_store import Packed
 FORMAT_VERSION = 1
 INDEX = "index.json"
 _PIECE_BYTES = 1 << 22
-# Of NumPy's types: no objects, which could hold anything.
+# The kinds of NumPy's types that each array may have: no objects, which could hold anything.
 _KINDS = dict.fromkeys(Packed._fields, "i") | {
     "outputs": "if",
     "inputs": "if",
@@ -34,22 +34,42 @@ _logger = logging.getLogger(__name__)
 
 
 class DamagedCacheError(Exception):
-    """A folder does not hold what its index says, or is none of ours."""
+    """Raised when a folder does not agree with its index, or has none.
+
+    >>> read(Path("examples"))
+    Traceback (most recent call last):
+    music_vae.dataset.disk_cache.DamagedCacheError: FileNotFoundError: ...
+    """
 
 
 class Writer:
     """Collects examples in memory, and in files from a certain size on.
 
     Examples, groups and pieces are numbered through as they come.
+
+    >>> from music_vae.dataset.example_store import PieceGroups, pack
+    >>> from music_vae.music.converters.base import Example
+    >>> tokens = np.array([41, 0, 43], np.int8)
+    >>> piece = PieceGroups([[Example(tokens, tokens, None, np.int32(3))]], [0])
+    >>> writer = Writer(None, limit_bytes=10_000)
+    >>> for _ in range(2):
+    ...     writer.append(pack([piece], num_transpositions=1))
+    >>> writer.packed().outputs.tolist(), writer.in_files
+    ([41, 0, 43, 41, 0, 43], False)
+
+    Attributes:
+      directory: Folder of the files; None as long as there is none.
+      temporary: The same folder if it is a temporary one.
+      in_files: True once examples have been written to files.
     """
 
     def __init__(self, directory: Path | None, *, limit_bytes: int) -> None:
         """Writes nothing yet.
 
         Args:
-          directory: Where files would go; it exists. None: a folder is made when it is needed,
-            `temporary`, which goes with the last reference to it.
-          limit_bytes: How much may be kept in memory; 0: everything goes to files.
+          directory: An existing folder for the files. None: a folder is made when it is needed,
+            `temporary`, which is deleted with the last reference to it.
+          limit_bytes: Number of bytes that may be kept in memory; 0: everything goes to files.
         """
         self.directory = directory
         self.temporary: tempfile.TemporaryDirectory | None = None
@@ -61,7 +81,7 @@ class Writer:
         self.in_files = False
 
     def append(self, packed: Packed) -> None:
-        """Adds pieces after those that there are."""
+        """Adds pieces."""
         first = self._num_groups
         self._num_groups += len(packed.group_sizes)
         packed = packed._replace(
@@ -75,22 +95,25 @@ class Writer:
             self._flush()
 
     def close(self) -> None:
-        """Writes what is left to the files, and closes them."""
+        """Writes the rest to the files, and closes them."""
         self._flush()
         for array in self._arrays.values():
             array.close()
 
     def packed(self) -> Packed:
-        """All that was added; memory-mapped, and nothing more can be added, if it is in files."""
+        """Returns all that was added.
+
+        If it is in files, it is memory-mapped, and nothing more can be added.
+        """
         if not self.in_files or self.directory is None:
             return Packed(*(_concatenated(self._in_memory[name]) for name in Packed._fields))
         self.close()
         return Packed(*(_mapped(self.directory, name, e) for name, e in self.entries().items()))
 
     def entries(self) -> dict[str, dict[str, Any]]:
-        """What an index says of the files."""
-        found = {name: array.entry() for name, array in self._arrays.items()}
-        return {name: found.get(name, _EMPTY) for name in Packed._fields}
+        """Returns the entries of the files in an index: type, shape and checksum of each."""
+        entries = {name: array.entry() for name, array in self._arrays.items()}
+        return {name: entries.get(name, _EMPTY) for name in Packed._fields}
 
     def _flush(self) -> None:
         if self.directory is None:
@@ -110,7 +133,7 @@ class Writer:
 
 
 class _ArrayFile:
-    """One array that grows along its first axis."""
+    """A file of an array that grows along its first axis."""
 
     def __init__(self, path: Path, like: np.ndarray) -> None:
         self._file: BinaryIO = open(path, "xb")  # noqa: SIM115
@@ -151,7 +174,18 @@ def _mapped(directory: Path, name: str, entry: dict[str, Any]) -> np.ndarray:
 
 
 class Cached(NamedTuple):
-    """What a folder holds: see `conversion.Converted`."""
+    """The contents of a folder.
+
+    >>> from music_vae.dataset.example_store import pack
+    >>> cached = Cached(pack([], 1), num_sequences=2, skipped=Counter({"only drums": 2}))
+    >>> cached.skipped["only drums"]
+    2
+
+    Attributes:
+      packed: The examples.
+      num_sequences: Number of sequences that they were made from.
+      skipped: How often music was left out for each reason.
+    """
 
     packed: Packed
     num_sequences: int
@@ -159,7 +193,24 @@ class Cached(NamedTuple):
 
 
 def write_index(folder: Path, writer: Writer, *, num_sequences: int, skipped: Counter[str]) -> None:
-    """Completes a folder of a writer's files."""
+    """Completes a folder with the files of a writer, by an index.
+
+    >>> from music_vae.dataset.example_store import pack
+    >>> with tempfile.TemporaryDirectory() as name:
+    ...     folder = Path(name)
+    ...     writer = Writer(folder, limit_bytes=0)
+    ...     writer.append(pack([], num_transpositions=1))
+    ...     writer.close()
+    ...     write_index(folder, writer, num_sequences=2, skipped=Counter({"only drums": 2}))
+    ...     read(folder).num_sequences
+    2
+
+    Args:
+      folder: The folder of the writer.
+      writer: The writer, which has been closed.
+      num_sequences: Number of sequences that the examples were made from.
+      skipped: How often music was left out for each reason.
+    """
     index = {
         "format_version": FORMAT_VERSION,
         "num_sequences": num_sequences,
@@ -170,10 +221,22 @@ def write_index(folder: Path, writer: Writer, *, num_sequences: int, skipped: Co
 
 
 def read(folder: Path) -> Cached:
-    """What a folder holds, memory-mapped.
+    """Returns the contents of a folder, memory-mapped.
+
+    >>> from music_vae.dataset.example_store import PieceGroups, pack
+    >>> from music_vae.music.converters.base import Example
+    >>> tokens = np.array([41, 0, 43], np.int8)
+    >>> piece = PieceGroups([[Example(tokens, tokens, None, np.int32(3))]], [0])
+    >>> with tempfile.TemporaryDirectory() as name:
+    ...     writer = Writer(Path(name), limit_bytes=0)
+    ...     writer.append(pack([piece], num_transpositions=1))
+    ...     writer.close()
+    ...     write_index(Path(name), writer, num_sequences=1, skipped=Counter())
+    ...     read(Path(name)).packed.outputs.tolist()
+    [41, 0, 43]
 
     Raises:
-      DamagedCacheError: If it is not as it was written.
+      DamagedCacheError: If the folder is not as it was written.
       FileNotFoundError: If there is no such folder.
     """
     if not folder.is_dir():

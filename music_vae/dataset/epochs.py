@@ -1,7 +1,7 @@
-"""Converted music, and what an epoch draws of it: keys, windows, and their order.
+"""Draws the examples of an epoch from converted music: their keys, windows and order.
 
-All of it is a function of the seed and the epoch. `Music` has its examples at hand, in memory or
-mapped from files; `StreamedMusic` converts them anew every time.
+All that is drawn is a function of the seed and the epoch. `Music` keeps its examples, in memory or
+mapped from files; `StreamedMusic` converts them anew in every epoch.
 """
 
 import dataclasses
@@ -20,38 +20,52 @@ from music_vae.dataset.example_store import Store, stack_single
 from music_vae.dataset.sources import Source
 from music_vae.music.converters.base import Converter, Example
 
-SHUFFLED_EXAMPLES = 20_000  # of music that is not kept: among so many the next is drawn
+SHUFFLED_EXAMPLES = 20_000  # the next example of streamed music is drawn among so many
 
-# What random numbers are for; each purpose has its own, in every epoch.
+# The purposes of random numbers; each has a generator of its own in every epoch.
 _KEYS_AND_WINDOWS, _ORDER, CORRUPTION, WINDOWS = range(4)
 
 _log = logging.getLogger(__name__)
 
 
 class Epoch(Protocol):
-    """One pass through the music."""
+    """The protocol of one pass through the music.
+
+    >>> from music_vae.configs import get_config
+    >>> from music_vae.dataset.loading import convert
+    >>> from music_vae.music.notes_io import read_music_file
+    >>> config = get_config("cat-mel_2bar_small")
+    >>> music = convert(read_music_file("examples/tunes/soldiers_joy.mid"), config)
+    >>> epoch: Epoch = music.in_order(config)  # 5 examples of a tune
+    >>> epoch.skip(1)
+    >>> len(epoch.take(3).outputs), len(epoch.take(3).outputs), epoch.take(3)
+    (3, 1, None)
+    """
 
     def skip(self, number: int) -> None:
-        """Leaves out so many of the next examples."""
+        """Leaves out the next `number` examples."""
 
     def take(self, number: int) -> Example | None:
-        """So many of the next examples, stacked; fewer at the end, None after it."""
+        """Returns the next `number` examples, stacked; fewer at the end, and None after it."""
 
 
 @dataclasses.dataclass
 class Counts:
-    """How a data set was converted.
+    """Counts of the music that was converted and left out.
+
+    >>> Counts(3, Counter({"time signature 3/4": 1})).describe(num_examples=16)
+    '3 sequences gave 16 examples (skipped: time signature 3/4: 1)'
 
     Attributes:
-      num_sequences: How many sequences were read.
-      skipped: How often which reason kept music out.
+      num_sequences: Number of sequences that were read.
+      skipped: How often music was left out for each reason.
     """
 
     num_sequences: int = 0
     skipped: Counter[str] = dataclasses.field(default_factory=Counter)
 
     def describe(self, num_examples: int) -> str:
-        """One line: how many sequences gave how many examples, and why the rest gave none."""
+        """Returns a line that tells how many sequences gave how many examples, and what did not."""
         text = f"{self.num_sequences} sequences gave {num_examples} examples"
         if self.skipped:
             reasons = ", ".join(f"{reason}: {n}" for reason, n in self.skipped.most_common())
@@ -60,13 +74,24 @@ class Counts:
 
 
 class Music:
-    """A converted data set.
+    """A data set that was converted once and is kept.
+
+    >>> from music_vae.configs import get_config
+    >>> from music_vae.dataset.loading import convert
+    >>> from music_vae.music.notes_io import read_music_file
+    >>> config = get_config("cat-mel_2bar_small")
+    >>> music = convert(read_music_file("examples/tunes/soldiers_joy.mid"), config, augment=True)
+    >>> print(music)
+    1 sequences gave 16 examples
+    >>> music.shuffled(config, seed=0, epoch=0).take(2).outputs[:, :16]
+    array([[54,  0,  0,  0, 59,  0,  0,  0, 59,  0,  0,  0, 59,  0, 61,  0],
+           [52,  0,  0,  0, 49,  0,  0,  0, 49,  0,  0,  0, 51,  0, 52,  0]], dtype=int16)
 
     Attributes:
-      store: Its examples.
+      store: The examples.
       semitones: Lowest and highest transposition that they are prepared for.
-      num_sequences: How many sequences were read.
-      skipped: How often which reason kept music out.
+      num_sequences: Number of sequences that were read.
+      skipped: How often music was left out for each reason.
     """
 
     def __init__(
@@ -79,11 +104,11 @@ class Music:
         self.store = store
         self.semitones = semitones
         self.num_sequences, self.skipped = counts.num_sequences, counts.skipped
-        self._folder = folder  # of examples that do not fit in memory; it goes with this
+        self._folder = folder  # holds examples that do not fit in memory; deleted with this object
 
     @property
     def num_examples(self) -> int:
-        """All examples as they stand, without a cap per sequence."""
+        """Number of all examples as they stand, without a cap per sequence."""
         return self.store.num_base_examples
 
     def __str__(self) -> str:
@@ -95,27 +120,27 @@ class Music:
             self._folder.cleanup()
 
     def piece(self, number: int, converter: Converter, semitones: int = 0) -> list[Example]:
-        """The examples of one piece, transposed."""
+        """Returns the examples of one piece, transposed."""
         all_keys = np.full(self.store.num_pieces, semitones - self.semitones[0])
         groups = self.store.groups(all_keys)[number : number + 1]
         (first,), (size,) = self.store.bounds(groups)
         by = semitones if groups[0] == self.store.packed.base_groups[number] else 0
-        found = []
-        for example in range(first, first + size):
-            stacked = self.store.take(np.array([example]))
+        examples = []
+        for index in range(first, first + size):
+            stacked = self.store.take(np.array([index]))
             moved = _transposed(converter, stacked, np.array([by]))
-            told = None if moved.controls is None else moved.controls[0]
-            found.append(Example(moved.inputs[0], moved.outputs[0], told, moved.length[0]))
-        return found
+            controls = None if moved.controls is None else moved.controls[0]
+            examples.append(Example(moved.inputs[0], moved.outputs[0], controls, moved.length[0]))
+        return examples
 
     def in_order(self, config: Config) -> Epoch:
-        """The first examples of each piece as they stand."""
+        """Returns a pass through the first examples of each piece as they stand."""
         firsts, sizes = self.store.bounds(self.store.groups())
         numbers = _numbers(firsts, sizes, config.data_converter.max_tensors_per_notesequence)
         return _NumberedEpoch(self.store, config.data_converter, numbers)
 
     def shuffled(self, config: Config, seed: int, epoch: int) -> Epoch:
-        """What an epoch draws, in its order: fresh keys, fresh windows."""
+        """Returns a pass in random order, with a key and windows drawn for each piece."""
         store, rng = self.store, rng_for(seed, epoch, _KEYS_AND_WINDOWS)
         low, high = transposition_range(config)
         if not self.semitones[0] <= low <= high <= self.semitones[1]:
@@ -133,7 +158,7 @@ class Music:
 
 
 class _NumberedEpoch:
-    """Examples of a store by number, transposed."""
+    """A pass through examples of a store by number, each transposed."""
 
     def __init__(
         self,
@@ -155,10 +180,10 @@ class _NumberedEpoch:
         self._at += len(numbers)
         if not len(numbers):
             return None
-        found = self._store.take(numbers)
+        examples = self._store.take(numbers)
         if self._semitones is None:
-            return found
-        return _transposed(self._converter, found, self._semitones[chosen])
+            return examples
+        return _transposed(self._converter, examples, self._semitones[chosen])
 
 
 class StreamedMusic:
@@ -166,9 +191,19 @@ class StreamedMusic:
 
     Its examples are not shuffled all at once: the next is drawn among `SHUFFLED_EXAMPLES`.
 
-    Attributes:
-      num_sequences: How many sequences the newest whole pass read; 0 before.
-      skipped: How often which reason kept music out in it.
+    >>> import tempfile
+    >>> from music_vae.configs import get_config
+    >>> from music_vae.dataset.sources import TFRecords
+    >>> from music_vae.dataset.tfrecord import write_records
+    >>> from music_vae.music.notes_io import read_music_file
+    >>> (tune,) = read_music_file("examples/tunes/soldiers_joy.mid")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = write_records(f"{folder}/tunes.tfrecord", [tune.SerializeToString()])
+    ...     music = StreamedMusic(TFRecords(f"{folder}/tunes.tfrecord"))
+    ...     music.in_order(get_config("cat-mel_2bar_small")).take(100).outputs.shape
+    (5, 32)
+    >>> print(music)
+    1 sequences gave 5 examples
     """
 
     def __init__(self, source: Source, *, num_processes: int | None = 0) -> None:
@@ -184,13 +219,13 @@ class StreamedMusic:
         self._pool.close()
 
     def in_order(self, config: Config) -> Epoch:
-        """The first examples of each piece as they stand."""
+        """Returns a pass through the first examples of each piece as they stand."""
         converter = config.data_converter
         draw = Draw(converter, None, converter.max_tensors_per_notesequence)
         return _StreamedEpoch(self._examples(draw))
 
     def shuffled(self, config: Config, seed: int, epoch: int) -> Epoch:
-        """What an epoch draws, in its order: fresh keys, fresh windows."""
+        """Returns a pass in random order, with a key and windows drawn for each piece."""
         draw = Draw(
             config.data_converter,
             config.note_sequence_augmenter,
@@ -216,7 +251,7 @@ class StreamedMusic:
 
 
 class _StreamedEpoch:
-    """Examples as they come."""
+    """A pass through examples as they come."""
 
     def __init__(self, examples: Iterator[Example]) -> None:
         self._examples = examples
@@ -226,23 +261,40 @@ class _StreamedEpoch:
             pass
 
     def take(self, number: int) -> Example | None:
-        found = list(itertools.islice(self._examples, number))
-        return stack_single(found) if found else None
+        examples = list(itertools.islice(self._examples, number))
+        return stack_single(examples) if examples else None
 
 
 def transposition_range(config: Config) -> tuple[int, int]:
-    """Lowest and highest transposition of the config's augmenter; (0, 0) without any."""
+    """Returns the lowest and highest transposition of a config's augmenter; (0, 0) without any.
+
+    >>> from music_vae.configs import get_config
+    >>> transposition_range(get_config("cat-mel_2bar_small"))
+    (-5, 5)
+    >>> transposition_range(get_config("cat-drums_2bar_small"))
+    (0, 0)
+    """
     augmenter = config.note_sequence_augmenter
     return (augmenter.transpose_range if augmenter else None) or (0, 0)
 
 
 def rng_for(seed: int, epoch: int, purpose: int, place: int = 0) -> np.random.Generator:
-    """The random numbers of an epoch for one purpose, and at one place in it."""
+    """Returns the random generator of an epoch for one purpose, at one place in the epoch.
+
+    >>> rng_for(seed=0, epoch=3, purpose=CORRUPTION).integers(10, size=4)
+    array([...])
+
+    Args:
+      seed: Seed of the run.
+      epoch: Number of the epoch.
+      purpose: Number of the purpose, such as `CORRUPTION`.
+      place: Number of examples of the epoch that come before.
+    """
     return np.random.default_rng([seed, epoch, purpose, place])
 
 
 def _transposed(converter: Converter, stacked: Example, semitones: np.ndarray) -> Example:
-    """Stacked examples, each by its own of `semitones` `[N]`, for which that is exact."""
+    """Transposes stacked examples, each by its own of `semitones` `[N]`."""
     if not semitones.any():
         return stacked
     moved = converter.transpose(stacked, semitones)
@@ -257,13 +309,13 @@ def _numbers(
     most: int | None,
     rng: np.random.Generator | None = None,
 ) -> np.ndarray:
-    """The numbers of at most `most` examples (None: all) of each group, group by group.
+    """Returns the numbers of at most `most` examples of each group, group by group.
 
     Args:
-      firsts: The number of the first example of each group, `[P]`.
-      sizes: How many examples each has, `[P]`.
-      most: How many are wanted.
-      rng: What draws a random subset; without it, the first ones.
+      firsts: Number of the first example of each group, `[P]`.
+      sizes: Number of examples in each group, `[P]`.
+      most: Largest number of examples of a group; None for all.
+      rng: Random generator that draws subsets; without it, the first examples are taken.
     """
     taken = sizes if most is None else np.minimum(sizes, most)
     ends = np.cumsum(taken, dtype=np.int64)
@@ -275,10 +327,19 @@ def _numbers(
 
 
 def subsets(sizes: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
-    """For each size `[P]`, all above `most`, a random subset of its numbers: `[P, most]`.
+    """Returns a random subset of the numbers below each size, `[P, most]`.
 
     Floyd's algorithm: the k-th draw is from the first size - most + k + 1 numbers; if the number
     was drawn before, the last of these is taken instead (Bentley & Floyd 1987).
+
+    >>> subsets(np.array([4, 100]), 2, np.random.default_rng(0))
+    array([[ 2,  3],
+           [63, 26]])
+
+    Args:
+      sizes: The sizes, `[P]`, all above `most`.
+      most: Size of each subset.
+      rng: Random generator.
     """
     chosen = np.empty((len(sizes), most), np.int64)
     for k in range(most):
@@ -290,7 +351,14 @@ def subsets(sizes: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarra
 
 
 def shuffled(examples: Iterator[Example], size: int, rng: np.random.Generator) -> Iterator[Example]:
-    """The examples in random order, as far as that goes with `size` of them in memory."""
+    """Yields examples in a random order, with only `size` of them in memory.
+
+    >>> arrays = [np.array([token]) for token in range(8)]
+    >>> examples = iter([Example(array, array, None, np.int32(1)) for array in arrays])
+    >>> order = shuffled(examples, 3, np.random.default_rng(0))
+    >>> [int(example.outputs[0]) for example in order]
+    [2, 1, 4, 0, 6, 7, 3, 5]
+    """
     waiting = list(itertools.islice(examples, size))
     for example in examples:
         index = int(rng.integers(len(waiting)))

@@ -1,11 +1,11 @@
-"""Many compact examples side by side in a few flat arrays, in memory or mapped from files.
+"""Keeps many compact examples in a few flat arrays, in memory or mapped from files.
 
     store = Store(pack(pieces, num_transpositions=1))
     store.take(np.array([3, 1, 4]))     # three examples, stacked and padded
 
-Examples come in groups, those of one piece in one key. A piece has a base group, its examples as
-they stand, and for every transposition that may be asked for the group that it is made from: the
-base group where the examples themselves can be transposed exactly, else one of its own.
+Examples come in groups: the examples of one piece in one key. A piece has a base group, its
+examples as they stand. Every transposition of the piece is made from a group: from the base group
+if the examples themselves can be transposed exactly, else from a group of its own.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,14 +20,20 @@ from music_vae.music.converters.compact import pad_value
 class Packed(NamedTuple):
     """Examples as flat arrays: N examples of S steps in all, G groups, P pieces, K transpositions.
 
+    >>> tokens = [np.array([41, 0, 43], np.int8), np.array([45, 1], np.int8)]
+    >>> examples = [Example(own, own, None, np.int32(len(own))) for own in tokens]
+    >>> packed = pack([PieceGroups([examples], of_transposition=[0])], num_transpositions=1)
+    >>> packed.outputs.tolist(), packed.steps.tolist(), packed.group_sizes.tolist()
+    ([41, 0, 43, 45, 1], [3, 2], [2])
+
     Attributes:
       outputs: `[S, ...]`, the outputs of all examples, one after the other.
-      inputs: `[S', ...]`, the inputs of those examples that have others than their outputs.
-      controls: `[S, ...]`, or `[0]` without controls.
-      lengths: int32 `[N, ...]`.
-      steps: int32 `[N]`, how many steps of `outputs` are each example's.
-      own_inputs: bool `[N]`, whether an example has inputs of its own.
-      group_sizes: int32 `[G]`, how many examples are in each group.
+      inputs: `[S', ...]`, the inputs of those examples whose inputs are not their outputs.
+      controls: `[S, ...]`, the controls of all examples, or `[0]` without controls.
+      lengths: int32 `[N, ...]`, the `length` of each example.
+      steps: int32 `[N]`, number of steps of each example in `outputs`.
+      own_inputs: bool `[N]`, True for an example whose inputs are not its outputs.
+      group_sizes: int32 `[G]`, number of examples in each group.
       base_groups: int64 `[P]`, the group of each piece as it stands.
       groups: int64 `[P, K]`, the group that each transposition of a piece is made from.
     """
@@ -46,8 +52,14 @@ class Packed(NamedTuple):
 class PieceGroups(NamedTuple):
     """The groups of a piece.
 
+    >>> tokens = np.array([41, 0, 43], np.int8)
+    >>> example = Example(tokens, tokens, None, np.int32(3))
+    >>> piece = PieceGroups([[example]], of_transposition=[0, 0, 0])  # -1, 0 and 1 semitones
+    >>> len(piece.groups)
+    1
+
     Attributes:
-      groups: Lists of examples, the first being the base group.
+      groups: Lists of examples, of which the first is the base group.
       of_transposition: For each transposition, the number of the group that it is made from.
     """
 
@@ -56,7 +68,18 @@ class PieceGroups(NamedTuple):
 
 
 def pack(pieces: Iterable[PieceGroups], num_transpositions: int) -> Packed:
-    """The pieces' examples as flat arrays."""
+    """Packs the examples of pieces into flat arrays.
+
+    >>> tokens = np.array([41, 0, 43], np.int8)
+    >>> example = Example(tokens, tokens, None, np.int32(3))
+    >>> packed = pack([PieceGroups([[example, example]], [0])], num_transpositions=1)
+    >>> packed.outputs.tolist()
+    [41, 0, 43, 41, 0, 43]
+
+    Args:
+      pieces: The groups of each piece.
+      num_transpositions: Number of transpositions, K, of every piece.
+    """
     examples: list[Example] = []
     sizes: list[int] = []
     bases: list[int] = []
@@ -86,11 +109,19 @@ def _joined(arrays: Sequence[np.ndarray]) -> np.ndarray:
 
 
 class Store:
-    """Examples by number; see the module.
+    """Examples that are taken by number from packed arrays.
+
+    >>> tokens = [np.array([41, 0, 43], np.int8), np.array([45, 1], np.int8)]
+    >>> examples = [Example(own, own, None, np.int32(len(own))) for own in tokens]
+    >>> store = Store(pack([PieceGroups([examples], [0])], num_transpositions=1))
+    >>> store.take(np.array([1, 0, 1])).outputs  # padded with -1
+    array([[45,  1, -1],
+           [41,  0, 43],
+           [45,  1, -1]], dtype=int8)
 
     Attributes:
       packed: The arrays.
-      num_examples: How many there are, transposed ones included.
+      num_examples: Number of examples, those in other keys included.
     """
 
     def __init__(self, packed: Packed) -> None:
@@ -105,30 +136,34 @@ class Store:
 
     @property
     def num_pieces(self) -> int:
-        """How many pieces there are."""
+        """Number of pieces."""
         return len(self.packed.base_groups)
 
     @property
     def num_base_examples(self) -> int:
-        """How many examples the pieces have as they stand."""
+        """Number of examples of the pieces as they stand."""
         return int(self.packed.group_sizes[self.packed.base_groups].sum(dtype=np.int64))
 
     def groups(self, transpositions: np.ndarray | None = None) -> np.ndarray:
-        """The group `[P]` of each piece: for a transposition (its number) `[P]`, or the base."""
+        """Returns the group of each piece, `[P]`, for one transposition of each.
+
+        Args:
+          transpositions: The number of the transposition, `[P]`; None: the base groups.
+        """
         if transpositions is None:
             return self.packed.base_groups
         return self.packed.groups[np.arange(self.num_pieces), transpositions]
 
     def is_base(self, groups: np.ndarray) -> np.ndarray:
-        """Whether the groups `[P]`, one of each piece, are the pieces as they stand."""
+        """Returns True for those of the groups `[P]`, one for each piece, that are base groups."""
         return groups == self.packed.base_groups
 
     def bounds(self, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The first example of each group `[...]`, and how many there are."""
+        """Returns the number of the first example of each group `[...]`, and the group's size."""
         return self._group_starts.of(groups), self.packed.group_sizes[groups]
 
     def take(self, numbers: np.ndarray) -> Example:
-        """The examples `[N]` stacked: arrays `[N, T, ...]`, padded to the longest."""
+        """Returns the examples of these numbers `[N]` stacked: `[N, T, ...]`, padded at the end."""
         packed, steps = self.packed, self.packed.steps[numbers]
         longest = int(steps.max(initial=0))
         starts = self._starts.of(numbers)
@@ -137,9 +172,9 @@ class Store:
         if self._input_starts is not None:
             own = packed.own_inputs[numbers]
             own_starts = self._input_starts.of(numbers)
-            found = _gather(packed.inputs, own_starts, np.where(own, steps, 0), longest)
+            own_inputs = _gather(packed.inputs, own_starts, np.where(own, steps, 0), longest)
             shape = (-1, *(1,) * (outputs.ndim - 1))
-            inputs = np.where(own.reshape(shape), found, outputs)
+            inputs = np.where(own.reshape(shape), own_inputs, outputs)
         controls = None
         if len(packed.controls):
             controls = _gather(packed.controls, starts, steps, longest)
@@ -147,7 +182,7 @@ class Store:
 
 
 class _Starts:
-    """Where each of `sizes` `[N]` begins when they follow one another."""
+    """The starts of arrays of the given sizes, `[N]`, that follow one another."""
 
     def __init__(self, sizes: np.ndarray) -> None:
         self._size = int(sizes[0]) if len(sizes) else 0
@@ -156,26 +191,32 @@ class _Starts:
             self._starts = np.cumsum(sizes, dtype=np.int64) - sizes
 
     def of(self, numbers: np.ndarray) -> np.ndarray:
-        """The beginnings of some of them, int64."""
+        """Returns the starts, int64, of the arrays of these numbers."""
         if self._starts is None:  # all of one size: most music, and no array to keep in memory
             return np.asarray(numbers, np.int64) * self._size
         return self._starts[numbers]
 
 
 def _gather(flat: np.ndarray, starts: np.ndarray, steps: np.ndarray, longest: int) -> np.ndarray:
-    """Rows `[N, longest, ...]` of `flat`, each of so many steps from its start, then padding."""
+    """Returns rows `[N, longest, ...]` of `flat`: from each start so many steps, then padding."""
     inside = np.arange(longest) < steps[:, None]
     places = np.where(inside, starts[:, None] + np.arange(longest), 0)
     if not len(flat):  # no row has a step
         return np.full(places.shape, pad_value(flat.dtype), flat.dtype)
-    found = flat[places]
+    rows = flat[places]
     if not inside.all():
-        found[~inside] = pad_value(flat.dtype)
-    return found
+        rows[~inside] = pad_value(flat.dtype)
+    return rows
 
 
 def stack(parts: Sequence[Example]) -> Example:
-    """Stacked examples one after the other, padded to the longest."""
+    """Concatenates stacked examples, padded to the longest.
+
+    >>> one, two = np.array([[41, 0, 43]], np.int8), np.array([[45, 1]], np.int8)
+    >>> parts = [Example(own, own, None, np.array([own.shape[1]])) for own in (one, two)]
+    >>> stack(parts).outputs.tolist()
+    [[41, 0, 43], [45, 1, -1]]
+    """
     if len(parts) == 1:
         return parts[0]
     longest = max(part.outputs.shape[1] for part in parts)
@@ -190,18 +231,24 @@ def stack(parts: Sequence[Example]) -> Example:
 
 
 def stack_single(examples: Sequence[Example]) -> Example:
-    """Single examples stacked, padded to the longest."""
+    """Stacks single examples, padded to the longest.
+
+    >>> tokens = [np.array([41, 0, 43], np.int8), np.array([45, 1], np.int8)]
+    >>> examples = [Example(own, own, None, np.int32(len(own))) for own in tokens]
+    >>> stack_single(examples).outputs.tolist()
+    [[41, 0, 43], [45, 1, -1]]
+    """
     outputs = _stacked([example.outputs for example in examples])
     inputs = outputs
     if any(example.inputs is not example.outputs for example in examples):
         inputs = _stacked([example.inputs for example in examples])
     controls = [example.controls for example in examples if example.controls is not None]
-    told = _stacked(controls) if controls else None
-    return Example(inputs, outputs, told, np.stack([example.length for example in examples]))
+    lengths = np.stack([example.length for example in examples])
+    return Example(inputs, outputs, _stacked(controls) if controls else None, lengths)
 
 
 def _stacked(arrays: Sequence[np.ndarray]) -> np.ndarray:
-    """Arrays `[T, ...]` as one `[N, T, ...]`, padded to the longest."""
+    """Stacks arrays `[T, ...]` to one `[N, T, ...]`, padded to the longest."""
     longest = max(map(len, arrays))
     if all(len(array) == longest for array in arrays):
         return np.array(arrays)
@@ -209,6 +256,6 @@ def _stacked(arrays: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def _padded(array: np.ndarray, steps: int) -> np.ndarray:
-    """`[N, T, ...]` to `[N, steps, ...]`."""
+    """Pads an array `[N, T, ...]` to `[N, steps, ...]`."""
     missing = [(0, 0), (0, steps - array.shape[1]), *[(0, 0)] * (array.ndim - 2)]
     return np.pad(array, missing, constant_values=pad_value(array.dtype))

@@ -1,4 +1,4 @@
-"""Music from its source to examples: converted once and kept in memory or in files, or streamed."""
+"""Loads music from its source: converted once and kept in memory or in files, or streamed."""
 
 import hashlib
 import json
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 MEMORY, DISK, NONE = "memory", "disk", "none"
 CACHES = (MEMORY, DISK, NONE)
-"""Where converted examples are kept: see `load`."""
+"""The places where converted examples can be kept; see `load`."""
 
 _MEMORY_SHARE = 4  # examples that are kept in memory take at most a fourth of it
 
@@ -40,12 +40,18 @@ _log = logging.getLogger(__name__)
 
 
 def convert(sequences: Iterable["NoteSequence"], config: Config, *, augment: bool = False) -> Music:
-    """Converts every sequence once, in this process and to memory; see `load` for more.
+    """Converts sequences that are in memory, in this process; see `load` for more.
+
+    >>> from music_vae.configs import get_config
+    >>> from music_vae.music.notes_io import read_music_file
+    >>> sequences = read_music_file("examples/tunes/soldiers_joy.mid")
+    >>> print(convert(sequences, get_config("cat-mel_2bar_small")))
+    1 sequences gave 16 examples
 
     Args:
-      sequences: What to convert.
-      config: Whose converter and augmenter count.
-      augment: Whether the music is to be transposed later.
+      sequences: The sequences.
+      config: Config with the converter and the augmenter.
+      augment: True if the music is to be transposed later.
     """
     conversion, counts = _conversion(config, augment), Counts()
     pieces = []
@@ -67,18 +73,30 @@ def load(
     num_processes: int | None = 0,
     progress: bool = False,
 ) -> Music | StreamedMusic:
-    """The music of a source, converted once if it is to be kept.
+    """Returns the music of a source, converted once if it is to be kept.
+
+    >>> import tempfile
+    >>> from music_vae.configs import get_config
+    >>> from music_vae.dataset.sources import TFRecords
+    >>> from music_vae.dataset.tfrecord import write_records
+    >>> from music_vae.music.notes_io import read_music_file
+    >>> (tune,) = read_music_file("examples/tunes/soldiers_joy.mid")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = write_records(f"{folder}/tunes.tfrecord", [tune.SerializeToString()])
+    ...     music = load(TFRecords(f"{folder}/tunes.tfrecord"), get_config("cat-mel_2bar_small"))
+    >>> music.num_examples
+    16
 
     Args:
-      source: Where it is from.
-      config: Whose converter and augmenter count.
-      augment: Whether the music is to be transposed later.
-      cache: Where examples are kept. `memory`: there, or in temporary files where they do not fit.
-        `disk`: in files (see `cache.cache_dir`) that later runs on the same music use
-        again. `none`: nowhere; every epoch converts them anew.
-      num_processes: How many processes convert; 0: this one. None: one for each CPU, if it takes
-        longer than they take to start.
-      progress: Whether to show a bar.
+      source: The source of the records.
+      config: Config with the converter and the augmenter.
+      augment: True if the music is to be transposed later.
+      cache: Place where examples are kept. `memory`: there, or in temporary files if they do not
+        fit. `disk`: in files (see `cache.cache_dir`) that later runs on the same music use again.
+        `none`: nowhere; every epoch converts them anew.
+      num_processes: Number of processes that convert; 0: this one. None: one for each CPU, if the
+        conversion takes longer than they take to start.
+      progress: True to show a progress bar.
 
     Raises:
       UserError: If the source cannot be read, or something in it cannot be converted.
@@ -105,7 +123,7 @@ def _write(
     *,
     progress: bool,
 ) -> Counts:
-    """Converts all that there is."""
+    """Converts all records of a source, and writes the examples."""
     counts = Counts()
     with (
         pool(num_processes) as processes,
@@ -122,7 +140,7 @@ def _write(
 def _cached(
     source: Source, conversion: Conversion, num_processes: int | None, *, progress: bool
 ) -> Music:
-    """The music of a source from its files, which are made if they are not there."""
+    """Returns the music of a source from files, which are made if they are not there."""
     target = cache_dir() / "examples" / _cache_key(source, conversion)
     try:
         music = _read_cached(target, conversion)
@@ -158,7 +176,7 @@ def _read_cached(folder: Path, conversion: Conversion) -> Music:
 
 
 def _cache_key(source: Source, conversion: Conversion) -> str:
-    """A name for what is made of a source: the same for the same music, settings and code."""
+    """Returns a name for the examples of a source: the same for equal music, settings and code."""
     code = hashlib.sha256()
     for folder in converters.__path__:
         for path in sorted(Path(folder).glob("*.py")):
@@ -176,7 +194,7 @@ def _cache_key(source: Source, conversion: Conversion) -> str:
 
 
 def _memory_limit() -> int:
-    """How many bytes of examples are kept in memory."""
+    """Returns the number of bytes of examples that may be kept in memory."""
     try:
         total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):

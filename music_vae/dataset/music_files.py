@@ -1,8 +1,8 @@
-"""Folders of music files, converted to NoteSequences.
+"""Converts folders of music files to NoteSequences.
 
-Files are read in processes of their own (see `pools`), because any one of them may be built to
-exhaust whoever reads it; a file has a limit on time, too. The result does not depend on the number
-of processes.
+Files are read in processes of their own (see `pools`), because a file may be built to exhaust the
+memory of its reader; there is a limit on time, too. The result does not depend on the number of
+processes.
 """
 
 import contextlib
@@ -34,13 +34,16 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ConvertedFile:
-    """What came of one file: its serialised NoteSequences, or why there are none.
+    """The result of converting one file: serialised NoteSequences, or the reason for none.
+
+    >>> ConvertedFile("tune.mid", reason="cannot be parsed as MIDI").records
+    []
 
     Attributes:
-      name: Its path relative to the folder.
-      records: The NoteSequences.
-      skipped_tunes: How many tunes of an ABC file gave none, by reason.
-      reason: Why there are none; empty if there are.
+      name: Path of the file relative to the folder.
+      records: The serialised NoteSequences.
+      skipped_tunes: For each reason, the number of tunes of an ABC file that were left out for it.
+      reason: The reason why there are no records; empty if there are.
       detail: More about that reason, for this file.
     """
 
@@ -55,11 +58,19 @@ class ConvertedFile:
 class Summary:
     """Counts over all files of a folder.
 
+    >>> summary = Summary()
+    >>> summary.add(ConvertedFile("reel.mid", records=[b"..."]))
+    >>> summary.add(ConvertedFile("noise.mid", reason="cannot be parsed as MIDI"))
+    >>> print(summary.describe(Path("tunes.tfrecord")))
+    Converted 1 of 2 files to 1 sequence in tunes.tfrecord
+    Skipped 1 file:
+           1  cannot be parsed as MIDI
+
     Attributes:
-      files: How many there were.
-      sequences: How many NoteSequences they gave.
-      skipped_files: How many files gave none, by reason.
-      skipped_tunes: How many tunes of ABC files gave none, by reason.
+      files: Number of files.
+      sequences: Number of NoteSequences that they gave.
+      skipped_files: For each reason, the number of files that were left out for it.
+      skipped_tunes: For each reason, the number of tunes of ABC files that were left out for it.
     """
 
     files: int = 0
@@ -82,7 +93,7 @@ class Summary:
             raise UserError(f"none of the {self.files} music files can be converted: {reasons}")
 
     def describe(self, output: Path) -> str:
-        """What was written to `output`, then what was skipped, by reason; a line each."""
+        """Returns a line on what was written to `output`, then lines on what was left out."""
         converted = self.files - self.skipped_files.total()
         lines = [
             f"Converted {converted} of {_counted(self.files, 'file')} to "
@@ -97,13 +108,23 @@ class Summary:
 
 
 class _OutOfTimeError(BaseException):
-    """The time of a file is over; not an `Exception`, so that no parser takes it for its own."""
+    """Raised when the time of a file is over.
+
+    It is not an `Exception`, so that no parser can catch it as an error of its own.
+    """
 
 
 def find_music_files(root: Path, *, recursive: bool) -> list[str]:
-    """The music files under `root` as sorted paths relative to it, with `/` on all systems.
+    """Returns the music files under `root` as sorted paths relative to it, with `/` everywhere.
 
     Links to files are followed and links to folders are not.
+
+    >>> find_music_files(Path("examples/two_bars"), recursive=False)
+    ['durangs_hornpipe.mid', 'fishers_hornpipe.mid']
+
+    Args:
+      root: The folder.
+      recursive: True to search the folders in it, too.
     """
     names: list[str] = []
     others = 0
@@ -125,20 +146,37 @@ def find_music_files(root: Path, *, recursive: bool) -> list[str]:
 
 
 def converter_of(root: Path) -> Callable[[str], ConvertedFile]:
-    """What converts a file of the folder `root`, by its name; it can be pickled."""
+    """Returns a function that converts a file of the folder `root` by its name.
+
+    It can be pickled, and so be sent to another process.
+
+    >>> convert = converter_of(Path("examples/two_bars"))
+    >>> convert("durangs_hornpipe.mid").name
+    'durangs_hornpipe.mid'
+    """
     return partial(convert_file, root=root, collection=root.name)
 
 
 def write_tfrecord(
     root: Path, names: Sequence[str], output: Path, *, num_processes: int | None = None
 ) -> Summary:
-    """Writes the NoteSequences of music files to a TFRecord file, in their order; shows progress.
+    """Writes the NoteSequences of music files to a TFRecord file, in their order.
+
+    Shows a progress bar on a terminal.
+
+    >>> import tempfile
+    >>> root = Path("examples/two_bars")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     output = Path(folder) / "tunes.tfrecord"
+    ...     summary = write_tfrecord(root, ["durangs_hornpipe.mid"], output)
+    ...     summary.sequences, len(list(tfrecord.read_records(output)))
+    (1, 1)
 
     Args:
       root: The folder.
-      names: Files in it, as `find_music_files` gives them.
+      names: Paths of the files in it, as `find_music_files` returns them.
       output: The file to write.
-      num_processes: How many processes read files; None: one for each CPU.
+      num_processes: Number of processes that read files; None: one for each CPU.
 
     Raises:
       UserError: If no file can be converted; nothing is then written.
@@ -158,6 +196,16 @@ def convert_files(
     """Yields `convert(name)` for each name, in order, computed in `num_processes` processes.
 
     A file whose process dies gives a `ConvertedFile` with that as its reason.
+
+    >>> convert = converter_of(Path("examples/two_bars"))
+    >>> converted = convert_files(["durangs_hornpipe.mid", "none.mid"], convert, num_processes=0)
+    >>> [(file.name, len(file.records)) for file in converted]
+    [('durangs_hornpipe.mid', 1), ('none.mid', 0)]
+
+    Args:
+      names: Names of the files.
+      convert: Function that converts a file; it can be pickled.
+      num_processes: Number of processes; 0: this one alone.
     """
 
     def died(name: str) -> ConvertedFile:
@@ -168,7 +216,17 @@ def convert_files(
 
 
 def convert_file(name: str, *, root: Path, collection: str) -> ConvertedFile:
-    """The NoteSequences of the file `name` under `root`, with id, file name and collection set."""
+    """Converts a file to NoteSequences, with their ids, file names and collections set.
+
+    >>> file = convert_file("README.md", root=Path("."), collection="texts")
+    >>> file.reason
+    'unknown kind of music file; expected one of .mid, .midi, .xml, .musicxml, .mxl, .abc'
+
+    Args:
+      name: Path of the file relative to `root`.
+      root: The folder.
+      collection: Name of the collection, which becomes part of the ids.
+    """
     try:
         with _time_limit(MAX_FILE_S):
             reading = notes_io.read_file(root / name)
@@ -182,15 +240,15 @@ def convert_file(name: str, *, root: Path, collection: str) -> ConvertedFile:
     records = []
     for sequence in reading.sequences:
         hashed = f"{name}_{sequence.reference_number}" if kind == "abc" else name
-        sequence.id = sequence_id(hashed, _printable(collection), kind)
+        sequence.id = _sequence_id(hashed, _printable(collection), kind)
         sequence.filename = _printable(name)
         sequence.collection_name = _printable(collection)
         records.append(sequence.SerializeToString(deterministic=True))
     return ConvertedFile(name, records, reading.skipped)
 
 
-def sequence_id(name: str, collection: str, source_type: str) -> str:
-    """The id of the sequence of one file: `/id/<type>/<collection>/<SHA-1 of the name>`.
+def _sequence_id(name: str, collection: str, source_type: str) -> str:
+    """Returns the id of a sequence: `/id/<type>/<collection>/<SHA-1 of the name>`.
 
     `name` is the path relative to the folder; for ABC, `_` and the reference number follow it.
     """
@@ -199,7 +257,7 @@ def sequence_id(name: str, collection: str, source_type: str) -> str:
 
 
 def _records(converted: Iterable[ConvertedFile], summary: Summary) -> Iterator[bytes]:
-    """The records of all files; counts them in `summary` and logs what is skipped.
+    """Yields the records of all files, counts them in `summary` and logs what is left out.
 
     Raises `UserError` at the end if there was none, so that no file without records is written.
     """
@@ -216,7 +274,7 @@ def _records(converted: Iterable[ConvertedFile], summary: Summary) -> Iterator[b
 
 @contextlib.contextmanager
 def _time_limit(seconds: float) -> Iterator[None]:
-    """Raises `_OutOfTimeError` in the block after `seconds`, where the system has such an alarm."""
+    """Raises `_OutOfTimeError` in the block after `seconds`, if the system has such an alarm."""
     alarms_reach_here = threading.current_thread() is threading.main_thread()  # not in Beam
     if not hasattr(signal, "setitimer") or not alarms_reach_here:
         yield
@@ -239,5 +297,5 @@ def _counted(number: int, noun: str) -> str:
 
 
 def _printable(text: str) -> str:
-    """`text` as valid UTF-8: file names on Unix are bytes and need not be."""
+    """Returns `text` as valid UTF-8, which the bytes of a file name on Unix need not be."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

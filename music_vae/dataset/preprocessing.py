@@ -1,8 +1,8 @@
-"""From collections of sequences to their unique examples: what `music_vae_preprocess` does to each.
+"""Finds the unique examples in collections of sequences, for `music_vae_preprocess`.
 
 An example is written as the NoteSequence that its converter decodes it to, so that equal music is
-equal bytes, and the same file trains models of other settings, too. Plain functions of one element
-each; `beam_pipelines` runs them on as many machines as there are.
+equal bytes, and the same file can train models with other settings, too. Here are plain functions
+of one element each; `beam_pipelines` runs them on as many machines as there are.
 """
 
 import dataclasses
@@ -20,8 +20,8 @@ from music_vae.music.converters.score import Score, change_times, cut, read
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
 
-MAX_PARTS = 100  # of one metre and tempo, of a sequence
-STEPS_PER_QUARTER = 16  # of the positions in a quarter note that `min_metric_positions` counts
+MAX_PARTS = 100  # a sequence with more parts of one metre and tempo is left out
+STEPS_PER_QUARTER = 16  # the positions in a quarter note that `min_metric_positions` counts
 
 SEQUENCES = "sequences read"
 PARTS = "parts of one metre and tempo"
@@ -29,22 +29,28 @@ CONVERTED = "parts converted"
 EXAMPLES = "examples"
 UNIQUE = "unique examples"
 TOTALS = (SEQUENCES, PARTS, CONVERTED, EXAMPLES, UNIQUE)
-"""Counters of what was there; all others are reasons why something was not used."""
+"""Names of the counters of music that was there; all other counters are reasons for leaving out."""
 
 NOT_EQUAL = "example that differs when it is read again (kept)"
 
 
 @dataclasses.dataclass(frozen=True)
 class Filters:
-    """Which parts of sequences are used.
+    """Conditions on the parts of sequences that are used.
+
+    The defaults are loose. These ask for drums that a person has played:
+
+    >>> Filters(min_velocities=3, min_metric_positions=5, is_drum=True, drums_only=True).drums_only
+    True
 
     Attributes:
-      max_total_time: Longest in seconds.
-      max_num_notes: Most notes.
-      min_velocities: Fewest different velocities of the notes that count.
-      min_metric_positions: Fewest positions within a quarter note (of 16) at which they start.
-      is_drum: Which notes count for these two: drums (True), others (False) or all (None).
-      drums_only: Whether parts with notes other than drums are left out.
+      max_total_time: Greatest length in seconds.
+      max_num_notes: Greatest number of notes.
+      min_velocities: Least number of different velocities of the notes that count.
+      min_metric_positions: Least number of positions within a quarter note, of 16, at which the
+        notes that count start.
+      is_drum: The notes that count for these two: drums (True), others (False) or all (None).
+      drums_only: True to leave out parts that have other notes than drums.
     """
 
     max_total_time: float = 1800
@@ -58,13 +64,21 @@ class Filters:
 def examples_of(
     record: bytes, converter: Converter, filters: Filters | None, counts: Counter[str]
 ) -> Iterator[tuple[bytes, str]]:
-    """The examples of one serialised NoteSequence.
+    """Yields the examples of one serialised NoteSequence.
+
+    >>> from music_vae.configs import get_config
+    >>> from music_vae.music.notes_io import read_music_file
+    >>> (tune,) = read_music_file("examples/tunes/soldiers_joy.mid")
+    >>> converter, counts = get_config("cat-mel_2bar_small").data_converter, Counter()
+    >>> examples = list(examples_of(tune.SerializeToString(), converter, None, counts))
+    >>> len(examples), counts[CONVERTED], counts[EXAMPLES]
+    (16, 1, 16)
 
     Args:
       record: The sequence.
-      converter: What makes the examples; all of them, whatever its cap per sequence.
-      filters: Which of its parts are used; None: all.
-      counts: Counts what there is, and why something is left out.
+      converter: Converter that finds the examples; all of them are used, whatever its cap.
+      filters: Filters of the parts of the sequence; None: all parts are used.
+      counts: Counter that is updated with what there was and why music was left out.
 
     Yields:
       A serialised NoteSequence without id, equal for equal examples, and the id of the source.
@@ -106,7 +120,13 @@ def examples_of(
 
 
 def why_filtered(part: Score, filters: Filters) -> str | None:
-    """Why a part of one metre and tempo is not used, or None."""
+    """Returns the reason why a part of one metre and tempo is left out, or None.
+
+    >>> from music_vae.music.notes_io import read_music_file
+    >>> (tune,) = read_music_file("examples/two_bars/durangs_hornpipe.mid")
+    >>> why_filtered(read(tune), Filters(max_num_notes=20))
+    'more than 20 notes'
+    """
     if part.total_time_s > filters.max_total_time:
         return f"longer than {filters.max_total_time:g} seconds"
     if len(part.notes) > filters.max_num_notes:
@@ -132,7 +152,23 @@ def why_filtered(part: Score, filters: Filters) -> str | None:
 def as_sequence(
     example: Example, converter: Converter, counts: Counter[str]
 ) -> "NoteSequence | None":
-    """An example as a NoteSequence from which it can be read again; None, and counted, if not."""
+    """Returns an example as a NoteSequence from which it can be read again.
+
+    Returns None, and counts it, if no example can be read from that NoteSequence.
+
+    >>> from music_vae.configs import get_config
+    >>> converter = get_config("cat-mel_2bar_small").data_converter
+    >>> tokens = np.zeros(32, np.int16)
+    >>> tokens[[0, 8, 16, 24]] = [41, 43, 45, 1]
+    >>> example = Example(tokens, tokens, None, np.int32(32))
+    >>> [note.pitch for note in as_sequence(example, converter, Counter()).notes]
+    [60, 62, 64]
+
+    Args:
+      example: The example.
+      converter: Its converter.
+      counts: Counter that is updated if the example would not be read again as it is.
+    """
     controls = None if example.controls is None else converter.dense_controls(example.controls)
     (decoded,) = converter.from_tensors(
         [converter.dense_outputs(example.outputs)], None if controls is None else [controls]
@@ -149,14 +185,32 @@ def as_sequence(
 
 
 def with_sources(serialised: bytes, sources: Iterable[str]) -> bytes:
-    """A serialised NoteSequence with the ids of its sources, each once, joined with commas."""
+    """Returns a serialised NoteSequence with the ids of its sources as its id.
+
+    >>> from music_vae.music.notes_io import read_music_file
+    >>> (tune,) = read_music_file("examples/two_bars/durangs_hornpipe.mid")
+    >>> data = with_sources(tune.SerializeToString(), ["b.mid", "a.mid", "b.mid"])
+    >>> type(tune).FromString(data).id
+    'a.mid,b.mid'
+    """
     sequence = lazy_imports.import_note_seq().NoteSequence.FromString(serialised)
     sequence.id = ",".join(sorted({source for source in sources if source}))
     return sequence.SerializeToString(deterministic=True)
 
 
 def report(counts: Counter[str]) -> str:
-    """What was there, and by reason what was left out, a line each."""
+    """Returns lines that tell how much music there was, and why how much was left out.
+
+    >>> print(report(Counter({SEQUENCES: 2, PARTS: 2, CONVERTED: 1, EXAMPLES: 16, UNIQUE: 9,
+    ...                       "not drums alone": 1})))
+            2  sequences read
+            2  parts of one metre and tempo
+            1  parts converted
+           16  examples
+            9  unique examples
+    Not used:
+            1  not drums alone
+    """
     lines = [f"{counts[name]:9d}  {name}" for name in TOTALS]
     reasons = {name: number for name, number in counts.items() if name not in TOTALS and number}
     if reasons:

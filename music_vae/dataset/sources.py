@@ -1,7 +1,7 @@
-"""Where NoteSequences come from: TFRecord files, and TensorFlow Datasets of MIDI files.
+"""Reads NoteSequences from TFRecord files, and from TensorFlow Datasets of MIDI files.
 
-A source gives serialised records, the same at every reading, each with its place for messages. What
-they are parsed by is `parse`: in whatever process uses them.
+A source gives serialised records, the same each time, and each knows its place for messages. They
+are parsed in whatever process uses them.
 """
 
 import dataclasses
@@ -18,18 +18,21 @@ from music_vae.music.converters.serialised import read_serialised
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
 
-NO_TFDS = "`tfds_name` needs tensorflow-datasets: pip install 'music_vae[tfds]'"
+_NO_TFDS = "`tfds_name` needs tensorflow-datasets: pip install 'music_vae[tfds]'"
 _PIECE_BYTES = 1 << 22
 
 
 class Record(NamedTuple):
     """A serialised NoteSequence, or a MIDI file.
 
+    >>> Record(b"...", source="tunes.tfrecord", number=3).place
+    'record 3 of tunes.tfrecord'
+
     Attributes:
-      data: Its bytes.
-      source: The file or data set it is from.
-      number: Its number there, from 1.
-      is_midi: Whether it is a MIDI file.
+      data: The bytes of the record.
+      source: Name of the file or data set that it is from.
+      number: Number of the record there, from 1.
+      is_midi: True for a MIDI file, False for a NoteSequence.
     """
 
     data: bytes
@@ -39,23 +42,34 @@ class Record(NamedTuple):
 
     @property
     def place(self) -> str:
-        """'record 3 of tunes.tfrecord'."""
+        """Place of the record for messages, such as 'record 3 of tunes.tfrecord'."""
         return f"record {self.number} of {self.source}"
 
 
 class Source(Protocol):
-    """What gives records, in the same order each time."""
+    """The protocol of an object that gives records, in the same order each time.
+
+    >>> source: Source = TFRecords("tunes.tfrecord")
+    >>> print(source)
+    tunes.tfrecord
+    """
 
     def records(self) -> Iterator[Record]:
-        """The records."""
+        """Yields the records."""
 
     def fingerprint(self) -> str:
-        """A digest of all that the records hold."""
+        """Returns a digest of all data of the records."""
 
 
 @dataclasses.dataclass(frozen=True)
 class TFRecords:
     """The NoteSequences of TFRecord files.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = tfrecord.write_records(f"{folder}/two.tfrecord", [b"one", b"two"])
+    ...     [record.data for record in TFRecords(f"{folder}/*.tfrecord").records()]
+    [b'one', b'two']
 
     Attributes:
       examples_path: A file, a pattern, or a comma-separated list of them.
@@ -67,13 +81,13 @@ class TFRecords:
         return self.examples_path
 
     def records(self) -> Iterator[Record]:
-        """All records; raises `UserError` if there is no such file, or it is damaged."""
+        """Yields all records; raises `UserError` if there is no such file, or it is damaged."""
         for path in tfrecord.expand_patterns(self.examples_path):
             for number, data in enumerate(tfrecord.read_records(path), start=1):
                 yield Record(data, str(path), number)
 
     def fingerprint(self) -> str:
-        """A digest of the contents of the files, in their order."""
+        """Returns a digest of the contents of the files, in their order."""
         digest = hashlib.sha256()
         for path in tfrecord.expand_patterns(self.examples_path):
             file_digest = hashlib.sha256()
@@ -88,8 +102,12 @@ class TFRecords:
 class TensorFlowDataset:
     """The MIDI files of a TensorFlow Dataset whose examples have a feature `midi`.
 
+    >>> drums = TensorFlowDataset("groove/2bar-midionly", split="train")
+    >>> print(drums)
+    groove/2bar-midionly
+
     Attributes:
-      name: As in `groove/2bar-midionly`.
+      name: Name of the data set and its configuration, as in `groove/2bar-midionly`.
       split: `train`, `validation` or `test`.
     """
 
@@ -100,7 +118,7 @@ class TensorFlowDataset:
         return self.name
 
     def records(self) -> Iterator[Record]:
-        """All records; raises `UserError` if the data set cannot be loaded."""
+        """Yields all records; raises `UserError` if the data set cannot be loaded."""
         for number, example in enumerate(self._examples(), start=1):
             if "midi" not in example:
                 raise UserError(f"the TensorFlow Dataset {self.name!r} has no feature 'midi'")
@@ -110,7 +128,7 @@ class TensorFlowDataset:
         try:
             import tensorflow_datasets as tfds
         except ImportError as error:
-            raise UserError(NO_TFDS) from error
+            raise UserError(_NO_TFDS) from error
         try:
             dataset = tfds.load(self.name, split=self.split)
         except Exception as error:  # of as many types as there are ways to fetch and unpack files
@@ -121,7 +139,7 @@ class TensorFlowDataset:
         yield from tfds.as_numpy(dataset)
 
     def fingerprint(self) -> str:
-        """A digest of the MIDI files, in their order."""
+        """Returns a digest of the MIDI files, in their order."""
         digest = hashlib.sha256()
         for record in self.records():
             digest.update(hashlib.sha256(record.data).digest())
@@ -129,19 +147,35 @@ class TensorFlowDataset:
 
 
 def scores(records: Sequence[Record]) -> list[Score]:
-    """The scores of records; raises what `parse` raises."""
-    found = read_serialised([b"" if record.is_midi else record.data for record in records])
+    """Returns the scores of records.
+
+    >>> from music_vae.music.notes_io import read_music_file
+    >>> (tune,) = read_music_file("examples/two_bars/durangs_hornpipe.mid")
+    >>> (score,) = scores([Record(tune.SerializeToString(), "tunes.tfrecord", 1)])
+    >>> score.notes["pitch"][:4].tolist()
+    [69, 73, 76, 73]
+
+    Raises:
+      UserError: As for `parse`.
+    """
+    parsed = read_serialised([b"" if record.is_midi else record.data for record in records])
     return [
         read(parse(record)) if score is None or record.is_midi else score
-        for record, score in zip(records, found, strict=True)
+        for record, score in zip(records, parsed, strict=True)
     ]
 
 
 def parse(record: Record) -> "NoteSequence":
-    """The NoteSequence of a record.
+    """Returns the NoteSequence of a record.
+
+    >>> from pathlib import Path
+    >>> midi = Path("examples/two_bars/durangs_hornpipe.mid").read_bytes()
+    >>> sequence = parse(Record(midi, "two_bars", 1, is_midi=True))
+    >>> [note.pitch for note in sequence.notes[:4]]
+    [69, 73, 76, 73]
 
     Raises:
-      UserError: If it is none.
+      UserError: If the record is not a NoteSequence or MIDI file.
     """
     from google.protobuf.message import DecodeError
 
@@ -160,7 +194,16 @@ def parse(record: Record) -> "NoteSequence":
 
 
 def read_note_sequences(examples_path: str) -> Iterator["NoteSequence"]:
-    """The NoteSequences of TFRecord files.
+    """Yields the NoteSequences of TFRecord files.
+
+    >>> import tempfile
+    >>> from music_vae.music.notes_io import read_music_file
+    >>> (tune,) = read_music_file("examples/two_bars/durangs_hornpipe.mid")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = f"{folder}/tunes.tfrecord"
+    ...     _ = tfrecord.write_records(path, [tune.SerializeToString()])
+    ...     [len(sequence.notes) for sequence in read_note_sequences(path)]
+    [32]
 
     Args:
       examples_path: A file, a pattern, or a comma-separated list of them.
@@ -172,10 +215,16 @@ def read_note_sequences(examples_path: str) -> Iterator["NoteSequence"]:
 
 
 def read_tfds(name: str, split: str) -> Iterator["NoteSequence"]:
-    """The NoteSequences of a TensorFlow Dataset whose examples have a feature `midi`.
+    """Yields the NoteSequences of a TensorFlow Dataset whose examples have a feature `midi`.
+
+    >>> from unittest import mock
+    >>> midi = open("examples/two_bars/durangs_hornpipe.mid", "rb").read()
+    >>> with mock.patch.object(TensorFlowDataset, "_examples", return_value=[{"midi": midi}]):
+    ...     [len(sequence.notes) for sequence in read_tfds("groove/2bar-midionly", "train")]
+    [32]
 
     Args:
-      name: As in `groove/2bar-midionly`.
+      name: Name of the data set and its configuration, as in `groove/2bar-midionly`.
       split: `train`, `validation` or `test`.
 
     Raises:

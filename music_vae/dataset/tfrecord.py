@@ -1,4 +1,4 @@
-"""TFRecord files without TensorFlow, whose import takes seconds that reading a file does not need.
+"""Reads and writes TFRecord files without TensorFlow, whose import takes seconds.
 
 A record is its length (8 bytes, little-endian), a masked CRC-32C of those 8 bytes, the data, and a
 masked CRC-32C of the data. The mask keeps a checksum of data that itself holds checksums from
@@ -20,7 +20,7 @@ from music_vae.common.errors import UserError
 from music_vae.common.files import atomic_path
 
 # A protocol buffer, which is what the records hold here, cannot be larger.
-MAX_RECORD_BYTES = 2**31 - 1
+_MAX_RECORD_BYTES = 2**31 - 1
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _HEADER = struct.Struct("<QI")
@@ -33,9 +33,15 @@ _PIECE_BYTES = 1 << 20
 
 
 def write_records(path: str | os.PathLike, records: Iterable[bytes]) -> int:
-    """Writes one record per item and returns their number.
+    """Writes one record per item, and returns their number.
 
     The file appears only when `records` is exhausted; if that raises, nothing is left behind.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     number = write_records(f"{folder}/two.tfrecord", [b"first", b"second"])
+    ...     number, list(read_records(f"{folder}/two.tfrecord"))
+    (2, [b'first', b'second'])
     """
     count = 0
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
@@ -52,9 +58,14 @@ def read_records(path: str | os.PathLike) -> Iterator[bytes]:
 
     A gzip-compressed file is read as if it were not. The file is opened at the first `next`.
 
+    >>> next(read_records("README.md"))
+    Traceback (most recent call last):
+    music_vae.common.errors.UserError: README.md: record 1 has a length whose checksum is wrong;
+    is this a TFRecord file?
+
     Raises:
-      UserError: the file is missing, truncated, damaged or not a TFRecord file; the message names
-        the file, the number of the record (from 1) and what is wrong.
+      UserError: If the file is missing, truncated, damaged or not a TFRecord file; the message
+        names the file, the number of the record (from 1) and the fault.
     """
     source = Path(path).expanduser()
     try:
@@ -75,33 +86,40 @@ def read_records(path: str | os.PathLike) -> Iterator[bytes]:
 
 
 def is_remote(path: str) -> bool:
-    """Whether a path is of another file system than this machine's, as in gs://bucket/file."""
+    """Returns True for a path of another file system than this machine's.
+
+    >>> is_remote("gs://bucket/tunes.tfrecord"), is_remote("tunes.tfrecord")
+    (True, False)
+    """
     return "://" in path
 
 
 def expand_patterns(patterns: str) -> list[Path]:
-    """The files that a file name, a glob pattern or a comma-separated list of them stands for.
+    """Returns the files that a name, a glob pattern or a comma-separated list of them stands for.
 
     Each file comes once, in sorted order; `~` and `**` are understood. A name that exists is
-    taken as it is, even where it holds a comma or a glob character.
+    taken as it is, even if it holds a comma or a glob character.
+
+    >>> [path.name for path in expand_patterns("examples/two_bars/*.mid,README.md")]
+    ['README.md', 'durangs_hornpipe.mid', 'fishers_hornpipe.mid']
 
     Raises:
-      UserError: a pattern matches no file.
+      UserError: If a pattern matches no file.
     """
     whole = Path(patterns).expanduser()
     if patterns and whole.is_file():
         return [whole]
-    found: set[Path] = set()
+    paths: set[Path] = set()
     names = [name.strip() for name in patterns.split(",") if name.strip()]
     if not names:
         raise UserError("no file name given; expected a file, a pattern or a list with commas")
     for name in names:
-        found.update(_expand_pattern(name))
-    return sorted(found)
+        paths.update(_expand_pattern(name))
+    return sorted(paths)
 
 
 def _expand_pattern(name: str) -> list[Path]:
-    """The files of one pattern; raises `UserError` if there are none."""
+    """Returns the files of one pattern; raises `UserError` if there are none."""
     path = Path(name).expanduser()
     if path.is_file():
         return [path]
@@ -115,7 +133,7 @@ def _expand_pattern(name: str) -> list[Path]:
 
 
 def _read_stream(file: BinaryIO, source: Path, size_bytes: int | None) -> Iterator[bytes]:
-    """The records of an open file; `size_bytes` is its size where that is known."""
+    """Yields the records of an open file, whose size is `size_bytes` if that is known."""
     number = 0
     position = 0
     while header := _read_up_to(file, _HEADER.size):
@@ -126,7 +144,7 @@ def _read_stream(file: BinaryIO, source: Path, size_bytes: int | None) -> Iterat
         length, length_crc = _HEADER.unpack(header)
         if length_crc != _masked_crc(header[:8]):
             raise UserError(f"{where} has a length whose checksum is wrong; {_hint(number)}")
-        if length > MAX_RECORD_BYTES:
+        if length > _MAX_RECORD_BYTES:
             raise UserError(f"{where} claims {length} bytes, more than a record can hold")
         position += _HEADER.size
         rest = length + _CHECKSUM.size
@@ -143,7 +161,7 @@ def _read_stream(file: BinaryIO, source: Path, size_bytes: int | None) -> Iterat
 
 
 def _read_up_to(file: BinaryIO, size: int) -> bytes:
-    """`size` bytes, or as many as are left."""
+    """Reads `size` bytes, or as many as are left."""
     if size <= _PIECE_BYTES:
         return file.read(size)
     pieces = bytearray()
@@ -156,11 +174,11 @@ def _read_up_to(file: BinaryIO, size: int) -> bytes:
 
 
 def _hint(number: int) -> str:
-    """What a wrong header most likely means: at the start, that this is some other file."""
+    """Returns the likely cause of a wrong header: at the start, that this is some other file."""
     return "is this a TFRecord file?" if number == 1 else "the file is damaged"
 
 
 def _masked_crc(data: bytes) -> int:
-    """The CRC-32C of `data`, rotated right by 15 bits and shifted by a constant, modulo 2^32."""
+    """Returns the CRC-32C of `data`, rotated right by 15 bits, plus a constant, modulo 2^32."""
     crc = google_crc32c.value(data)
     return (((crc >> 15) | (crc << 17)) + _MASK_DELTA) & 0xFFFFFFFF

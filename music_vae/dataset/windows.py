@@ -1,4 +1,4 @@
-"""The windows of a corpus: what a model encodes, with the tempo of the piece that each is from."""
+"""Reads the windows of a corpus that a model encodes, each with the tempo of its piece."""
 
 import dataclasses
 from collections import Counter
@@ -23,8 +23,13 @@ if TYPE_CHECKING:
 class Window:
     """A window of a corpus.
 
+    >>> tokens = np.array([41, 0, 43, 0], np.int16)
+    >>> window = Window(Example(tokens, tokens, None, np.int32(4)), step_s=0.125)
+    >>> window.step_s * len(window.example.outputs)  # length in seconds
+    0.5
+
     Attributes:
-      example: Its compact arrays, at most `max_seq_len` steps of them.
+      example: Compact arrays of the window, of at most `max_seq_len` steps.
       step_s: Length of a step in seconds, by the tempo of its piece.
     """
 
@@ -37,7 +42,21 @@ def read_windows(
     config: Config,
     count_skipped: Callable[[Any], None] = lambda _: None,
 ) -> list[Window]:
-    """All windows of the sequences; `count_skipped` is told why the rest gave none."""
+    """Returns all windows of some sequences.
+
+    >>> from music_vae.configs import get_config
+    >>> from music_vae.music.notes_io import read_music_file
+    >>> sequences = read_music_file("examples/tunes/soldiers_joy.mid")
+    >>> windows = read_windows(sequences, get_config("cat-mel_2bar_small"))
+    >>> len(windows), windows[0].step_s
+    (16, 0.125)
+
+    Args:
+      sequences: The sequences.
+      config: Config whose converter finds the windows.
+      count_skipped: Function that is called for every sequence with a Counter of the reasons for
+        which music in it was left out.
+    """
     converter = config.data_converter
     most = config.hparams.max_seq_len
     windows = []
@@ -51,20 +70,41 @@ def read_windows(
 
 
 def load_windows(path: str, config: Config) -> tuple[list[Window], int]:
-    """All windows of TFRecords of NoteSequences, and the number of sequences; shows progress.
+    """Returns all windows of TFRecords of NoteSequences, and the number of sequences.
+
+    Shows a progress bar on a terminal.
+
+    >>> import tempfile
+    >>> from music_vae.configs import get_config
+    >>> from music_vae.dataset.tfrecord import write_records
+    >>> from music_vae.music.notes_io import read_music_file
+    >>> (tune,) = read_music_file("examples/tunes/soldiers_joy.mid")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = write_records(f"{folder}/tunes.tfrecord", [tune.SerializeToString()])
+    ...     config = get_config("cat-mel_2bar_small")
+    ...     windows, num_sequences = load_windows(f"{folder}/tunes.tfrecord", config)
+    >>> len(windows), num_sequences
+    (16, 1)
+
+    Args:
+      path: A file, a pattern, or a comma-separated list of them.
+      config: Config whose converter finds the windows.
 
     Raises:
-      UserError: If there are none, with the reasons.
+      UserError: If there are no windows, with the reasons.
     """
     skipped: Counter[str] = Counter()
     num_sequences = 0
 
     def counted() -> "Iterator[NoteSequence]":
         nonlocal num_sequences
-        found = read_note_sequences(path)
-        for sequence in tqdm(
-            found, unit="sequence", desc="converting", disable=not progress.show_progress()
-        ):
+        sequences = tqdm(
+            read_note_sequences(path),
+            unit="sequence",
+            desc="converting",
+            disable=not progress.show_progress(),
+        )
+        for sequence in sequences:
             num_sequences += 1
             yield sequence
 
@@ -76,7 +116,19 @@ def load_windows(path: str, config: Config) -> tuple[list[Window], int]:
 
 
 def subset(windows: Sequence[Window], most: int | None, seed: int) -> Sequence[Window]:
-    """At most `most` windows, drawn by `seed`, in their order; None: all."""
+    """Returns a random subset of windows, in their order.
+
+    >>> tokens = np.array([41, 0, 43, 0], np.int16)
+    >>> example = Example(tokens, tokens, None, np.int32(4))
+    >>> windows = [Window(example, step_s) for step_s in (0.1, 0.2, 0.3, 0.4)]
+    >>> [window.step_s for window in subset(windows, 2, seed=0)]
+    [0.3, 0.4]
+
+    Args:
+      windows: The windows.
+      most: Size of the subset; None for all windows.
+      seed: Seed of the random generator.
+    """
     if most is None or len(windows) <= most:
         return windows
     chosen = np.random.default_rng([seed, 0]).choice(len(windows), most, replace=False)
@@ -84,7 +136,7 @@ def subset(windows: Sequence[Window], most: int | None, seed: int) -> Sequence[W
 
 
 def _cut(example: Example, most: int) -> Example:
-    """The first `most` steps of an example."""
+    """Returns the first `most` steps of an example."""
     if len(example.outputs) <= most:
         return example
     controls = None if example.controls is None else example.controls[:most]
