@@ -18,7 +18,6 @@ PENDING: set[str] = {
     "commands",
     "common",
     "configs",
-    "export",
     "generate",
     "render",
     "train",

@@ -1,1 +1,1 @@
-"""Trained models as other programs read them. Needs no TensorFlow."""
+"""Exports trained models for other programs: web pages, ONNX runtimes, the original MusicVAE."""

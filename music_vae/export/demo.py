@@ -1,6 +1,7 @@
-"""A web page that plays an exported model: samples, and a pad between four pieces.
+"""Writes a web page that plays an exported model: samples, and a pad between four pieces.
 
-The page is `demo.html`, to which is told what the model is and where its player comes from.
+The page is made from the template `demo.html`, into which go the facts about the model and the
+place from which the player, the JavaScript library @magenta/music, is loaded.
 """
 
 import hashlib
@@ -23,23 +24,31 @@ ATTRIBUTES_FILE = "attributes.json"
 PLAYER_FILE = "magentamusic.js"
 PLAYER_URL = f"https://cdn.jsdelivr.net/npm/{PLAYER}@{PLAYER_VERSION}/dist/{PLAYER_FILE}"
 PLAYER_INTEGRITY = "sha384-oj8/W05Ba271e6q5zdMVC8iaF0HpQENHdkpkB1em2cs1tYFUtStZwMg6tQVSAuLj"
-"""Of that file in the npm package, which the server hands out as it is."""
+"""Digest of the player's file in the npm package; the server hands out the same bytes."""
 
 _TEMPLATE = Path(__file__).parent / "demo.html"
 _IN_PACKAGE = f"dist/{PLAYER_FILE}"
-_DIGITS = 6  # of attribute vectors; float32 has seven
+_DIGITS = 6  # significant digits of attribute vectors; float32 has seven
 
 _log = logging.getLogger(__name__)
 
 
 def write(config: Config, folder: Path, player: Path | None, *, decode_only: bool) -> None:
-    """Writes the page into the folder of an exported model.
+    """Writes the page `index.html` into the folder of an exported model.
+
+    >>> import tempfile
+    >>> from music_vae.configs import get_config
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write(get_config("groovae_4bar_mini"), Path(folder), None, decode_only=False)
+    ...     text = (Path(folder) / PAGE_FILE).read_text(encoding="utf-8")
+    >>> "groovae_4bar_mini" in text, PLAYER_URL in text
+    (True, True)
 
     Args:
-      config: The model's.
-      folder: Of the model.
+      config: Config of the model.
+      folder: Folder that holds the exported model.
       player: A file of the player, which is copied; None: the page loads it from `PLAYER_URL`.
-      decode_only: Whether the exported model has no encoder.
+      decode_only: True if the exported model has no encoder.
     """
     attributes = f'src="{PLAYER_URL}" integrity="{PLAYER_INTEGRITY}" crossorigin="anonymous"'
     if player is not None:
@@ -63,31 +72,56 @@ def write(config: Config, folder: Path, player: Path | None, *, decode_only: boo
 
 
 def find_player(given: str) -> Path:
-    """The player's file in a file or folder: of the package, or one it was installed in.
+    """Finds the player's file, given the file itself or a folder.
+
+    The folder may be that of the npm package, or one in which the package was installed. A file
+    that is not of the tested release is used, with a warning.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = (Path(folder) / "magentamusic.js").write_text("// another release")
+    ...     print(find_player(folder).name)
+    magentamusic.js
 
     Raises:
-      UserError: If there is none.
+      UserError: If there is no such file.
     """
     path = Path(given).expanduser()
     folders = (path, path / PLAYER, path / "node_modules" / PLAYER)
     candidates = [folder / name for folder in folders for name in (_IN_PACKAGE, PLAYER_FILE)]
-    found = next((file for file in [path, *candidates] if file.is_file()), None)
-    if found is None:
+    player = next((file for file in [path, *candidates] if file.is_file()), None)
+    if player is None:
         raise UserError(
             f"`player={given}`: there is no {_IN_PACKAGE}; give the folder of {PLAYER} "
             f"{PLAYER_VERSION}, as npm pack or npm install make it, or that file"
         )
-    digest = "sha384-" + b64encode(hashlib.sha384(found.read_bytes()).digest()).decode()
+    digest = "sha384-" + b64encode(hashlib.sha384(player.read_bytes()).digest()).decode()
     if digest != PLAYER_INTEGRITY:
         _log.warning(
             "%s is not %s of %s %s, with which pages are tested",
-            *(found, _IN_PACKAGE, PLAYER, PLAYER_VERSION),
+            *(player, _IN_PACKAGE, PLAYER, PLAYER_VERSION),
         )
-    return found
+    return player
 
 
 def write_attributes(config: Config, source: str | Path, folder: Path) -> None:
-    """Writes the attribute vectors of a model as `{name: [numbers]}`, if it has any."""
+    """Writes the attribute vectors of a model as JSON, `{name: [numbers]}`, if it has any.
+
+    >>> import tempfile
+    >>> from music_vae.weights import shipped
+    >>> from music_vae.configs import get_config
+    >>> name = "cat-mel_2bar_mini"
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_attributes(get_config(name), shipped.folder(name), Path(folder))
+    ...     vectors = json.loads((Path(folder) / ATTRIBUTES_FILE).read_text())
+    >>> len(vectors["note_density"])
+    128
+
+    Args:
+      config: Config of the model.
+      source: The model, as a folder or a checkpoint; its attribute vectors lie beside it.
+      folder: Folder that holds the exported model.
+    """
     path = attribute_vectors.default_path(source)
     if not path.is_file():
         return

@@ -1,4 +1,7 @@
-"""Decoders as ONNX graphs: whole, or as a start and a step; see `engine.decoders`, `.hierarchy`."""
+"""Builds the ONNX graphs of a decoder: the whole loop, or its start and one step of it.
+
+The computations are those of `engine.decoders` and `engine.hierarchy`.
+"""
 
 import numpy as np
 
@@ -14,10 +17,18 @@ from music_vae.export.onnx_graph import Graph, Shape
 
 
 class Decoder:
-    """Makes the graphs that decode.
+    """Builds the graphs that decode the latent vector z.
 
-    A segment is decoded from a context `[B, C]`: z, or a conductor's embedding. States of all
-    voices stand side by side, each c0, h0, c1, h1, ...
+    A segment is decoded from a context `[B, C]`: z itself, or a conductor's embedding. The LSTM
+    states of all voices stand side by side, each as c0, h0, c1, h1, ...
+
+    >>> from music_vae.configs import get_config
+    >>> config = get_config("hierdec-mel_16bar", "z_size=4,dec_rnn_size=[6]")
+    >>> plan = config.model_spec.decoder
+    >>> arrays = {name: np.zeros(shape) for name, shape in config.model_spec.weight_shapes.items()}
+    >>> decoder = Decoder(plan, Weights(arrays), steps=256, end_token=None)
+    >>> {name: tensor.shape for name, tensor in decoder.start().outputs.items()}
+    {'contexts': ('B', 16, 6), 'states': ('B', 16, 12)}
     """
 
     def __init__(
@@ -28,11 +39,13 @@ class Decoder:
         steps: int,
         end_token: int | None,
     ) -> None:
-        """Args:
-        plan: What decodes.
-        weights: Where the weights are.
-        steps: Steps of the longest sequence.
-        end_token: Class that ends a segment.
+        """Takes what all graphs are built from.
+
+        Args:
+          plan: Plan of the decoder.
+          weights: Weights of the model.
+          steps: Number of steps of the longest sequence.
+          end_token: Class that ends a segment; None if segments have one length.
         """
         self._plan, self._weights = plan, weights
         self._conductors: tuple[ConductorPlan, ...] = ()
@@ -47,7 +60,7 @@ class Decoder:
     # -- The three graphs -------------------------------------------------------------------------
 
     def start(self) -> Graph:
-        """z to contexts and first states of all segments."""
+        """Builds the graph from z to the contexts and first states of all segments."""
         graph = Graph("start of the decoder")
         contexts, states = self._start(graph, self._z(graph))
         graph.output("contexts", contexts, ("B", self._segments, self._context_size))
@@ -55,17 +68,17 @@ class Decoder:
         return graph
 
     def step(self) -> Graph:
-        """One step, its distribution's parameters, and the state after it."""
+        """Builds the graph of one step: a sample, its distribution's parameters, the next state."""
         graph = Graph("step of the decoder")
         previous = graph.input("previous", ("B", self._plan.output_depth))
         context = graph.input("context", ("B", self._context_size))
-        told = []
+        controls = []
         if self._control_depth:
-            told = [graph.input("control", ("B", self._control_depth))]
+            controls = [graph.input("control", ("B", self._control_depth))]
         state = graph.input("state", ("B", self._plan.state_size))
         noise = graph.input("noise", ("B", self._plan.noise_size))
         temperature = graph.input("temperature", (1,))
-        parameters, state = self._step(graph, [previous, context, *told], state)
+        parameters, state = self._step(graph, [previous, context, *controls], state)
         made = self._sample(graph, parameters, noise, temperature)
         graph.output("sample", made, ("B", self._plan.output_depth))
         graph.output("parameters", parameters, ("B", self._plan.parameter_size))
@@ -73,7 +86,7 @@ class Decoder:
         return graph
 
     def whole(self) -> Graph:
-        """z to samples of all steps, and their lengths if samples can end."""
+        """Builds the graph from z to samples of all steps, and their lengths if samples can end."""
         graph = Graph("decoder")
         z = self._z(graph)
         steps: int | str = self._steps if self._conductors else "T"
@@ -105,7 +118,7 @@ class Decoder:
         return graph.input("z", ("B", self._z_size))
 
     def _start(self, graph: Graph, z: str) -> tuple[str, str]:
-        """Contexts `[B, S, C]` and first states `[B, S, state_size]` of S segments."""
+        """Returns contexts `[B, S, C]` and first states `[B, S, state_size]` of S segments."""
         contexts = self._conduct(graph, z) if self._conductors else graph.unsqueeze(z, 1)
         states = [
             self._initial_state(graph, voice.initial_state, contexts) for voice in self._plan.voices
@@ -116,7 +129,7 @@ class Decoder:
         return graph.op("Tanh", layers.dense(graph, self._weights, plan, z))
 
     def _conduct(self, graph: Graph, z: str) -> str:
-        """Embeddings of all segments, `[B, S, E]`."""
+        """Returns the conductors' embeddings of all segments, `[B, S, E]`."""
         for conductor in self._conductors:
             state = self._initial_state(graph, conductor.initial_state, z)
             nothing = graph.filled(0, conductor.steps, graph.rows(z), conductor.lstm.input_size)
@@ -128,12 +141,15 @@ class Decoder:
         return graph.reshape(z, -1, self._segments, self._context_size)
 
     def _step(self, graph: Graph, read: list[str], state: str) -> tuple[str, str]:
-        """Parameters `[B, P]` of a step that reads [x(t-1), context, control], and the state."""
+        """Returns the parameters `[B, P]` of a step's distribution and the state after it.
+
+        `read` are [x(t-1), context, control].
+        """
         previous, *rest = read
         voices, parameters, after = self._plan.voices, [], []
-        heard = graph.split(previous, [voice.output_depth for voice in voices])
+        own_previous = graph.split(previous, [voice.output_depth for voice in voices])
         before = graph.split(state, [voice.state_size for voice in voices])
-        for voice, own, voice_state in zip(voices, heard, before, strict=True):
+        for voice, own, voice_state in zip(voices, own_previous, before, strict=True):
             x = graph.unsqueeze(graph.concat([own, *rest]), 0)
             outputs, voice_state = layers.lstm_stack(
                 graph, self._weights, voice.lstm, x, state=voice_state
@@ -144,7 +160,7 @@ class Decoder:
         return graph.concat(parameters), graph.concat(after)
 
     def _sample(self, graph: Graph, parameters: str, noise: str, temperature: str) -> str:
-        """A step `[B, D]` of its parameters `[B, P]`."""
+        """Draws a step `[B, D]` from the distribution with the parameters `[B, P]`."""
         heads = [voice.head for voice in self._plan.voices]
         parts = zip(
             heads,
@@ -165,15 +181,19 @@ class Decoder:
         scanned: list[str],
         temperature: str,
     ) -> tuple[str, str, str | None]:
-        """The last sample before the end `[B, D]`, samples `[B, T, D]`, and lengths `[B]` or None.
+        """Decodes one segment.
 
         `scanned` are noise `[B, T, K]` and controls `[B, T, Dc]`, if any.
+
+        Returns:
+          The last sample before the end `[B, D]`, all samples `[B, T, D]`, and the lengths `[B]`,
+          or None if segments have one length.
         """
 
         def turn(body: Graph, carried: list[str], now: list[str]) -> tuple[list[str], list[str]]:
             before, state, *running = carried
-            noise, *told = now
-            parameters, state = self._step(body, [before, context, *told], state)
+            noise, *controls = now
+            parameters, state = self._step(body, [before, context, *controls], state)
             made = self._sample(body, parameters, noise, temperature)
             if not running:
                 return [made, state], [made]
@@ -204,9 +224,10 @@ class Decoder:
         scanned: list[str],
         temperature: str,
     ) -> tuple[str, str | None]:
-        """Samples `[B, S * T, D]`, each segment beginning with the end of the one before.
+        """Decodes all segments, each of which begins with the last sample of the one before.
 
-        The second is their lengths `[B, S]`, or None.
+        Returns:
+          Samples `[B, S * T, D]`, and their lengths `[B, S]`, or None if they have one length.
         """
 
         def turn(body: Graph, carried: list[str], now: list[str]) -> tuple[list[str], list[str]]:

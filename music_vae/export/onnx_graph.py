@@ -1,6 +1,7 @@
-"""ONNX graphs that grow node by node.
+"""Builds ONNX graphs node by node.
 
-A value is its name. Weights lie in the outermost graph, where the bodies of loops see them.
+A value in a graph is represented by its name, a string. Weights are kept in the outermost graph,
+where the bodies of loops can use them.
 """
 
 from __future__ import annotations
@@ -12,23 +13,37 @@ from typing import Any, NamedTuple
 import numpy as np
 
 OPSET = 13
-"""Of December 2020: the oldest with all that is used, for old runtimes."""
+"""Version of ONNX's operations, of December 2020: the oldest that has all of those used here."""
 
-IR_VERSION = 7  # of the file, the one that came with that opset
+IR_VERSION = 7  # version of the file format, which came with that opset
 
 Shape = Sequence[int | str]
-"""Numbers, and names of sizes that may vary."""
+"""Sizes of a tensor's axes: numbers, and names of sizes that may vary."""
 
 
 class Tensor(NamedTuple):
-    """An input or output of a graph: its type, and its shape with the names of what varies."""
+    """The type and shape of an input or output of a graph.
+
+    >>> Tensor("float32", ("B", 128)).shape  # any number of rows of 128 numbers
+    ('B', 128)
+
+    Attributes:
+      dtype: NumPy's name of the type.
+      shape: Sizes of the axes; a name stands for a size that may vary.
+    """
 
     dtype: str
     shape: tuple[int | str, ...]
 
 
 class Graph:
-    """A graph of nodes, or the body of a loop in one.
+    """A graph of ONNX nodes, or the body of a loop in one.
+
+    >>> graph = Graph("doubles its input")
+    >>> x = graph.input("x", ("B", 3))
+    >>> graph.output("y", graph.op("Add", x, x), ("B", 3))
+    >>> [node.op_type for node in graph.model("1.0").graph.node]
+    ['Add', 'Identity']
 
     Attributes:
       inputs: Its inputs by name.
@@ -36,9 +51,11 @@ class Graph:
     """
 
     def __init__(self, title: str, parent: Graph | None = None) -> None:
-        """Args:
-        title: What it computes.
-        parent: The graph in which it is the body of a loop.
+        """Begins an empty graph.
+
+        Args:
+          title: Short description of the computation, which the file keeps.
+          parent: The graph that contains the loop, if this is a loop's body.
         """
         self.inputs: dict[str, Tensor] = {}
         self.outputs: dict[str, Tensor] = {}
@@ -49,19 +66,19 @@ class Graph:
         self._arrays: dict[str, np.ndarray] = {}
 
     def input(self, name: str, shape: Shape, dtype: str = "float32") -> str:
-        """Adds an input."""
+        """Adds an input and returns its name."""
         self.inputs[name] = Tensor(dtype, tuple(shape))
         return name
 
     def output(self, name: str, value: str, shape: Shape, dtype: str = "float32") -> None:
-        """Makes a value an output."""
+        """Makes a value an output of the graph."""
         from onnx import helper
 
         self.outputs[name] = Tensor(dtype, tuple(shape))
         self._nodes.append(helper.make_node("Identity", [value], [name]))
 
     def array(self, array: Any) -> str:
-        """A constant: float32 numbers as they are, whole ones as int64."""
+        """Adds a constant; floating-point numbers become float32, other types stay as they are."""
         array = np.asarray(array)
         kind = np.float32 if array.dtype.kind == "f" else array.dtype
         name = self._name("array")
@@ -69,11 +86,14 @@ class Graph:
         return name
 
     def op(self, kind: str, *inputs: str, **attributes: Any) -> str:
-        """Adds a node with one output."""
+        """Adds a node of an ONNX operation that has one output, and returns that."""
         return self.ops(kind, 1, *inputs, **attributes)[0]
 
     def ops(self, kind: str, count: int, *inputs: str, **attributes: Any) -> list[str]:
-        """Adds a node with `count` outputs; an empty name is an input that is left out."""
+        """Adds a node with `count` outputs and returns them.
+
+        An empty name among `inputs` stands for an optional input that is left out.
+        """
         from onnx import helper
 
         outputs = [self._name(kind) for _ in range(count)]
@@ -81,38 +101,38 @@ class Graph:
         return outputs
 
     def split(self, value: str, sizes: Sequence[int], axis: int = -1) -> list[str]:
-        """Parts of these sizes of a value, along an axis."""
+        """Splits a value into parts of these sizes along an axis."""
         if len(sizes) == 1:
             return [value]
         return self.ops("Split", len(sizes), value, self.array(np.array(sizes)), axis=axis)
 
     def concat(self, values: Sequence[str], axis: int = -1) -> str:
-        """Values side by side, along an axis."""
+        """Concatenates values along an axis."""
         return values[0] if len(values) == 1 else self.op("Concat", *values, axis=axis)
 
     def reshape(self, value: str, *shape: int) -> str:
-        """A value in another shape: 0 for a size as it was, -1 for what is left."""
+        """Reshapes a value; 0 keeps the size of an axis, and -1 stands for what is left."""
         return self.op("Reshape", value, self.array(np.array(shape)))
 
     def squeeze(self, value: str, axis: int) -> str:
-        """A value without an axis of size 1."""
+        """Removes an axis of size 1 from a value."""
         return self.op("Squeeze", value, self.array(np.array([axis])))
 
     def unsqueeze(self, value: str, axis: int) -> str:
-        """A value with one more axis of size 1."""
+        """Adds an axis of size 1 to a value."""
         return self.op("Unsqueeze", value, self.array(np.array([axis])))
 
     def filled(self, number: float, *sizes: int | str) -> str:
-        """A float32 value of this shape with one number everywhere; sizes may be values `[1]`."""
+        """Returns a float32 value filled with one number; sizes may be numbers or values `[1]`."""
         shape = [n if isinstance(n, str) else self.array(np.array([n])) for n in sizes]
         return self.op("Expand", self.array(np.float32(number)), self.concat(shape, axis=0))
 
     def rows(self, value: str) -> str:
-        """The size of a value's first axis, `[1]`."""
+        """Returns the size of a value's first axis, `[1]`."""
         return self.op("Gather", self.op("Shape", value), self.array(np.array([0])))
 
     def to_float(self, value: str) -> str:
-        """A value as float32."""
+        """Casts a value to float32."""
         from onnx import TensorProto
 
         return self.op("Cast", value, to=TensorProto.FLOAT)
@@ -129,15 +149,15 @@ class Graph:
         """Adds a loop over the slices of float32 values.
 
         Args:
-          step: Adds one turn to a body, of what is carried and the slices of now; returns what is
-            carried on, and what is collected.
-          carried: What the first turn is given, and its shapes.
-          scanned: Values that are looked at slice by slice.
-          collected: The shapes of what a turn gives to be collected.
-          axes: Along which axis each; along axis 1 by default.
+          step: Adds the nodes of one turn to a body, given the carried values and the turn's
+            slices; returns the values that are carried to the next turn, and those collected.
+          carried: The carried values of the first turn, with their shapes.
+          scanned: Values of which each turn is given one slice.
+          collected: Shapes of the values that each turn collects.
+          axes: The axis along which each of `scanned` is sliced; by default axis 1.
 
         Returns:
-          What the last turn carried on, and what was collected, stacked along axis 1.
+          The values that the last turn carried on, and the collected ones stacked along axis 1.
         """
         body = Graph("step", self)
         before = [body.input(self._name("carried"), shape) for _, shape in carried]
@@ -172,7 +192,7 @@ class Graph:
         return helper.make_graph(self._nodes, self._title, *ends, arrays)
 
     def model(self, producer_version: str) -> Any:
-        """The graph as a model."""
+        """Returns the graph as an ONNX model, a protocol buffer that can be written to a file."""
         from onnx import helper
 
         return helper.make_model(

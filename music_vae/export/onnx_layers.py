@@ -1,7 +1,8 @@
-"""Layers as ONNX nodes: LSTMs, encoders and output distributions; see `engine` for what they are.
+"""Writes layers as ONNX nodes: LSTMs, encoders and output distributions.
 
-ONNX keeps the weights of an LSTM's gates in the order i, o, f, c (which is j here), a row for each
-unit, and adds nothing to the forget gate. Time is the first axis of what its layers read.
+They compute the same as the layers in `engine`. An ONNX LSTM keeps the weights of its gates in the
+order i, o, f, c (here called j), with a row for each unit, and adds nothing to the forget gate.
+Time is the first axis of the arrays that it reads.
 """
 
 import math
@@ -26,59 +27,70 @@ from music_vae.engine.weights import Weights
 from music_vae.export.onnx_graph import Graph
 
 
-class Lengths(NamedTuple):
-    """Valid steps `[B]`, int32.
+class _Lengths(NamedTuple):
+    """Numbers of valid steps of a batch, in the two forms that layers need.
 
     Attributes:
-      at_least_1: As not every runtime takes a sequence without steps.
-      is_any: float32 `[B, 1]`, 0 for a sequence without steps.
+      at_least_1: The lengths `[B]`, int32, with 1 in place of 0, since not every runtime accepts a
+        sequence without steps.
+      is_any: float32 `[B, 1]`, 0 for a sequence without steps, else 1.
     """
 
     at_least_1: str
     is_any: str
 
 
-def lengths_of(graph: Graph, lengths: str) -> Lengths:
-    """What layers need to know of lengths `[B]`."""
+def _lengths_of(graph: Graph, lengths: str) -> _Lengths:
+    """Prepares lengths `[B]` for layers."""
     is_any = graph.to_float(graph.op("Greater", lengths, graph.array(np.int32(0))))
     at_least_1 = graph.op("Max", lengths, graph.array(np.int32(1)))
-    return Lengths(at_least_1, graph.unsqueeze(is_any, 1))
+    return _Lengths(at_least_1, graph.unsqueeze(is_any, 1))
 
 
 def dense(graph: Graph, weights: Weights, plan: DensePlan, x: str) -> str:
-    """x . kernel + bias, of `[..., input_size]`."""
+    """Adds a dense layer, x . kernel + bias, where x is `[..., input_size]`.
+
+    >>> from onnx.reference import ReferenceEvaluator
+    >>> weights = Weights({"mu/kernel": np.ones((3, 2)), "mu/bias": np.array([0, 0.5])})
+    >>> graph = Graph("dense layer")
+    >>> x = graph.input("x", ("B", 3))
+    >>> graph.output("y", dense(graph, weights, DensePlan("mu", 3, 2), x), ("B", 2))
+    >>> model = ReferenceEvaluator(graph.model("1.0"))
+    >>> model.run(["y"], {"x": np.array([[1, 2, 3]], np.float32)})[0].tolist()
+    [[6.0, 6.5]]
+    """
     kernel, bias = (graph.array(array) for array in weights.dense(plan))
     return graph.op("Add", graph.op("MatMul", x, kernel), bias)
 
 
-class Run(NamedTuple):
-    """What an LSTM layer made: outputs `[T, B, H]`, and the last c and h, `[B, H]` each."""
+class _Run(NamedTuple):
+    """The results of an LSTM layer: outputs `[T, B, H]`, and the last c and h, `[B, H]` each."""
 
     outputs: str
     c: str
     h: str
 
 
-def lstm_layer(
+def _lstm_layer(
     graph: Graph,
     weights: Weights,
     plan: LstmLayerPlan,
     x: str,
     *,
     state: tuple[str, str] | None = None,
-    lengths: Lengths | None = None,
+    lengths: _Lengths | None = None,
     backward: bool = False,
-) -> Run:
-    """One layer over `[T, B, input_size]`; see `engine.lstm`.
+) -> _Run:
+    """Adds an LSTM layer over `[T, B, input_size]`; see `engine.lstm`.
 
     Args:
-      graph: Where to.
-      weights: Where the weights are.
-      plan: The layer.
-      x: What it reads.
-      state: c and h before, `[B, H]` each; zeros by default.
+      graph: Graph to which the layer is added.
+      weights: Weights of the model.
+      plan: Plan of the layer.
+      x: Input of the layer.
+      state: The initial c and h, `[B, H]` each; zeros by default.
       lengths: Valid steps; all by default.
-      backward: Whether it reads the valid steps from the last to the first.
+      backward: If True, the valid steps are read from the last to the first.
     """
     if plan.projection is not None:
         x = dense(graph, weights, plan.projection, x)
@@ -99,17 +111,20 @@ def lstm_layer(
     outputs = graph.squeeze(outputs, 1)
     if plan.residual:
         outputs = graph.op("Add", outputs, x)
-    return Run(outputs, graph.squeeze(c, 0), graph.squeeze(h, 0))
+    return _Run(outputs, graph.squeeze(c, 0), graph.squeeze(h, 0))
 
 
 def _gates(kernel: np.ndarray) -> np.ndarray:
-    """A kernel `[N, 4 * H]` of i, j, f, o as `[1, 4 * H, N]` of i, o, f, j."""
+    """Reorders a kernel `[N, 4 * H]` of i, j, f, o to `[1, 4 * H, N]` of i, o, f, j."""
     i, j, f, o = np.split(kernel.T, 4)
     return np.concatenate([i, o, f, j])[None]
 
 
 def _bias(bias: np.ndarray) -> np.ndarray:
-    """Biases `[4 * H]` of i, j, f, o as `[1, 8 * H]`: those of i, o, f, j and of the recurrence."""
+    """Reorders biases `[4 * H]` of i, j, f, o to `[1, 8 * H]`.
+
+    The first half are those of i, o, f, j; the second, those of the recurrence, are zeros.
+    """
     i, j, f, o = np.split(bias, 4)
     ours = np.concatenate([i, o, f + np.float32(FORGET_BIAS), j])
     return np.concatenate([ours, np.zeros_like(ours)])[None]
@@ -122,16 +137,27 @@ def lstm_stack(
     x: str,
     *,
     state: str | None = None,
-    lengths: Lengths | None = None,
+    lengths: _Lengths | None = None,
 ) -> tuple[str, str]:
-    """Layers that read each other's outputs forward.
+    """Adds LSTM layers on top of each other, all of which read forward.
+
+    >>> from music_vae.common import model_spec
+    >>> plan = model_spec.lstm_stack("decoder", 3, [5, 4])
+    >>> shapes = {}
+    >>> for layer in plan.layers:
+    ...     shapes |= layer.cell.shapes
+    >>> weights = Weights({name: np.zeros(shape) for name, shape in shapes.items()})
+    >>> graph = Graph("two layers")
+    >>> outputs, state = lstm_stack(graph, weights, plan, graph.input("x", ("T", "B", 3)))
+    >>> [node.op_type for node in graph.model("1.0").graph.node].count("LSTM")
+    2
 
     Args:
-      graph: Where to.
-      weights: Where the weights are.
-      plan: The layers.
-      x: What the first layer reads, `[T, B, input_size]`.
-      state: `[B, S]` before, in the order c0, h0, c1, h1, ...; zeros by default.
+      graph: Graph to which the layers are added.
+      weights: Weights of the model.
+      plan: Plan of the layers.
+      x: Input of the first layer, `[T, B, input_size]`.
+      state: The initial state `[B, S]`, in the order c0, h0, c1, h1, ...; zeros by default.
       lengths: Valid steps; all by default.
 
     Returns:
@@ -143,7 +169,7 @@ def lstm_stack(
     after = []
     for index, layer in enumerate(plan.layers):
         given = None if before is None else (before[2 * index], before[2 * index + 1])
-        run = lstm_layer(graph, weights, layer, x, state=given, lengths=lengths)
+        run = _lstm_layer(graph, weights, layer, x, state=given, lengths=lengths)
         x = run.outputs
         after += [run.c, run.h]
     return x, graph.concat(after)
@@ -162,16 +188,35 @@ def encode(
     input_size: int,
     by_segment: bool,
 ) -> str:
-    """The embedding `[B, H]` of `[B, T, input_size]`.
+    """Adds an encoder, and returns the embedding `[B, H]` of `x`, which is `[B, T, input_size]`.
 
-    `lengths` are `[B]`; if `by_segment` `[B, S]`, those of a hierarchy's segments.
+    >>> from music_vae.common.hparams import HParams
+    >>> from music_vae.common.model_spec import ModelSpec, derive_encoder
+    >>> from music_vae.common.specs import BidirectionalEncoderSpec
+    >>> plan = derive_encoder(BidirectionalEncoderSpec(), HParams(enc_rnn_size=(2,)), 3)
+    >>> shapes = ModelSpec(plan, None, None).weight_shapes
+    >>> weights = Weights({name: np.zeros(shape) for name, shape in shapes.items()})
+    >>> graph = Graph("encoder")
+    >>> x, lengths = graph.input("x", ("B", "T", 3)), graph.input("lengths", ("B",), "int32")
+    >>> embedding = encode(graph, weights, plan, x, lengths, input_size=3, by_segment=False)
+    >>> [node.op_type for node in graph.model("1.0").graph.node].count("LSTM")  # two directions
+    2
+
+    Args:
+      graph: Graph to which the encoder is added.
+      weights: Weights of the model.
+      plan: Plan of the encoder.
+      x: Steps that the encoder reads.
+      lengths: Valid steps of each example, `[B]`; of each segment, `[B, S]`, if `by_segment`.
+      input_size: Width of a step.
+      by_segment: True if `lengths` are those of the segments of a hierarchy.
     """
     if not isinstance(plan, HierarchicalEncoderPlan):
-        return _encode_steps(graph, weights, plan, x, lengths_of(graph, lengths))
+        return _encode_steps(graph, weights, plan, x, _lengths_of(graph, lengths))
     segments = math.prod(plan.level_lengths[1:])
     if not by_segment:
         lengths = _by_segment(graph, lengths, segments, plan.level_lengths[0])
-    valid: Lengths | None = lengths_of(graph, graph.reshape(lengths, -1))
+    valid: _Lengths | None = _lengths_of(graph, graph.reshape(lengths, -1))
     for level, steps in zip(plan.levels, plan.level_lengths, strict=True):
         x = graph.reshape(x, -1, steps, input_size)
         x, input_size = _encode_steps(graph, weights, level, x, valid), level.output_size
@@ -180,16 +225,16 @@ def encode(
 
 
 def _by_segment(graph: Graph, lengths: str, segments: int, steps: int) -> str:
-    """Lengths `[B]` as those of segments, `[B, S]`."""
+    """Returns the lengths of segments `[B, S]` that follow from those of examples, `[B]`."""
     starts = np.arange(segments, dtype=np.int32) * steps
     left = graph.op("Sub", graph.unsqueeze(lengths, 1), graph.array(starts))
     return graph.op("Clip", left, *(graph.array(np.int32(end)) for end in (0, steps)))
 
 
 def _encode_steps(
-    graph: Graph, weights: Weights, plan: FlatEncoderPlan, x: str, lengths: Lengths | None
+    graph: Graph, weights: Weights, plan: FlatEncoderPlan, x: str, lengths: _Lengths | None
 ) -> str:
-    """One level: the embedding `[B, H]` of `[B, T, D]`."""
+    """Adds one level of an encoder, and returns the embedding `[B, H]` of `[B, T, D]`."""
     x = graph.op("Transpose", x, perm=[1, 0, 2])
     if isinstance(plan.lstm, BidirectionalPlan):
         end = _bidirectional(graph, weights, plan.lstm, x, lengths)
@@ -200,21 +245,21 @@ def _encode_steps(
 
 
 def _bidirectional(
-    graph: Graph, weights: Weights, plan: BidirectionalPlan, x: str, lengths: Lengths | None
+    graph: Graph, weights: Weights, plan: BidirectionalPlan, x: str, lengths: _Lengths | None
 ) -> str:
-    """Where both directions of the top layer end, `[B, 2 * H]`."""
-    runs: list[Run] = []
+    """Returns the last h of both directions of the top layer, `[B, 2 * H]`."""
+    runs: list[_Run] = []
     for stacks in plan.layers:
         runs = [
-            lstm_layer(graph, weights, stack.layers[0], x, lengths=lengths, backward=backward)
+            _lstm_layer(graph, weights, stack.layers[0], x, lengths=lengths, backward=backward)
             for stack, backward in zip(stacks, (False, True), strict=True)
         ]
         x = graph.concat([run.outputs for run in runs])
     return graph.concat([run.h for run in runs])
 
 
-def _last_valid(graph: Graph, outputs: str, lengths: Lengths | None) -> str:
-    """The last valid step `[B, H]` of `[T, B, H]`, the first where there is none."""
+def _last_valid(graph: Graph, outputs: str, lengths: _Lengths | None) -> str:
+    """Returns the last valid step `[B, H]` of `[T, B, H]`; without valid steps, the first one."""
     from onnx import TensorProto
 
     if lengths is None:
@@ -231,15 +276,28 @@ def _last_valid(graph: Graph, outputs: str, lengths: Lengths | None) -> str:
 def sample(
     graph: Graph, weights: Weights, plan: HeadPlan, parameters: str, noise: str, temperature: str
 ) -> str:
-    """A step `[B, D]` of a distribution's parameters `[B, P]`; see `engine.heads`.
+    """Draws a step `[B, D]` from the decoder's output distribution; see `engine.heads`.
+
+    >>> from onnx.reference import ReferenceEvaluator
+    >>> from music_vae.common.model_spec import derive_head
+    >>> from music_vae.common.specs import CategoricalHeadSpec
+    >>> graph = Graph("draws one of three classes")
+    >>> names = {"logits": 3, "noise": 1}
+    >>> ends = [graph.input(name, ("B", width)) for name, width in names.items()]
+    >>> plan = derive_head(CategoricalHeadSpec(), 3)
+    >>> step = sample(graph, Weights({}), plan, *ends, graph.array(np.array([1.0])))
+    >>> graph.output("step", step, ("B", 3))
+    >>> given = {"logits": np.float32([[0, 0, 9]]), "noise": np.float32([[0.5]])}
+    >>> ReferenceEvaluator(graph.model("1.0")).run(["step"], given)[0].tolist()
+    [[0.0, 0.0, 1.0]]
 
     Args:
-      graph: Where to.
-      weights: Where the weights are.
-      plan: The distribution.
-      parameters: What the decoder gives.
-      noise: `[B, K]`, uniform in [0, 1).
-      temperature: `[1]`, divides the logits.
+      graph: Graph to which the nodes are added.
+      weights: Weights of the model.
+      plan: Plan of the distribution.
+      parameters: The distribution's parameters, the decoder's output `[B, P]`.
+      noise: Numbers `[B, K]`, uniform in [0, 1).
+      temperature: A number `[1]` by which the logits are divided.
     """
     temperature = graph.op("Max", temperature, graph.array(np.float32(MIN_TEMPERATURE)))
     if isinstance(plan.spec, BooleanHeadSpec):
@@ -258,13 +316,17 @@ def sample(
 
 
 def _bernoulli(graph: Graph, logits: str, noise: str, temperature: str) -> str:
-    """1 where the noise is below sigmoid(logits / temperature)."""
+    """Returns 1 where the noise is below sigmoid(logits / temperature), else 0."""
     p = graph.op("Sigmoid", graph.op("Div", logits, temperature))
     return graph.to_float(graph.op("Less", noise, p))
 
 
 def _choose(graph: Graph, logits: str, noise: str, depth: int, temperature: str) -> str:
-    """One-hot `[B, depth]`: the class in whose share of the unit interval the noise `[B, 1]` is."""
+    """Draws a class, as a one-hot vector `[B, depth]`.
+
+    Each class has a share of the unit interval; the class in whose share the noise `[B, 1]` lies is
+    drawn.
+    """
     from onnx import TensorProto
 
     shares = graph.op("Softmax", graph.op("Div", logits, temperature), axis=1)
@@ -281,7 +343,7 @@ def _choose(graph: Graph, logits: str, noise: str, depth: int, temperature: str)
 def _nade(
     graph: Graph, weights: Weights, plan: NadePlan, parameters: str, noise: str, temperature: str
 ) -> str:
-    """Yes or no for one number after the other, `[B, D]`; see `engine.heads.NadeHead`."""
+    """Draws 0 or 1 for one number after the other, `[B, D]`; see `engine.heads.NadeHead`."""
     a, b_dec = graph.split(parameters, [plan.num_hidden, plan.depth])
     w_enc, w_dec = weights.take(plan.encoder)[:, 0], weights.take(plan.decoder)[:, :, 0]
 

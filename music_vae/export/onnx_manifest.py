@@ -1,4 +1,8 @@
-"""`model.json` beside ONNX files: what a program must know to use them, as plain data."""
+"""Describes ONNX files in `model.json`: all that a program must know to use them, as plain data.
+
+That is the sizes of the model, the inputs and outputs of each file, the meaning of the numbers of a
+step, and how the files work together.
+"""
 
 import math
 from collections.abc import Callable, Mapping
@@ -19,18 +23,28 @@ from music_vae.music.converters.performance_events import PROGRAMS
 from music_vae.music.converters.trio import PARTS, TrioConverter
 
 FORMAT_VERSION = 1
-"""Of `model.json`."""
+"""Version of the format of `model.json`."""
 
 
 class Ends(NamedTuple):
-    """The inputs and outputs of a file by name."""
+    """The inputs and outputs of an ONNX file by name.
+
+    >>> Ends(inputs={"z": Tensor("float32", ("B", 128))}, outputs={}).inputs["z"].dtype
+    'float32'
+    """
 
     inputs: Mapping[str, Tensor]
     outputs: Mapping[str, Tensor]
 
 
 def manifest(config: Config, ends: Mapping[str, Ends]) -> dict[str, Any]:
-    """All of `model.json`, of a model whose files have these ends."""
+    """Returns the content of `model.json` for a model whose files have these inputs and outputs.
+
+    >>> from music_vae.configs import get_config
+    >>> described = manifest(get_config("cat-mel_2bar_mini"), {})
+    >>> described["sizes"]["steps"], described["outputs"][0]["labels"]["first_pitch"]
+    (32, 21)
+    """
     converter, hparams = config.data_converter.for_inference(), config.hparams
     rows = _rows(converter)
     segments = 1
@@ -64,7 +78,10 @@ def manifest(config: Config, ends: Mapping[str, Ends]) -> dict[str, Any]:
 
 
 def check_music(converter: Converter) -> None:
-    """Raises `UserError` for music that `model.json` cannot describe."""
+    """Raises `UserError` for a representation of music that `model.json` cannot describe.
+
+    >>> check_music(DrumsConverter())  # can be described
+    """
     _rows(converter)
 
 
@@ -73,20 +90,23 @@ def _described(tensor: Tensor) -> dict[str, Any]:
 
 
 def _use(segments: int, has_controls: bool) -> dict[str, Any]:
-    """How the files are used, in words."""
-    told = ", controls" if has_controls else ""
-    told_step = ", controls[:, t]" if has_controls else ""
+    """Explains in sentences how the files are used."""
+    controls = ", controls" if has_controls else ""
+    step_controls = ", controls[:, t]" if has_controls else ""
     return {
         "shapes": "B: examples side by side; T: steps, at most sizes.steps; a step is a row",
         "encode": (
-            f"encoder.onnx(inputs{told}, lengths) gives mu and sigma. lengths: the valid steps; "
-            "rows after them are zeros. z = mu + sigma * e with e standard normal, or mu itself"
+            f"encoder.onnx(inputs{controls}, lengths) gives mu and sigma. lengths: the valid "
+            "steps; rows after them are zeros. z = mu + sigma * e with e standard normal, or mu "
+            "itself"
         ),
         "sample": (
             "z of standard normal numbers is music the model invents; between two z, by spherical "
             "interpolation, it is music on the way from one to the other"
         ),
-        "decode": f"decoder.onnx(z, noise{told}, temperature) gives samples, ready to be played",
+        "decode": (
+            f"decoder.onnx(z, noise{controls}, temperature) gives samples, ready to be played"
+        ),
         "noise": (
             "numbers uniform in [0, 1), all the chance there is: the same noise gives the same "
             "music"
@@ -98,7 +118,7 @@ def _use(segments: int, has_controls: bool) -> dict[str, Any]:
             f"for each segment s from 0 to {segments - 1}: state = states[:, s], then for each "
             "step t of it:",
             "    previous, parameters, state = decoder_step.onnx(previous, contexts[:, s], state, "
-            f"noise[:, t], temperature{told_step}), and play previous",
+            f"noise[:, t], temperature{step_controls}), and play previous",
             "where there is sizes.end_token, a step with it is the last of its segment; the next "
             "segment begins with it as previous",
         ],
@@ -110,7 +130,7 @@ def _use(segments: int, has_controls: bool) -> dict[str, Any]:
     }
 
 
-# -- What the numbers of a step mean ---------------------------------------------------------------
+# -- The meaning of the numbers of a step ---------------------------------------------------------
 
 Parts = list[dict[str, Any]]
 
@@ -271,7 +291,13 @@ def _none(converter: Converter) -> Parts:
 
 
 class _Rows(NamedTuple):
-    """The parts of a row: that the decoder gives, that the encoder reads, and of controls."""
+    """Functions that describe the parts of a row for a converter.
+
+    Attributes:
+      outputs: Describes the rows that the decoder gives.
+      inputs: Describes the rows that the encoder reads.
+      controls: Describes the rows of controls.
+    """
 
     outputs: Callable[[Any], Parts]
     inputs: Callable[[Any], Parts]

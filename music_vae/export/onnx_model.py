@@ -1,13 +1,13 @@
-"""A model as ONNX files, for apps and plug-ins; needs the package `onnx`, not TensorFlow.
+"""Writes a model as ONNX files, for apps and plug-ins. Needs the package `onnx`, not TensorFlow.
 
     encoder.onnx         a window of music -> mu, sigma
     decoder.onnx         z, noise, temperature -> music
-    decoder_start.onnx   z -> what every segment is decoded from, and its first state
+    decoder_start.onnx   z -> context and first state of every segment
     decoder_step.onnx    one step: the step before, state, noise, temperature -> step, state
-    model.json           the config, all inputs and outputs, and what their numbers mean
+    model.json           the config, all inputs and outputs, and the meaning of their numbers
 
 A model without a hierarchy has one segment. `decoder.onnx` is all that is needed to make music; the
-other two are for those who play while they decode.
+other two are for programs that play while they decode.
 """
 
 import json
@@ -33,11 +33,14 @@ ENCODER, DECODER = "encoder.onnx", "decoder.onnx"
 START, STEP = "decoder_start.onnx", "decoder_step.onnx"
 MANIFEST = "model.json"
 
-_MAX_BYTES = 2**31 - 2**20  # of a protocol buffer, less some for all but the weights
+_MAX_BYTES = 2**31 - 2**20  # limit of a protocol buffer, less some for all but the weights
 
 
 def require_onnx() -> None:
-    """Raises `UserError` if there is no onnx."""
+    """Raises `UserError` if the package `onnx` is not installed.
+
+    >>> require_onnx()  # it is
+    """
     try:
         import onnx  # noqa: F401
     except ImportError as error:
@@ -45,7 +48,13 @@ def require_onnx() -> None:
 
 
 def check(config: Config) -> None:
-    """Raises `UserError`, with the reason, for a config whose models these files cannot carry."""
+    """Raises `UserError`, with the reason, for a config whose models these files cannot carry.
+
+    >>> from music_vae.configs import get_config
+    >>> check(get_config("cat-mel_2bar_mini", "z_size=0"))
+    Traceback (most recent call last):
+    music_vae.common.errors.UserError: ... cannot be exported to ONNX: it has no latent vector
+    """
     check_music(config.data_converter)
     reason = _obstacle(config)
     if reason is not None:
@@ -53,6 +62,7 @@ def check(config: Config) -> None:
 
 
 def _obstacle(config: Config) -> str | None:
+    """Returns why a config's decoder cannot be exported; None if it can."""
     decoder = config.model_spec.decoder
     if not config.hparams.latent_size:
         return "it has no latent vector"
@@ -76,16 +86,26 @@ def write(
     *,
     source: str = "the weights",
 ) -> list[Path]:
-    """Writes a model into a folder, which is made; returns the files.
+    """Writes a model into a folder, which is made; returns the paths of the files.
+
+    >>> import tempfile
+    >>> from music_vae.configs import get_config
+    >>> config = get_config("groovae_4bar_mini", "z_size=2,enc_rnn_size=[2],dec_rnn_size=[2,2]")
+    >>> weights = {name: np.zeros(shape, np.float32)
+    ...            for name, shape in config.model_spec.weight_shapes.items()}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     print(*sorted(path.name for path in write(config, weights, folder)))
+    decoder.onnx decoder_start.onnx decoder_step.onnx encoder.onnx model.json
 
     Args:
-      config: What it is.
+      config: Config of the model.
       weights: Arrays by published name.
-      output_dir: Where to.
-      source: Where the weights come from, for messages.
+      output_dir: Folder to write to.
+      source: Name of the place that the weights come from, for messages.
 
     Raises:
-      UserError: If there is no onnx, the config cannot be carried, or the weights do not fit it.
+      UserError: If `onnx` is not installed, the files cannot carry such a model, or the weights do
+        not fit the config.
     """
     from music_vae import __version__
 
@@ -95,7 +115,7 @@ def write(
     _check_size(weights)
     folder = Path(output_dir).expanduser()
     ends = {}
-    for name, build in graphs(config, weights).items():
+    for name, build in _graphs(config, weights).items():
         graph = build()
         with files.atomic_path(folder / name) as temporary:
             temporary.write_bytes(graph.model(__version__).SerializeToString())
@@ -105,8 +125,8 @@ def write(
     return [folder / name for name in (*ends, MANIFEST)]
 
 
-def graphs(config: Config, weights: Mapping[str, np.ndarray]) -> dict[str, Callable[[], Graph]]:
-    """What makes the graph of each file, by name."""
+def _graphs(config: Config, weights: Mapping[str, np.ndarray]) -> dict[str, Callable[[], Graph]]:
+    """Returns, by file name, the functions that build the graphs."""
     taken = Weights(weights)
     decoder = Decoder(
         config.model_spec.decoder,
@@ -136,6 +156,7 @@ def _check_size(weights: Mapping[str, np.ndarray]) -> None:
 
 
 def _encoder(config: Config, weights: Weights) -> Graph:
+    """Builds the graph from a window of music to mu and sigma."""
     converter, spec = config.data_converter, config.model_spec
     assert spec.encoder is not None
     assert spec.posterior is not None

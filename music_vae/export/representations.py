@@ -1,4 +1,7 @@
-"""Tables of what another program knows of a representation of music, by class of converter."""
+"""Looks up what another program knows about a representation of music.
+
+An export has a table with an entry for every class of converter whose music that program can play.
+"""
 
 from collections.abc import Mapping
 from typing import TypeVar
@@ -10,10 +13,17 @@ _Entry = TypeVar("_Entry")
 
 
 def find(table: Mapping[type[Converter], _Entry], converter: Converter, program: str) -> _Entry:
-    """The entry of a converter's class, or of the nearest class that it is derived from.
+    """Returns the entry of a converter's class, or else of its nearest base class in the table.
+
+    >>> from music_vae.music.converters.melody import OneHotMelodyConverter
+    >>> class MyMelodies(OneHotMelodyConverter):
+    ...     pass
+    >>> find({OneHotMelodyConverter: "melodies"}, MyMelodies(), "My program")
+    'melodies'
 
     Raises:
-      UserError: If there is none; it names `program` and the classes that can be exported.
+      UserError: If there is no entry; the message names `program` and the classes that can be
+        exported.
     """
     for kind in type(converter).__mro__:
         if kind in table:

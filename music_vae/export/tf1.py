@@ -1,6 +1,7 @@
-"""Checkpoints out again, in the published layout: what the original's `tf.train.Saver` restores.
+"""Exports checkpoints for the original MusicVAE, whose `tf.train.Saver` restores them.
 
-That is a flat table of the weights under their published names, float32, and `global_step`, int64.
+The published layout is a flat table of float32 weights under their published names, with the step
+as `global_step`, int64.
 """
 
 import io
@@ -28,15 +29,22 @@ _NAME = "model.ckpt"
 def export(source: str | Path, out: str | Path, config: Config | None = None) -> Path:
     """Writes the weights and the step of a checkpoint, without optimizer slots, to `out`.
 
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     trained = Path(folder) / "model.ckpt-3"
+    ...     write_variables(trained, {"encoder/mu/bias": np.zeros(4, np.float32)})
+    ...     with tarfile.open(export(trained, f"{folder}/mine.tar")) as tar:
+    ...         print(*sorted(tar.getnames()))
+    mine.ckpt.data-00000-of-00001 mine.ckpt.index
+
     Args:
-      source: See `checkpoint_files.open_prefix`.
+      source: Checkpoint to export; see `checkpoint_files.open_prefix`.
       out: A `.tar`, `.tar.gz` or `.tgz`, with `config.json` in it if the config is known; a
-        directory, where `config.json` and the file `checkpoint` go too; or a prefix, of which
+        directory, which gets `config.json` and the file `checkpoint`, too; or a prefix, from which
         `OUT.index` and `OUT.data-00000-of-00001` are made.
-      config: The config, if it is not beside the source.
+      config: Config of the model; None: it is read beside the source, if it is there.
 
     Returns:
-      The archive, or the prefix.
+      The path of the archive, or the prefix.
 
     Raises:
       UserError: If the source cannot be read or holds no weights, or `out` is a `.zip`.
@@ -62,7 +70,13 @@ def export(source: str | Path, out: str | Path, config: Config | None = None) ->
 
 
 def write_variables(prefix: Path, variables: Mapping[str, np.ndarray]) -> None:
-    """Writes `PREFIX.index` and `PREFIX.data-00000-of-00001` with these variables."""
+    """Writes `PREFIX.index` and `PREFIX.data-00000-of-00001` with these variables.
+
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_variables(Path(folder) / "model.ckpt", {"global_step": np.int64(3)})
+    ...     print(tf.train.load_variable(f"{folder}/model.ckpt", "global_step"))
+    3
+    """
     tf.raw_ops.SaveV2(
         prefix=str(prefix),
         tensor_names=list(variables),
@@ -72,7 +86,7 @@ def write_variables(prefix: Path, variables: Mapping[str, np.ndarray]) -> None:
 
 
 def _write(source: str | Path, prefix: Path) -> int:
-    """Writes the checkpoint to `prefix`; returns its step."""
+    """Writes the checkpoint to `prefix` and returns its step."""
     with tf_checkpoints.open_checkpoint(source) as weights:
         names = [name for name in weights if is_weight(name) and name != tf_checkpoints.GLOBAL_STEP]
         if not names:
@@ -84,6 +98,7 @@ def _write(source: str | Path, prefix: Path) -> int:
 
 
 def _to_directory(prefix: Path, directory: Path, step: int, config: Config | None) -> Path:
+    """Moves a checkpoint into a directory, with what names the newest one; returns its prefix."""
     target = directory / f"{_NAME}-{step}"
     _move(prefix, target)
     if config is not None:
@@ -94,13 +109,17 @@ def _to_directory(prefix: Path, directory: Path, step: int, config: Config | Non
 
 
 def _move(prefix: Path, target: Path) -> None:
-    """Gives a checkpoint its name; the index last, without which there is none."""
+    """Renames the files of a checkpoint.
+
+    The index comes last, since a checkpoint exists only once it has its index.
+    """
     parts = sorted(prefix.parent.glob(f"{prefix.name}.*"), key=lambda path: path.suffix == ".index")
     for path in parts:
         os.replace(path, target.with_name(target.name + path.name.removeprefix(prefix.name)))
 
 
 def _to_tar(prefix: Path, target: Path, suffix: str, config: Config | None) -> None:
+    """Packs the files of a checkpoint, and the config if it is known, into an archive."""
     name = f"{target.name.removesuffix(suffix)}.ckpt"
     mode: Any = _TAR_MODES[suffix]
     with files.atomic_path(target) as temporary, tarfile.open(temporary, mode) as tar:

@@ -1,8 +1,8 @@
-"""Models for @magenta/music, the library that plays MusicVAE in web pages and in Node.js.
+"""Exports models for @magenta/music, the library that plays MusicVAE in web pages and in Node.js.
 
-A folder of an exported model is what `new music_vae.MusicVAE(url)` loads: `config.json`, the
-manifest and the shards. The player's variables have the names of published checkpoints, which are
-our own; their layout is the same too.
+The folder of an exported model is what `new music_vae.MusicVAE(url)` loads: `config.json`, the
+manifest and the shards. The player's variables have the names and shapes of published checkpoints,
+as the weights here do.
 """
 
 import json
@@ -20,9 +20,9 @@ from music_vae.weights.fit import check_fit
 
 PLAYER = "@magenta/music"
 PLAYER_VERSION = "1.23.1"
-"""The release that exports are written for and tested with, the last one (2021)."""
+"""Release of the player that exports are written for and tested with: the last one (2021)."""
 
-_DUMMY_UNITS = 1  # of an encoder that encodes nothing
+_DUMMY_UNITS = 1  # size of an encoder that encodes nothing
 
 
 def write(
@@ -34,19 +34,29 @@ def write(
     quantize: str | None = None,
     decode_only: bool = False,
 ) -> None:
-    """Writes a model's files into `folder`, which is there.
+    """Writes a model's files into a folder.
+
+    >>> import tempfile
+    >>> from music_vae.configs import get_config
+    >>> config = get_config("cat-mel_2bar_mini", "z_size=2,enc_rnn_size=[2],dec_rnn_size=[2,2]")
+    >>> weights = {name: np.zeros(shape, np.float32)
+    ...            for name, shape in config.model_spec.weight_shapes.items()}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write(config, weights, Path(folder))
+    ...     print(*sorted(path.name for path in Path(folder).iterdir()))
+    config.json group1-shard1of1.bin weights_manifest.json
 
     Args:
-      config: The model's.
+      config: Config of the model.
       weights: float32 or float16 arrays by published name.
-      folder: Where to.
-      source: Where the weights come from, for messages.
-      quantize: See `tfjs_files.write`.
+      folder: Folder to write to, which exists.
+      source: Name of the place that the weights come from, for messages.
+      quantize: Type that the weights are stored in; see `tfjs_files.write`.
       decode_only: Leaves the encoder out; a dummy that encodes everything as zeros takes its place,
         as the player loads no model without one.
 
     Raises:
-      UserError: If the player cannot carry the config, or the weights are not of it.
+      UserError: If the player cannot carry such a model, or the weights do not fit the config.
     """
     tfjs_config.check(config, decode_only=decode_only)
     arrays = variables(config, weights, source=source, decode_only=decode_only)
@@ -62,15 +72,24 @@ def variables(
     source: str = "the weights",
     decode_only: bool = False,
 ) -> dict[str, np.ndarray]:
-    """The player's variables by name; see `write`."""
+    """Returns the player's variables by name; see `write` for the arguments.
+
+    The layer that makes sigma is left out, as the player never draws from a posterior.
+
+    >>> from music_vae.configs import get_config
+    >>> config = get_config("cat-mel_2bar_mini", "z_size=2,enc_rnn_size=[2],dec_rnn_size=[2,2]")
+    >>> shapes = config.model_spec.weight_shapes
+    >>> names = variables(config, {name: np.zeros(shape) for name, shape in shapes.items()})
+    >>> sorted(set(shapes) - set(names))
+    ['encoder/sigma/bias', 'encoder/sigma/kernel']
+    """
     wanted = {
         name: shape
         for name, shape in config.model_spec.weight_shapes.items()
         if not (decode_only and _is_encoder(name))
     }
-    found = {name: tuple(array.shape) for name, array in weights.items()}
-    check_fit(wanted, found, source, with_encoder=not decode_only)
-    # The player never draws from a posterior.
+    shapes = {name: tuple(array.shape) for name, array in weights.items()}
+    check_fit(wanted, shapes, source, with_encoder=not decode_only)
     taken = [name for name in wanted if not name.startswith(f"{names.SIGMA}/")]
     arrays = {_renamed(name): weights[name] for name in taken}
     return arrays | _dummy_encoder(config) if decode_only else arrays
@@ -81,7 +100,11 @@ def _is_encoder(name: str) -> bool:
 
 
 def _renamed(name: str) -> str:
-    """The name of a variable; what reads the controls has one name in all models."""
+    """Returns the player's name of a weight.
+
+    Only the layer that preprocesses controls is renamed: the player has one name for it in all
+    models.
+    """
     in_hierarchies = names.control_preprocessing(names.CORE_DECODER)
     if name.startswith(f"{in_hierarchies}/"):
         return names.control_preprocessing("") + name.removeprefix(in_hierarchies)
@@ -89,7 +112,7 @@ def _renamed(name: str) -> str:
 
 
 def _dummy_encoder(config: Config) -> dict[str, np.ndarray]:
-    """Zeros of the smallest encoder that the player accepts."""
+    """Returns the weights, all zeros, of the smallest encoder that the player accepts."""
     converter, units = config.data_converter, _DUMMY_UNITS
     scopes = [names.ENCODER]
     if isinstance(config.decoder, HierarchicalDecoderSpec):

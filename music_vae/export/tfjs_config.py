@@ -1,8 +1,8 @@
-"""What @magenta/music's class MusicVAE can carry, and the `config.json` it reads.
+"""Describes a config to @magenta/music's class MusicVAE, in the `config.json` that it reads.
 
-The player knows the architectures that were published for it. What it does not know it refuses with
-an error of its linear algebra, or plays wrongly; the reasons are found here instead, from a
-config's values.
+The player knows only the architectures that were published for it. Another one it would play
+wrongly, or refuse with an error of its linear algebra; so a config's values are checked here, and
+every reason against it is given.
 """
 
 from collections.abc import Callable, Iterator
@@ -30,7 +30,7 @@ from music_vae.music.converters.melody import OneHotMelodyConverter
 from music_vae.music.converters.performance import MultiInstrumentPerformanceConverter
 from music_vae.music.converters.trio import TrioConverter
 
-_LEVELS = 2  # of a hierarchy, as the player knows it
+_LEVELS = 2  # number of levels in the hierarchies that the player knows
 _END_TOKEN = "its sequences end with an end token"
 
 Json = dict[str, Any]
@@ -39,9 +39,15 @@ Json = dict[str, Any]
 def check(config: Config, *, decode_only: bool = False) -> None:
     """Raises `UserError` for a config that the player cannot carry, with every reason.
 
+    >>> from music_vae.configs import get_config
+    >>> check(get_config("cat-mel_2bar_mini"))  # no objection
+    >>> check(get_config("cat-mel_2bar_mini", "dec_rnn_size=[256,128]"))
+    Traceback (most recent call last):
+    music_vae.common.errors.UserError: ...: the decoder's layers differ in size (256, 128)
+
     Args:
-      config: The model's.
-      decode_only: Whether it is enough that it decodes, so that any encoder will do.
+      config: Config of the model.
+      decode_only: If True, the encoder is not checked, as the model will only decode.
     """
     reasons = [*_decoder_reasons(config), *_converter_reasons(config)]
     encoder_reasons = list(_encoder_reasons(config))
@@ -57,7 +63,12 @@ def check(config: Config, *, decode_only: bool = False) -> None:
 
 
 def describe(config: Config) -> Json:
-    """The content of `config.json` for a config that `check` lets pass."""
+    """Returns the content of `config.json` for a config that `check` accepts.
+
+    >>> from music_vae.configs import get_config
+    >>> describe(get_config("cat-mel_2bar_mini"))["dataConverter"]
+    {'type': 'MelodyConverter', 'args': {'numSteps': 32, 'minPitch': 21, 'maxPitch': 108}}
+    """
     converter = config.data_converter
     described: Json = {"type": "MusicVAE", "dataConverter": _converter(config)}
     if converter.conditioning.chords:
@@ -72,7 +83,14 @@ def describe(config: Config) -> Json:
 
 
 def left_out(config: Config) -> tuple[int, ...]:
-    """Indices of the drum classes that the encoder does not hear, by which a page plays along."""
+    """Returns the indices of the drum classes that are left out of the encoder's input.
+
+    The model adds these drums; a page that plays such a model leaves them out, too.
+
+    >>> from music_vae.configs import get_config
+    >>> left_out(get_config("groovae_2bar_add_closed_hh"))  # class 2: closed hi-hat
+    (2,)
+    """
     return _known(config.data_converter).left_out(config.data_converter)
 
 
@@ -80,6 +98,7 @@ def left_out(config: Config) -> tuple[int, ...]:
 
 
 def _decoder_reasons(config: Config) -> Iterator[str]:
+    """Yields the reasons against the decoder."""
     spec, hparams = config.decoder, config.hparams
     if not hparams.latent_size:
         yield "it has no latent space"
@@ -103,7 +122,7 @@ def _decoder_reasons(config: Config) -> Iterator[str]:
 
 
 def _encoder_reasons(config: Config) -> Iterator[str]:
-    """What is wrong with the encoder alone; the player wants one of the decoder's kind."""
+    """Yields the reasons against the encoder, which must be of the same kind as the decoder."""
     encoder, decoder, hparams = config.encoder, config.decoder, config.hparams
     if len(hparams.enc_rnn_size) > 1:
         yield f"its encoder has {len(hparams.enc_rnn_size)} layers, not one"
@@ -123,7 +142,7 @@ def _encoder_reasons(config: Config) -> Iterator[str]:
 
 
 def _head(config: Config) -> HeadSpec | None:
-    """What the decoder's outputs mean; None for several decoders."""
+    """Returns the decoder's output distribution; None if there are several decoders."""
     spec = config.decoder
     core = spec.core if isinstance(spec, HierarchicalDecoderSpec) else spec
     return core.head if isinstance(core, FlatDecoderSpec) else None
@@ -133,6 +152,7 @@ def _head(config: Config) -> HeadSpec | None:
 
 
 def _converter_reasons(config: Config) -> Iterator[str]:
+    """Yields the reasons against the representation of music."""
     converter = config.data_converter
     known = _known(converter)
     yield from known.reasons(config, converter)
@@ -147,7 +167,7 @@ def _kind(config: Config) -> str:
 
 
 def _converter(config: Config) -> Json:
-    """The player's name and arguments of the representation."""
+    """Returns the player's name for the representation of music, and its arguments."""
     converter = config.data_converter.for_inference()
     args: Json = {"numSteps": config.hparams.max_seq_len}
     if isinstance(config.decoder, HierarchicalDecoderSpec):
@@ -249,7 +269,7 @@ def _pitches(converter: OneHotMelodyConverter | MultiInstrumentPerformanceConver
 
 
 def _classes(converter: DrumsConverter | GrooveConverter) -> Json:
-    # Always said: the player's own nine classes differ from these in some pitches.
+    # Always given: the player's own nine classes differ from these in some pitches.
     return {"pitchClasses": [list(pitches) for pitches in converter.pitch_classes]}
 
 
@@ -264,13 +284,14 @@ _ROLLS = NadeHeadSpec, BooleanHeadSpec
 
 
 class _Known(NamedTuple):
-    """What the player knows of a representation.
+    """Functions that describe a representation of music to the player.
 
     Attributes:
-      described: The player's name for a converter, and its arguments.
-      reasons: Why it cannot carry a config of such a converter.
-      heads: The outputs that it reads from a decoder; empty where `reasons` look at the decoder.
-      left_out: Indices of the drum classes that the encoder does not hear.
+      described: Returns the player's name for a converter, and its arguments.
+      reasons: Yields the reasons why the player cannot carry a config with such a converter.
+      heads: Returns the output distributions that the player reads for a converter; an empty tuple
+        if `reasons` check the decoder.
+      left_out: Returns the indices of the drum classes that are left out of the encoder's input.
     """
 
     described: Callable[[Any], tuple[str, Json]]

@@ -1,4 +1,4 @@
-"""Weights as TensorFlow.js reads them: `weights_manifest.json` and shards of raw bytes.
+"""Writes weights as TensorFlow.js reads them: `weights_manifest.json` and shards of raw bytes.
 
 The bytes of all shards, joined, are the arrays end to end, little-endian. An array may be stored in
 fewer bits: as float16, or as whole numbers q that stand for q * scale + min.
@@ -28,10 +28,17 @@ Entry = dict[str, Any]
 def write(folder: Path, arrays: Mapping[str, np.ndarray], quantize: str | None = None) -> None:
     """Writes the manifest and the shards of float arrays into `folder`.
 
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write(Path(folder), {"bias": np.array([0.5, 1.0])})
+    ...     content = (Path(folder) / "group1-shard1of1.bin").read_bytes()
+    >>> np.frombuffer(content, "<f4").tolist()
+    [0.5, 1.0]
+
     Args:
-      folder: Where to.
-      arrays: By name; each is read when it is its turn.
-      quantize: One of `QUANTIZED`; None: float32.
+      folder: Folder to write to, which exists.
+      arrays: Arrays by name; each is read only when it is written.
+      quantize: Type to store the numbers in, one of `QUANTIZED`; None: float32.
 
     Raises:
       UserError: If numbers are not finite, or too large for float16.
@@ -51,9 +58,13 @@ def write(folder: Path, arrays: Mapping[str, np.ndarray], quantize: str | None =
 
 
 def quantized(array: np.ndarray, dtype: str) -> tuple[np.ndarray, float, float]:
-    """float32 numbers as whole numbers q `[...]`, with the scale and min that give them back.
+    """Returns float32 numbers as whole numbers q `[...]`, with the scale and min to restore them.
 
     The range is that of the numbers, moved by less than half a step so that a 0 in it stays 0.
+
+    >>> q, scale, least = quantized(np.array([-1, 0, 1.5], np.float32), "uint8")
+    >>> q.tolist(), (q * scale + least).round(2).tolist()
+    ([0, 102, 255], [-1.0, 0.0, 1.5])
     """
     most = np.iinfo(dtype).max
     least, greatest = float(array.min(initial=np.inf)), float(array.max(initial=-np.inf))
@@ -67,7 +78,7 @@ def quantized(array: np.ndarray, dtype: str) -> tuple[np.ndarray, float, float]:
 
 
 def _stored(name: str, array: np.ndarray, quantize: str | None) -> tuple[Entry, bytes]:
-    """The manifest's entry of an array, and its bytes."""
+    """Returns the manifest's entry of an array, and its bytes."""
     if not np.isfinite(array).all():
         raise UserError(f"the weights {name} are not all finite numbers: the training went wrong")
     entry: Entry = {"name": name, "shape": list(array.shape), "dtype": "float32"}
@@ -82,7 +93,7 @@ def _stored(name: str, array: np.ndarray, quantize: str | None) -> tuple[Entry, 
 
 
 class _Shards:
-    """Bytes in a row, cut into files of `SHARD_BYTES`."""
+    """Writes bytes in a row to files of `SHARD_BYTES` each."""
 
     def __init__(self, folder: Path, paths: list[str]) -> None:
         self._paths = [folder / path for path in paths]
@@ -98,6 +109,7 @@ class _Shards:
             self._file.close()
 
     def write(self, content: bytes) -> None:
+        """Appends bytes, beginning new files where one is full."""
         rest = memoryview(content)
         while len(rest):
             if not self._left:
