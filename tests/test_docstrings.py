@@ -19,7 +19,6 @@ PENDING: set[str] = {
     "common",
     "configs",
     "generate",
-    "render",
     "train",
     "training",
 }

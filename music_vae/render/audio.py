@@ -1,6 +1,6 @@
-"""Music as sound: NoteSequences to WAV, FLAC and Ogg files, through a soundfont.
+"""Renders music as sound: NoteSequences to WAV, FLAC and Ogg files, through a soundfont.
 
-The synthesizer is `synthesizer.py`; the soundfont is by default the one that comes with
+The synthesizer is in `synthesizer.py`; by default it plays the soundfont that comes with
 pretty_midi. FLAC and Ogg files need the package soundfile, WAV files nothing.
 """
 
@@ -21,19 +21,22 @@ if TYPE_CHECKING:
 
 FORMATS = ("wav", "flac", "ogg")
 PEAK = 10 ** (-1 / 20)
-"""Of every file that is not silent: 1 dB below the most that it can hold."""
+"""Loudest sample of every file that is not silent: 1 dB below the largest that it can hold."""
 
 MAX_LENGTH_S = 20 * 60.0
-"""Of a piece: the samples of one take some hundred megabytes."""
+"""Length of the longest piece; its samples take some hundred megabytes."""
 
 _DEFAULT_SOUNDFONT = "TimGM6mb.sf2"
-_MOST = 2**15 - 1  # of 16 bits
+_MOST = 2**15 - 1  # the largest sample of 16 bits
 _CODECS = {"flac": ("FLAC", "PCM_16"), "ogg": ("OGG", "VORBIS")}
-_WRITTEN_FRAMES = 1 << 16  # at once: libsndfile's Vorbis encoder fails on long blocks
+_WRITTEN_FRAMES = 1 << 16  # written at once, as libsndfile's Vorbis encoder fails on long blocks
 
 
 def check(formats: tuple[str, ...]) -> None:
-    """Raises `UserError` if a package is missing that one of the formats needs."""
+    """Raises `UserError` if a package is missing that one of the formats needs.
+
+    >>> check(("wav",))  # needs nothing
+    """
     needed = [name for name in formats if name in _CODECS]
     if not needed:
         return
@@ -46,10 +49,14 @@ def check(formats: tuple[str, ...]) -> None:
 
 
 def open_soundfont(path: Path | None) -> SoundFont:
-    """The soundfont of a file; None: that of pretty_midi.
+    """Opens a soundfont file; None: the one that comes with pretty_midi.
+
+    >>> font = open_soundfont(None)
+    >>> len(font.regions(program=0, key=60, velocity=80, is_drum=False))  # middle C on a piano
+    1
 
     Raises:
-      UserError: If there is none, or it is damaged.
+      UserError: If there is no such file, or it is damaged.
     """
     if path is None:
         package = importlib.util.find_spec("pretty_midi")
@@ -64,9 +71,17 @@ def open_soundfont(path: Path | None) -> SoundFont:
 
 
 def render(sequence: "NoteSequence", font: SoundFont) -> np.ndarray:
-    """The samples of a piece, `[N, 2]` in float32, `synthesizer.RATE` of them a second.
+    """Plays a piece, and returns stereo samples `[N, 2]`, float32, 44,100 a second.
 
-    The loudest is `PEAK`; a piece without notes is silent.
+    The loudest sample is `PEAK`; a piece without notes is silent. The sound rings on for
+    `synthesizer.TAIL_S` after the end.
+
+    >>> from note_seq.protobuf.music_pb2 import NoteSequence
+    >>> tune = NoteSequence(total_time=0.5)
+    >>> _ = tune.notes.add(pitch=60, velocity=80, start_time=0.0, end_time=0.5)
+    >>> samples = render(tune, open_soundfont(None))
+    >>> samples.shape, round(float(abs(samples).max()), 3)
+    ((110250, 2), 0.891)
 
     Raises:
       UserError: If the piece is longer than `MAX_LENGTH_S`.
@@ -83,7 +98,16 @@ def render(sequence: "NoteSequence", font: SoundFont) -> np.ndarray:
 
 
 def write(samples: np.ndarray, path: Path) -> None:
-    """Writes samples `[N, 2]` of -1 to 1 as a file of 16 bits, in the format of its suffix."""
+    """Writes samples `[N, 2]` from -1 to 1 as a file of 16 bits, in the format of its suffix.
+
+    >>> import tempfile
+    >>> silence = np.zeros((44100, 2))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write(silence, Path(folder) / "second.wav")
+    ...     with wave.open(f"{folder}/second.wav") as file:
+    ...         print(file.getnchannels(), "channels,", file.getframerate(), "frames a second")
+    2 channels, 44100 frames a second
+    """
     rounded = np.clip(np.rint(samples * _MOST), -_MOST, _MOST).astype("<i2")
     with files.atomic_path(path) as temporary:
         name = path.suffix[1:].lower()

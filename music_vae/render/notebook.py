@@ -1,4 +1,4 @@
-"""Music in a notebook: pictures with players under them, files of one's own, beats as text.
+"""Helps in notebooks: shows music with players, takes uploads, and writes beats as text.
 
 Needs IPython, which every notebook has, and matplotlib.
 """
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
 
 DRUMS = {"bass": 36, "snare": 38, "closed_hihat": 42, "open_hihat": 46, "crash": 49, "ride": 51}
-"""General MIDI's pitches of the drums of `beat`."""
+"""The drums that `beat` knows, with their pitches in General MIDI."""
 
 _STEPS_PER_QUARTER = 4
 _REST = "."
@@ -35,13 +35,20 @@ def show(
     columns: int = 5,
     soundfont: str | Path | None = None,
 ) -> None:
-    """Shows pieces: a picture of all, and under it a player for each.
+    """Shows pieces: a picture of all of them, and under it a player for each.
+
+    Outside a notebook, as here, only the names of the two objects are printed.
+
+    >>> show(beat(snare="....x.......x...", bass="x.......x......."), title="Half time")
+    <IPython.core.display.SVG object>
+    <IPython.core.display.HTML object>
 
     Args:
-      pieces: One or more.
-      labels: What is written over each picture and beside each player; by default its number.
-      title: Of the whole.
-      columns: How many stand beside each other, at most; fewer if rows would differ in length.
+      pieces: One piece or several.
+      labels: Text over each picture and beside each player; by default the piece's number.
+      title: Title of the whole picture.
+      columns: Largest number of pieces beside each other; there are fewer if rows would differ in
+        length.
       soundfont: A soundfont to play with instead of the one that is installed.
 
     Raises:
@@ -71,7 +78,7 @@ def show(
 
 
 def _format() -> str:
-    """What sounds are kept in: FLAC is a third as large as WAV and needs soundfile."""
+    """Returns the format of the sounds: FLAC, a third as large as WAV, if soundfile is there."""
     try:
         audio.check(("flac",))
     except UserError:
@@ -80,7 +87,7 @@ def _format() -> str:
 
 
 def _player(piece: "NoteSequence", font: SoundFont, kind: str) -> str:
-    """A player of a piece, with its sound in it."""
+    """Returns the HTML of a player that contains the sound of a piece."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"piece.{kind}"
         audio.write(audio.render(piece, font), path)
@@ -90,10 +97,16 @@ def _player(piece: "NoteSequence", font: SoundFont, kind: str) -> str:
 
 
 class Upload:
-    """A music file that the reader of a notebook chooses: on Colab, or in Jupyter by ipywidgets."""
+    """A music file that the reader of a notebook chooses: on Colab, or in Jupyter by ipywidgets.
+
+    >>> upload = Upload()  # shows a button to choose a file with
+    FileUpload(...)
+    >>> print(upload.read())  # nothing is chosen yet
+    None
+    """
 
     def __init__(self) -> None:
-        """Asks for it, where there is a way to."""
+        """Asks for the file, where there is a way to."""
         self._widget: Any = None
         self._files: dict[str, bytes] = {}
         try:
@@ -104,6 +117,7 @@ class Upload:
             self._files = files.upload()
 
     def _ask_jupyter(self) -> None:
+        """Shows a widget to choose a file with, if ipywidgets is installed."""
         try:
             import ipywidgets
         except ImportError:
@@ -115,10 +129,10 @@ class Upload:
         display(self._widget)
 
     def read(self) -> "NoteSequence | None":
-        """The first piece in the file that was chosen last; None if none was.
+        """Reads the first piece in the file that was chosen last; None if no file was chosen.
 
         Raises:
-          UserError: If it cannot be read.
+          UserError: If the file cannot be read.
         """
         chosen = dict(self._files)
         if self._widget is not None:
@@ -133,9 +147,11 @@ class Upload:
 
 
 def beat(**drums: str) -> "NoteSequence":
-    """A beat of sixteenth notes at 120 quarter notes a minute, each `x` a hit, each `.` a rest.
+    """Writes a beat of sixteenth notes at 120 quarter notes a minute: `x` is a hit, `.` a rest.
 
-        beat(closed_hihat="x.x.x.x.x.x.x.x.", snare="....x.......x...", bass="x.....x.x.......")
+    >>> piece = beat(closed_hihat="x.x.x.x.", snare="....x...", bass="x.....x.")
+    >>> len(piece.notes), piece.total_time
+    (7, 1.0)
 
     Raises:
       UserError: For drums that are not in `DRUMS`, other characters, and unequal lengths.

@@ -1,8 +1,8 @@
-"""Piano rolls: pictures of music as PNG or SVG files, with bars and beats as a grid.
+"""Draws piano rolls: pictures of music, with bars and beats as a grid.
 
-A panel shows a piece: notes by pitch, and under them drums by name; colours tell instruments apart,
-darker is louder, and chord symbols stand above. All panels of a picture share their axes. Needs
-matplotlib but no display.
+A panel shows a piece: notes by pitch, and under them drums by name. Colours tell instruments apart,
+a darker note is louder, and chord symbols are written above. All panels of a picture share their
+axes. Needs matplotlib but no display.
 """
 
 import math
@@ -20,37 +20,41 @@ if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
 
 MAX_PANELS = 400
-"""Of one picture: a panel takes matplotlib some hundredths of a second."""
+"""Largest number of panels in a picture; matplotlib needs some hundredths of a second for each."""
 
 _COLOURS = ("#1f5fa8", "#c2571a", "#2a8a4a", "#8a4aa8", "#b02a4a", "#6b5a2a", "#12828c", "#5b5b5b")
 _DRUM_COLOUR = "#2b2b3a"
-_PALEST = 0.25  # of a colour, at velocity 0
+_PALEST = 0.25  # share of a colour that is left at velocity 0
 _EMPTY_PITCHES = (60, 72)  # middle C and the octave above it, where there are no notes
-_HIT_BEATS = 0.11  # of a drawn hit: half a sixteenth note
-_SIXTEENTHS = 4  # of a beat
+_HIT_BEATS = 0.11  # width of a drawn hit: about half a sixteenth note
+_SIXTEENTHS = 4  # in a beat
 _NOTE_NAMES = ("C", "C♯", "D", "D♯", "E", "F", "F♯", "G", "G♯", "A", "A♯", "B")
 
 _ALONE_BAR_INCHES, _BESIDE_BAR_INCHES, _MIN_BAR_INCHES = 2.6, 1.1, 0.6
-_WIDTH_INCHES = (4.0, 13.0)  # of a panel alone, unless its bars get too narrow
-_CELL_WIDTH_INCHES = (1.5, 3.0)  # of a panel beside others
+_WIDTH_INCHES = (4.0, 13.0)  # width of a panel alone, unless its bars get too narrow
+_CELL_WIDTH_INCHES = (1.5, 3.0)  # width of a panel beside others
 _PITCH_INCHES, _PITCHES_INCHES = 0.1, (1.0, 3.5)
 _DRUM_INCHES, _DRUMS_INCHES = 0.2, (0.3, 4.0)
-# How high panels of several rows are: of one alone, and so that the drums' names fit.
+# Heights where there are several rows: the share of a panel's own, and that of a drum, whose name
+# must fit.
 _SMALL, _SMALL_DRUM_INCHES = 0.4, 0.13
 _MAX_INCHES = 60.0
 _OVERHANG_BARS = 0.125  # a last note may end so much after its bar, as that of a late drummer does
 
 
-Box = tuple[float, float, float, float]
+_Box = tuple[float, float, float, float]
 
 
 class Voice(NamedTuple):
-    """An instrument of a piece; all drums are one.
+    """An instrument of a piece; all drums are one voice.
+
+    >>> Voice(instrument=1, program=33, is_drum=False).name
+    'Electric Bass (finger)'
 
     Attributes:
-      instrument: Its number.
-      program: General MIDI's, from 0.
-      is_drum: Whether it is drums.
+      instrument: Number of the instrument in the piece.
+      program: General MIDI's program, from 0.
+      is_drum: True if the voice is the drums.
     """
 
     instrument: int
@@ -59,23 +63,29 @@ class Voice(NamedTuple):
 
     @property
     def name(self) -> str:
-        """As General MIDI calls it."""
+        """Name of the instrument in General MIDI."""
         import pretty_midi
 
         return "Drums" if self.is_drum else pretty_midi.program_to_instrument_name(self.program)
 
 
 class Frame(NamedTuple):
-    """What the panels of a picture share.
+    """The axes and colours that all panels of a picture share.
+
+    >>> from music_vae.music import notes_io
+    >>> (tune,) = notes_io.read_music_file("examples/tunes/soldiers_joy.mid")
+    >>> frame = Frame.of([tune])
+    >>> frame.bars, frame.beats, frame.low, frame.high
+    (17, 4, 61, 82)
 
     Attributes:
-      bars: How many are shown.
-      beats: How many a bar has.
-      low: The lowest pitch.
-      high: The highest.
-      drums: The pitches of the drums, the lowest first.
-      has_notes: Whether pitches are shown: they are unless there are drums alone.
-      voices: The instruments, in the order of their colours.
+      bars: Number of bars that are shown.
+      beats: Number of beats in a bar.
+      low: Lowest pitch that is shown.
+      high: Highest pitch that is shown.
+      drums: Pitches of the drums, the lowest first.
+      has_notes: True if pitches are shown; False if there are only drums.
+      voices: Instruments, in the order of their colours.
     """
 
     bars: int
@@ -88,7 +98,7 @@ class Frame(NamedTuple):
 
     @classmethod
     def of(cls, pieces: "Sequence[NoteSequence]") -> "Frame":
-        """The smallest frame that holds pieces in the metre of the first."""
+        """Returns the smallest frame that contains all pieces, in the metre of the first one."""
         notes = [note for piece in pieces for note in piece.notes]
         pitches = [note.pitch for note in notes if not note.is_drum] or list(_EMPTY_PITCHES)
         drums = tuple(sorted({note.pitch for note in notes if note.is_drum}))
@@ -105,13 +115,13 @@ class Frame(NamedTuple):
         )
 
     def colour(self, voice: Voice) -> np.ndarray:
-        """RGB of a voice, each from 0 to 1."""
+        """Returns the colour of a voice as red, green and blue, each from 0 to 1."""
         pitched = [v for v in self.voices if not v.is_drum]
         text = _DRUM_COLOUR if voice.is_drum else _COLOURS[pitched.index(voice) % len(_COLOURS)]
         return np.array([int(text[place : place + 2], 16) / 255 for place in (1, 3, 5)])
 
     def heights_inches(self, *, small: bool = False) -> list[float]:
-        """Of the notes and the drums, or of those that are shown."""
+        """Returns the heights of the notes and of the drums, as far as they are shown."""
         pitched = np.clip((self.high - self.low) * _PITCH_INCHES, *_PITCHES_INCHES)
         drums = len(self.drums) * (_SMALL_DRUM_INCHES if small else _DRUM_INCHES)
         drums = np.clip(drums, *_DRUMS_INCHES)
@@ -126,16 +136,21 @@ def draw(
     labels: Sequence[Sequence[str]] | None = None,
     frame: Frame | None = None,
 ) -> Any:
-    """A figure of pieces in rows and columns: one piece, a strip (rows of one), or a grid.
+    """Draws pieces in rows and columns: one piece, a strip (rows of one), or a grid.
+
+    >>> from music_vae.render.notebook import beat
+    >>> figure = draw([[beat(bass="x.......", snare="....x...")]], title="Two beats")
+    >>> [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    ['Bass Drum 1', 'Acoustic Snare']
 
     Args:
       rows: The pieces; all rows have the same length, and there are at most `MAX_PANELS`.
-      title: Of the whole.
-      labels: What is written over each panel.
-      frame: What other pictures share with this one.
+      title: Title of the whole picture.
+      labels: Text over each panel, in rows and columns like the pieces.
+      frame: Axes and colours that this picture shares with others; None: those that fit its pieces.
 
     Returns:
-      What `plotting.save` and `plotting.svg` take.
+      A figure of matplotlib, for `plotting.save` and `plotting.svg`.
     """
     frame = frame or Frame.of([piece for row in rows for piece in row])
     columns, heights = len(rows[0]), frame.heights_inches(small=len(rows) > 1)
@@ -163,7 +178,7 @@ def draw(
 
 
 def _size_inches(frame: Frame, rows: int, columns: int) -> tuple[float, float]:
-    """Of the whole picture."""
+    """Returns width and height of the whole picture."""
     if columns == 1:
         width = float(np.clip(frame.bars * _ALONE_BAR_INCHES, *_WIDTH_INCHES))
         width = max(width, frame.bars * _MIN_BAR_INCHES)
@@ -192,7 +207,7 @@ def _panel(axes: Sequence[Any], piece: "NoteSequence", frame: Frame, *, small: b
 
 
 def _pitch_axis(axis: Any, frame: Frame) -> None:
-    """Pitches by name, with the rows of the black keys a little darker."""
+    """Draws the names of pitches, and the rows of the black keys a little darker."""
     axis.set_ylim(frame.low - 0.5, frame.high + 0.5)
     black = [p for p in range(frame.low, frame.high + 1) if p % SEMITONES not in C_MAJOR]
     across = [(0.0, frame.bars, pitch, 0.5) for pitch in black]
@@ -206,14 +221,14 @@ def _pitch_axis(axis: Any, frame: Frame) -> None:
 
 
 def _drum_axis(axis: Any, frame: Frame) -> None:
-    """A row for each drum."""
+    """Draws the name and the row of each drum."""
     axis.set_ylim(-0.6, len(frame.drums) - 0.4)
     axis.set_yticks(range(len(frame.drums)), map(drum_name, frame.drums), fontsize=6.5)
     axis.hlines(range(len(frame.drums)), 0, frame.bars, color="0.94", linewidth=0.6, zorder=0)
 
 
 def _bars(axis: Any, frame: Frame, *, sixteenths: bool) -> None:
-    """The grid in time: bars, beats, and sixteenth notes where hits may lie beside them."""
+    """Draws the grid in time: bars, beats, and sixteenth notes for hits to be compared with."""
     axis.set_xlim(-0.005 * frame.bars, frame.bars * 1.005)
     step = max(1, frame.bars // 16)
     axis.set_xticks(range(0, frame.bars, step), range(1, frame.bars + 1, step), fontsize=7)
@@ -233,7 +248,7 @@ def _bars(axis: Any, frame: Frame, *, sixteenths: bool) -> None:
 
 
 def _notes(axis: Any, piece: "NoteSequence", frame: Frame) -> None:
-    """Notes as bars from their start to their end."""
+    """Draws each note as a box from its start to its end."""
     notes = [note for note in piece.notes if not note.is_drum]
     boxes = [
         (_to_bars(piece, n.start_time), _to_bars(piece, n.end_time), n.pitch, 0.42) for n in notes
@@ -242,7 +257,7 @@ def _notes(axis: Any, piece: "NoteSequence", frame: Frame) -> None:
 
 
 def _hits(axis: Any, piece: "NoteSequence", frame: Frame) -> None:
-    """Hits as marks whose left edge is when they are struck."""
+    """Draws each hit as a box whose left edge is the time of the stroke."""
     notes = [note for note in piece.notes if note.is_drum]
     width = _HIT_BEATS / frame.beats
     starts = [_to_bars(piece, note.start_time) for note in notes]
@@ -251,16 +266,16 @@ def _hits(axis: Any, piece: "NoteSequence", frame: Frame) -> None:
     _boxes(axis, boxes, notes, frame)
 
 
-def _boxes(axis: Any, boxes: Sequence[Box], notes: Sequence[Any], frame: Frame) -> None:
-    """Boxes in the colours of their notes."""
+def _boxes(axis: Any, boxes: Sequence[_Box], notes: Sequence[Any], frame: Frame) -> None:
+    """Draws boxes in the colours of their notes."""
     shades = [
         _shade(frame.colour(_voice(note)), note.velocity / MAX_MIDI_VELOCITY) for note in notes
     ]
     _add(axis, boxes, facecolors=shades, edgecolors="white", linewidths=0.4, zorder=2)
 
 
-def _add(axis: Any, boxes: Sequence[Box], **look: Any) -> None:
-    """Boxes (left, right, middle, half the height)."""
+def _add(axis: Any, boxes: Sequence[_Box], **look: Any) -> None:
+    """Adds boxes (left, right, middle, half the height) to an axis."""
     from matplotlib.collections import PolyCollection
 
     corners = [
@@ -271,13 +286,13 @@ def _add(axis: Any, boxes: Sequence[Box], **look: Any) -> None:
 
 
 def _shade(colour: np.ndarray, loudness: float) -> np.ndarray:
-    """A colour that is paler the softer a note is; `loudness` from 0 to 1."""
+    """Returns a colour that is paler the softer a note is; `loudness` is from 0 to 1."""
     amount = _PALEST + (1 - _PALEST) * loudness
     return amount * colour + (1 - amount)
 
 
 def _legend(figure: Any, frame: Frame) -> None:
-    """The instruments by name, where there are several."""
+    """Draws the names of the instruments in their colours, if there are several."""
     from matplotlib.patches import Patch
 
     if len(frame.voices) < 2:
@@ -293,23 +308,27 @@ def _legend(figure: Any, frame: Frame) -> None:
     figure.legend(handles=patches, loc="outside lower center", ncols=4, frameon=False, fontsize=7.5)
 
 
-# -- What a piece says of itself ------------------------------------------------------------------
+# -- Facts about a piece --------------------------------------------------------------------------
 
 
 def drum_name(pitch: int) -> str:
-    """General MIDI's name of a drum, or its number where it has none."""
+    """Returns General MIDI's name of a drum, or its number if it has no name.
+
+    >>> drum_name(38)
+    'Acoustic Snare'
+    """
     import pretty_midi
 
     return pretty_midi.note_number_to_drum_name(pitch) or f"drum {pitch}"
 
 
 def _plain(text: str) -> str:
-    """Text in which matplotlib finds no formulas."""
+    """Returns text in which matplotlib sees no formulas."""
     return text.replace("$", r"\$")
 
 
 def _pitch_name(pitch: int) -> str:
-    """`C4` for middle C."""
+    """Returns the name of a pitch, such as `C4` for middle C."""
     return f"{_NOTE_NAMES[pitch % SEMITONES]}{pitch // SEMITONES - 1}"
 
 
@@ -318,7 +337,7 @@ def _voice(note: Any) -> Voice:
 
 
 def _chords(piece: "NoteSequence") -> Iterable[tuple[float, str]]:
-    """Chord symbols and where they begin, in bars; one that goes on is given once."""
+    """Yields chord symbols and their start in bars; a chord that goes on is given once."""
     last = None
     for text in sorted(piece.text_annotations, key=lambda text: text.time):
         if text.annotation_type == text.CHORD_SYMBOL and text.text != last:
@@ -331,7 +350,7 @@ def _length_s(piece: "NoteSequence") -> float:
 
 
 def _metre(piece: "NoteSequence") -> tuple[int, float]:
-    """Beats and quarter notes of a bar, by the first time signature; 4/4 by default."""
+    """Returns beats and quarter notes of a bar, by the first time signature; 4/4 by default."""
     first = min(piece.time_signatures, key=lambda signature: signature.time, default=None)
     if first is None or first.numerator < 1 or first.denominator < 1:
         return 4, 4.0
@@ -339,5 +358,5 @@ def _metre(piece: "NoteSequence") -> tuple[int, float]:
 
 
 def _to_bars(piece: "NoteSequence", time_s: float) -> float:
-    """Seconds in bars, by the tempo and the metre at the beginning."""
+    """Converts seconds to bars, by the tempo and the metre at the beginning."""
     return time_s * notes_io.tempo_of(piece) / 60 / _metre(piece)[1]

@@ -1,4 +1,4 @@
-"""Pictures of figures, as PNG or SVG files; needs matplotlib but no display."""
+"""Draws tables, curves and maps as PNG or SVG files; needs matplotlib but no display."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,10 @@ _MARGIN_INCHES = 2.0
 
 
 def require_matplotlib() -> None:
-    """Raises `UserError` if there is no matplotlib."""
+    """Raises `UserError` if matplotlib is not installed.
+
+    >>> require_matplotlib()  # it is
+    """
     try:
         import matplotlib  # noqa: F401
     except ImportError as error:
@@ -26,9 +29,13 @@ def require_matplotlib() -> None:
 def check_picture(path: str | Path, argument: str) -> None:
     """Raises `UserError` if no picture can be drawn, or not to this path.
 
+    >>> check_picture("map.gif", "picture")
+    Traceback (most recent call last):
+    music_vae.common.errors.UserError: `picture=map.gif`: expected the name of a .png or .svg file
+
     Args:
-      path: The file that is to be drawn.
-      argument: The name of the argument that gives it, for messages.
+      path: Path of the picture that is to be drawn.
+      argument: Name of the argument that gives the path, for messages.
     """
     require_matplotlib()
     if Path(path).suffix.lower() not in SUFFIXES:
@@ -41,10 +48,19 @@ def tables(
 ) -> None:
     """Draws tables of numbers side by side, coloured by value.
 
+    >>> import tempfile
+    >>> changes = {"note_density": {"up": 0.8, "down": -0.7}, "syncopation": {"up": 0.1, "down": 0}}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "changes.svg"
+    ...     tables(path, {"melodies": changes}, unit="standard deviations")
+    ...     text = path.read_text(encoding="utf-8")
+    >>> [word in text for word in ("note_density", "0.80", "standard deviations")]
+    [True, True, True]
+
     Args:
-      path: The PNG or SVG file.
-      parts: Tables by title: rows of columns.
-      unit: What the numbers are in, for the scale of colours.
+      path: Path of the PNG or SVG file.
+      parts: Tables by title, each as `{row: {column: number}}`.
+      unit: Unit of the numbers, for the scale of colours.
     """
     import numpy as np
 
@@ -83,11 +99,19 @@ def curves(
 ) -> None:
     """Draws panels of curves below each other.
 
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "distances.svg"
+    ...     panels = {"distance": {"in the latent space": [0, 1, 2], "of the data": [0, 2, 1]}}
+    ...     curves(path, [0, 0.5, 1], panels, x_label="from A to B")
+    ...     "in the latent space" in path.read_text(encoding="utf-8")
+    True
+
     Args:
-      path: The PNG or SVG file.
-      x: The places of all curves.
+      path: Path of the PNG or SVG file.
+      x: Horizontal positions of the points of all curves.
       panels: By the label of its vertical axis, the curves of a panel by name.
-      x_label: The label of the horizontal axis.
+      x_label: Label of the horizontal axis.
     """
     figure = new_figure((6.0, 3.0 * len(panels)))
     axes = figure.subplots(len(panels), 1, squeeze=False, sharex=True)[:, 0]
@@ -110,11 +134,19 @@ def training(
 ) -> None:
     """Draws the curves of a training run beside each other.
 
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "run.svg"
+    ...     panels = {"accuracy": {"validation": ([0, 100, 200], [0.1, 0.6, 0.7])}}
+    ...     training(path, panels, title="cat-mel_2bar_mini", best_step=200)
+    ...     "cat-mel_2bar_mini" in path.read_text(encoding="utf-8")
+    True
+
     Args:
-      path: The PNG or SVG file.
-      panels: By title, the curves of a panel by name: steps and values.
-      title: Of the whole.
-      best_step: Where a line marks the weights that are kept.
+      path: Path of the PNG or SVG file.
+      panels: By title, the curves of a panel by name, each as its steps and its values.
+      title: Title of the whole picture.
+      best_step: Step whose weights are kept; a vertical line marks it.
     """
     figure = new_figure((3.4 * len(panels), 2.8))
     figure.suptitle(title, fontsize=10)
@@ -141,13 +173,23 @@ def coloured_map(
 ) -> None:
     """Draws points on a plane, coloured by a value.
 
+    >>> import tempfile
+    >>> import numpy as np
+    >>> points = np.array([[0.0, 0.0], [1.0, 0.5], [0.2, 1.0]])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "map.svg"
+    ...     names = {"axis_labels": ("z[0]", "z[1]"), "value_label": "note density"}
+    ...     coloured_map(path, points, np.array([2.0, 5.0, np.nan]), title="Melodies", **names)
+    ...     "note density" in path.read_text(encoding="utf-8")
+    True
+
     Args:
-      path: The PNG or SVG file.
-      points: `[N, 2]`.
-      values: `[N]`; a point whose value is NaN is grey.
-      title: Of the whole.
-      axis_labels: What the horizontal and the vertical axis are.
-      value_label: What the value is.
+      path: Path of the PNG or SVG file.
+      points: Positions of the points, `[N, 2]`.
+      values: Values of the points, `[N]`; a point whose value is NaN is grey.
+      title: Title of the whole picture.
+      axis_labels: Labels of the horizontal and the vertical axis.
+      value_label: Label of the scale of colours.
     """
     import numpy as np
 
@@ -170,7 +212,11 @@ def coloured_map(
 
 
 def new_figure(size_inches: tuple[float, float]) -> Any:
-    """A figure that draws to memory, whatever display there is."""
+    """Returns a figure that draws to memory and so needs no display.
+
+    >>> new_figure((6.0, 3.0)).get_size_inches().tolist()
+    [6.0, 3.0]
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -180,7 +226,14 @@ def new_figure(size_inches: tuple[float, float]) -> Any:
 
 
 def save(figure: Any, path: str | Path) -> None:
-    """Writes a figure, as SVG if the path ends so, else as PNG."""
+    """Writes a figure as SVG if the path ends in `.svg`, else as PNG.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save(new_figure((1.0, 1.0)), Path(folder) / "empty.png")
+    ...     (Path(folder) / "empty.png").read_bytes()[1:4]
+    b'PNG'
+    """
     with files.atomic_path(path) as temporary:
         if Path(path).suffix.lower() == ".svg":
             temporary.write_text(svg(figure), encoding="utf-8")
@@ -189,7 +242,13 @@ def save(figure: Any, path: str | Path) -> None:
 
 
 def svg(figure: Any) -> str:
-    """A figure as SVG, whose text stays text; the same figure gives the same SVG."""
+    """Returns a figure as SVG, whose text stays text; the same figure gives the same SVG.
+
+    >>> figure = new_figure((2.0, 1.0))
+    >>> _ = figure.suptitle("Two bars")
+    >>> "Two bars" in svg(figure)
+    True
+    """
     import matplotlib
 
     buffer = io.StringIO()

@@ -1,4 +1,4 @@
-"""Renders pieces: sound and pictures beside their MIDI files, and a page of all of them."""
+"""Renders pieces that commands made: sound and pictures beside their MIDI files, and a page."""
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,11 +21,14 @@ PAGE_FILE = "index.html"
 
 @dataclasses.dataclass(frozen=True)
 class Rendering:
-    """What to render.
+    """The formats to render pieces in; `prepare` makes it.
+
+    >>> Rendering(formats=("svg",)).font is None  # a picture needs no soundfont
+    True
 
     Attributes:
-      formats: Of `FORMATS`, in their order.
-      font: What sound is made with; None where no sound is.
+      formats: Some of `FORMATS`, in their order.
+      font: Soundfont to play with; None if there is no sound to render.
     """
 
     formats: tuple[str, ...] = ()
@@ -34,15 +37,20 @@ class Rendering:
 
 @dataclasses.dataclass(frozen=True)
 class Made:
-    """Pieces that were made and written.
+    """Pieces that a command made and wrote as MIDI files.
+
+    >>> from music_vae.render.notebook import beat
+    >>> pieces = [beat(bass="x..."), beat(bass="..x.")]
+    >>> Made(pieces, [Path("1.mid"), Path("2.mid")], "beats", "Beats", None, {}).labels
+    ['1 of 2', '2 of 2']
 
     Attributes:
       pieces: The pieces.
       paths: Their MIDI files.
-      name: What is common to the files' names.
-      title: What they are.
-      shape: Rows and columns of pieces that belong into one picture; None for pieces of their own.
-      facts: What the page says of them.
+      name: The part that the names of the files have in common.
+      title: Title of pictures and of the page.
+      shape: Rows and columns of pieces that belong in one picture; None: each has its own.
+      facts: Facts about the pieces, by name, for the page.
     """
 
     pieces: "Sequence[NoteSequence]"
@@ -54,7 +62,7 @@ class Made:
 
     @property
     def labels(self) -> list[str]:
-        """What each piece is called."""
+        """Names of the pieces, by their number, or their row and column."""
         if self.shape is None or self.shape[1] == 1:
             return [f"{number} of {len(self.pieces)}" for number in range(1, len(self.pieces) + 1)]
         rows, columns = (range(1, size + 1) for size in self.shape)
@@ -67,12 +75,15 @@ def prepare(
     *,
     shape: tuple[int, int] | None = None,
 ) -> Rendering:
-    """Finds all that it takes to render pieces, before any is made.
+    """Checks that pieces can be rendered, and opens the soundfont, before any piece is made.
+
+    >>> prepare(["html", "png"]).formats
+    ('png', 'html')
 
     Args:
-      names: Some of `FORMATS`; in messages, the argument `render`.
-      soundfont: A file; None: the default.
-      shape: As of `Made`.
+      names: Some of `FORMATS`; messages call this argument `render`.
+      soundfont: Path of a soundfont; None: the default one.
+      shape: Rows and columns of the pieces; see `Made`.
 
     Raises:
       UserError: If there is no such format, a package that it needs is missing, the soundfont
@@ -101,14 +112,23 @@ def prepare(
 
 
 def write(wanted: Rendering, made: Made) -> Iterator[Path]:
-    """Renders pieces; yields each file once it is written."""
+    """Renders pieces; yields the path of each file once it is written.
+
+    >>> import tempfile
+    >>> from music_vae.render.notebook import beat
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     midi = Path(folder) / "beat.mid"
+    ...     made = Made([beat(bass="x...")], [midi], "beat", "A beat", None, {})
+    ...     [path.name for path in write(prepare(["svg"]), made)]
+    ['beat.svg']
+    """
     yield from _sounds(wanted, made)
     yield from _pictures(wanted, made)
     yield from _page(wanted, made)
 
 
 def _sounds(wanted: Rendering, made: Made) -> Iterator[Path]:
-    """A file for each piece and format."""
+    """Writes the sound of each piece in each format."""
     if wanted.font is None:
         return
     for piece, path in _bar(zip(made.pieces, made.paths, strict=True), made, "playing"):
@@ -120,7 +140,7 @@ def _sounds(wanted: Rendering, made: Made) -> Iterator[Path]:
 
 
 def _pictures(wanted: Rendering, made: Made) -> Iterator[Path]:
-    """A picture of all pieces that have a shape, else one of each."""
+    """Writes one picture of all pieces if they have a shape, else one of each."""
     suffixes = [f".{name}" for name in wanted.formats if name in PICTURES]
     if not suffixes:
         return
@@ -131,7 +151,7 @@ def _pictures(wanted: Rendering, made: Made) -> Iterator[Path]:
 
 
 def _figures(made: Made) -> Iterator[tuple[Path, Any]]:
-    """Pictures, each with the file whose name, but for the suffix, it gets."""
+    """Yields pictures, each with the path that it gets, but for the suffix."""
     if made.shape is not None:
         rows, labels = (_in_rows(items, made.shape) for items in (made.pieces, made.labels))
         figure = piano_rolls.draw(rows, title=made.title, labels=labels)
@@ -143,7 +163,7 @@ def _figures(made: Made) -> Iterator[tuple[Path, Any]]:
 
 
 def _page(wanted: Rendering, made: Made) -> Iterator[Path]:
-    """The page, whose pictures have the same axes."""
+    """Writes the page of all pieces, whose pictures share their axes."""
     if PAGE not in wanted.formats:
         return
     frame = piano_rolls.Frame.of(made.pieces)

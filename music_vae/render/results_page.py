@@ -1,7 +1,7 @@
-"""A page of results: one HTML file that needs no network, in which pieces are seen and heard.
+"""Makes a page of results: one HTML file, which needs no network, to see and hear pieces.
 
-It holds the pieces' pictures as SVG, their MIDI files, and their notes, which a small synthesizer
-in the page plays.
+The page contains the pictures of the pieces as SVG, their MIDI files, and their notes, which a
+small synthesizer in the page plays.
 """
 
 import base64
@@ -20,17 +20,24 @@ if TYPE_CHECKING:
 
 _TEMPLATE = "results.html"
 _FIELD = re.compile(r"\{\{(\w+)\}\}")
-_CELL = "minmax(9rem, 1fr)"  # of the pieces beside each other
+_CELL = "minmax(9rem, 1fr)"  # width of each of the pieces beside each other
 
 
 class PagePiece(NamedTuple):
     """A piece on the page.
 
+    >>> from music_vae.music import notes_io
+    >>> midi = Path("examples/tunes/soldiers_joy.mid")
+    >>> (tune,) = notes_io.read_music_file(midi)
+    >>> piece = PagePiece("1 of 1", tune, midi, "<svg/>")
+    >>> piece.label, len(piece.sequence.notes)
+    ('1 of 1', 112)
+
     Attributes:
-      label: What it is called, as in '1 of 5'.
-      sequence: Its notes.
-      midi: Its MIDI file.
-      picture: SVG.
+      label: Name of the piece, as in '1 of 5'.
+      sequence: Notes of the piece.
+      midi: Path of its MIDI file, whose content the page gets.
+      picture: Picture of the piece, as the text of an SVG file.
     """
 
     label: str
@@ -47,14 +54,22 @@ def page(
     columns: int | None,
     heading: str,
 ) -> str:
-    """The page, as HTML.
+    """Returns the page as HTML.
+
+    >>> from music_vae.music import notes_io
+    >>> midi = Path("examples/tunes/soldiers_joy.mid")
+    >>> pieces = [PagePiece("tune", notes_io.read_music_file(midi)[0], midi, "<svg/>")]
+    >>> facts = {"temperature": "0.5"}
+    >>> text = page(pieces, title="Samples", facts=facts, columns=None, heading="One piece")
+    >>> [line for line in text.splitlines() if "<dt>" in line]
+    ['<div><dt>temperature</dt><dd>0.5</dd></div>']
 
     Args:
-      pieces: In reading order; at least one.
-      title: Of the whole.
-      facts: What is said of all pieces, by name.
-      columns: In how many columns they stand; None: as many as fit.
-      heading: Over the pieces.
+      pieces: Pieces in reading order; at least one.
+      title: Title of the page.
+      facts: Facts about all pieces, by name, such as the temperature.
+      columns: Number of columns of pieces; None: as many as fit.
+      heading: Heading over the pieces.
     """
     about = " · ".join(f"{name} {value}" for name, value in facts.items())
     across = f"repeat({columns}, {_CELL})" if columns else "repeat(auto-fill, minmax(15rem, 1fr))"
@@ -72,12 +87,12 @@ def page(
         "footer": f"Made by music_vae {html.escape(music_vae.__version__)}.",
     }
     template = resources.files("music_vae.render") / "templates" / _TEMPLATE
-    # In one pass: what is put in is not looked through again.
-    return _FIELD.sub(lambda found: fields[found[1]], template.read_text(encoding="utf-8"))
+    # In one pass, so that nothing is replaced in the text that was put in.
+    return _FIELD.sub(lambda match: fields[match[1]], template.read_text(encoding="utf-8"))
 
 
 def _item(piece: PagePiece, about: str) -> str:
-    """A piece in the list: a picture to click, its name, and its MIDI file."""
+    """Returns the HTML of a piece in the list: a picture to click, its name, and its MIDI file."""
     picture = _data_uri("image/svg+xml", piece.picture.encode())
     midi = _data_uri("audio/midi", piece.midi.read_bytes())
     label, name = html.escape(piece.label), html.escape(piece.midi.name)
@@ -91,7 +106,7 @@ def _item(piece: PagePiece, about: str) -> str:
 
 
 def _notes(sequence: "NoteSequence") -> dict[str, object]:
-    """What the page plays: start, length, pitch, velocity, program, whether it is a drum."""
+    """Returns the notes to play: start, length, pitch, velocity, program, and 1 for a drum."""
     notes = [
         [
             round(note.start_time, 4),
@@ -112,5 +127,5 @@ def _data_uri(kind: str, data: bytes) -> str:
 
 
 def _script_json(value: object) -> str:
-    """JSON that cannot end the script element it stands in."""
+    """Returns JSON that cannot end the script element that contains it."""
     return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")

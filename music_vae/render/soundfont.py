@@ -1,7 +1,7 @@
-"""SoundFont 2 files: which samples an instrument plays for a note, and how (SoundFont 2.04, 1998).
+"""Reads SoundFont 2 files: the samples that an instrument plays for a note (SoundFont 2.04, 1998).
 
-A soundfont comes from anywhere, so it is not trusted: all sizes and indices are checked when it is
-read. Modulators are ignored, as they do nothing for notes without controllers.
+A soundfont may come from anywhere, so it is not trusted: all sizes and indices are checked when it
+is read. Modulators are ignored, as they do nothing for notes without controllers.
 """
 
 import dataclasses
@@ -24,7 +24,7 @@ FILTER_CUTOFF, FILTER_Q, MOD_ENVELOPE_TO_FILTER = 8, 9, 11
 PAN = 17
 MOD_LFO_DELAY, MOD_LFO_FREQUENCY, VIBRATO_DELAY, VIBRATO_FREQUENCY = 21, 22, 23, 24
 MOD_ENVELOPE = 25  # delay, attack, hold, decay, sustain, release, key to hold, key to decay
-VOLUME_ENVELOPE = 33  # the same
+VOLUME_ENVELOPE = 33  # in the same order
 INSTRUMENT, KEY_RANGE, VELOCITY_RANGE, FIXED_KEY, FIXED_VELOCITY = 41, 43, 44, 46, 47
 ATTENUATION, COARSE_TUNE, FINE_TUNE, SAMPLE, LOOP_MODE = 48, 51, 52, 53, 54
 SCALE_TUNING, EXCLUSIVE_CLASS, ROOT_KEY = 56, 57, 58
@@ -39,15 +39,15 @@ _DEFAULTS[[e + n for e in (MOD_ENVELOPE, VOLUME_ENVELOPE) for n in (0, 1, 2, 3, 
 _DEFAULTS[[FIXED_KEY, FIXED_VELOCITY, ROOT_KEY]] = -1
 _DEFAULTS[SCALE_TUNING] = 100
 
-# A preset adds to what its instruments say, but for these (section 8.5).
+# A preset adds to the generators of its instruments, except for these (section 8.5).
 _OF_INSTRUMENTS_ONLY = (
     *(START_OFFSET, END_OFFSET, LOOP_START_OFFSET, LOOP_END_OFFSET, START_COARSE, END_COARSE),
     *(LOOP_START_COARSE, LOOP_END_COARSE, FIXED_KEY, FIXED_VELOCITY, LOOP_MODE),
     *(EXCLUSIVE_CLASS, ROOT_KEY, KEY_RANGE, VELOCITY_RANGE, INSTRUMENT, SAMPLE),
 )
-_COARSE = 32768  # samples of a coarse offset
-_MAX_REGIONS = 64  # of one note; real instruments have a few
-_COMPRESSED = 0x10  # of a sample's type: Ogg Vorbis, in what are called .sf3 files
+_COARSE = 32768  # samples in a step of a coarse offset
+_MAX_REGIONS = 64  # most regions that play for one note; real instruments have a few
+_COMPRESSED = 0x10  # bit of a sample's type: Ogg Vorbis, as in .sf3 files
 
 _HEADER = [("name", "S20"), ("first", "<u2")]
 _RECORDS = {
@@ -71,15 +71,21 @@ _RECORDS = {
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Region:
-    """What sounds for a note; the same notes have the same one.
+    """A recording that sounds for a note, and the settings to play it with.
+
+    >>> from music_vae.render import audio
+    >>> font = audio.open_soundfont(None)
+    >>> snare, *_ = font.regions(program=0, key=38, velocity=100, is_drum=True)
+    >>> snare.rate, len(snare.samples) > snare.rate // 10  # longer than a tenth of a second
+    (44100, True)
 
     Attributes:
       samples: The recording, `[N]`, int16.
-      loop: Where its loop starts and ends in it; `(0, 0)` where there is none.
-      rate: Its samples a second.
-      root_key: The key that it was recorded at.
-      correction: Cents to add.
-      generators: `[NUM_GENERATORS]`, by their numbers above.
+      loop: Start and end of the loop in the recording; `(0, 0)` if there is none.
+      rate: Samples a second.
+      root_key: MIDI key at which the recording sounds as it is.
+      correction: Cents to add to the pitch.
+      generators: Amounts of the generators, `[NUM_GENERATORS]`, by their numbers above.
     """
 
     samples: np.ndarray
@@ -91,12 +97,18 @@ class Region:
 
 
 class _Zone(NamedTuple):
-    """Generators for some keys and velocities: of an instrument, or of a sample (`target`)."""
+    """The generators that a preset or an instrument has for some keys and velocities.
+
+    Attributes:
+      generators: Amounts by number.
+      target: Number of the instrument or of the sample that plays.
+    """
 
     generators: dict[int, int]
     target: int
 
     def holds(self, key: int, velocity: int) -> bool:
+        """Returns True if the zone is for this key and velocity."""
         return all(
             (self.generators.get(kind, 0x7F00) & 0xFF)
             <= value
@@ -106,7 +118,14 @@ class _Zone(NamedTuple):
 
 
 class SoundFont:
-    """The instruments of a file."""
+    """The instruments of a soundfont file.
+
+    >>> from music_vae.render import audio
+    >>> font = audio.open_soundfont(None)  # the one that comes with pretty_midi
+    >>> flute, *_ = font.regions(program=73, key=72, velocity=80, is_drum=False)
+    >>> flute.root_key, flute.samples.dtype.name
+    (73, 'int16')
+    """
 
     def __init__(self, path: str | Path) -> None:
         """Reads and checks a file.
@@ -138,9 +157,10 @@ class SoundFont:
         self._regions: dict[tuple[int, int, int, bool], list[Region]] = {}
 
     def regions(self, program: int, key: int, velocity: int, *, is_drum: bool) -> list[Region]:
-        """What sounds for a note; nothing where the file has nothing for it.
+        """Returns the recordings that sound for a note; none if the file has nothing for it.
 
-        Where it has not the program, the first of the bank plays.
+        If the file does not have the program, the first program of the bank plays. The same
+        arguments give the same objects.
         """
         asked = (program, key, velocity, is_drum)
         if asked not in self._regions:
@@ -148,15 +168,17 @@ class SoundFont:
         return self._regions[asked]
 
     def _find(self, program: int, key: int, velocity: int, is_drum: bool) -> Iterator[Region]:
+        """Yields the recordings for a note, in the order of the file."""
         bank = DRUM_BANK if is_drum else 0
-        found = self._presets.get((bank, program), self._presets.get((bank, 0)))
-        for outer in self._zones_of(b"phdr", found) if found is not None else ():
+        preset = self._presets.get((bank, program), self._presets.get((bank, 0)))
+        for outer in self._zones_of(b"phdr", preset) if preset is not None else ():
             if outer.holds(key, velocity):
                 for inner in self._zones_of(b"inst", outer.target):
                     if inner.holds(key, velocity):
                         yield self._region(outer, inner)
 
     def _region(self, outer: _Zone, inner: _Zone) -> Region:
+        """Returns the recording of an instrument's zone, as a preset's zone changes it."""
         amounts = _DEFAULTS.copy()
         for kind, amount in inner.generators.items():
             amounts[kind] = amount
@@ -186,7 +208,7 @@ class SoundFont:
         )
 
     def _zones_of(self, table: bytes, number: int) -> list[_Zone]:
-        """The zones of a preset or an instrument, each with what all of them share."""
+        """Returns the zones of a preset or an instrument, with the generators that all share."""
         if (table, number) not in self._zones:
             self._zones[table, number] = list(self._read_zones(table, number))
         return self._zones[table, number]
@@ -209,7 +231,7 @@ class SoundFont:
                 shared = own
 
     def _check(self) -> None:
-        """Raises `ValueError` for indices that lead out of their tables."""
+        """Raises `ValueError` for indices that point outside their tables."""
         for headers, bags, generators, target, targets in (
             (b"phdr", b"pbag", b"pgen", INSTRUMENT, b"inst"),
             (b"inst", b"ibag", b"igen", SAMPLE, b"shdr"),
@@ -221,8 +243,8 @@ class SoundFont:
                     raise ValueError(f"an index of {outer.decode()} is wrong")
             if self._tables[headers]["first"][-1] >= len(self._tables[bags]):
                 raise ValueError(f"an index of {headers.decode()} is wrong")
-            found = self._tables[generators]
-            used = found["amount"][found["generator"] == target].view("<u2")
+            table = self._tables[generators]
+            used = table["amount"][table["generator"] == target].view("<u2")
             if np.any(used >= len(self._tables[targets]) - 1):
                 raise ValueError(f"an index of {generators.decode()} is wrong")
         samples = self._tables[b"shdr"][:-1]
@@ -233,7 +255,7 @@ class SoundFont:
 
 
 def _sound_chunks(data: np.ndarray) -> Iterator[tuple[bytes, np.ndarray]]:
-    """The chunks inside the lists of a RIFF file, by name."""
+    """Yields names and contents of the chunks inside the lists of a RIFF file."""
     if bytes(data[:4]) != b"RIFF" or bytes(data[8:12]) != b"sfbk":
         raise ValueError("it does not start with RIFF and sfbk")
     size = int(data[4:8].view("<u4")[0])
@@ -245,7 +267,7 @@ def _sound_chunks(data: np.ndarray) -> Iterator[tuple[bytes, np.ndarray]]:
 
 
 def _chunks(data: np.ndarray) -> Iterator[tuple[bytes, np.ndarray]]:
-    """The chunks of RIFF data, each of an even size."""
+    """Yields names and contents of the chunks of RIFF data, each padded to an even size."""
     position = 0
     while position + 8 <= len(data):
         size = int(data[position + 4 : position + 8].copy().view("<u4")[0])
@@ -257,7 +279,7 @@ def _chunks(data: np.ndarray) -> Iterator[tuple[bytes, np.ndarray]]:
 
 
 def _table(chunks: dict[bytes, np.ndarray], name: bytes) -> np.ndarray:
-    """The records of a chunk."""
+    """Returns the records of a chunk."""
     record = _RECORDS[name]
     data = chunks.get(name)
     if data is None or not len(data) or len(data) % record.itemsize:

@@ -1,8 +1,8 @@
-"""A soundfont synthesizer in NumPy: notes to stereo samples.
+"""Synthesizes notes to stereo samples with a soundfont, in NumPy.
 
-It plays what the SoundFont 2.04 standard says of samples, loops, tuning, the volume and modulation
+It follows the SoundFont 2.04 standard for samples, loops, tuning, the volume and modulation
 envelopes, vibrato, the low-pass filter, attenuation, pan and exclusive classes (a closed hi-hat
-stops an open one). Without chorus, reverb and controllers, which the music here does not have. The
+stops an open one). It has no chorus, reverb or controllers, which the music here does not use. The
 same notes give the same samples.
 """
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 RATE = 44100
 TAIL_S = 2.0
-"""How long a piece rings on after its end."""
+"""Time in seconds for which a piece rings on after its end."""
 
-_SILENT_DB = 100.0  # where an envelope ends (section 8.1.3)
-_ATTENUATION = 0.04  # decibels of a centibel in real soundfonts, as of E-mu's hardware: 0.4 / 10
+_SILENT_DB = 100.0  # attenuation at which an envelope ends (section 8.1.3)
+_ATTENUATION = 0.04  # decibels in a centibel of real soundfonts, as of E-mu's hardware: 0.4 / 10
 _MIN_ATTACK_S, _MIN_RELEASE_S = 0.001, 0.01  # so that nothing clicks
 _MAX_TIMECENTS = 8000  # 100 seconds
 _A0_HZ = 8.176  # absolute cents count from MIDI's key 0
@@ -30,21 +30,21 @@ _HIGHEST_CUTOFF = 13500  # cents, 20 kHz: no filter
 _MAX_Q_DB = 40.0
 _BUTTERWORTH_DB = 3.01  # a filter without a peak is 3 dB down at its cutoff
 _FRAME = 512  # samples in which the filter does not change
-_MOST_KEPT = 1 << 23  # samples of voices that may play again
-_MAX_OCTAVES = 10  # of a key from its recording: all of MIDI's
+_MOST_KEPT = 1 << 23  # samples kept of voices that may play again
+_MAX_OCTAVES = 10  # distance of a key from its recording: all of MIDI's
 _BENDING = (sf.MOD_LFO_TO_PITCH, sf.VIBRATO_TO_PITCH, sf.MOD_ENVELOPE_TO_PITCH)
 
 
 class _Voice(NamedTuple):
-    """A region that plays for a note.
+    """A recording that plays for a note.
 
     Attributes:
-      region: What plays.
-      key: MIDI's.
-      velocity: MIDI's.
-      start: Its first sample in the piece.
-      held: How many samples the key is down.
-      cut: After how many samples something else stops it; None: nothing does.
+      region: The recording and its settings.
+      key: MIDI key of the note.
+      velocity: MIDI velocity of the note.
+      start: Number of its first sample in the piece.
+      held: Number of samples for which the key is down.
+      cut: Number of samples after which another note stops it; None: no note does.
     """
 
     region: Region
@@ -56,9 +56,15 @@ class _Voice(NamedTuple):
 
 
 def render(sequence: "NoteSequence", font: SoundFont) -> np.ndarray:
-    """The samples of a piece, `[N, 2]` in float32, and `TAIL_S` more; not normalised.
+    """Plays a piece, and returns stereo samples `[N, 2]`, float32, `RATE` a second.
 
-    Pitch bends and control changes are left out.
+    They go on for `TAIL_S` after the end, and are not normalised. Pitch bends and control changes
+    are ignored.
+
+    >>> from note_seq.protobuf.music_pb2 import NoteSequence
+    >>> from music_vae.render import audio
+    >>> render(NoteSequence(total_time=1.0), audio.open_soundfont(None)).shape  # silence
+    (132300, 2)
     """
     length_s = max([sequence.total_time, *(note.end_time for note in sequence.notes)])
     mix = np.zeros((round((length_s + TAIL_S) * RATE), 2))
@@ -77,16 +83,16 @@ def render(sequence: "NoteSequence", font: SoundFont) -> np.ndarray:
 
 
 def _voices(sequence: "NoteSequence", font: SoundFont) -> list[_Voice]:
-    """All that plays, in the order of its start."""
+    """Returns all recordings that play, in the order of their start."""
     voices: list[_Voice] = []
     classes: dict[tuple[int, int, int], list[int]] = {}
     notes = sorted(sequence.notes, key=lambda n: (n.start_time, n.instrument, n.pitch, n.end_time))
     for note in notes:
         start, end = round(note.start_time * RATE), round(note.end_time * RATE)
         velocity = min(max(note.velocity, 1), MAX_MIDI_VELOCITY)
-        found = font.regions(note.program, note.pitch, velocity, is_drum=note.is_drum)
+        regions = font.regions(note.program, note.pitch, velocity, is_drum=note.is_drum)
         stopped: set[int] = set()
-        for region in found:
+        for region in regions:
             own_class = int(region.generators[sf.EXCLUSIVE_CLASS])
             if own_class:
                 place = (note.instrument, note.program, own_class)
@@ -100,13 +106,13 @@ def _voices(sequence: "NoteSequence", font: SoundFont) -> list[_Voice]:
 
 
 def _stop(voices: list[_Voice], numbers: list[int], at: int) -> None:
-    """Cuts voices short."""
+    """Ends voices at a sample of the piece."""
     for number in numbers:
         voices[number] = voices[number]._replace(cut=max(at - voices[number].start, 0))
 
 
 def _play(voice: _Voice, most: int) -> np.ndarray:
-    """The sound of a voice, `[N]` with N at most `most`, from 1 down to -1 at full loudness."""
+    """Returns the sound of a voice, `[N]` with N at most `most`; full loudness is -1 to 1."""
     amounts, held = voice.region.generators, voice.held
     loudness = _volume_envelope(
         amounts, voice.key, held, min(most, _longest(voice.region, voice.key, held))
@@ -129,7 +135,7 @@ def _play(voice: _Voice, most: int) -> np.ndarray:
 
 
 def _cents(region: Region, key: int) -> float:
-    """How much higher than its recording a key sounds."""
+    """Returns how many cents higher than its recording a key sounds."""
     amounts = region.generators
     key = amounts[sf.FIXED_KEY] if amounts[sf.FIXED_KEY] >= 0 else key
     cents = (key - region.root_key) * amounts[sf.SCALE_TUNING] + region.correction
@@ -137,13 +143,13 @@ def _cents(region: Region, key: int) -> float:
 
 
 def _step(cents: Any, region: Region) -> Any:
-    """By how many samples of the recording a sample goes on."""
+    """Returns by how many samples of the recording each sample of the sound advances."""
     octaves = np.clip(np.asarray(cents) / 1200, -_MAX_OCTAVES, _MAX_OCTAVES)
     return region.rate / RATE * 2**octaves
 
 
 def _steps(voice: _Voice, modulation: np.ndarray) -> np.ndarray:
-    """The same for every sample, `[N]`."""
+    """Returns the advance for every sample, `[N]`, with vibrato and the modulation envelope."""
     region, amounts = voice.region, voice.region.generators
     bent = amounts[sf.MOD_ENVELOPE_TO_PITCH] * modulation
     for depth, delay, frequency in (
@@ -158,11 +164,12 @@ def _steps(voice: _Voice, modulation: np.ndarray) -> np.ndarray:
 
 
 def _loops(region: Region) -> bool:
+    """Returns True if the recording is repeated while a note lasts."""
     return int(region.generators[sf.LOOP_MODE]) & 1 == 1 and region.loop[0] < region.loop[1]
 
 
 def _sampled(region: Region, places: np.ndarray, held: int) -> np.ndarray:
-    """The recording at places in it, by cubic interpolation, up to its end."""
+    """Returns the recording at places in it, by cubic interpolation, up to its end."""
     first, last = region.loop
     if _loops(region):
         unlooped = places.copy()
@@ -187,7 +194,7 @@ def _sampled(region: Region, places: np.ndarray, held: int) -> np.ndarray:
 
 
 def _triangle(length: int, delay_s: float, hertz: float) -> np.ndarray:
-    """A low-frequency oscillator from -1 to 1 that starts at 0 after a delay, `[length]`."""
+    """Returns a triangle wave `[length]` from -1 to 1, which starts at 0 after a delay."""
     cycles = np.maximum(np.arange(length) / RATE - delay_s, 0) * hertz
     return 1 - 4 * np.abs((cycles + 0.25) % 1 - 0.5)
 
@@ -196,7 +203,7 @@ def _triangle(length: int, delay_s: float, hertz: float) -> np.ndarray:
 
 
 class _Times(NamedTuple):
-    """An envelope's times in seconds; `sustain` is its generator's amount."""
+    """The times of an envelope in seconds; `sustain` is the amount of its generator."""
 
     delay: float
     attack: float
@@ -207,6 +214,7 @@ class _Times(NamedTuple):
 
     @classmethod
     def of(cls, amounts: np.ndarray, first: int, key: int) -> "_Times":
+        """Returns the times of the envelope whose generators begin with number `first`."""
         delay, attack, hold, decay, sustain, release, to_hold, to_decay = (
             int(amount) for amount in amounts[first : first + 8]
         )
@@ -221,7 +229,7 @@ class _Times(NamedTuple):
 
 
 def _longest(region: Region, key: int, held: int) -> int:
-    """How many samples a voice lasts at most: until it is silent, or the recording ends."""
+    """Returns the most samples that a voice can last, until it is silent or its recording ends."""
     amounts = region.generators
     times = _Times.of(amounts, sf.VOLUME_ENVELOPE, key)
     longest = held + round(times.release * RATE)
@@ -236,7 +244,7 @@ def _longest(region: Region, key: int, held: int) -> int:
 
 
 def _volume_envelope(amounts: np.ndarray, key: int, held: int, length: int) -> np.ndarray:
-    """Amplitudes `[length]`: a straight rise, then straight falls in decibels."""
+    """Returns amplitudes `[length]`: a linear rise, then falls that are linear in decibels."""
     times = _Times.of(amounts, sf.VOLUME_ENVELOPE, key)
     seconds = np.arange(length) / RATE - times.delay
     fallen = (seconds - times.attack - times.hold) / times.decay * _SILENT_DB
@@ -250,7 +258,7 @@ def _volume_envelope(amounts: np.ndarray, key: int, held: int, length: int) -> n
 
 
 def _modulation_envelope(amounts: np.ndarray, key: int, held: int, length: int) -> np.ndarray:
-    """Shares `[length]` from 0 to 1, all of whose ways are straight."""
+    """Returns levels `[length]` from 0 to 1, all of whose changes are linear."""
     if not (amounts[sf.MOD_ENVELOPE_TO_PITCH] or amounts[sf.MOD_ENVELOPE_TO_FILTER]):
         return np.zeros(length)
     times = _Times.of(amounts, sf.MOD_ENVELOPE, key)
@@ -268,7 +276,10 @@ def _modulation_envelope(amounts: np.ndarray, key: int, held: int, length: int) 
 
 
 def _filtered(sound: np.ndarray, amounts: np.ndarray, modulation: np.ndarray) -> np.ndarray:
-    """A sound through the resonant low-pass filter: each frame through its own, then overlapped."""
+    """Passes a sound through the resonant low-pass filter.
+
+    Each frame has a filter of its own; the filtered frames overlap and are added.
+    """
     cutoff, depth = int(amounts[sf.FILTER_CUTOFF]), int(amounts[sf.MOD_ENVELOPE_TO_FILTER])
     q_db = min(max(int(amounts[sf.FILTER_Q]) / 10, 0.0), _MAX_Q_DB)
     if not len(sound) or (cutoff + min(depth, 0) >= _HIGHEST_CUTOFF and not q_db):
@@ -289,7 +300,7 @@ def _filtered(sound: np.ndarray, amounts: np.ndarray, modulation: np.ndarray) ->
 
 
 def _low_pass(hertz: np.ndarray, q_db: float, size: int) -> np.ndarray:
-    """Responses `[F, size // 2 + 1]` of second-order low-passes with cutoffs `[F]`.
+    """Returns responses `[F, size // 2 + 1]` of second-order low-pass filters with cutoffs `[F]`.
 
     H(z) = g (1 + z^-1)^2 / (a0 + a1 z^-1 + a2 z^-2), by the bilinear transform.
     """
@@ -302,14 +313,16 @@ def _low_pass(hertz: np.ndarray, q_db: float, size: int) -> np.ndarray:
 
 
 def _pan(region: Region) -> np.ndarray:
-    """The shares `[2]` of left and right, of equal power at every place."""
+    """Returns the shares `[2]` of left and right, which have equal power at every place."""
     angle = (np.clip(region.generators[sf.PAN], -500, 500) / 1000 + 0.5) * np.pi / 2
     return np.array([np.cos(angle), np.sin(angle)])
 
 
 def _seconds(timecents: int) -> float:
+    """Converts timecents, 1200 times the binary logarithm of seconds, to seconds."""
     return 0.0 if timecents <= sf.NO_TIME else float(2 ** (min(timecents, _MAX_TIMECENTS) / 1200))
 
 
 def _hertz(cents: np.ndarray | int) -> np.ndarray:
+    """Converts absolute cents to hertz."""
     return _A0_HZ * 2 ** (np.asarray(cents) / 1200)
