@@ -64,7 +64,7 @@ def test_either_engine_writes_the_same_files(command, tmp_path):
 
 HEAVY = (
     "bokeh IPython keras librosa matplotlib numba pandas scipy sklearn tensorflow "
-    "tensorflow_probability"
+    "tensorflow_probability music_vae.render.rendering"
 )
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from absl import flags
 
 from music_vae.commands import cli, flag_groups
-from music_vae.commands.choices import Examples, ModelChoice, Sampling, check_at_least
+from music_vae.commands.choices import ModelChoice, Sampling, check_at_least
+from music_vae.commands.examples import Examples
 from music_vae.common import files
 from music_vae.common.errors import UserError
 

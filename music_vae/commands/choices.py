@@ -1,13 +1,12 @@
-"""Choices that several commands offer, as values that check themselves: model, music, sampling.
+"""Choices that several commands offer, as values that check themselves: a model, and sampling.
 
 Nothing here knows flags; `flag_groups` makes these values of them. Messages name arguments.
 """
 
 import dataclasses
 import logging
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from music_vae.common import lazy_imports
 from music_vae.common.errors import UserError
@@ -15,7 +14,6 @@ from music_vae.common.seeds import MAX_SEED
 
 if TYPE_CHECKING:
     from music_vae.configs import Config
-    from music_vae.dataset.windows import Window
     from music_vae.trained_model import TrainedModel
 
 _log = logging.getLogger(__name__)
@@ -165,49 +163,3 @@ class Sampling:
             raise UserError(f"`seed={self.seed}` must be from 0 to {MAX_SEED}")
         check_at_least(self, 0, "temperature")
         check_at_least(self, 1, "max_batch_size")
-
-
-class FoundWindows(NamedTuple):
-    """The windows of a corpus.
-
-    Attributes:
-      windows: Those that are used.
-      num_windows: How many there are.
-      num_sequences: Of how many sequences.
-    """
-
-    windows: "Sequence[Window]"
-    num_windows: int
-    num_sequences: int
-
-
-@dataclasses.dataclass(frozen=True)
-class Examples:
-    """Windows of a corpus, all or some of them.
-
-    Attributes:
-      path: TFRecords of NoteSequences: a file, a pattern, or a comma-separated list.
-      num_examples: Use so many windows at most; None: all.
-      seed: Of the drawing.
-    """
-
-    path: str
-    num_examples: int | None = None
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        check_at_least(self, 1, "num_examples")
-        check_at_least(self, 0, "seed")
-
-    def find(self, config: "Config") -> FoundWindows:
-        """The windows that a model of `config` reads.
-
-        Raises:
-          UserError: If there are none, with the reasons.
-        """
-        from music_vae.dataset.windows import load_windows, subset
-
-        lazy_imports.import_note_seq()
-        windows, num_sequences = load_windows(self.path, config)
-        used = subset(windows, self.num_examples, self.seed)
-        return FoundWindows(used, len(windows), num_sequences)

@@ -14,8 +14,6 @@ import importlib
 import importlib.util
 import logging
 import sys
-import sysconfig
-import traceback
 from pathlib import Path
 from types import ModuleType
 
@@ -216,6 +214,9 @@ def _failure(error: BaseException, text: str) -> str:
     kind = type(error).__name__
     if isinstance(error, SyntaxError):
         return f"{error.filename or text}, line {error.lineno}: {kind}: {error.msg}"
+    import sysconfig
+    import traceback
+
     libraries = [
         sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")
     ]

@@ -2,7 +2,8 @@
 
 import dataclasses
 
-from music_vae.commands.choices import Examples, ModelChoice, Sampling, check_at_least
+from music_vae.commands.choices import ModelChoice, Sampling, check_at_least
+from music_vae.commands.examples import Examples
 from music_vae.evaluation import interpolation, language_model
 from music_vae.evaluation.evaluator import check_latent
 from music_vae.evaluation.metrics import Metrics

@@ -3,11 +3,16 @@
 `define_...` adds a group to a command's flags; the function beside it reads them.
 """
 
+from typing import TYPE_CHECKING
+
 from absl import flags
 
 from music_vae.commands import cli
-from music_vae.commands.choices import Examples, ModelChoice, Sampling
+from music_vae.commands.choices import ModelChoice, Sampling
 from music_vae.common.seeds import MAX_SEED
+
+if TYPE_CHECKING:
+    from music_vae.commands.examples import Examples
 
 ALL_EXAMPLES = "Use so many windows, drawn by the seed; all by default."
 
@@ -133,13 +138,15 @@ def define_examples(
     )
 
 
-def examples(values: flags.FlagValues) -> Examples:
+def examples(values: flags.FlagValues) -> "Examples":
     """The music that is used.
 
     Raises:
       UserError: If none was given.
     """
     cli.require(values, "examples_path")
+    from music_vae.commands.examples import Examples
+
     return Examples(values.examples_path, values.num_examples, values.seed)
 
 

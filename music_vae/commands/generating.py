@@ -21,11 +21,12 @@ from music_vae.configs import Config
 from music_vae.latent import grooves, latent_space
 from music_vae.latent.latent_space import Prior
 from music_vae.music import conditioning, notes_io
-from music_vae.render import rendering
+from music_vae.render.made import Made
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
 
+    from music_vae.render.rendering import Rendering
     from music_vae.trained_model import TrainedModel
 
 
@@ -57,12 +58,15 @@ def generate(request: Request) -> Iterator[Path]:
     request, stamp = request.with_seed(), time.strftime("%Y-%m-%d_%H%M%S")
     config = request.model.read_config()
     check(request, config)
-    wanted = rendering.prepare(request.render, request.soundfont, shape=request.shape)
+    wanted = prepare_rendering(request)
     material = gather(request, config, stamp)
     pieces = at_tempo(make(open_model(request, config), request, material), request, material)
     made = write(pieces, request, config, stamp)
     yield from made.paths
-    yield from rendering.write(wanted, made)
+    if wanted is not None:
+        from music_vae.render import rendering
+
+        yield from rendering.write(wanted, made)
 
 
 def check(request: Request, config: Config) -> None:
@@ -83,6 +87,18 @@ def check(request: Request, config: Config) -> None:
         raise UserError(f"`{mixing[0]}`: {config.name} has velocities and timing in bins")
     if request.mode != "sample" and not config.hparams.latent_size:
         raise UserError(f"{config.name} has no latent space; `mode=sample` is all it can do")
+
+
+def prepare_rendering(request: Request) -> "Rendering | None":
+    """Finds what it takes to render the music, before any is made; None if that is not asked for.
+
+    Pictures and sound take a while to import, so this is done only for those who want them.
+    """
+    if not request.render and request.soundfont is None:
+        return None
+    from music_vae.render import rendering
+
+    return rendering.prepare(request.render, request.soundfont, shape=request.shape)
 
 
 # -- What it is made from -------------------------------------------------------------------------
@@ -273,9 +289,7 @@ def at_tempo(
     return pieces if qpm is None else [notes_io.with_tempo(piece, qpm) for piece in pieces]
 
 
-def write(
-    pieces: "Sequence[NoteSequence]", request: Request, config: Config, stamp: str
-) -> rendering.Made:
+def write(pieces: "Sequence[NoteSequence]", request: Request, config: Config, stamp: str) -> Made:
     """Writes pieces as MIDI files; says what they are."""
     name = f"{config.name}_{request.mode}_{stamp}"
     grid = None if request.grid is None else request.shape
@@ -283,7 +297,7 @@ def write(
     piece_files.write(pieces, paths)
     facts = _facts(request, config, notes_io.tempo_of(pieces[0]))
     title = f"{config.name}: {request.mode}"
-    return rendering.Made(pieces, paths, name, title, request.shape, facts)
+    return Made(pieces, paths, name, title, request.shape, facts)
 
 
 def _facts(request: Request, config: Config, qpm: float) -> dict[str, str]:

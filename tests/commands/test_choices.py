@@ -5,7 +5,8 @@ import dataclasses
 import pytest
 
 from music_vae.commands import cli, flag_groups
-from music_vae.commands.choices import Examples, ModelChoice, Sampling
+from music_vae.commands.choices import ModelChoice, Sampling
+from music_vae.commands.examples import Examples
 from music_vae.common.errors import UserError
 from music_vae.engine import ENGINES
 from music_vae.weights import config_file

@@ -103,8 +103,8 @@ def test_requests_are_frozen(kind):
 
 
 WITHOUT_FLAGS = (
-    *("choices", "conditions", "evaluating_interpolation", "generate_request", "generating"),
-    "piece_files",
+    *("choices", "conditions", "evaluating_interpolation", "examples"),
+    *("generate_request", "generating", "piece_files"),
 )
 
 
