@@ -118,6 +118,8 @@ def preprocess(request: Request) -> str:
         path.parent.mkdir(parents=True, exist_ok=True)
         output = str(path)
     pipelines.require_beam(PROGRAM)
+    if not any(map(tfrecord.is_remote, request.input_tfrecord.split(","))):
+        tfrecord.expand_patterns(request.input_tfrecord)  # said before Beam, which takes seconds
     lazy_imports.import_note_seq()
     from music_vae.dataset import beam_pipelines, preprocessing
 
