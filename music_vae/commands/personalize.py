@@ -141,13 +141,11 @@ def _paths(request: Request) -> Sequence[Path]:
 
 def _windows(paths: Sequence[Path], config: "Config") -> "list[Window]":
     """The windows in the files; files that cannot be read, or hold none, are logged."""
-    from tqdm import tqdm
-
     from music_vae.dataset.windows import read_windows
     from music_vae.music import notes_io
 
     windows: list[Window] = []
-    for path in tqdm(paths, unit="file", desc="reading", disable=not progress.show_progress()):
+    for path in progress.bar(paths, "reading", unit="file"):
         skipped: Counter[str] = Counter()
         try:
             sequences = notes_io.read_music_file(path)

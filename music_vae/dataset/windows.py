@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from tqdm import tqdm
 
 from music_vae.common import progress
 from music_vae.common.constants import DEFAULT_QPM
@@ -98,13 +97,7 @@ def load_windows(path: str, config: Config) -> tuple[list[Window], int]:
 
     def counted() -> "Iterator[NoteSequence]":
         nonlocal num_sequences
-        sequences = tqdm(
-            read_note_sequences(path),
-            unit="sequence",
-            desc="converting",
-            disable=not progress.show_progress(),
-        )
-        for sequence in sequences:
+        for sequence in progress.bar(read_note_sequences(path), "converting", unit="sequence"):
             num_sequences += 1
             yield sequence
 

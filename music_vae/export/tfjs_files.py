@@ -6,7 +6,7 @@ fewer bits: as float16, or as whole numbers q that stand for q * scale + min.
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -49,7 +49,7 @@ def write(folder: Path, arrays: Mapping[str, np.ndarray], quantize: str | None =
     paths = [f"group1-shard{n}of{number}.bin" for n in range(1, number + 1)]
     entries = []
     with _Shards(folder, paths) as shards:
-        for name, array in _progress(arrays.items()):
+        for name, array in progress.bar(arrays.items(), "writing", unit="weight"):
             entry, content = _stored(name, np.asarray(array, np.float32), quantize)
             entries.append(entry)
             shards.write(content)
@@ -124,9 +124,3 @@ class _Shards:
             self._file.close()
         self._file = self._paths.pop(0).open("wb")
         self._left = SHARD_BYTES
-
-
-def _progress(items: Iterable[Any]) -> Iterable[Any]:
-    from tqdm import tqdm
-
-    return tqdm(items, desc="writing", unit="weight", disable=not progress.show_progress())
