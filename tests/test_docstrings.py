@@ -20,7 +20,6 @@ PENDING: set[str] = {
     "configs",
     "generate",
     "train",
-    "training",
 }
 """Rooms whose docstrings are not all like this yet; to be empty."""
 

@@ -1,6 +1,6 @@
-"""The losses and metrics of a run's checkpoints, as they are saved or afterwards.
+"""Evaluates the checkpoints of a run, while they are saved or afterwards.
 
-They go to RUN_DIR/eval/, as TensorBoard events.
+Losses and metrics go to RUN_DIR/eval/, as TensorBoard events.
 """
 
 import logging
@@ -20,12 +20,12 @@ from music_vae.training.run import is_finished
 from music_vae.training.trainer import Trainer
 from music_vae.weights import checkpoint_files, config_file, tf_checkpoints
 
-_POLL_S = 5.0  # how often a new checkpoint is looked for
+_POLL_S = 5.0  # time between two looks for a new checkpoint
 
 _log = logging.getLogger(__name__)
 
 
-def evaluate_checkpoint(
+def _evaluate_checkpoint(
     trainer: Trainer,
     prefix: Path,
     music: Music | StreamedMusic,
@@ -33,24 +33,24 @@ def evaluate_checkpoint(
     *,
     num_batches: int | None,
 ) -> dict[str, float]:
-    """Losses and metrics of one checkpoint on `music`, by their TensorBoard names.
+    """Returns the losses and metrics of one checkpoint on `music`, by their TensorBoard names.
 
-    A model that is trained on its own samples is evaluated on them, as the original does, and once
+    A model that is trained on its own samples is evaluated on them, as in the original, and once
     more with teacher forcing under `teacher_forced/`.
     """
     tf_checkpoints.load_weights(trainer.model, prefix)
     trainer.step.assign(_step_of(prefix))
 
-    def figures(probability: float | None) -> dict[str, float]:
+    def metrics(probability: float | None) -> dict[str, float]:
         batches = evaluation_batches(music, config, num_batches=num_batches)
         return trainer.evaluate(
             (Batch(*map(tf.constant, batch)) for batch in batches),
             sampling_probability=probability,
         )
 
-    results = figures(None)
+    results = metrics(None)
     if trainer.samples_in_training:
-        forced = figures(0.0)
+        forced = metrics(0.0)
         results |= {f"teacher_forced/{name}": value for name, value in forced.items()}
     return results
 
@@ -60,15 +60,32 @@ def evaluate(
     music: Music | StreamedMusic,
     report: Callable[[int, dict[str, float]], None],
 ) -> None:
-    """Evaluates every checkpoint of a run as it appears, until its training's last.
+    """Evaluates every checkpoint of a run as it appears, up to the last of its training.
+
+    >>> import tempfile
+    >>> from music_vae.configs import get_config
+    >>> from music_vae.data import convert
+    >>> from music_vae.music.notes_io import read_music_file
+    >>> from music_vae.training.request import Corpus
+    >>> from music_vae.training.run import Run
+    >>> sizes = "batch_size=2,z_size=2,enc_rnn_size=[4],dec_rnn_size=[4]"
+    >>> config = get_config("cat-mel_2bar_small", sizes)
+    >>> music = convert(read_music_file("examples/tunes/soldiers_joy.mid"), config)
+    >>> def report(step, metrics):
+    ...     print(step, sorted(metrics)[:3])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = Run(config, Path(folder)).save()
+    ...     corpus = Corpus(examples_path="tunes.tfrecord")
+    ...     evaluate(EvaluationRequest(config, Path(folder), corpus, once=True), music, report)
+    0 ['loss', 'losses/kl_beta', 'losses/kl_bits']
 
     Args:
-      request: Which run, and what is wanted of it.
-      music: What to evaluate on.
-      report: Called with the step and the figures of each checkpoint.
+      request: The run to evaluate, and how.
+      music: The music to evaluate on.
+      report: Function that is called with the step and the metrics of each checkpoint.
 
     Raises:
-      UserError: If the newest alone is wanted, and there is no checkpoint yet.
+      UserError: If only the newest checkpoint is to be evaluated, and there is none yet.
     """
     train_dir = request.run_dir / config_file.TRAIN_DIR
     prefixes: Iterable[Path] = _as_they_appear(train_dir)
@@ -79,7 +96,7 @@ def evaluate(
     writer = tf.summary.create_file_writer(str(events))
     for prefix in prefixes:
         try:
-            results = evaluate_checkpoint(
+            results = _evaluate_checkpoint(
                 trainer, prefix, music, request.config, num_batches=request.num_batches
             )
         except UserError:
@@ -96,7 +113,7 @@ def evaluate(
 
 
 def _as_they_appear(train_dir: Path) -> Iterator[Path]:
-    """The checkpoints of a run, oldest first; waits for more until its training is over."""
+    """Yields the checkpoints of a run, oldest first, and waits for more until training is over."""
     done, waiting = set[int](), False
     while True:
         finished = is_finished(train_dir)  # before the listing, or the last could be missed
@@ -114,12 +131,12 @@ def _as_they_appear(train_dir: Path) -> Iterator[Path]:
 
 
 def _prefixes(train_dir: Path) -> list[Path]:
-    """The checkpoints that are there, oldest first."""
-    found = [path.with_suffix("") for path in train_dir.glob("model.ckpt-*.index")]
-    return sorted(found, key=_step_of)
+    """Returns the checkpoints that are there, oldest first."""
+    prefixes = [path.with_suffix("") for path in train_dir.glob("model.ckpt-*.index")]
+    return sorted(prefixes, key=_step_of)
 
 
 def _step_of(prefix: Path) -> int:
-    """The step in a checkpoint's name, 0 where it has none."""
+    """Returns the step in the name of a checkpoint, or 0 if there is none."""
     number = prefix.name.rpartition("-")[2]
     return int(number) if number.isdigit() else 0

@@ -1,6 +1,6 @@
-"""Several processes that train together: who they are, by TF_CONFIG, and what to do when one dies.
+"""Tells a process its place among those that train together, and restarts it when another dies.
 
-Needs no TensorFlow.
+The environment variable TF_CONFIG describes the processes. Needs no TensorFlow.
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from music_vae.common.errors import UserError, WorkerLostError
 
 MAX_RESTARTS = 10
-"""How often in a row a process starts again without having taken a step in between."""
+"""Greatest number of times in a row that a process starts again without taking a step between."""
 
 _RESTARTS = "MUSIC_VAE_RESTARTS"
 _JOBS = ("chief", "worker")  # in the order in which their processes are numbered
@@ -25,9 +25,11 @@ _log = logging.getLogger(__name__)
 class Cluster:
     """A place among the processes of a cluster.
 
+    >>> chief = Cluster(process=0, num_processes=2)
+
     Attributes:
-      process: This process's number; 0 is the chief.
-      num_processes: How many there are.
+      process: Number of this process; 0 is the chief.
+      num_processes: Number of processes in the cluster.
     """
 
     process: int
@@ -35,10 +37,16 @@ class Cluster:
 
 
 def read_tf_config(environment: Mapping[str, str] = os.environ) -> Cluster | None:
-    """The cluster that the environment variable TF_CONFIG names; None if it names none.
+    """Returns the place in the cluster that TF_CONFIG describes, or None if it describes none.
+
+    >>> addresses = ["first.example:2222", "second.example:2222"]
+    >>> task = {"type": "worker", "index": 1}
+    >>> text = json.dumps({"cluster": {"worker": addresses}, "task": task})
+    >>> read_tf_config({"TF_CONFIG": text})
+    Cluster(process=1, num_processes=2)
 
     Raises:
-      UserError: If it cannot be understood.
+      UserError: If TF_CONFIG cannot be understood.
     """
     text = environment.get("TF_CONFIG", "")
     try:
@@ -68,12 +76,16 @@ def read_tf_config(environment: Mapping[str, str] = os.environ) -> Cluster | Non
 
 
 def restart(reason: WorkerLostError) -> None:
-    """Replaces this process by a fresh one with the same command line.
+    """Replaces this process by a new one with the same command line.
 
-    Returns, having done nothing, after `MAX_RESTARTS` in a row that got nowhere.
+    Returns without doing anything after `MAX_RESTARTS` restarts in a row without a step.
+
+    >>> from unittest import mock
+    >>> with mock.patch.dict(os.environ, MUSIC_VAE_RESTARTS="10"):
+    ...     restart(WorkerLostError("another worker is gone"))  # gives up, and so returns
 
     Args:
-      reason: What happened.
+      reason: The error that ended the training.
     """
     count = 0 if reason.progressed else int(os.environ.get(_RESTARTS, "0"))
     if count >= MAX_RESTARTS:

@@ -3,12 +3,12 @@
     realism critic    D(z): logit that z is drawn from the posterior of a real window, and neither
                       from the prior nor moved by the actor
     attribute critic  C(z): logits that the attributes of the window of z are high
-    actor             G(z, wanted) with z of the prior, trained to minimise
+    actor             G(z, wanted) with z from the prior, trained to minimise
                       bce(D(G), 1) + sum over wanted attributes of bce(C(G), wanted)
                       + weight * mean over Z of log(1 + (G - z)^2) / (mean variance of posteriors)
 
-All are dense networks with ReLUs; `bce` is the binary cross-entropy. Arrays in, arrays out: nothing
-here knows of music.
+All are dense networks with ReLUs; `bce` is the binary cross-entropy. This module knows arrays only,
+and no music.
 """
 
 import dataclasses
@@ -25,16 +25,19 @@ from music_vae.training.dense_networks import arrays_of, dense_network
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """How to train.
+    """The settings of the training.
+
+    >>> dataclasses.replace(Settings(), batch_size=64).hidden
+    (256, 256, 256)
 
     Attributes:
-      hidden: Units of the hidden layers of each network.
-      batch_size: Points of a step, of posteriors and of the prior alike.
-      learning_rate: Of Adam.
-      distance_weight: Of the distance that the actor moves a point.
-      asked: How likely the actor is asked for a side of an attribute.
-      any_music: Share of the points for which it is asked for none at all.
-      seed: Of all that is drawn.
+      hidden: Number of units of each hidden layer, in all networks.
+      batch_size: Number of latent vectors of a step from posteriors, and as many from the prior.
+      learning_rate: Learning rate of Adam.
+      distance_weight: Weight of the distance by which the actor moves a latent vector.
+      asked: Probability with which the actor is asked for a side of an attribute.
+      any_music: Share of the latent vectors for which it is asked for no attribute at all.
+      seed: Seed of the random generators.
     """
 
     hidden: tuple[int, ...] = (256, 256, 256)
@@ -47,7 +50,17 @@ class Settings:
 
 
 class Encoded(NamedTuple):
-    """Windows of real music: their posteriors `[N, Z]`, and labels `[N, A]` of 1, 0 and -1."""
+    """Windows of real music, as their posteriors and attributes.
+
+    >>> data = Encoded(np.zeros((3, 8)), np.ones((3, 8)), labels=np.array([[1], [0], [-1]]))
+    >>> data.labels[:, 0].tolist()  # a busy window, one in between, and a calm one
+    [1, 0, -1]
+
+    Attributes:
+      mu: Means of the posteriors, `[N, Z]`.
+      sigma: Standard deviations of the posteriors, `[N, Z]`.
+      labels: For each attribute 1 if it is high, -1 if it is low, and 0 in between, `[N, A]`.
+    """
 
     mu: np.ndarray
     sigma: np.ndarray
@@ -55,7 +68,19 @@ class Encoded(NamedTuple):
 
 
 class Losses(NamedTuple):
-    """The terms of a step, before weights."""
+    """The terms of the losses of a step, before they are weighted.
+
+    >>> losses = Losses(critic=2.1, attributes=0.7, realism=0.7, wanted=0.7, distance=0.1)
+    >>> losses.critic
+    2.1
+
+    Attributes:
+      critic: Cross-entropy of the realism critic.
+      attributes: Cross-entropy of the attribute critic.
+      realism: Cross-entropy of the realism that the actor is to reach.
+      wanted: Cross-entropy of the attributes that the actor is asked for.
+      distance: Distance by which the actor moves latent vectors.
+    """
 
     critic: float
     attributes: float
@@ -67,13 +92,22 @@ class Losses(NamedTuple):
 def train(
     data: Encoded, sides: Sequence[Sequence[int]], steps: Iterable[int], settings: Settings
 ) -> tuple[Layers, Losses]:
-    """The layers of the trained actor, and the losses, the mean over the last tenth of the steps.
+    """Trains an actor and its critics; returns the layers of the actor, and the losses.
+
+    >>> windows = Encoded(np.zeros((3, 8)), np.ones((3, 8)), np.array([[1], [0], [-1]]))
+    >>> settings = Settings(hidden=(4,), batch_size=5)
+    >>> layers, losses = train(windows, [(1, -1)], range(3), settings)
+    >>> [kernel.shape for kernel, bias in layers]  # z and 1 attribute; then target and gate
+    [(9, 4), (4, 16)]
 
     Args:
       data: The windows.
       sides: For each attribute the sides that the actor may be asked for, of 1 and -1.
-      steps: The numbers of the steps, as far as they are to be taken.
-      settings: How.
+      steps: An iterable of which each item is a step to be taken.
+      settings: The settings of the training.
+
+    Returns:
+      The layers, and the mean losses over the last tenth of the steps.
     """
     rng = np.random.default_rng(settings.seed)
     trainer = _Trainer(data, settings)
@@ -90,7 +124,7 @@ def train(
 
 
 class _Trainer:
-    """The networks, their optimizers, and a step."""
+    """The networks with their optimizers."""
 
     def __init__(self, data: Encoded, settings: Settings) -> None:
         z_size, count = data.mu.shape[1], data.labels.shape[1]
@@ -116,7 +150,7 @@ class _Trainer:
     def step(
         self, real: tf.Tensor, labels: tf.Tensor, prior: tf.Tensor, wanted: tf.Tensor
     ) -> tuple[tf.Tensor, ...]:
-        """One step of the critics, then one of the actor; the terms of `Losses`."""
+        """Takes a step of the critics, then one of the actor; returns the terms of `Losses`."""
         moved = self._move(prior, wanted)
         with tf.GradientTape() as tape:
             critic = (
@@ -143,19 +177,20 @@ class _Trainer:
         return critic, attributes, realism, met, distance
 
     def _move(self, prior: tf.Tensor, wanted: tf.Tensor) -> tf.Tensor:
+        """Returns latent vectors of the prior, `[B, Z]`, as the actor moves them."""
         target, gate = tf.split(self.actor(tf.concat([prior, wanted], axis=1)), 2, axis=1)
         share = tf.sigmoid(gate)
         return (1 - share) * prior + share * target
 
     def _labelled(self, z: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-        """The cross-entropy of the labels, high and low with equal weight in all windows."""
+        """Returns the cross-entropy of the labels, weighted so that high and low count the same."""
         if not labels.shape[1]:
             return tf.zeros([])
         weights = tf.where(labels > 0, self._sides[0], self._sides[1]) * tf.abs(labels)
         return tf.reduce_mean(tf.reduce_sum(weights * self._entropy(z, labels), axis=1))
 
     def _met(self, z: tf.Tensor, wanted: tf.Tensor) -> tf.Tensor:
-        """The cross-entropy of what is wanted."""
+        """Returns the cross-entropy of the attributes that are asked for."""
         if not wanted.shape[1]:
             return tf.zeros([])
         return tf.reduce_mean(tf.reduce_sum(tf.abs(wanted) * self._entropy(z, wanted), axis=1))
@@ -167,7 +202,7 @@ class _Trainer:
 def _draw_wanted(
     rng: np.random.Generator, sides: Sequence[Sequence[int]], settings: Settings
 ) -> np.ndarray:
-    """What the actor is asked for, `[B, A]`: sides of some attributes, 0 for the others."""
+    """Draws what the actor is asked for, `[B, A]`: sides of some attributes, 0 for the others."""
     columns = [rng.choice(list(choice), settings.batch_size) for choice in sides]
     shape = (len(sides), settings.batch_size)
     asked = rng.random(shape) < settings.asked
@@ -176,11 +211,12 @@ def _draw_wanted(
 
 
 def _weights_of_sides(labels: np.ndarray) -> np.ndarray:
-    """What a high and a low window count `[2, A]`, so that both sides count the same."""
+    """Returns weights of high and of low windows, `[2, A]`, such that both sides count the same."""
     shares = np.stack([np.mean(labels == side, axis=0) for side in (1, -1)])
     return 0.5 / np.maximum(shares, 1 / max(len(labels), 1))
 
 
 def _bce(logits: tf.Tensor, label: float) -> tf.Tensor:
+    """Returns the mean binary cross-entropy of logits, all with the same label."""
     labels = tf.fill(tf.shape(logits), label)
     return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(labels, logits))

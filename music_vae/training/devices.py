@@ -1,4 +1,4 @@
-"""What a training run computes on: one device, several in one process, or several processes.
+"""Runs training steps on one device, on several in one process, or on those of several processes.
 
 Every replica holds all weights and takes an equal share of each batch: of B examples and N replicas
 replica n takes rows [n * B / N, (n + 1) * B / N). The replicas of a process are consecutive.
@@ -18,7 +18,7 @@ from music_vae.nn.noise import Shard
 from music_vae.nn.numerics import Numerics
 from music_vae.training.cluster import Cluster
 
-# What a collective operation raises in the processes that are left when one has gone.
+# The errors of a collective operation in the processes that are left when one has gone.
 _LOST = (
     tf.errors.AbortedError,
     tf.errors.CancelledError,
@@ -31,12 +31,18 @@ _LOST = (
 
 @dataclasses.dataclass(frozen=True)
 class Devices:
-    """The replicas of a run, and which of them are this process's.
+    """The replicas of a run, and the place of this process among them.
+
+    >>> devices = Devices()  # one device
+    >>> devices.num_replicas, devices.is_chief
+    (1, True)
+    >>> float(devices.run(lambda share, shard: tf.reduce_sum(share), tf.constant([1.0, 2.0])))
+    3.0
 
     Attributes:
       strategy: A tf.distribute.Strategy; None for one device.
-      process: This process's number; 0 is the chief, which alone writes files.
-      num_processes: How many there are.
+      process: Number of this process; 0 is the chief, which alone writes files.
+      num_processes: Number of processes.
     """
 
     strategy: Any = None
@@ -45,12 +51,12 @@ class Devices:
 
     @property
     def is_chief(self) -> bool:
-        """Whether files are this process's to write."""
+        """True if this process is the one that writes files."""
         return self.process == 0
 
     @property
     def num_replicas(self) -> int:
-        """Replicas of all processes."""
+        """Number of replicas in all processes."""
         return 1 if self.strategy is None else self.strategy.num_replicas_in_sync
 
     def check_batch_size(self, batch_size: int) -> None:
@@ -69,12 +75,12 @@ class Devices:
         cudnn: bool | None = None,
         products: str | None = None,
     ) -> Numerics:
-        """How to compute on these devices; see `numerics.fastest`.
+        """Returns the fastest way to compute on these devices; see `numerics.fastest`.
 
-        To be called before TensorFlow computes anything: towers share its threads.
+        To be called before TensorFlow computes anything, because towers share its threads.
         """
         cores = pools.num_cpus()
-        found = numerics.fastest(
+        chosen = numerics.fastest(
             gpu=_has_gpus(),
             one_device=self.strategy is None,
             cores=cores,
@@ -83,19 +89,19 @@ class Devices:
             cudnn=cudnn,
             products=products,
         )
-        numerics.share_threads(found.towers, cores)
-        return found
+        numerics.share_threads(chosen.towers, cores)
+        return chosen
 
     def scope(self) -> contextlib.AbstractContextManager:
-        """Where variables are made; the chief's values are everyone's."""
+        """Returns the context in which variables are made; all get the chief's values."""
         return contextlib.nullcontext() if self.strategy is None else self.strategy.scope()
 
     def run(self, function: Callable[[Any, Shard], Any], batch: Any) -> Any:
-        """Calls `function(share, shard)` in every replica; returns the first one's results.
+        """Calls `function(share, shard)` in every replica; returns the results of the first.
 
         Args:
-          function: What each replica does with its share of the batch.
-          batch: This process's share, a structure of arrays `[B, ...]`.
+          function: Function of a share of the batch, and of the `Shard` that says which it is.
+          batch: The share of this process, a structure of arrays `[B, ...]`.
         """
         if self.strategy is None:
             return function(batch, Shard())
@@ -114,7 +120,7 @@ class Devices:
         )
 
     def summed(self, values: Any) -> Any:
-        """In a replica: a structure of tensors, added up over all replicas."""
+        """Sums a structure of tensors over all replicas; to be called in a replica."""
         if self.num_replicas == 1:
             return values
         context = tf.distribute.get_replica_context()
@@ -123,7 +129,7 @@ class Devices:
     def check_agreement(self, **values: int) -> None:
         """Raises `UserError` in every process unless all have the same values.
 
-        Waits for all processes. Names are words of the message.
+        Waits for all processes. The names of the arguments become words of the message.
         """
         if self.num_processes == 1:
             return
@@ -144,11 +150,11 @@ class Devices:
                 )
 
     def watching(self) -> contextlib.AbstractContextManager:
-        """Raises `WorkerLostError` where an operation fails because another process has gone."""
+        """Returns a context that raises `WorkerLostError` when another process has gone."""
         return _watching() if self.num_processes > 1 else contextlib.nullcontext()
 
     def wait_for_all(self) -> None:
-        """Returns when every process has come here."""
+        """Waits until every process has called this."""
         self.check_agreement(end=0)
 
 
@@ -156,11 +162,14 @@ ONE_DEVICE = Devices()
 
 
 def open_devices(strategy: str, cluster: Cluster | None) -> Devices:
-    """The devices that a strategy means; waits for the cluster to come together.
+    """Returns the devices of a strategy; waits for all processes of a cluster.
+
+    >>> open_devices("one_device", None).num_replicas
+    1
 
     Args:
       strategy: auto, one_device, mirrored or multi_worker.
-      cluster: What TF_CONFIG names, if anything.
+      cluster: The place in a cluster that TF_CONFIG describes, or None.
 
     Raises:
       UserError: If there are no such devices.

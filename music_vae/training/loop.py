@@ -1,4 +1,4 @@
-"""The loop of training: steps, summaries, validations and checkpoints, as many as are wanted."""
+"""Runs the training loop: steps, summaries, validations and checkpoints."""
 
 import logging
 import math
@@ -18,7 +18,7 @@ from music_vae.training.run import Run
 from music_vae.training.validation import LOSS, Validation
 
 CHECKPOINT_EVERY_S = 60.0
-SUMMARY_EVERY_STEPS = 10
+_SUMMARY_EVERY_STEPS = 10
 
 _log = logging.getLogger(__name__)
 
@@ -30,10 +30,30 @@ def train(
     num_steps: int | None,
     validation: Validation | None = None,
 ) -> None:
-    """Trains until `num_steps` steps have been taken in all (None: until interrupted).
+    """Trains until `num_steps` steps have been taken in all.
 
     Saves every minute, at the end, and when it is interrupted from the keyboard. With `validation`
-    it ends when that is exhausted, too.
+    it also ends when that is exhausted.
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from music_vae.configs import get_config
+    >>> from music_vae.data import convert
+    >>> from music_vae.music.notes_io import read_music_file
+    >>> sizes = "batch_size=2,z_size=2,enc_rnn_size=[4],dec_rnn_size=[4]"
+    >>> config = get_config("cat-mel_2bar_small", sizes)
+    >>> music = convert(read_music_file("examples/tunes/soldiers_joy.mid"), config, augment=True)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     run = Run(config, Path(folder))
+    ...     train(run, music, num_steps=3)
+    ...     sorted(path.name for path in Path(folder, "train").glob("*.index"))
+    ['model.ckpt-3.index']
+
+    Args:
+      run: The run, new or restored.
+      music: The music to train on.
+      num_steps: Number of steps in all; None: until interrupted.
+      validation: Validation of the run while it trains, if wanted.
 
     Raises:
       UserError: If a loss is not finite (the newest checkpoint is then from before), or the music
@@ -41,7 +61,7 @@ def train(
       KeyboardInterrupt: After saving.
       WorkerLostError: If another process of the cluster has gone.
     """
-    examples = music.num_examples if isinstance(music, Music) else 0  # of a stream nobody knows
+    examples = music.num_examples if isinstance(music, Music) else 0  # unknown for a stream
     run.devices.check_agreement(step=run.step, seed=run.seed, examples=examples)
     if _is_over(run, num_steps, validation):
         run.write_progress(num_steps, finished=True)
@@ -68,7 +88,7 @@ def train(
         _log.info("interrupted; saved %s", run.save())
         raise
     except UserError:
-        run.write_progress(num_steps, finished=True)  # nothing more will come for an evaluation
+        run.write_progress(num_steps, finished=True)  # an evaluation need not wait for more
         raise
     except WorkerLostError as error:
         error.progressed = done > first_step
@@ -79,7 +99,7 @@ def train(
 
 
 def _is_over(run: Run, num_steps: int | None, validation: Validation | None) -> bool:
-    """Whether nothing is left to do for a run that goes on; says why."""
+    """Returns True, and logs the reason, if a run that goes on has nothing left to do."""
     if num_steps is not None and run.step >= num_steps:
         _log.info("already trained for %d steps, %d were asked for", run.step, num_steps)
         return True
@@ -90,7 +110,7 @@ def _is_over(run: Run, num_steps: int | None, validation: Validation | None) -> 
 
 
 def _steps(run: Run, batches: TrainingBatches, bar: tqdm) -> Iterator[int]:
-    """Takes a step with every batch; yields how many have been taken in all after each."""
+    """Takes a step with every batch; after each, yields the number of steps taken in all."""
     for batch, position in prefetched(batches, run.config.data_converter.compact):
         before = run.step
         try:
@@ -109,6 +129,7 @@ def _writer(run: Run) -> Any:
 
 
 def _take_step(run: Run, batch: Batch, bar: tqdm) -> None:
+    """Takes a step, checks its loss, and writes and shows its metrics from time to time."""
     scalars, statistics = run.trainer.train_step(batch)
     loss = float(scalars["loss"])
     norm = float(scalars["global_norm"])
@@ -117,7 +138,7 @@ def _take_step(run: Run, batch: Batch, bar: tqdm) -> None:
             f"the loss of step {run.step} is {loss}, its gradient's norm {norm}; training stops "
             "here and the checkpoints before stay. A smaller `learning_rate=...` may help"
         )
-    if run.step % SUMMARY_EVERY_STEPS == 0 and run.devices.is_chief:
+    if run.step % _SUMMARY_EVERY_STEPS == 0 and run.devices.is_chief:
         metrics = run.trainer.model.decoder.summarize(
             {name: value.numpy() for name, value in statistics.items()}
         )
@@ -127,16 +148,16 @@ def _take_step(run: Run, batch: Batch, bar: tqdm) -> None:
         if "metrics/accuracy" in metrics:
             shown["accuracy"] = f"{metrics['metrics/accuracy']:.3f}"
         bar.set_postfix(shown, refresh=False)
-        if run.step % (10 * SUMMARY_EVERY_STEPS) == 0 and bar.disable:
+        if run.step % (10 * _SUMMARY_EVERY_STEPS) == 0 and bar.disable:
             _log.info("step %d: %s", run.step, " ".join(f"{k} {v}" for k, v in shown.items()))
     bar.update()
 
 
 def _validate(run: Run, validation: Validation) -> None:
-    figures = validation.validate(run.trainer)
-    shown = f"loss {figures[LOSS]:.3f}"
-    if "metrics/accuracy" in figures:
-        shown += f" accuracy {figures['metrics/accuracy']:.3f}"
+    metrics = validation.validate(run.trainer)
+    shown = f"loss {metrics[LOSS]:.3f}"
+    if "metrics/accuracy" in metrics:
+        shown += f" accuracy {metrics['metrics/accuracy']:.3f}"
     _log.info("step %d: validation %s; %s", run.step, shown, validation.describe_best())
 
 

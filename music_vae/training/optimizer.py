@@ -1,4 +1,4 @@
-"""Adam, and what is done to gradients before it: both as in the original."""
+"""Updates weights as the original did: clips gradients, then applies Adam."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,8 +12,14 @@ from music_vae.common.hparams import HParams
 class Adam(tf.Module):
     """Adam (Kingma & Ba 2015) with epsilon outside the bias correction, one operation per variable.
 
-    Each replica updates its own copy of a variable: their gradients have been summed before. Names
-    are those of Keras's Adam, whose checkpoints can be restored into this one.
+    Each replica updates its own copy of a variable, because gradients have been summed before.
+    Variables are named as in Keras's Adam, whose checkpoints can be restored into this one.
+
+    >>> weight = keras.Variable([1.0])
+    >>> adam = Adam([weight])
+    >>> adam.apply([tf.constant([4.0])], [weight], learning_rate=0.1)
+    >>> weight.numpy().round(4)  # the first step is as long as the learning rate
+    array([0.9], dtype=float32)
     """
 
     def __init__(
@@ -32,7 +38,7 @@ class Adam(tf.Module):
 
     @property
     def iterations(self) -> tf.Variable:
-        """int64, number of updates."""
+        """Number of updates, an int64 variable."""
         return self._iterations
 
     def apply(
@@ -42,7 +48,13 @@ class Adam(tf.Module):
         *,
         learning_rate: Any,
     ) -> None:
-        """Updates `variables`, those that it was made for, in their order."""
+        """Updates the variables.
+
+        Args:
+          gradients: The gradient of each variable.
+          variables: The variables that this object was made for, in the same order.
+          learning_rate: Learning rate of this step.
+        """
         step = tf.cast(self._iterations + 1, tf.float32)
         constants = {
             "beta1": self.beta_1,
@@ -65,7 +77,12 @@ class Adam(tf.Module):
 
 
 def counter(value: int, name: str) -> tf.Variable:
-    """An int64 variable; every replica of it is advanced alike."""
+    """Returns an int64 variable that every replica advances in the same way.
+
+    >>> step = counter(100, "step")
+    >>> int(step.assign_add(1))
+    101
+    """
     return tf.Variable(
         value,
         dtype=tf.int64,
@@ -82,10 +99,15 @@ def _slot(variable: keras.Variable) -> tf.Variable:
 def clip_gradients(
     gradients: Sequence[tf.Tensor], hparams: HParams
 ) -> tuple[list[tf.Tensor], tf.Tensor]:
-    """Clipped gradients, and their global norm before clipping.
+    """Returns clipped gradients, and their global norm before clipping.
 
-    `global_norm` scales them down to a global norm of `grad_clip`, and to zero at a norm of
-    `grad_norm_clip_to_zero` or above. `value` clips every element to `grad_clip`.
+    The clip mode `global_norm` scales them down to a global norm of `grad_clip`, and to zero at a
+    norm of `grad_norm_clip_to_zero` or above. `value` clips every element to `grad_clip`.
+
+    >>> gradients = [tf.constant([3.0, 0.0]), tf.constant([4.0])]
+    >>> clipped, norm = clip_gradients(gradients, HParams(grad_clip=1.0))
+    >>> float(norm), [gradient.numpy().round(2).tolist() for gradient in clipped]
+    (5.0, [[0.6..., 0.0], [0.8...]])
     """
     global_norm = tf.linalg.global_norm(gradients)
     if hparams.clip_mode == "value":

@@ -3,8 +3,8 @@
     loss = mean over windows of  sum over Z of (z - decoded)^2 / (2 * mean variance of posteriors)
                                  + beta * KL(q(u|z) || N(0, 1))
 
-with z drawn anew from its posterior at every step. What the model does not encode has a variance
-near 1 and counts little. Arrays in, arrays out.
+At every step, z is drawn anew from its posterior. A dimension that the large model does not use has
+a variance near 1 and counts little. This module knows arrays only, and no music.
 """
 
 import dataclasses
@@ -20,15 +20,18 @@ from music_vae.training.dense_networks import arrays_of, dense_network
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """How to train.
+    """The settings of the training.
+
+    >>> dataclasses.replace(Settings(), size=2).hidden
+    (256, 64)
 
     Attributes:
-      size: Numbers that make a point of the small VAE.
-      hidden: Units of the hidden layers of its encoder; the decoder has them in reverse.
-      batch_size: Windows of a step, drawn with replacement.
-      learning_rate: Of Adam.
+      size: Number of dimensions of the latent space of the small VAE.
+      hidden: Number of units of each hidden layer of its encoder; the decoder has them in reverse.
+      batch_size: Number of windows of a step, drawn with replacement.
+      learning_rate: Learning rate of Adam.
       beta: Weight of the KL divergence.
-      seed: Of all that is drawn.
+      seed: Seed of the random generators.
     """
 
     size: int = 4
@@ -42,20 +45,29 @@ class Settings:
 def train(
     mu: np.ndarray, sigma: np.ndarray, steps: Iterable[int], settings: Settings
 ) -> tuple[Layers, float]:
-    """The layers of the trained decoder, and the KL in nats, the mean over the last steps.
+    """Trains on posteriors; returns the layers of the decoder, and the KL divergence in nats.
+
+    >>> mu, sigma = np.zeros((10, 8), np.float32), np.ones((10, 8), np.float32)
+    >>> settings = Settings(size=2, hidden=(4,), batch_size=5)
+    >>> layers, kl_nats = train(mu, sigma, range(3), settings)
+    >>> [kernel.shape for kernel, bias in layers]  # from 2 dimensions to the model's 8
+    [(2, 4), (4, 8)]
 
     Args:
       mu: Means of the posteriors, `[N, Z]`.
-      sigma: Their standard deviations, `[N, Z]`.
-      steps: The numbers of the steps, as far as they are to be taken.
-      settings: How.
+      sigma: Standard deviations of the posteriors, `[N, Z]`.
+      steps: An iterable of which each item is a step to be taken.
+      settings: The settings of the training.
+
+    Returns:
+      The layers, and the mean KL divergence over the last tenth of the steps.
     """
     rng = np.random.default_rng(settings.seed)
     z_size = mu.shape[1]
     seeds = rng.integers(2**31, size=2)
     encoder = dense_network(z_size, settings.hidden, 2 * settings.size, seeds[0])
     decoder = dense_network(settings.size, settings.hidden[::-1], z_size, seeds[1])
-    # It begins at the middle of the music, from where a few windows are soon reached.
+    # The decoder begins at the mean of the music, from where a few windows are soon reached.
     decoder.layers[-1].bias.assign(mu.mean(axis=0))
     variables = encoder.trainable_variables + decoder.trainable_variables
     optimizer = keras.optimizers.Adam(settings.learning_rate)

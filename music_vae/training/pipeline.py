@@ -1,4 +1,4 @@
-"""A request, carried out: music is converted, a run is opened, then it is trained or evaluated."""
+"""Carries out requests: converts music, opens a run, and trains or evaluates it."""
 
 import contextlib
 import logging
@@ -17,15 +17,30 @@ _log = logging.getLogger(__name__)
 
 
 def train(request: TrainRequest) -> None:
-    """Trains a run until it has all its steps, or validation no longer finds it better.
+    """Trains a run until it has taken all its steps, or validation stops it early.
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from music_vae.configs import get_config
+    >>> from music_vae.dataset.tfrecord import write_records
+    >>> from music_vae.music.notes_io import read_music_file
+    >>> (tune,) = read_music_file("examples/tunes/soldiers_joy.mid")
+    >>> sizes = "batch_size=2,z_size=2,enc_rnn_size=[4],dec_rnn_size=[4]"
+    >>> config = get_config("cat-mel_2bar_small", sizes)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = write_records(f"{folder}/tunes.tfrecord", [tune.SerializeToString()])
+    ...     corpus = Corpus(f"{folder}/tunes.tfrecord")
+    ...     train(TrainRequest(config, Path(folder, "run"), corpus, num_steps=2))
+    ...     Path(folder, "run/train/weights.safetensors").exists()
+    True
 
     Raises:
-      UserError: If the run cannot go on as it is asked to, its music cannot be read or is too
-        little, there are no such devices, or a loss is not finite.
+      UserError: If the run does not fit the request, its music cannot be read or is too little,
+        there are no such devices, or a loss is not finite.
       KeyboardInterrupt: After saving.
       WorkerLostError: If another process of the cluster has gone.
     """
-    run = open_run(request)
+    run = _open_run(request)
     with (
         converted(request.corpus, request.config, "train", augment=True) as music,
         _validation(request, run) as validation,
@@ -34,24 +49,31 @@ def train(request: TrainRequest) -> None:
 
 
 def evaluate(request: EvaluationRequest, report: Callable[[int, dict[str, float]], None]) -> None:
-    """Evaluates the checkpoints of a run as they appear, until its training's last.
+    """Evaluates the checkpoints of a run as they appear, up to the last of its training.
+
+    >>> from pathlib import Path
+    >>> from music_vae.configs import get_config
+    >>> config, corpus = get_config("cat-mel_2bar_small"), Corpus("none.tfrecord")
+    >>> evaluate(EvaluationRequest(config, Path("run"), corpus), report=print)
+    Traceback (most recent call last):
+    music_vae.common.errors.UserError: no file matches none.tfrecord
 
     Args:
-      request: Which run, and on what.
-      report: Called with the step and the figures of each checkpoint.
+      request: The run to evaluate, and the music to evaluate it on.
+      report: Function that is called with the step and the metrics of each checkpoint.
 
     Raises:
-      UserError: If the music cannot be read or is too little, or the only checkpoint that is wanted
-        is not there.
+      UserError: If the music cannot be read or is too little, or only the newest checkpoint is to
+        be evaluated and there is none.
     """
     with converted(request.corpus, request.config, "validation", augment=False) as music:
         checkpoint_evaluation.evaluate(request, music, report)
 
 
-def open_run(request: TrainRequest) -> Run:
-    """The run with its model, from its newest checkpoint if it has one; says where it begins.
+def _open_run(request: TrainRequest) -> Run:
+    """Opens a run with its model, from its newest checkpoint if it has one; logs where it begins.
 
-    To be called before TensorFlow computes anything; waits for the cluster to come together.
+    To be called before TensorFlow computes anything; waits for all processes of a cluster.
 
     Raises:
       UserError: As `Run`, or if there are no such devices.
@@ -86,16 +108,29 @@ def open_run(request: TrainRequest) -> Run:
 def converted(
     corpus: Corpus, config: Config, split: str, *, augment: bool
 ) -> Iterator[data.Music | data.StreamedMusic]:
-    """The examples of a corpus, for as long as the context is open; shows progress.
+    """Converts a corpus to examples, which can be used inside the context; shows progress.
+
+    >>> import tempfile
+    >>> from music_vae.configs import get_config
+    >>> from music_vae.dataset.tfrecord import write_records
+    >>> from music_vae.music.notes_io import read_music_file
+    >>> (tune,) = read_music_file("examples/tunes/soldiers_joy.mid")
+    >>> config = get_config("cat-mel_2bar_small")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = write_records(f"{folder}/tunes.tfrecord", [tune.SerializeToString()])
+    ...     corpus = Corpus(f"{folder}/tunes.tfrecord", num_data_processes=1)
+    ...     with converted(corpus, config, "train", augment=True) as music:
+    ...         music.num_examples
+    16
 
     Args:
       corpus: The music.
-      config: Whose converter and augmenter count.
-      split: Which part of a TensorFlow Dataset is meant: train, validation or test.
-      augment: Whether the music is to be transposed.
+      config: Config with the converter and the augmenter.
+      split: Part of a TensorFlow Dataset to read: train, validation or test.
+      augment: True if the music is to be transposed.
 
     Raises:
-      UserError: If it cannot be read, or what is kept of it holds no example.
+      UserError: If the music cannot be read, or is kept and holds no example.
     """
     source, processes = corpus.source(split), corpus.num_data_processes
     music = data.load(
@@ -116,6 +151,7 @@ def converted(
 
 @contextlib.contextmanager
 def _validation(request: TrainRequest, run: Run) -> Iterator[Validation | None]:
+    """Opens the validation of a run, if its request asks for one."""
     corpus = request.validation_corpus
     if corpus is None:
         yield None

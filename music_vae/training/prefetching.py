@@ -1,4 +1,4 @@
-"""Batches on their way to the device, made in the background while a step is taken."""
+"""Prepares batches in the background while the training takes a step."""
 
 import itertools
 from collections.abc import Iterator
@@ -11,17 +11,27 @@ from music_vae.common.errors import UserError
 from music_vae.data import Position, TrainingBatches, compact_batch
 from music_vae.nn import densify
 
-PREFETCHED_BATCHES = 2
+_PREFETCHED_BATCHES = 2
 
 
 def prefetched(
     batches: TrainingBatches, compact: Compact | None
 ) -> Iterator[tuple[Batch, Position]]:
-    """The batches as tensors, each with the position of the next.
+    """Yields batches as tensors, each with the position of the next.
+
+    >>> from music_vae.configs import get_config
+    >>> from music_vae.data import convert
+    >>> from music_vae.music.notes_io import read_music_file
+    >>> config = get_config("cat-mel_2bar_small", "batch_size=4")
+    >>> music = convert(read_music_file("examples/tunes/soldiers_joy.mid"), config, augment=True)
+    >>> batches = TrainingBatches(music, config, seed=0)
+    >>> batch, position = next(prefetched(batches, config.data_converter.compact))
+    >>> batch.inputs.shape, position
+    (TensorShape([4, 32, 90]), Position(epoch=0, offset=4))
 
     Args:
-      batches: What to take them from.
-      compact: How their compact arrays become dense, which they then do on the device; None: the
+      batches: The batches.
+      compact: Description of their compact arrays, which become dense on the device; None: the
         converter makes them dense before.
 
     Raises:
@@ -40,7 +50,7 @@ def prefetched(
     if compact is not None:
         dense = partial(densify.dense_on_device, compact=compact)
         make_dense = tf.function(dense, reduce_retracing=True)
-    for batch, (epoch, offset) in dataset.prefetch(PREFETCHED_BATCHES):
+    for batch, (epoch, offset) in dataset.prefetch(_PREFETCHED_BATCHES):
         yield make_dense(batch) if make_dense else batch, Position(int(epoch), int(offset))
     for failure in failures:
         raise failure
@@ -49,7 +59,7 @@ def prefetched(
 def _taken(
     batches: TrainingBatches, *, is_compact: bool, failures: list[UserError]
 ) -> Iterator[tuple[Batch | CompactBatch, tuple[int, ...]]]:
-    """The batches until one fails, which TensorFlow would make an error of its own."""
+    """Yields batches until one fails; notes the failure, which TensorFlow would disguise."""
     while True:
         batch: Batch | CompactBatch
         try:
@@ -65,7 +75,7 @@ def _taken(
 
 
 def _specs(batch: Batch | CompactBatch) -> Batch | CompactBatch:
-    """What is known of all batches by one of them: all but the numbers of examples and of steps."""
+    """Returns the types of all batches, given one; numbers of examples and steps are left open."""
     *arrays, lengths = batch
     shapes = [[None, None, *array.shape[2:]] for array in arrays] + [[None, *lengths.shape[1:]]]
     specs = (tf.TensorSpec(s, a.dtype) for s, a in zip(shapes, batch, strict=True))

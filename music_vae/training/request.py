@@ -1,6 +1,6 @@
-"""Requests to train or to evaluate a run: frozen values that check themselves.
+"""Describes what to train or to evaluate by frozen values that check themselves.
 
-Needs no TensorFlow, so that what is wrong is said before it is imported.
+Needs no TensorFlow, so that mistakes are reported before it is imported.
 """
 
 import dataclasses
@@ -31,12 +31,18 @@ def _check_among(name: str, value: str, choices: tuple[str, ...]) -> None:
 class Corpus:
     """The NoteSequences to train or to evaluate on, and how they become examples.
 
+    >>> Corpus(tfds_name="groove/2bar-midionly").source("validation")
+    TensorFlowDataset(name='groove/2bar-midionly', split='validation')
+    >>> Corpus()
+    Traceback (most recent call last):
+    music_vae.common.errors.UserError: `examples_path` is required: ...
+
     Attributes:
       examples_path: TFRecords: a file, a pattern, or a comma-separated list of them.
-      tfds_name: A TensorFlow Dataset instead.
-      cache_dataset: Where examples are kept: memory, disk or none; see `data.load`.
-      num_data_processes: How many processes convert music; None: one for each CPU, if there is
-        much of it.
+      tfds_name: Name of a TensorFlow Dataset, instead of TFRecords.
+      cache_dataset: Place where examples are kept: memory, disk or none; see `data.load`.
+      num_data_processes: Number of processes that convert music; None: one for each CPU, if there
+        is much of it.
     """
 
     examples_path: str | None = None
@@ -56,7 +62,7 @@ class Corpus:
         _check_at_least("num_data_processes", self.num_data_processes, 1)
 
     def source(self, split: str) -> TFRecords | TensorFlowDataset:
-        """Where the music is read from: the files, or the `split` of the TensorFlow Dataset."""
+        """Returns the source of the music: the files, or the `split` of the TensorFlow Dataset."""
         if self.tfds_name:
             return TensorFlowDataset(self.tfds_name, split)
         return TFRecords(self.examples_path or "")
@@ -64,11 +70,14 @@ class Corpus:
 
 @dataclasses.dataclass(frozen=True)
 class CheckpointPolicy:
-    """Which checkpoints of a run stay.
+    """The policy of which checkpoints of a run are kept.
+
+    >>> CheckpointPolicy(max_to_keep=5)
+    CheckpointPolicy(max_to_keep=5, keep_every_n_hours=1.0)
 
     Attributes:
-      max_to_keep: How many of the newest; None for all.
-      keep_every_n_hours: Beyond those, one for good every so many hours; None for none.
+      max_to_keep: Number of the newest checkpoints that are kept; None for all.
+      keep_every_n_hours: Beyond those, one is kept for good every so many hours; None for none.
     """
 
     max_to_keep: int | None = 100
@@ -80,11 +89,16 @@ DEFAULT_POLICY = CheckpointPolicy()
 
 @dataclasses.dataclass(frozen=True)
 class Schedule:
-    """When a run is validated, and when it stops.
+    """The times at which a run is validated, and at which it stops early.
+
+    >>> Schedule(every=0)
+    Traceback (most recent call last):
+    music_vae.common.errors.UserError: `validate_every=0` must be at least 1
 
     Attributes:
-      every: Steps between two validations.
-      patience: Validations in a row that may pass without a smaller loss; None never stops.
+      every: Number of steps between two validations.
+      patience: Number of validations in a row without a smaller loss after which training stops;
+        None: it never stops early.
     """
 
     every: int = 500
@@ -97,14 +111,17 @@ class Schedule:
 
 @dataclasses.dataclass(frozen=True)
 class Computing:
-    """What to compute on, and how.
+    """The devices to compute on, and the way in which they compute.
+
+    >>> Computing(strategy="one_device", mixed_precision="bfloat16").jit is None  # where it helps
+    True
 
     Attributes:
       strategy: One of `STRATEGIES`; see `devices.open_devices`.
-      cluster: The processes that train together, if TF_CONFIG names any.
-      jit: Whether to compile with XLA; None: where it helps.
-      cudnn: Whether cuDNN computes the LSTM layers; None: where it helps.
-      mixed_precision: One of `MIXED_PRECISIONS`: the type of the LSTM layers' products.
+      cluster: Place among the processes that train together, if TF_CONFIG describes any.
+      jit: True to compile with XLA; None: where it helps.
+      cudnn: True to compute the LSTM layers with cuDNN; None: where it helps.
+      mixed_precision: One of `MIXED_PRECISIONS`: the type of the products in the LSTM layers.
     """
 
     strategy: str = "auto"
@@ -120,19 +137,31 @@ class Computing:
 
 @dataclasses.dataclass(frozen=True)
 class TrainRequest:
-    """A run that is to be started, or to go on.
+    """A request to start a run, or to go on with one.
+
+    >>> from music_vae.configs import get_config
+    >>> request = TrainRequest(
+    ...     get_config("cat-mel_2bar_small"),
+    ...     Path("runs/melodies"),
+    ...     Corpus("train.tfrecord"),
+    ...     validation_path="validation.tfrecord",
+    ...     schedule=Schedule(every=1000, patience=5),
+    ... )
+    >>> request.num_steps, request.validation_corpus.examples_path
+    (200000, 'validation.tfrecord')
 
     Attributes:
-      config: What to train.
-      run_dir: Where the run lives.
+      config: Config of the model.
+      run_dir: Folder of the run.
       corpus: The music to train on.
-      num_steps: Steps to train for, in all; None: until interrupted.
-      seed: Of weights, data order and noise; None: that of the run so far, or one by chance.
-      warm_start: A checkpoint, or the id of a published one, from whose weights a new run starts.
-      checkpoints: Which checkpoints stay.
+      num_steps: Number of steps to train for, in all; None: until interrupted.
+      seed: Seed of weights, data order and noise; None: the seed of the run so far, or a random one
+        for a new run.
+      warm_start: A checkpoint, or the id of a published one, whose weights a new run starts with.
+      checkpoints: Policy of which checkpoints are kept.
       validation_path: TFRecords to validate on while training; None: the run is not validated.
-      schedule: When to validate, and when to stop for it.
-      computing: What to compute on.
+      schedule: The times at which the run is validated, and at which it stops early.
+      computing: The devices to compute on, and the way in which they compute.
     """
 
     config: Config
@@ -164,7 +193,7 @@ class TrainRequest:
 
     @property
     def validation_corpus(self) -> Corpus | None:
-        """The music to validate on, converted like that to train on; None without any."""
+        """The music to validate on, which is converted like that to train on; None without any."""
         if not self.validation_path:
             return None
         return dataclasses.replace(self.corpus, examples_path=self.validation_path, tfds_name=None)
@@ -172,15 +201,25 @@ class TrainRequest:
 
 @dataclasses.dataclass(frozen=True)
 class EvaluationRequest:
-    """A run whose checkpoints are to be evaluated; it may not have begun yet.
+    """A request to evaluate the checkpoints of a run, which may not have begun yet.
+
+    >>> from music_vae.configs import get_config
+    >>> request = EvaluationRequest(
+    ...     get_config("cat-mel_2bar_small"),
+    ...     Path("runs/melodies"),
+    ...     Corpus("validation.tfrecord"),
+    ...     once=True,
+    ... )
+    >>> print(request.num_batches)  # all
+    None
 
     Attributes:
-      config: The run's config.
-      run_dir: Where the run lives.
+      config: Config of the run.
+      run_dir: Folder of the run.
       corpus: The music to evaluate on.
-      once: Whether to evaluate the newest checkpoint alone, and not to wait for others.
-      num_batches: How many batches are used; None: all.
-      eval_dir_suffix: Added to the name of the folder `eval`, for several corpora.
+      once: True to evaluate only the newest checkpoint, and not to wait for others.
+      num_batches: Number of batches to evaluate on; None for all.
+      eval_dir_suffix: Text added to the name of the folder `eval`, to keep several corpora apart.
     """
 
     config: Config

@@ -1,4 +1,4 @@
-"""A run on disk: a model in training, saved with all that it needs to go on after an interruption.
+"""Keeps a model in training on disk, with all that it needs to go on after an interruption.
 
 RUN_DIR/train/   model.ckpt-STEP.*, weights.safetensors (the newest), config.json, progress.json,
                  TensorBoard events
@@ -24,11 +24,32 @@ from music_vae.training.request import DEFAULT_POLICY, CheckpointPolicy
 from music_vae.training.trainer import Trainer
 from music_vae.weights import config_file, locate, tf_checkpoints
 
-PROGRESS_FILE = "progress.json"
+_PROGRESS_FILE = "progress.json"
 
 
 class Run:
-    """A model in training, with everything needed to go on from its newest checkpoint."""
+    """A model in training, with everything needed to go on from its newest checkpoint.
+
+    >>> import tempfile
+    >>> from music_vae.configs import get_config
+    >>> sizes = "batch_size=2,z_size=2,enc_rnn_size=[4],dec_rnn_size=[4]"
+    >>> config = get_config("cat-mel_2bar_small", sizes)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     run = Run(config, Path(folder), seed=7)
+    ...     run.move_to(Position(epoch=1, offset=64))
+    ...     run.save().name
+    ...     again = Run(config, Path(folder))  # as in a new process
+    'model.ckpt-0'
+    >>> again.restored.name, again.seed, again.position
+    ('model.ckpt-0', 7, Position(epoch=1, offset=64))
+
+    Attributes:
+      config: The config of the model.
+      directory: Folder of the checkpoints, `train` in the folder of the run.
+      devices: The devices to train on.
+      trainer: The model with its optimizer and step counter.
+      restored: Prefix of the checkpoint that the run goes on from; None for a new run.
+    """
 
     def __init__(
         self,
@@ -44,14 +65,15 @@ class Run:
         """Builds the model and restores the newest checkpoint of `run_dir`, if there is one.
 
         Args:
-          config: What to train.
-          run_dir: Where it lives.
-          seed: Of weights, data order and noise. None: the seed of the run so far, or a fresh one.
-          policy: Which checkpoints stay.
-          warm_start: A checkpoint (see `checkpoint_files.open_prefix`) whose weights the run starts
-            from if it has no checkpoint of its own; its step and optimizer start afresh.
-          devices: What to train on. Of several processes the chief writes; all restore.
-          numerics: How the model computes.
+          config: Config of the model.
+          run_dir: Folder of the run.
+          seed: Seed of weights, data order and noise. None: the seed of the run so far, or a random
+            one for a new run.
+          policy: Policy of which checkpoints are kept.
+          warm_start: A checkpoint (see `checkpoint_files.open_prefix`) whose weights a new run
+            starts with; its step counter and optimizer start afresh.
+          devices: The devices to train on. Of several processes only the chief writes; all restore.
+          numerics: The way in which the model computes.
 
         Raises:
           UserError: If the checkpoint does not fit `config`, or was made with another seed, or the
@@ -98,23 +120,23 @@ class Run:
 
     @property
     def seed(self) -> int:
-        """The run's seed."""
+        """Seed of the run."""
         return int(self.trainer.seed.numpy())
 
     @property
     def position(self) -> Position:
-        """Where in the data the next step begins."""
+        """Position in the data at which the next step begins."""
         return Position(int(self._epoch.numpy()), int(self._offset.numpy()))
 
     def move_to(self, position: Position) -> None:
-        """Notes where in the data the next step begins."""
+        """Sets the position in the data at which the next step begins."""
         self._epoch.assign(position.epoch)
         self._offset.assign(position.offset)
 
     def save(self) -> Path | None:
         """Writes a checkpoint, with the config and the weights for playing beside it.
 
-        Only the chief writes.
+        Returns its prefix. Only the chief writes; the others return None.
 
         Raises:
           UserError: If a weight is not finite; nothing is then written.
@@ -133,16 +155,24 @@ class Run:
         return prefix
 
     def write_progress(self, num_steps: int | None, *, finished: bool) -> None:
-        """Notes for an evaluation that waits how far training is to go, and whether it is there."""
+        """Writes, for an evaluation that waits, how far training is and whether it is finished."""
         if not self.devices.is_chief:
             return
         progress = {"step": self.step, "num_steps": num_steps, "finished": finished}
-        files.write_text(self.directory / PROGRESS_FILE, json.dumps(progress) + "\n")
+        files.write_text(self.directory / _PROGRESS_FILE, json.dumps(progress) + "\n")
 
 
 def is_finished(train_dir: Path) -> bool:
-    """Whether a run, whose checkpoints are in `train_dir`, has noted that its training is over."""
+    """Returns True if the run with the checkpoints in `train_dir` says that its training is over.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     before = is_finished(Path(folder))
+    ...     _ = Path(folder, "progress.json").write_text('{"step": 500, "finished": true}')
+    ...     before, is_finished(Path(folder))
+    (False, True)
+    """
     try:
-        return bool(json.loads((train_dir / PROGRESS_FILE).read_text())["finished"])
+        return bool(json.loads((train_dir / _PROGRESS_FILE).read_text())["finished"])
     except FileNotFoundError:
         return False

@@ -1,4 +1,7 @@
-"""One training step, one evaluation step, and what a checkpoint has to hold to go on from there."""
+"""Takes training steps and evaluates a model.
+
+A `Trainer` owns the state that a checkpoint needs to go on: weights, optimizer, step and seed.
+"""
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -27,9 +30,23 @@ class Trainer:
     they are clipped, so every replica takes the same step, and it is the one that a single device
     would take.
 
+    >>> from music_vae.configs import get_config
+    >>> from music_vae.data import convert, evaluation_batches
+    >>> from music_vae.lstm_models import build_model
+    >>> from music_vae.music.notes_io import read_music_file
+    >>> sizes = "batch_size=2,z_size=2,enc_rnn_size=[4],dec_rnn_size=[4]"
+    >>> config = get_config("cat-mel_2bar_small", sizes)
+    >>> music = convert(read_music_file("examples/tunes/soldiers_joy.mid"), config)
+    >>> batch = next(evaluation_batches(music, config))
+    >>> trainer = Trainer(build_model(config), seed=0)
+    >>> scalars, statistics = trainer.train_step(Batch(*map(tf.constant, batch)))
+    >>> int(trainer.step), round(float(scalars["learning_rate"]), 6)
+    (1, 0.001)
+
     Attributes:
       model: The model.
-      optimizer: Its optimizer.
+      hparams: Hyper-parameters of the model.
+      optimizer: The optimizer of the model.
       step: int64 variable, number of steps taken.
       seed: int64 variable; with `step` it decides all random numbers of a step.
     """
@@ -42,11 +59,13 @@ class Trainer:
         devices: Devices = ONE_DEVICE,
         numerics: Numerics = PLAIN,
     ) -> None:
-        """Args:
-        model: Built in the scope of `devices`.
-        seed: Of all noise.
-        devices: What to train on.
-        numerics: How the model computes from now on.
+        """Makes the optimizer and the step counter of a model.
+
+        Args:
+          model: The model, which was built in the scope of `devices`.
+          seed: Seed of all noise.
+          devices: The devices to train on.
+          numerics: The way in which the model computes from now on.
         """
         if numerics.whole_step and devices.strategy is not None:
             raise ValueError("a step of several devices cannot be compiled as a whole")
@@ -69,7 +88,7 @@ class Trainer:
 
     @property
     def samples_in_training(self) -> bool:
-        """Whether the decoder ever reads its own samples in training."""
+        """True if the decoder ever reads its own samples in training."""
         return schedules.samples_in_training(self.hparams)
 
     def train_step(self, batch: Batch) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
@@ -77,17 +96,17 @@ class Trainer:
 
         `decoder.summarize` turns the statistics into metrics. Both are those of the whole batch.
 
-        The step is the caller's to check: `loss` is not finite where training went wrong, and the
+        The caller has to check the step: if training goes wrong, `loss` is not finite, and the
         weights are then spoilt.
 
         Args:
-          batch: The whole batch, or this process's share where there are several processes.
+          batch: The whole batch, or the share of this process if there are several.
         """
         whole = self._of_full_length(batch) if self._whole_step else batch
         return self._train(whole, self._towers_of(batch))
 
     def _of_full_length(self, batch: Batch) -> Batch:
-        """A batch padded to the longest there can be: each other length is compiled anew."""
+        """Pads a batch to the greatest length, because every other length is compiled anew."""
         missing = self.hparams.max_seq_len - int(batch.targets.shape[1])
         if missing <= 0:
             return batch
@@ -99,7 +118,7 @@ class Trainer:
         )
 
     def _towers_of(self, batch: Batch) -> int:
-        """How many towers take a batch; a small or uneven one goes through the model undivided."""
+        """Returns the number of towers for a batch; one if it cannot be divided equally."""
         size = int(batch.targets.shape[0])
         return self._towers if size % self._towers == 0 else 1
 
@@ -125,7 +144,7 @@ class Trainer:
     def _gradients(
         self, batch: Batch, shard: Shard
     ) -> tuple[list[tf.Tensor], dict[str, tf.Tensor], dict[str, tf.Tensor]]:
-        """What this share of a batch adds to the gradients, scalars and statistics of the whole."""
+        """Returns the gradients, scalars and statistics that a share adds to those of the batch."""
         step = tf.cast(self.step, tf.float32)
         variables = [variable.value for variable in self.model.trainable_variables]
         with tf.GradientTape() as tape:
@@ -134,7 +153,7 @@ class Trainer:
         return tape.gradient(share, variables), _loss_scalars(loss, shard), loss.statistics
 
     def training_policy(self, shard: Shard = WHOLE) -> Policy:
-        """Scheduled sampling and dropout of the present step, for a share of the batch."""
+        """Returns scheduled sampling and dropout of the present step, for a share of the batch."""
         probability: Any = 0.0
         if self.samples_in_training:
             step = tf.cast(self.step, tf.float32)
@@ -145,9 +164,9 @@ class Trainer:
         return Policy(probability, seed, dropout, shard)
 
     def apply_gradients(self, gradients: Sequence[tf.Tensor]) -> tf.Tensor:
-        """Clips and applies the gradients of this step; returns their global norm before clipping.
+        """Clips and applies the gradients of this step, and advances `step`.
 
-        Advances `step`.
+        Returns their global norm before clipping.
         """
         step = tf.cast(self.step, tf.float32)
         clipped, global_norm = clip_gradients(gradients, self.hparams)
@@ -162,12 +181,12 @@ class Trainer:
     def evaluate(
         self, batches: Iterable[Batch], *, sampling_probability: float | None = None
     ) -> dict[str, float]:
-        """Losses and metrics over `batches`, by their TensorBoard names.
+        """Returns losses and metrics over `batches`, by their TensorBoard names.
 
         Args:
           batches: Batches of any size.
-          sampling_probability: How often the decoder reads its own samples. By default 1 for a
-            model that is trained on its samples, 0 (teacher forcing) otherwise.
+          sampling_probability: Probability with which the decoder reads its own samples. By default
+            1 for a model that is trained on its samples, 0 (teacher forcing) otherwise.
 
         Raises:
           UserError: If there are no batches.
@@ -203,7 +222,7 @@ class Trainer:
         return _side_by_side(evaluate, batch, WHOLE, towers)
 
     def _fold_seed(self, number: Any) -> tf.Tensor:
-        """int32 `[2]`, its own for each number under this trainer's seed."""
+        """Returns a seed, int32 `[2]`, for each number, which depends on the trainer's seed."""
         base = tf.stack([tf.cast(self.seed % (2**31), tf.int32), 0])
         return fold_in(base, tf.cast(number, tf.int64))
 
@@ -211,9 +230,9 @@ class Trainer:
 def _side_by_side(
     function: Callable[[Batch, Shard], Any], batch: Batch, shard: Shard, towers: int
 ) -> Any:
-    """The sum of what `function` makes of equal shares of a batch, which is a share itself.
+    """Returns the sum of the results of `function` for equal parts of a share of a batch.
 
-    Nothing in one depends on another, so that TensorFlow computes them at the same time.
+    No part depends on another, so that TensorFlow computes them at the same time.
     """
     shares = zip(*(tf.split(array, towers) for array in batch), strict=True)
     results = [
@@ -224,7 +243,7 @@ def _side_by_side(
 
 
 def _loss_scalars(loss: Loss, shard: Shard) -> dict[str, tf.Tensor]:
-    """What a share of a batch adds to the means over the whole."""
+    """Returns the terms that a share of a batch adds to the means over the whole batch."""
     scalars = {
         "loss": loss.total,
         "losses/r_loss": loss.recon,

@@ -1,6 +1,6 @@
-"""Early stopping: how a run does on music that it is not trained on, and its best weights so far.
+"""Validates a run on music that it is not trained on, keeps its best weights, and stops it early.
 
-RUN_DIR/validation.jsonl   a line of figures for every validation
+RUN_DIR/validation.jsonl   a line of metrics for every validation
 RUN_DIR/best/              weights.safetensors and config.json of the one with the least loss
 """
 
@@ -29,12 +29,22 @@ _log = logging.getLogger(__name__)
 
 
 class Validation:
-    """Validates a run as it goes, keeps its best weights, and says when to stop.
+    """Validates a run while it trains, keeps its best weights, and decides when to stop.
 
-    The loss is the one that training comes to at the end of its schedules: the reconstruction, on
-    the model's own samples if it is trained on any, and the KL divergence weighted by `max_beta`.
-    So the losses of all steps can be compared, also those from before a change of `max_beta`. Noise
-    is the same each time.
+    The validation loss is the loss at the end of all schedules: the reconstruction loss, on the
+    model's own samples if it is trained on any, plus `max_beta` times the KL divergence. So the
+    losses of all steps can be compared, also those from before a change of `max_beta`. Noise is the
+    same each time.
+
+    >>> import tempfile
+    >>> from music_vae.configs import get_config
+    >>> from music_vae.data import convert
+    >>> config = get_config("cat-mel_2bar_small")
+    >>> music = convert([], config)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     validation = Validation(Path(folder), config, music, Schedule(every=500), step=0)
+    >>> [step for step in range(1, 2001) if validation.is_due(step)]
+    [500, 1000, 1500, 2000]
     """
 
     def __init__(
@@ -46,10 +56,17 @@ class Validation:
         *,
         step: int,
     ) -> None:
-        """Goes on from what `run_dir` holds; validations after `step` are forgotten.
+        """Goes on from the validations of a run so far; those after `step` are forgotten.
+
+        Args:
+          run_dir: Folder of the run.
+          config: Config of the run.
+          music: The music to validate on.
+          schedule: The times at which the run is validated, and at which it stops early.
+          step: Number of steps that the run has taken.
 
         Raises:
-          UserError: If there is a file of figures that cannot be read.
+          UserError: If there is a file of validations that cannot be read.
         """
         self._directory = run_dir
         self._config = config
@@ -60,39 +77,39 @@ class Validation:
 
     @property
     def exhausted(self) -> bool:
-        """Whether `patience` validations in a row brought no smaller loss."""
+        """True if `patience` validations in a row brought no smaller loss."""
         patience = self._schedule.patience
         return patience is not None and len(self._curve) - 1 - self._best() >= patience
 
     def is_due(self, step: int) -> bool:
-        """Whether the run is to be validated after `step` steps."""
+        """Returns True if the run is to be validated after `step` steps."""
         last = self._curve[-1]["step"] if self._curve else -1
         return step % self._schedule.every == 0 and step > last
 
     def validate(self, trainer: Trainer) -> dict[str, float]:
-        """The figures of the weights as they are, which are kept if they are the best so far."""
+        """Returns the metrics of the present weights, and keeps these if they are the best."""
         step = int(trainer.step.numpy())
         batches = evaluation_batches(self._music, self._config)
-        figures = trainer.evaluate(Batch(*map(tf.constant, batch)) for batch in batches)
-        figures[LOSS] = self._loss(figures)
-        line = {"format_version": _FORMAT_VERSION, "step": step, **figures}
+        metrics = trainer.evaluate(Batch(*map(tf.constant, batch)) for batch in batches)
+        metrics[LOSS] = self._loss(metrics)
+        line = {"format_version": _FORMAT_VERSION, "step": step, **metrics}
         before = [past[LOSS] for past in self._curve]
         self._curve.append(line)
         if not before or line[LOSS] < min(before):
             self._keep(trainer, step)
         text = "".join(json.dumps(past) + "\n" for past in self._curve)
         files.write_text(self._directory / CURVE_FILE, text)
-        for name, value in figures.items():
+        for name, value in metrics.items():
             tf.summary.scalar(f"validation/{name.removeprefix('validation_')}", value, step=step)
-        return figures
+        return metrics
 
     def describe_best(self) -> str:
-        """Which step was the best, in words."""
+        """Returns a phrase that says which step was the best."""
         best = self._curve[self._best()]
         return f"the best of step {best['step']}, with a validation loss of {best[LOSS]:.3f}"
 
-    def _loss(self, figures: dict[str, float]) -> float:
-        return figures[_RECON] + self._config.hparams.max_beta * figures[_KL]
+    def _loss(self, metrics: dict[str, float]) -> float:
+        return metrics[_RECON] + self._config.hparams.max_beta * metrics[_KL]
 
     def _best(self) -> int:
         losses = [line[LOSS] for line in self._curve]
@@ -106,7 +123,15 @@ class Validation:
 
 
 def read_curve(run_dir: Path) -> list[dict[str, float]]:
-    """The figures of all validations of a run, by their TensorBoard names, in their order.
+    """Returns the metrics of all validations of a run, by their TensorBoard names, in order.
+
+    >>> import tempfile
+    >>> line = '{"format_version": 1, "step": 500, "validation_loss": 9.5, '
+    >>> line += '"losses/r_loss": 9.0, "losses/kl_loss": 2.5}'
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = Path(folder, "validation.jsonl").write_text(line)
+    ...     [(metrics["step"], metrics["validation_loss"]) for metrics in read_curve(Path(folder))]
+    [(500, 9.5)]
 
     Raises:
       UserError: If they cannot be read.
