@@ -69,7 +69,8 @@ def evaluate(
     >>> from music_vae.training.request import Corpus
     >>> from music_vae.training.run import Run
     >>> sizes = "batch_size=2,z_size=2,enc_rnn_size=[4],dec_rnn_size=[4]"
-    >>> config = get_config("cat-mel_2bar_small", sizes)
+    >>> teacher_forced = "sampling_schedule=constant,sampling_rate=0"
+    >>> config = get_config("cat-mel_2bar_small", f"{sizes},{teacher_forced}")
     >>> music = convert(read_music_file("examples/tunes/soldiers_joy.mid"), config)
     >>> def report(step, metrics):
     ...     print(step, sorted(metrics)[:3])
