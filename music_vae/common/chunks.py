@@ -1,4 +1,4 @@
-"""The loop over more examples than are computed at once: in chunks, in threads, with a bar."""
+"""Loops over more examples than are computed at once: in chunks, in threads, with a bar."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,11 +24,11 @@ def map_chunks(
         ['ab', 'cd', 'e']
 
     Args:
-      function: Takes a slice of the examples.
-      count: How many examples there are.
-      size: How many are in a chunk; the last may have fewer.
-      workers: From how many threads the function is called.
-      label: What a progress bar says; None: there is no bar.
+      function: Called with a slice of the examples.
+      count: Number of examples.
+      size: Number of examples in a chunk; the last may have fewer.
+      workers: Number of threads that call the function.
+      label: Text of a progress bar; None: there is no bar.
     """
     chunks = [slice(start, min(start + size, count)) for start in range(0, count, size)]
 

@@ -1,9 +1,9 @@
-"""Numbers of music that several modules share, each with its source."""
+"""Defines numbers of music that several modules share, each with its source."""
 
 MIN_MIDI_PITCH = 0
 MAX_MIDI_PITCH = 127
 MAX_MIDI_VELOCITY = 127
-SEMITONES = 12  # of an octave: roots of chords, and keys
+SEMITONES = 12  # in an octave: roots of chords, and keys
 DRUMS_INSTRUMENT = 9  # MIDI's tenth channel, counted from 0
 
 PIANO_MIN_PITCH = 21  # A0, the lowest key of a piano
@@ -14,7 +14,7 @@ MELODY_PROGRAMS = tuple(range(32))  # piano, chromatic percussion, organ, guitar
 BASS_PROGRAMS = tuple(range(32, 40))
 ELECTRIC_BASS_PROGRAM = 33
 
-OUTPUT_VELOCITY = 80  # of decoded notes whose representation has no velocities
+OUTPUT_VELOCITY = 80  # velocity of decoded notes whose representation has none
 DEFAULT_QPM = 120.0  # quarter notes a minute, MIDI's default tempo
 
 # Nine classes of drums (kick, snare, closed and open hi-hat, low, mid and high tom, crash, ride)

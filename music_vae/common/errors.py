@@ -1,4 +1,4 @@
-"""The errors that commands know, and the exit codes that tell other processes of them."""
+"""Defines the errors that commands know, and the exit codes by which other processes know them."""
 
 import difflib
 from collections.abc import Iterable
@@ -8,14 +8,18 @@ EXIT_USER_ERROR = 2
 
 
 class UserError(ValueError):
-    """Something the user gave is wrong; the message says what, and what would be right.
+    """An error in something that the user gave; the message says what is right instead.
 
     A message names an argument, or a value for one, in backticks: `` `seed` ``, `` `seed=3` ``.
     Commands print it as one line on stderr, with such names as the flags that they have, and exit
     with code 2.
 
+    >>> error = UserError("`seed=-1` must not be below 0", hint="leave it out for another one")
+    >>> str(error), error.hint
+    ('`seed=-1` must not be below 0', 'leave it out for another one')
+
     Attributes:
-      hint: What the user can do about it, where the message does not say so itself.
+      hint: Advice to the user, where the message does not contain it.
     """
 
     def __init__(self, message: str = "", *, hint: str = "") -> None:
@@ -24,7 +28,7 @@ class UserError(ValueError):
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """The known name that is nearest to a wrong one, as a question; all of them if none is near.
+    """Returns a question with the known name nearest to a wrong one; all names if none is near.
 
     >>> did_you_mean("batchsize", ["batch_size", "z_size"])
     'did you mean batch_size?'
@@ -37,18 +41,32 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 class NoExtractedExamplesError(UserError):
-    """A sequence that should give exactly one example gives none."""
+    """The error for a sequence that should give exactly one example and gives none.
+
+    >>> raise NoExtractedExamplesError("tune.mid: no melody")
+    Traceback (most recent call last):
+    music_vae.common.errors.NoExtractedExamplesError: tune.mid: no melody
+    """
 
 
 class MultipleExtractedExamplesError(UserError):
-    """A sequence that should give exactly one example gives several."""
+    """The error for a sequence that should give exactly one example and gives several.
+
+    >>> issubclass(MultipleExtractedExamplesError, UserError)  # commands print it like any other
+    True
+    """
 
 
 class WorkerLostError(Exception):
-    """Another process of a cluster has gone; this one cannot go on without it.
+    """The error for a cluster of which another process has gone; this one cannot go on alone.
+
+    >>> error = WorkerLostError("worker 1 is gone")
+    >>> error.progressed = True  # it may be started again
+    >>> print(error)
+    worker 1 is gone
 
     Attributes:
-      progressed: Whether this process had taken a step.
+      progressed: True if this process had taken a training step before.
     """
 
     progressed = False

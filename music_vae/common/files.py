@@ -1,4 +1,7 @@
-"""Outputs appear whole or not at all: they are written to a temporary name and renamed."""
+"""Writes files and folders so that they appear whole or not at all.
+
+They are written under a temporary name and renamed when they are complete.
+"""
 
 import contextlib
 import os
@@ -12,10 +15,16 @@ from music_vae.common.errors import UserError
 
 @contextlib.contextmanager
 def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
-    """Yields a temporary path beside `path`; on success it replaces `path`, on an error it goes.
+    """Yields a temporary path beside `path`, to which it is renamed if no error occurs.
 
-    The temporary file keeps the suffix of `path`, for writers that choose a format by it. Missing
-    parent directories are made.
+    After an error the temporary file is removed. It has the suffix of `path`, for writers that
+    choose a format by it. Missing parent directories are made.
+
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with atomic_path(f"{folder}/new/tune.txt") as temporary:
+    ...         _ = temporary.write_text("C D E")
+    ...     print(Path(f"{folder}/new/tune.txt").read_text())
+    C D E
     """
     target = Path(path).expanduser()
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -35,7 +44,13 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
-    """Writes a text file atomically, as UTF-8."""
+    """Writes a text file as UTF-8; it appears whole or not at all.
+
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_text(f"{folder}/tune.txt", "C♯ D E")
+    ...     print(Path(f"{folder}/tune.txt").read_text(encoding="utf-8"))
+    C♯ D E
+    """
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
@@ -43,9 +58,13 @@ def write_text(path: str | os.PathLike, text: str) -> None:
 def check_writable(directory: str | os.PathLike, argument: str) -> None:
     """Raises `UserError` if `directory` cannot be written to, or not be made; makes nothing.
 
+    >>> check_writable("README.md", "output_dir")
+    Traceback (most recent call last):
+    music_vae.common.errors.UserError: `output_dir=README.md`: .../README.md is not a directory
+
     Args:
-      directory: A folder, which need not be there.
-      argument: The name of the argument that gives it, for messages.
+      directory: Path of a folder, which need not exist.
+      argument: Name of the argument that gives it, for messages.
     """
     path = Path(directory).expanduser().absolute()
     while not path.exists() and path != path.parent:
@@ -58,14 +77,22 @@ def check_writable(directory: str | os.PathLike, argument: str) -> None:
 
 @contextlib.contextmanager
 def atomic_directory(directory: str | os.PathLike, argument: str) -> Iterator[Path]:
-    """Yields a temporary folder beside `directory`; on success it becomes it, on an error it goes.
+    """Yields a temporary folder beside `directory`, to which it is renamed if no error occurs.
+
+    After an error the temporary folder is removed.
+
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with atomic_directory(f"{folder}/songs", "output_dir") as temporary:
+    ...         _ = (temporary / "1.txt").write_text("C D E")
+    ...     os.listdir(f"{folder}/songs")
+    ['1.txt']
 
     Args:
-      directory: What must not be there yet, or be empty.
-      argument: As for `check_writable`.
+      directory: Path of a folder that does not exist yet or is empty.
+      argument: Name of the argument that gives it, for messages.
 
     Raises:
-      UserError: If it holds something, is a file, or cannot be made.
+      UserError: If the folder holds something, is a file, or cannot be made.
     """
     target = Path(directory).expanduser().absolute()
     check_new_directory(target, argument)
@@ -79,9 +106,16 @@ def atomic_directory(directory: str | os.PathLike, argument: str) -> Iterator[Pa
 
 @contextlib.contextmanager
 def cached_directory(directory: str | os.PathLike) -> Iterator[Path]:
-    """Yields a temporary folder beside `directory`, which becomes it; on an error it goes.
+    """Yields a temporary folder beside `directory`, to which it is renamed if no error occurs.
 
-    What another process has made there by then is equal, for a cache: it stays, and this one goes.
+    If another process has made `directory` by then, that stays, and the temporary folder is
+    removed: in a cache, both have the same content.
+
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with cached_directory(f"{folder}/windows") as temporary:
+    ...         _ = (temporary / "part.txt").write_text("1 2 3")
+    ...     os.listdir(f"{folder}/windows")
+    ['part.txt']
     """
     target = Path(directory).expanduser().absolute()
     with _directory_beside(target) as temporary:
@@ -92,7 +126,7 @@ def cached_directory(directory: str | os.PathLike) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _directory_beside(target: Path) -> Iterator[Path]:
-    """A new folder, as readable as any other; what has not been renamed by the end goes."""
+    """Yields a new folder, as readable as any other, and removes it unless it has been renamed."""
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
     try:
@@ -105,7 +139,16 @@ def _directory_beside(target: Path) -> Iterator[Path]:
 
 
 def check_new_directory(directory: str | os.PathLike, argument: str) -> None:
-    """Raises `UserError` unless `directory` is empty, or can be made; makes nothing."""
+    """Raises `UserError` unless `directory` is empty, or can be made; makes nothing.
+
+    >>> check_new_directory("docs", "output_dir")
+    Traceback (most recent call last):
+    music_vae.common.errors.UserError: `output_dir=docs` is not empty; ...
+
+    Args:
+      directory: Path of a folder, which need not exist.
+      argument: Name of the argument that gives it, for messages.
+    """
     check_writable(directory, argument)
     path = Path(directory).expanduser()
     if path.is_dir() and any(path.iterdir()):

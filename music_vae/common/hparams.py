@@ -1,4 +1,4 @@
-"""Hyper-parameters: a frozen value, checked when made."""
+"""Defines the hyper-parameters of a model and its training: a frozen value, checked when made."""
 
 import dataclasses
 import math
@@ -12,31 +12,39 @@ CLIP_MODES = ("global_norm", "value")
 
 @dataclasses.dataclass(frozen=True)
 class HParams:
-    """Hyper-parameters, under the names that `--hparams` takes.
+    """Hyper-parameters of a model and its training, under the names that `--hparams` takes.
+
+    >>> small = HParams(z_size=64, dec_rnn_size=(128, 128))
+    >>> small.replace(z_size=32).latent_size
+    32
+    >>> HParams(free_bits=-1)
+    Traceback (most recent call last):
+    music_vae.common.errors.UserError: free_bits=-1 is out of range; expected at least 0
 
     Attributes:
-      max_seq_len: Steps of the longest sequence: those of a window where all have one length; else
-        longer ones are cut.
+      max_seq_len: Number of steps of the longest sequence. Where all windows have one length, it is
+        that length; else longer sequences are cut.
       z_size: Width of the latent vector; 0 for a model without one.
       free_bits: Bits of KL divergence, per example, that cost nothing.
-      max_beta: Weight of the KL cost at the end of its annealing.
+      max_beta: Weight beta of the KL divergence at the end of its annealing.
       beta_rate: Rate of that annealing: beta = (1 - beta_rate**step) * max_beta.
-      batch_size: Examples per training step.
+      batch_size: Number of examples in a training step.
       grad_clip: Largest global norm of the gradients, or largest element (see `clip_mode`).
-      clip_mode: `global_norm` or `value`.
+      clip_mode: Way to clip gradients, `global_norm` or `value`.
       grad_norm_clip_to_zero: A global norm at or above this zeroes the step's gradient.
       learning_rate: Learning rate at step 0.
       decay_rate: Factor by which the learning rate falls with every step.
-      min_learning_rate: Learning rate it falls towards.
-      conditional: Whether the decoder depends on z; if not, `z_size` does not matter.
+      min_learning_rate: Learning rate that it falls towards.
+      conditional: If True, the decoder depends on z; else `z_size` does not matter.
       dec_rnn_size: Units of each decoder layer.
       enc_rnn_size: Units of each encoder layer, per direction.
-      dropout_keep_prob: Probability that a cell's input is kept, in training.
-      sampling_schedule: How often a decoder in training reads its own samples, over time.
-      sampling_rate: The schedule's number; what it means depends on the schedule.
+      dropout_keep_prob: Probability that an input of a cell is kept in training.
+      sampling_schedule: Schedule of scheduled sampling, which decides how often a decoder in
+        training reads its own samples: one of `SAMPLING_SCHEDULES`.
+      sampling_rate: Number of the schedule; see `nn.schedules` for its meaning.
       use_cudnn: Kept for old commands; it changes nothing.
-      residual_encoder: Whether encoder layers add their input to their output.
-      residual_decoder: The same for decoder layers.
+      residual_encoder: If True, encoder layers add their input to their output.
+      residual_decoder: If True, decoder layers add their input to their output.
       control_preprocessing_rnn_size: Units of the layers that preprocess controls, where a
         decoder does so.
       nade_num_hidden: Hidden units of a NADE output distribution.
@@ -118,11 +126,11 @@ class HParams:
         return self.z_size if self.conditional else 0
 
     def values(self) -> dict[str, Any]:
-        """All hyper-parameters by name."""
+        """Returns all hyper-parameters by name."""
         return dataclasses.asdict(self)
 
     def replace(self, **changes: Any) -> "HParams":
-        """A copy with some values changed."""
+        """Returns a copy with some values changed."""
         return dataclasses.replace(self, **changes)
 
 

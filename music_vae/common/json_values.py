@@ -1,4 +1,4 @@
-"""Frozen dataclasses to JSON data and back."""
+"""Converts frozen dataclasses to JSON data and back."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -8,21 +8,21 @@ from music_vae.common import own_code
 from music_vae.common.errors import UserError
 
 _KIND, _CODE = "kind", "code"
-"""What objects have besides the fields of a dataclass."""
+"""Entries of a JSON object besides the fields of a dataclass."""
 
 
 def to_json(value: Any) -> Any:
-    """A spec (or anything made of dataclasses, tuples and plain values) as JSON data.
+    """Converts a value made of dataclasses, tuples and plain values to JSON data.
 
-    A dataclass becomes an object whose `kind` is its class's name; one of a class that is not this
-    package's has `code` too, which says where that class stood: see `own_code.location`.
+    A dataclass becomes an object whose `kind` is the name of its class. If the class is not part of
+    this package, the object has `code`, too, the place of that class: see `own_code.location`.
 
     >>> from music_vae.common.specs import HierarchicalEncoderSpec
     >>> to_json(HierarchicalEncoderSpec(level_lengths=(16, 2)))["level_lengths"]
     [16, 2]
 
     Raises:
-      UserError: For values that JSON has no word for.
+      UserError: For values that JSON cannot hold.
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         kind = type(value)
@@ -42,7 +42,7 @@ def to_json(value: Any) -> Any:
 
 
 def from_json(data: Any, kinds: Mapping[str, type], own: Mapping[str, type] | None = None) -> Any:
-    """The inverse of `to_json`; lists become tuples.
+    """Makes a value from JSON data, as the inverse of `to_json`; lists become tuples.
 
     >>> from music_vae.common.specs import CategoricalHeadSpec
     >>> kinds = {"CategoricalHeadSpec": CategoricalHeadSpec}
@@ -50,12 +50,12 @@ def from_json(data: Any, kinds: Mapping[str, type], own: Mapping[str, type] | No
     (CategoricalHeadSpec(), 3)
 
     Args:
-      data: What a file said, which anybody may have written: nothing is imported by it.
-      kinds: The classes of this package that may be made, by name.
-      own: Those that are not of this package, which the reader has imported.
+      data: Content of a file, which anybody may have written: it causes no imports.
+      kinds: Classes of this package that may be made, by name.
+      own: Classes that are not part of this package and may be made, by name.
 
     Raises:
-      UserError: For a kind that is in neither, and for missing, unknown or wrong values.
+      UserError: For a kind that is in neither of them, and for missing, unknown or wrong values.
     """
     if isinstance(data, list):
         return tuple(from_json(item, kinds, own) for item in data)

@@ -1,8 +1,8 @@
-"""Heavy packages, imported without what this one never uses and without their chatter.
+"""Imports heavy packages quietly, and without the parts of them that are never used here.
 
 Importing note_seq brings synthesis, audio files and plotting (scipy, librosa, bokeh, IPython), and
-TensorFlow's Keras looks for scikit-learn and pandas, for wrappers: seconds that a command would
-spend for nothing. What is left out here can still be imported afterwards.
+TensorFlow's Keras looks for scikit-learn and pandas: seconds that a command would spend for
+nothing. The parts that are left out can still be imported afterwards.
 """
 
 import contextlib
@@ -34,16 +34,20 @@ _HOMES = {
     "note_sequence_to_pretty_midi": "midi_io",
     "parse_abc_tunebook": "abc_parser",
 }
-"""The modules of note_seq that have what this package takes from it."""
+"""Module of note_seq that contains each name which this package uses."""
 
 _OPTIONAL_IN_KERAS = ("matplotlib", "pandas", "sklearn")
 
 
 def import_note_seq() -> ModuleType:
-    """note_seq, of which each module is imported when it is first asked for.
+    """Returns note_seq, each module of which is imported when it is first used.
 
-    Its own list of imports runs when a name is asked for that this package does not use. Its
-    warning about ffmpeg and its limit on ticks are left out.
+    All of note_seq is imported once a name is used that this package does not use. Its warning
+    about ffmpeg is suppressed, and its limit on ticks is not applied.
+
+    >>> note_seq = import_note_seq()
+    >>> note_seq.Melody([60, -2, -1]).to_sequence().notes[0].pitch
+    60
     """
     if _NOTE_SEQ not in sys.modules:
         _set_up_note_seq()
@@ -55,10 +59,15 @@ def import_note_seq() -> ModuleType:
 
 
 def import_tensorflow() -> None:
-    """Imports TensorFlow for a command: quietly, and without what Keras wraps.
+    """Imports TensorFlow for a command: quietly, and without the packages that Keras wraps.
 
     The start-up messages of its libraries come before any log level can be set, so stderr is held
-    back meanwhile; if the import fails, what was held back is shown.
+    back meanwhile; if the import fails, the messages are shown.
+
+    >>> import_tensorflow()
+    >>> import tensorflow as tf
+    >>> int(tf.constant(3) + 4)
+    7
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _stderr_held_back(), _hidden(_OPTIONAL_IN_KERAS):
@@ -73,7 +82,7 @@ def _set_up_note_seq() -> None:
     loader, package = spec.loader, importlib.util.module_from_spec(spec)
 
     def find(name: str) -> Any:
-        """`note_seq.NAME`, the first time."""
+        """Returns `note_seq.NAME` when it is used for the first time."""
         if name.startswith("__") and name != "__version__":
             raise AttributeError(f"module {_NOTE_SEQ!r} has no attribute {name!r}")
         if name in _HOMES:
@@ -107,7 +116,7 @@ def _hidden(names: tuple[str, ...]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _stderr_held_back() -> Iterator[None]:
-    """Keeps what the process writes to stderr to itself, unless an exception comes out."""
+    """Holds back what the process writes to stderr, and shows it if an exception occurs."""
     sys.stderr.flush()
     stderr = os.dup(2)
     with tempfile.TemporaryFile() as held_back:

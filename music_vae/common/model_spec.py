@@ -1,4 +1,4 @@
-"""The plan of a model, derived once from a config's values: its parts, their widths and names.
+"""Derives the plan of a model from a config: its parts, their widths, the names of weights.
 
     ModelSpec
       encoder      FlatEncoderPlan, or a HierarchicalEncoderPlan of several
@@ -7,10 +7,10 @@
                    conductors over one of the two
 
 `nn` (TensorFlow), `engine` (NumPy) and the ONNX export each build a model from the same plan, so
-that none of them has rules of its own for how wide a part is or what its weights are called. How
-the parts compute stays with each: they are second opinions on one another.
+that none of them has its own rules for the widths of parts and the names of weights. Each computes
+in its own way, so that their results can be checked against one another.
 
-A spec (see `specs`) is what a user writes; a plan is what follows from it.
+A user writes a spec (see `specs`); the plan is derived from it.
 """
 
 import dataclasses
@@ -58,7 +58,7 @@ from music_vae.common.specs import (
 )
 
 _NOTHING_READ_SIZE = 1
-"""Width of the zeros that a conductor reads when it reads nothing back."""
+"""Width of the zeros that a conductor reads if it reads nothing back."""
 
 
 # -- The whole ------------------------------------------------------------------------------------
@@ -73,10 +73,10 @@ class ModelSpec(NamedTuple):
     (1, (4, 12))
 
     Attributes:
-      encoder: What makes an embedding; None for a model without a latent vector, or without what
-        encodes.
-      posterior: What makes mu and sigma of it; None without an encoder.
-      decoder: What decodes z.
+      encoder: Encoder of music to an embedding; None for a model without a latent vector, or one
+        that only decodes.
+      posterior: Layers from the embedding to mu and sigma; None without an encoder.
+      decoder: Decoder of the latent vector z.
     """
 
     encoder: EncoderPlan | None
@@ -89,12 +89,12 @@ class ModelSpec(NamedTuple):
         return shapes_of(self)
 
     def without_encoder(self) -> "ModelSpec":
-        """What is left to decode with."""
+        """Returns the plan of a model that only decodes."""
         return self._replace(encoder=None, posterior=None)
 
 
 def shapes_of(part: Any) -> dict[str, tuple[int, ...]]:
-    """Shapes of the weights of a part of a plan, or of several parts, by published name.
+    """Returns the shapes of the weights of one part of a plan or several, by published name.
 
     >>> from music_vae.configs import get_config
     >>> list(shapes_of(get_config("cat-mel_2bar_small").model_spec.posterior))[:2]
@@ -104,7 +104,7 @@ def shapes_of(part: Any) -> dict[str, tuple[int, ...]]:
 
 
 def _leaves(node: Any) -> Iterator[DensePlan | NadePlan]:
-    """All parts of a plan that have weights."""
+    """Yields all parts of a plan that have weights."""
     if isinstance(node, DensePlan | NadePlan):
         yield node
     elif isinstance(node, tuple):
@@ -119,16 +119,16 @@ def _leaves(node: Any) -> Iterator[DensePlan | NadePlan]:
 
 
 class StepDepths(NamedTuple):
-    """Widths of a step of what a model reads and writes.
+    """Widths of the steps that a model reads and writes.
 
     >>> StepDepths(inputs=90, outputs=90, input_one_hots=(90,)).controls
     0
 
     Attributes:
-      inputs: What the encoder reads, controls left out.
-      outputs: What the decoder gives.
-      controls: What both are conditioned on; 0 without controls.
-      input_one_hots: Depths of the one-hot vectors that make up `inputs`; none for other inputs.
+      inputs: Width of a step that the encoder reads, without its controls.
+      outputs: Width of a step that the decoder gives.
+      controls: Width of the controls of a step; 0 without controls.
+      input_one_hots: Depths of the one-hot vectors that make up an input; empty for other inputs.
     """
 
     inputs: int
@@ -140,7 +140,7 @@ class StepDepths(NamedTuple):
 def derive_model(
     encoder: EncoderSpec, decoder: DecoderSpec, hparams: HParams, depths: StepDepths
 ) -> ModelSpec:
-    """The plan that follows from a config's values; `Config.model_spec` has it.
+    """Derives the plan of a model from the values of a config; see `Config.model_spec`.
 
     >>> depths = StepDepths(inputs=9, outputs=9)
     >>> hparams = HParams(z_size=4, enc_rnn_size=(5,), dec_rnn_size=(6,))
@@ -177,7 +177,9 @@ def derive_model(
 def derive_encoder(
     spec: EncoderSpec, hparams: HParams, input_size: int, *, one_hots: tuple[int, ...] = ()
 ) -> EncoderPlan:
-    """The plan of an encoder of steps of a width, which may begin with one-hot vectors.
+    """Derives the plan of an encoder of steps of width `input_size`.
+
+    A step may begin with one-hot vectors, whose depths are `one_hots`.
 
     >>> spec = HierarchicalEncoderSpec(level_lengths=(4, 3))
     >>> derive_encoder(spec, HParams(enc_rnn_size=(5,)), input_size=7).output_size
@@ -200,6 +202,7 @@ def _flat_encoder(
     input_size: int,
     one_hots: tuple[int, ...],
 ) -> FlatEncoderPlan:
+    """Derives the plan of an encoder without a hierarchy."""
     sizes, residual = hparams.enc_rnn_size, hparams.residual_encoder
     if isinstance(spec, BidirectionalEncoderSpec):
         lstm = bidirectional_lstm(path, input_size, sizes, residual=residual)
@@ -209,7 +212,7 @@ def _flat_encoder(
 
 
 def derive_decoder(spec: DecoderSpec, hparams: HParams, depths: StepDepths) -> DecoderPlan:
-    """The plan of a decoder of such steps.
+    """Derives the plan of a decoder.
 
     >>> spec = HierarchicalDecoderSpec(level_lengths=(4, 3))
     >>> plan = derive_decoder(spec, HParams(dec_rnn_size=(6, 5)), StepDepths(inputs=9, outputs=9))
@@ -218,7 +221,7 @@ def derive_decoder(spec: DecoderSpec, hparams: HParams, depths: StepDepths) -> D
     """
     if not isinstance(spec, HierarchicalDecoderSpec):
         return _core(spec, hparams, "", hparams.latent_size, depths)
-    embedding_size = hparams.dec_rnn_size[-1]  # of what a conductor gives each segment
+    embedding_size = hparams.dec_rnn_size[-1]  # width of the vector of a segment
     core = _core(spec.core, hparams, names.CORE_DECODER, embedding_size, depths)
     reencoder: tuple[FlatEncoderPlan, ...] = ()
     if spec.reencoder is not None:
@@ -240,6 +243,7 @@ def derive_decoder(spec: DecoderSpec, hparams: HParams, depths: StepDepths) -> D
 def _conductor(
     level: int, steps: int, z_size: int, feedback_size: int | None, hparams: HParams
 ) -> ConductorPlan:
+    """Derives the plan of the conductor of a level."""
     path = names.conductor(level)
     lstm = lstm_stack(
         path,
@@ -258,7 +262,7 @@ def _core(
     z_size: int,
     depths: StepDepths,
 ) -> CorePlan:
-    """A decoder without a hierarchy, of vectors of width `z_size`."""
+    """Derives the plan of a decoder without a hierarchy, given vectors of width `z_size`."""
     if isinstance(spec, FlatDecoderSpec):
         return flat_decoder(
             spec, hparams, scope, z_size=z_size, depth=depths.outputs, control_depth=depths.controls
@@ -288,7 +292,7 @@ def flat_decoder(
     depth: int,
     control_depth: int = 0,
 ) -> FlatDecoderPlan:
-    """The plan of a decoder of one output; `scope` is empty or ends with a slash.
+    """Derives the plan of a decoder of one output; `scope` is empty or ends with a slash.
 
     >>> flat_decoder(FlatDecoderSpec(), HParams(), z_size=4, depth=9).lstm.input_size
     13
@@ -328,7 +332,9 @@ def flat_decoder(
 def derive_head(
     spec: HeadSpec, depth: int, decoder: str = "decoder", *, nade_num_hidden: int = 1
 ) -> HeadPlan:
-    """The plan of a distribution over a step of `depth` numbers, of the decoder of that name.
+    """Derives the plan of an output distribution over steps of `depth` numbers.
+
+    `decoder` is the published name of the decoder, for the names of a NADE's weights.
 
     >>> plan = derive_head(NadeHeadSpec(), 9, nade_num_hidden=3)
     >>> plan.parameter_size, plan.noise_size
@@ -359,10 +365,10 @@ def derive_head(
 def lstm_stack(
     path: str, input_size: int, sizes: Sequence[int], *, residual: bool = False
 ) -> LstmStackPlan:
-    """LSTM layers of these sizes.
+    """Returns the plan of LSTM layers of these sizes.
 
-    In a residual stack, an input of another width than the layer is projected to it; that of the
-    bottom layer always is, as the published models have it.
+    In a residual stack, the input of a layer is projected to the layer's width if it has another
+    one; the input of the bottom layer is always projected, as in the published models.
 
     >>> stack = lstm_stack("decoder", 90, [256, 128], residual=True)
     >>> stack.state_size, [layer.projection.units for layer in stack.layers]
@@ -383,7 +389,7 @@ def lstm_stack(
 def bidirectional_lstm(
     path: str, input_size: int, sizes: Sequence[int], *, residual: bool = False
 ) -> BidirectionalPlan:
-    """Bidirectional LSTM layers of these sizes per direction.
+    """Returns the plan of bidirectional LSTM layers of these sizes per direction.
 
     >>> plan = bidirectional_lstm("encoder", 3, [5, 4])
     >>> [forward.input_size for forward, backward in plan.layers], plan.output_size
@@ -405,10 +411,11 @@ def bidirectional_lstm(
     return BidirectionalPlan(path, tuple(layers))
 
 
-# -- What does not fit ----------------------------------------------------------------------------
+# -- Checks ---------------------------------------------------------------------------------------
 
 
 def _check_steps(part: str, level_lengths: tuple[int, ...], steps: int) -> None:
+    """Raises `UserError` if the levels of a hierarchy do not make `steps` steps."""
     product = math.prod(level_lengths)
     if product != steps:
         raise UserError(
@@ -418,6 +425,7 @@ def _check_steps(part: str, level_lengths: tuple[int, ...], steps: int) -> None:
 
 
 def _check_depths(depths: tuple[int, ...], depth: int) -> None:
+    """Raises `UserError` if the depths of several outputs do not add up to `depth`."""
     if sum(depths) != depth:
         raise UserError(f"depths {depths} do not add up to the output's {depth}")
 
@@ -428,6 +436,7 @@ def _check_reencoder(
     encoder: EncoderSpec,
     depths: StepDepths,
 ) -> None:
+    """Raises `UserError` if a re-encoder does not fit the other parts of a model."""
     if depths.controls:
         raise UserError("a re-encoder cannot be used with controls")
     if reencoder.level_lengths != decoder.level_lengths[::-1]:

@@ -1,4 +1,4 @@
-"""Text such as `batch_size=32,enc_rnn_size=[256,512]`, made typed hyper-parameters."""
+"""Reads overrides of hyper-parameters, such as `batch_size=32,enc_rnn_size=[256,512]`."""
 
 import dataclasses
 import re
@@ -11,9 +11,13 @@ _ASSIGNMENT = re.compile(r"\s*(\w+)\s*=\s*(\[[^\]]*\]|[^,\[\]]*?)\s*(?:,|$)")
 
 
 def apply_overrides(hparams: HParams, text: str) -> HParams:
-    """A copy of `hparams` with the assignments of `text` (name=value, comma-separated) applied.
+    """Returns a copy of `hparams` changed by assignments, `name=value` separated by commas.
 
-    Lists are written in square brackets; one number will do where a list of one is meant.
+    Lists are written in square brackets; a single number stands for a list of one.
+
+    >>> changed = apply_overrides(HParams(), "z_size=64,dec_rnn_size=[128,128],enc_rnn_size=256")
+    >>> changed.z_size, changed.dec_rnn_size, changed.enc_rnn_size
+    (64, (128, 128), (256,))
 
     Raises:
       UserError: For an unknown name (with the nearest known one), a value of the wrong type or out
@@ -36,6 +40,7 @@ def apply_overrides(hparams: HParams, text: str) -> HParams:
 
 
 def _parse(name: str, text: str) -> Any:
+    """Converts the text of a value to the type of the hyper-parameter `name`."""
     fields = {field.name: field.type for field in dataclasses.fields(HParams)}
     if name not in fields:
         raise UserError(f"unknown hyper-parameter {name!r}; {did_you_mean(name, fields)}")

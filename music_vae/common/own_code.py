@@ -1,8 +1,8 @@
-"""Classes that are not this package's: those of a researcher's own converter, augmenter or spec.
+"""Identifies classes of a user's own: a converter, augmenter or spec from outside this package.
 
-`config.json` holds the names of classes. For one of ours that is enough; of another it also says
-where the code stood, for a reader to say what is missing. Nothing is ever imported by what such a
-file says: see `json_values.from_json`.
+`config.json` contains the names of classes. For a class of this package the name is enough; for
+another one the file also has the place of its code, so that a reader can name what is missing. Such
+a file never causes an import: see `json_values.from_json`.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ _MODULE = re.compile(r"[\w.]{1,100}")
 
 
 def is_own(kind: type) -> bool:
-    """Tells classes that are not this package's.
+    """Returns True for a class that is not part of this package.
 
     >>> is_own(UserError), is_own(Path)
     (False, True)
@@ -29,7 +29,7 @@ def is_own(kind: type) -> bool:
 
 
 def own_classes(value: Any) -> dict[str, type]:
-    """The classes by name that a value made of dataclasses has, and this package has not.
+    """Returns, by name, the classes in a value of dataclasses that are not part of this package.
 
     >>> Mine = dataclasses.make_dataclass("Mine", ["size"])
     >>> list(own_classes((Mine(3), "text", Mine(4))))
@@ -38,21 +38,21 @@ def own_classes(value: Any) -> dict[str, type]:
     Raises:
       UserError: If two of them have one name.
     """
-    found: dict[str, type] = {}
+    classes: dict[str, type] = {}
     for kind in _classes(value):
-        if is_own(kind) and found.setdefault(kind.__name__, kind) is not kind:
+        if is_own(kind) and classes.setdefault(kind.__name__, kind) is not kind:
             raise UserError(
-                f"two classes have the name {kind.__name__}, in {found[kind.__name__].__module__} "
-                f"and in {kind.__module__}; a config needs names that tell its classes apart"
+                f"two classes have the name {kind.__name__}, in "
+                f"{classes[kind.__name__].__module__} and in {kind.__module__}; a config "
+                "needs names that tell its classes apart"
             )
-    return found
+    return classes
 
 
 def source_files(value: Any) -> list[Path]:
-    """The Python files beside those that have a value's own classes, and these themselves.
+    """Returns the Python files in the folders of a value's own classes.
 
-    What is kept because it took long to make, and was made by such classes, has to be made again
-    when one of these files changes.
+    A cache of results that these classes computed is out of date when one of the files changes.
 
     >>> from music_vae.common.hparams import HParams
     >>> source_files(HParams())  # a class of this package
@@ -65,9 +65,9 @@ def source_files(value: Any) -> list[Path]:
 
 
 def location(kind: type) -> dict[str, str | None]:
-    """The place of a class's code: its module and its file's name.
+    """Returns the place of a class's code: its module and the name of its file.
 
-    Folders are left out: they are of this machine, and nobody else's business.
+    Folders are left out, as they are private to this machine.
 
     >>> location(Path)["file"].endswith(".py")
     True
@@ -77,14 +77,14 @@ def location(kind: type) -> dict[str, str | None]:
 
 
 def missing(name: str, code: Any) -> UserError:
-    """The error for a class that a file names and the reader was not given.
+    """Returns the error for a class that a file names and that was not given.
 
     >>> print(missing("Mine", {"module": "my_configs", "file": "my_configs.py"}))
     it needs the class 'Mine' of my_configs.py, which is not a part of music_vae
 
     Args:
-      name: The class.
-      code: Its `location`, by a file that anybody may have written.
+      name: Name of the class.
+      code: Its `location`, from a file that anybody may have written.
     """
     known = code if isinstance(code, dict) else {}
     file, module = str(known.get("file")), str(known.get("module"))
@@ -102,7 +102,7 @@ def missing(name: str, code: Any) -> UserError:
 
 
 def _classes(value: Any) -> Iterator[type]:
-    """The classes of all dataclasses in a value, itself included."""
+    """Yields the classes of all dataclasses in a value, including the value itself."""
     if isinstance(value, list | tuple):
         for item in value:
             yield from _classes(item)

@@ -1,9 +1,9 @@
-"""The nodes of a model's plan: how wide its parts are, and what their weights are called.
+"""Defines the nodes of a model's plan: the widths of its parts, and the names of their weights.
 
-See `model_spec`, which makes them. Weights have the names and shapes of published checkpoints.
+`model_spec` makes them. Weights have the names and shapes of published checkpoints.
 
-All are immutable values. Most are tuples with names, for a dataclass takes ten times as long to
-define, and every command begins with these.
+All nodes are immutable values. Most are named tuples, for a dataclass takes ten times as long to
+define, and every command imports these.
 """
 
 import abc
@@ -28,7 +28,7 @@ class DensePlan(NamedTuple):
     {'encoder/mu/kernel': (10, 4), 'encoder/mu/bias': (4,)}
 
     Attributes:
-      path: Its published name.
+      path: Published name of the layer.
       input_size: Width of x.
       units: Width of the result.
     """
@@ -49,20 +49,21 @@ class DensePlan(NamedTuple):
 
     @property
     def shapes(self) -> Shapes:
+        """Shapes of the kernel and the bias by published name."""
         return {self.kernel: (self.input_size, self.units), self.bias: (self.units,)}
 
 
 class LstmLayerPlan(NamedTuple):
-    """An LSTM layer, the result of which is h, or h + x where it is residual.
+    """An LSTM layer whose output is h, or h + x if it is residual.
 
     >>> layer = LstmLayerPlan(False, None, cell=DensePlan("cell_0/lstm_cell", 3 + 5, 4 * 5))
     >>> layer.input_size, layer.units
     (3, 5)
 
     Attributes:
-      residual: Whether the layer adds its input to its output.
-      projection: What brings x to the layer's width first, in some residual layers.
-      cell: From [x, h] to the four gates, `[input_size + units, 4 * units]`.
+      residual: True if the layer adds its input to its output.
+      projection: Dense layer that first brings x to the layer's width, in some residual layers.
+      cell: Dense layer from [x, h] to the four gates, `[input_size + units, 4 * units]`.
     """
 
     residual: bool
@@ -76,12 +77,12 @@ class LstmLayerPlan(NamedTuple):
 
     @property
     def input_size(self) -> int:
-        """Width of x as the layer is given it."""
+        """Width of x before the projection, if there is one."""
         return self.projection.input_size if self.projection else self.cell_input_size
 
     @property
     def cell_input_size(self) -> int:
-        """Width of x as the cell reads it."""
+        """Width of x after the projection, if there is one."""
         return self.cell.input_size - self.units
 
 
@@ -94,8 +95,8 @@ class LstmStackPlan(NamedTuple):
     (3, 4, (5, 5, 4, 4))
 
     Attributes:
-      path: The published name under which its layers are.
-      layers: From the bottom up.
+      path: Published name of the stack, with which the names of its layers begin.
+      layers: Layers from the bottom up.
     """
 
     path: str
@@ -103,12 +104,12 @@ class LstmStackPlan(NamedTuple):
 
     @property
     def input_size(self) -> int:
-        """Width of what the bottom layer reads."""
+        """Width of the input of the bottom layer."""
         return self.layers[0].input_size
 
     @property
     def output_size(self) -> int:
-        """Width of what the top layer gives."""
+        """Width of the output of the top layer."""
         return self.layers[-1].units
 
     @property
@@ -118,11 +119,11 @@ class LstmStackPlan(NamedTuple):
 
     @property
     def state_size(self) -> int:
-        """Width of all its states side by side."""
+        """Width of all states side by side."""
         return sum(self.state_widths)
 
     def cell_names(self, number: int) -> tuple[str, str]:
-        """The published names that a layer's cell may have: without and with a projection."""
+        """Returns the published names that a layer's cell can have, without and with projection."""
         return _cell_names(names.layer(self.path, number))
 
 
@@ -134,8 +135,8 @@ class BidirectionalPlan(NamedTuple):
     8
 
     Attributes:
-      path: The published name under which its layers are.
-      layers: From the bottom up, each a forward and a backward stack of one layer.
+      path: Published name of the layers, with which their names begin.
+      layers: Layers from the bottom up, each a forward and a backward stack of one layer.
     """
 
     path: str
@@ -143,11 +144,11 @@ class BidirectionalPlan(NamedTuple):
 
     @property
     def output_size(self) -> int:
-        """Width of what the top layer gives, both directions side by side."""
+        """Width of the output of the top layer, both directions side by side."""
         return sum(stack.output_size for stack in self.layers[-1])
 
     def cell_names(self, number: int) -> tuple[str, str]:
-        """The published names that a layer's forward cell may have; see `LstmStackPlan`."""
+        """Returns the published names that a layer's forward cell may have; see `LstmStackPlan`."""
         forward = names.bidirectional_stack(self.path, number, names.DIRECTIONS[0])
         return _cell_names(names.layer(forward, 0))
 
@@ -160,15 +161,15 @@ def _cell_names(layer: str) -> tuple[str, str]:
 
 
 class FlatEncoderPlan(NamedTuple):
-    """LSTM layers over a sequence, in one direction or in both.
+    """An encoder of LSTM layers over a sequence, in one direction or in both.
 
     >>> from music_vae.configs import get_config
     >>> get_config("cat-mel_2bar_small", "enc_rnn_size=[5]").model_spec.encoder.output_size
     10
 
     Attributes:
-      lstm: The layers.
-      one_hots: Depths of the one-hot vectors with which a step begins; none where there are none.
+      lstm: LSTM layers.
+      one_hots: Depths of the one-hot vectors at the beginning of a step; empty if there are none.
     """
 
     lstm: LstmStackPlan | BidirectionalPlan
@@ -181,12 +182,12 @@ class FlatEncoderPlan(NamedTuple):
 
     @property
     def levels(self) -> "tuple[FlatEncoderPlan, ...]":
-        """Itself, the only level."""
+        """The only level, which is this encoder itself."""
         return (self,)
 
 
 class HierarchicalEncoderPlan(NamedTuple):
-    """Encoders in levels: of segments, then of the sequence of their embeddings.
+    """Encoders in levels: the lowest encodes segments, the next one the row of their embeddings.
 
     >>> from music_vae.configs import get_config
     >>> plan = get_config("hier-mel_16bar", "enc_rnn_size=[5]").model_spec.encoder
@@ -194,8 +195,8 @@ class HierarchicalEncoderPlan(NamedTuple):
     ((16, 16), [10, 10])
 
     Attributes:
-      level_lengths: Steps that each level reads, from the bottom up.
-      levels: What encodes at each.
+      level_lengths: Number of steps that each level reads, from the bottom up.
+      levels: Encoder of each level.
     """
 
     level_lengths: tuple[int, ...]
@@ -211,7 +212,7 @@ EncoderPlan: TypeAlias = FlatEncoderPlan | HierarchicalEncoderPlan
 
 
 class PosteriorPlan(NamedTuple):
-    """The layers that make mu and what sigma is the softplus of, each from an embedding.
+    """The layers that make the posterior's mu and sigma (before softplus) from an embedding.
 
     >>> from music_vae.configs import get_config
     >>> posterior = get_config("cat-mel_2bar_small", "enc_rnn_size=[5]").model_spec.posterior
@@ -233,10 +234,10 @@ class NadePlan(NamedTuple):
     {'nade/w_enc': (9, 1, 3), 'nade/w_dec_t': (9, 3, 1)}
 
     Attributes:
-      encoder: The published name of the weights from values to hidden units.
-      decoder: The published name of those from hidden units to logits.
-      depth: Numbers of a step.
-      num_hidden: Hidden units.
+      encoder: Published name of the weights from values to hidden units.
+      decoder: Published name of the weights from hidden units to logits.
+      depth: Number of yes-or-no values in a step.
+      num_hidden: Number of hidden units.
     """
 
     encoder: str
@@ -246,6 +247,7 @@ class NadePlan(NamedTuple):
 
     @property
     def shapes(self) -> Shapes:
+        """Shapes of the weights by published name."""
         return {
             self.encoder: (self.depth, 1, self.num_hidden),
             self.decoder: (self.depth, self.num_hidden, 1),
@@ -253,7 +255,7 @@ class NadePlan(NamedTuple):
 
 
 class HeadPlan(NamedTuple):
-    """A distribution over a step.
+    """An output distribution over a step.
 
     >>> from music_vae.common.model_spec import derive_head
     >>> from music_vae.common.specs import MultiCategoricalHeadSpec
@@ -261,12 +263,12 @@ class HeadPlan(NamedTuple):
     3
 
     Attributes:
-      spec: Which.
+      spec: Kind of distribution.
       depth: Width D of a step.
-      parameter_size: Width P of what the decoder gives for a step.
-      noise_size: How many uniform numbers a sample takes, K.
-      one_hots: Depths of the one-hot vectors that make up a step; none for other steps.
-      nade: The weights of a NADE.
+      parameter_size: Width P of the distribution's parameters, which the decoder gives.
+      noise_size: Number K of uniform random numbers that a sample takes.
+      one_hots: Depths of the one-hot vectors that make up a step; empty for other steps.
+      nade: Weights of a NADE; None for other distributions.
     """
 
     spec: HeadSpec
@@ -278,10 +280,10 @@ class HeadPlan(NamedTuple):
 
 
 class _VoicedPlan(abc.ABC):
-    """What every decoder is: the outputs, side by side, of one decoder or more.
+    """A decoder with one output or more, side by side.
 
     Attributes:
-      voices: What decodes each of the outputs.
+      voices: Decoders of the outputs.
     """
 
     @property
@@ -300,7 +302,7 @@ class _VoicedPlan(abc.ABC):
 
     @property
     def noise_size(self) -> int:
-        """How many uniform numbers a step of a sample takes, K."""
+        """Number K of uniform random numbers that a step of a sample takes."""
         return sum(voice.head.noise_size for voice in self.voices)
 
     @property
@@ -311,7 +313,7 @@ class _VoicedPlan(abc.ABC):
 
 @dataclasses.dataclass(frozen=True)
 class FlatDecoderPlan(_VoicedPlan):
-    """One LSTM stack that reads [x(t-1), z, control(t)] at every step.
+    """A decoder of one LSTM stack that reads [x(t-1), z, control(t)] at every step.
 
     >>> from music_vae.configs import get_config
     >>> plan = get_config("cat-mel_2bar_small", "z_size=4,dec_rnn_size=[6]").model_spec.decoder
@@ -321,11 +323,11 @@ class FlatDecoderPlan(_VoicedPlan):
     Attributes:
       z_size: Width of z.
       control_depth: Width of the controls.
-      control_lstm: What preprocesses the controls, if anything does.
-      head: What its outputs mean.
-      initial_state: From z to the state before the first step, before tanh.
-      lstm: The stack.
-      output_projection: From its output to the head's parameters.
+      control_lstm: Layers that preprocess the controls; None if they are read as they are.
+      head: Output distribution.
+      initial_state: Dense layer from z to the initial state, before tanh.
+      lstm: The LSTM stack.
+      output_projection: Dense layer from the stack's output to the distribution's parameters.
     """
 
     z_size: int
@@ -343,7 +345,7 @@ class FlatDecoderPlan(_VoicedPlan):
 
 @dataclasses.dataclass(frozen=True)
 class SplitDecoderPlan(_VoicedPlan):
-    """A decoder of its own for each of several outputs, all given one z.
+    """A decoder of its own for each of several outputs, all conditioned on one z.
 
     >>> from music_vae.configs import get_config
     >>> plan = get_config("hierdec-trio_16bar").model_spec.decoder.core
@@ -362,7 +364,7 @@ CorePlan: TypeAlias = FlatDecoderPlan | SplitDecoderPlan
 
 
 class ConductorPlan(NamedTuple):
-    """One level of a hierarchical decoder: a vector to one for each of its segments.
+    """A conductor, one level of a hierarchical decoder: makes a vector for each of its segments.
 
     >>> from music_vae.configs import get_config
     >>> plan = get_config("hierdec-mel_16bar").model_spec.decoder
@@ -370,11 +372,11 @@ class ConductorPlan(NamedTuple):
     [(16, 512, 1024)]
 
     Attributes:
-      steps: Segments of the level.
-      feedback_size: Width of what is read back of each segment, beside the level's own vector; None
-        if nothing is read back.
-      initial_state: From the level's vector to the state before the first step, before tanh.
-      lstm: The stack, whose outputs are the segments' vectors.
+      steps: Number of segments of the level.
+      feedback_size: Width of the summary of a decoded segment that is read back, beside the level's
+        own vector; None if nothing is read back.
+      initial_state: Dense layer from the level's vector to the initial state, before tanh.
+      lstm: The LSTM stack, whose outputs are the segments' vectors.
     """
 
     steps: int
@@ -390,7 +392,7 @@ class ConductorPlan(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class HierarchicalDecoderPlan(_VoicedPlan):
-    """Conductors over a core decoder.
+    """A decoder of conductors, which make an embedding of each segment, over a core decoder.
 
     >>> from music_vae.configs import get_config
     >>> plan = get_config("hierdec-mel_16bar").model_spec.decoder
@@ -398,12 +400,12 @@ class HierarchicalDecoderPlan(_VoicedPlan):
     (16, 16, False)
 
     Attributes:
-      conductors: From the top down.
-      reencoder: The levels, from the bottom up, of what encodes segments to be read back; none
-        where that is their decoder's final state. If the model's encoder is a hierarchy, these are
-        levels of that.
-      core: What decodes a segment.
-      core_steps: Steps of a segment.
+      conductors: Conductors from the top down.
+      reencoder: Levels, from the bottom up, of the encoder of segments that are read back; empty if
+        the decoder's final state is read back instead. If the model's encoder is a hierarchy, these
+        are its levels.
+      core: Decoder of a segment.
+      core_steps: Number of steps in a segment.
     """
 
     conductors: tuple[ConductorPlan, ...]
@@ -417,12 +419,12 @@ class HierarchicalDecoderPlan(_VoicedPlan):
 
     @property
     def num_segments(self) -> int:
-        """Segments of the whole sequence, S."""
+        """Number S of segments in the whole sequence."""
         return math.prod(conductor.steps for conductor in self.conductors)
 
     @property
     def reads_back(self) -> bool:
-        """Whether a conductor reads back what became of its segments."""
+        """True if a conductor reads back what its segments were decoded to."""
         return any(conductor.feedback_size is not None for conductor in self.conductors)
 
 

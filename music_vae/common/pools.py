@@ -1,7 +1,7 @@
-"""Work in several processes, in order, none of which can take the whole down with it.
+"""Works in several processes, in order, so that none of them can take the others down.
 
-What is read may be built to exhaust whoever reads it: a process has a limit on its memory, and one
-that dies takes only its item with it. Results do not depend on the number of processes.
+A file may be built to exhaust the program that reads it. So a process has a limit on its memory,
+and one that dies takes only its item with it. Results do not depend on the number of processes.
 """
 
 import logging
@@ -18,7 +18,7 @@ from typing import Generic, TypeVar
 
 from music_vae.common import lazy_imports
 
-# What one process may take beyond what it has after its imports; large scores need some 1 GiB.
+# Memory that a process may use beyond its imports; large scores need some 1 GiB.
 MAX_WORKER_BYTES = 4 * 2**30
 # Enough items in flight for processes never to wait, and few to repeat when one dies.
 _IN_FLIGHT_PER_PROCESS = 3
@@ -31,7 +31,12 @@ _Result = TypeVar("_Result")
 
 
 class Pool(Generic[_Item, _Result]):
-    """Processes that do one kind of work, started when they are first needed; closed at the end."""
+    """Processes that do one kind of work, started when they are first needed.
+
+    >>> with Pool(len, num_processes=0, died=lambda item: -1) as pool:
+    ...     list(pool.map(["C", "D E", "F G A"]))
+    [1, 3, 5]
+    """
 
     def __init__(
         self,
@@ -40,13 +45,13 @@ class Pool(Generic[_Item, _Result]):
         *,
         died: Callable[[_Item], _Result],
     ) -> None:
-        """Starts nothing yet.
+        """Makes a pool, whose processes are not started yet.
 
         Args:
-          work: What is done with an item; can be pickled, as items and results can.
-          num_processes: How many processes; 0: this one alone. None: one for each CPU, once this
+          work: Function of an item that returns its result; all three can be pickled.
+          num_processes: Number of processes; 0: this one alone. None: one for each CPU, once this
             one has worked for longer than their start takes.
-          died: Gives the result of an item whose process died, or raises.
+          died: Function that returns the result of an item whose process died, or raises.
         """
         self._work = work
         self._alone_s = _ALONE_S if num_processes is None else 0.0
@@ -61,7 +66,7 @@ class Pool(Generic[_Item, _Result]):
         self.close()
 
     def close(self) -> None:
-        """Stops the processes; what is in flight is lost."""
+        """Stops the processes; results that are not ready yet are lost."""
         if self._executor is not None:
             self._executor.shutdown(cancel_futures=True)
             self._executor = None
@@ -81,6 +86,7 @@ class Pool(Generic[_Item, _Result]):
         yield from self._map(waiting)
 
     def _map(self, waiting: Iterator[_Item]) -> Iterator[_Result]:
+        """Yields the results of items that the processes work on."""
         in_flight: deque[tuple[_Item, Future[_Result]]] = deque()
         while True:
             while len(in_flight) < self._size * _IN_FLIGHT_PER_PROCESS:
@@ -105,10 +111,10 @@ class Pool(Generic[_Item, _Result]):
                 yield result
 
     def _one_by_one(self, in_flight: Iterable[tuple[_Item, Future[_Result]]]) -> Iterator[_Result]:
-        """The results of a pool that broke: those it finished, and the others once more.
+        """Yields the results of a pool that broke, working on unfinished items once more.
 
-        A dying process makes its whole pool useless without a word about the cause; in a pool of
-        one the culprit shows itself.
+        A process that dies breaks its whole pool, and the pool does not tell which item was the
+        cause. In a pool of one process, that is known.
         """
         executor = _new_executor(1)
         try:
@@ -127,7 +133,11 @@ class Pool(Generic[_Item, _Result]):
 
 
 def num_cpus() -> int:
-    """The CPUs that this process may use."""
+    """Returns the number of CPUs that this process may use.
+
+    >>> num_cpus() <= os.cpu_count()
+    True
+    """
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -136,7 +146,7 @@ def num_cpus() -> int:
 def _submit(
     executor: ProcessPoolExecutor, work: Callable[[_Item], _Result], item: _Item
 ) -> Future[_Result]:
-    """Submits one item; a pool found broken here gives a future that says so."""
+    """Submits one item; if the pool is broken already, the future raises that error."""
     try:
         return executor.submit(work, item)
     except BrokenProcessPool as error:
@@ -146,12 +156,13 @@ def _submit(
 
 
 def _new_executor(size: int) -> ProcessPoolExecutor:
+    """Starts a pool of processes."""
     # Spawned: a fork of a process with threads (the pool's own, tqdm's, TensorFlow's) may deadlock.
-    return ProcessPoolExecutor(size, mp_context=get_context("spawn"), initializer=prepare_process)
+    return ProcessPoolExecutor(size, mp_context=get_context("spawn"), initializer=_prepare_process)
 
 
-def prepare_process() -> None:
-    """Imports what such a process needs and limits its memory, where the system lets us."""
+def _prepare_process() -> None:
+    """Imports what a process of a pool needs and limits its memory, where the system can."""
     # Ctrl-C goes to the whole process group; the parent alone answers it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # The ABC parser logs every oddity of every tune there.

@@ -1,4 +1,4 @@
-"""The seeds that a user may give, and the seeds that are drawn for what is computed inside.
+"""Draws seeds, and makes random generators from them.
 
 Needs NumPy only where a seed is drawn.
 """
@@ -19,8 +19,8 @@ _MAX_DRAWN = 2**31 - 1  # fits in 32 bits, which is all that some generators tak
 def draw(rng: "np.random.Generator | None" = None) -> int:
     """Draws a seed from 0 to 2**31 - 1, both included.
 
-    A call takes the next number of `rng`, so that one seed repeats all that is drawn after it.
-    Without `rng`, the seed is drawn by chance.
+    A call takes the next number of `rng`, so that one seed repeats all draws after it. Without
+    `rng`, the seed is drawn by chance.
 
         >>> import numpy as np
         >>> draw(np.random.default_rng(1))
@@ -33,7 +33,7 @@ def draw(rng: "np.random.Generator | None" = None) -> int:
 
 
 def generator(seed: int | None) -> "np.random.Generator":
-    """NumPy's generator of random numbers for a seed; without one, every call gives another.
+    """Returns NumPy's random generator for a seed; without a seed, every call gives another one.
 
         >>> generator(1).integers(10, size=3).tolist()
         [4, 5, 7]

@@ -1,6 +1,7 @@
-"""The values that describe a model's parts: frozen dataclasses, checked when made.
+"""Defines the specs that describe the parts of a model: frozen dataclasses, checked when made.
 
-A spec says what to build and holds no layers; see `model_spec` for what follows from it.
+A spec names the architecture of a part and contains no layers. Sizes come from `HParams`, and
+`model_spec` derives the plan of a model from both.
 """
 
 import dataclasses
@@ -11,21 +12,38 @@ from music_vae.common.errors import UserError
 
 @dataclasses.dataclass(frozen=True)
 class LstmEncoderSpec:
-    """A stack of LSTM layers that read the sequence forward."""
+    """A stack of LSTM layers that read the sequence forward.
+
+    >>> from music_vae.configs import get_config
+    >>> config = get_config("cat-mel_2bar_small", "enc_rnn_size=[512]")
+    >>> config.replace(encoder=LstmEncoderSpec()).model_spec.encoder.output_size
+    512
+    """
 
 
 @dataclasses.dataclass(frozen=True)
 class BidirectionalEncoderSpec:
-    """A stack of bidirectional LSTM layers over the whole sequence."""
+    """A stack of bidirectional LSTM layers over the whole sequence, the encoder of most configs.
+
+    >>> from music_vae.configs import get_config
+    >>> config = get_config("cat-mel_2bar_small", "enc_rnn_size=[512]")
+    >>> config.encoder, config.model_spec.encoder.output_size  # of both directions
+    (BidirectionalEncoderSpec(), 1024)
+    """
 
 
 @dataclasses.dataclass(frozen=True)
 class HierarchicalEncoderSpec:
-    """Encoders in levels: of segments, then of the sequence of their embeddings.
+    """Encoders in levels: the lowest encodes segments, the next one the row of their embeddings.
+
+    >>> from music_vae.configs import get_config
+    >>> get_config("hier-mel_16bar").encoder.level_lengths  # 16 steps in a bar, then 16 bars
+    (16, 16)
 
     Attributes:
-      level_lengths: Steps that each level reads, from the bottom up; their product is max_seq_len.
-      core: What encodes at every level.
+      level_lengths: Number of steps that each level reads, from the bottom up; their product is
+        `max_seq_len`.
+      core: Encoder of every level.
     """
 
     level_lengths: tuple[int, ...]
@@ -37,12 +55,23 @@ class HierarchicalEncoderSpec:
 
 @dataclasses.dataclass(frozen=True)
 class CategoricalHeadSpec:
-    """One class per step: softmax over the output depth."""
+    """Output distribution of one class per step: a softmax over the output depth.
+
+    >>> FlatDecoderSpec().head  # the default, as for melodies
+    CategoricalHeadSpec()
+    """
 
 
 @dataclasses.dataclass(frozen=True)
 class MultiCategoricalHeadSpec:
-    """Several classes per step, side by side: a softmax over each of `depths`."""
+    """Output distribution of several classes per step: a softmax over each of `depths`.
+
+    >>> MultiCategoricalHeadSpec((90, 90, 512))  # melody, bass and drums in one decoder
+    MultiCategoricalHeadSpec(depths=(90, 90, 512))
+
+    Attributes:
+      depths: Numbers of classes, side by side in a step.
+    """
 
     depths: tuple[int, ...]
 
@@ -52,17 +81,34 @@ class MultiCategoricalHeadSpec:
 
 @dataclasses.dataclass(frozen=True)
 class BooleanHeadSpec:
-    """Independent yes or no for every number of a step."""
+    """Output distribution of independent yes-or-no numbers, such as the drums of a step.
+
+    >>> FlatDecoderSpec(BooleanHeadSpec()).head
+    BooleanHeadSpec()
+    """
 
 
 @dataclasses.dataclass(frozen=True)
 class NadeHeadSpec:
-    """A joint distribution over yes-or-no numbers, with `nade_num_hidden` hidden units."""
+    """Output distribution of yes-or-no numbers that depend on each other.
+
+    A neural autoregressive distribution estimator (NADE) with `nade_num_hidden` hidden units draws
+    one number after the other.
+
+    >>> from music_vae.configs import get_config
+    >>> get_config("nade-drums_2bar_full").decoder.head
+    NadeHeadSpec()
+    """
 
 
 @dataclasses.dataclass(frozen=True)
 class GrooveHeadSpec:
-    """Hits, velocities and timing offsets, a third of the output depth each."""
+    """Output distribution of hits, velocities and timing offsets, a third of the depth each.
+
+    >>> from music_vae.configs import get_config
+    >>> get_config("groovae_4bar").decoder.head
+    GrooveHeadSpec()
+    """
 
 
 HeadSpec = (
@@ -72,11 +118,14 @@ HeadSpec = (
 
 @dataclasses.dataclass(frozen=True)
 class FlatDecoderSpec:
-    """One LSTM stack over the whole sequence, conditioned on z at every step.
+    """A decoder of one LSTM stack over the whole sequence, conditioned on z at every step.
+
+    >>> FlatDecoderSpec(NadeHeadSpec())
+    FlatDecoderSpec(head=NadeHeadSpec(), preprocess_controls=False)
 
     Attributes:
-      head: What its outputs mean.
-      preprocess_controls: Whether a bidirectional LSTM reads the controls first.
+      head: Output distribution.
+      preprocess_controls: If True, a bidirectional LSTM reads the controls first.
     """
 
     head: HeadSpec = CategoricalHeadSpec()
@@ -85,11 +134,15 @@ class FlatDecoderSpec:
 
 @dataclasses.dataclass(frozen=True)
 class SplitDecoderSpec:
-    """A decoder of its own for each of several outputs that stand side by side.
+    """A decoder of its own for each of several outputs that stand side by side in a step.
+
+    >>> from music_vae.configs import get_config
+    >>> get_config("hierdec-trio_16bar").decoder.core.depths  # melody, bass and drums
+    (90, 90, 512)
 
     Attributes:
       depths: Widths of the outputs.
-      cores: Their decoders.
+      cores: Decoders of the outputs.
     """
 
     depths: tuple[int, ...]
@@ -108,13 +161,18 @@ class SplitDecoderSpec:
 class HierarchicalDecoderSpec:
     """Conductors that give each segment an embedding, and a core decoder that decodes it.
 
+    >>> from music_vae.configs import get_config
+    >>> get_config("hierdec-mel_16bar").decoder.level_lengths  # 16 segments of 16 steps
+    (16, 16)
+
     Attributes:
-      level_lengths: Outputs of each level from the top down, the last being the steps of a segment;
-        their product is max_seq_len.
-      core: What decodes a segment.
-      autoregressive_levels: Numbers of the conductors, from the top, that read back what became of
-        their segments.
-      reencoder: What encodes segments to be read back; their decoder's final state is by default.
+      level_lengths: Number of outputs of each level from the top down, the last being the steps of
+        a segment; their product is `max_seq_len`.
+      core: Decoder of a segment.
+      autoregressive_levels: Numbers of the conductors, from the top, that read back what their
+        segments were decoded to.
+      reencoder: Encoder of the segments that are read back; None: the final state of the decoder is
+        read instead.
     """
 
     level_lengths: tuple[int, ...]
