@@ -16,7 +16,6 @@ HEADLESS = re.compile(r"(What|Whether|Where|How|Of|Who) ")
 
 PENDING: set[str] = {
     "commands",
-    "configs",
     "generate",
     "train",
 }
