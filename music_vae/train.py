@@ -34,7 +34,7 @@ FLAGS = cli.new_flags()
 flags.DEFINE_string(
     "config",
     None,
-    "The config to train: its name, or your own: FILE.py:NAME, package.module:NAME or FILE.json.",
+    f"The config to train: its name, {flag_groups.OWN_CONFIG}",
     flag_values=FLAGS,
 )
 flags.DEFINE_string(

@@ -1,6 +1,7 @@
-"""Choices that several commands offer, as values that check themselves: a model, and sampling.
+"""Defines the choices that several commands offer: a model, and the settings of sampling.
 
-Nothing here knows flags; `flag_groups` makes these values of them. Messages name arguments.
+Each is a frozen value that checks itself and knows nothing of flags, so that Python can make one,
+too. `flag_groups` makes them of the flags of a command.
 """
 
 import dataclasses
@@ -20,7 +21,12 @@ _log = logging.getLogger(__name__)
 
 
 def check_at_least(request: object, least: float, *names: str) -> None:
-    """Raises `UserError` if one of these fields is a number below the least that it may be."""
+    """Raises `UserError` if one of these fields of `request` is a number below `least`.
+
+    >>> check_at_least(Sampling(max_batch_size=8), 16, "max_batch_size")
+    Traceback (most recent call last):
+    music_vae.common.errors.UserError: `max_batch_size=8` must be at least 16
+    """
     for name in names:
         value = getattr(request, name)
         if value is not None and value < least:
@@ -29,21 +35,26 @@ def check_at_least(request: object, least: float, *names: str) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class ModelChoice:
-    """The model that a command uses: that of a run or checkpoint, or one that ships.
+    """The model that a command uses: that of a run or a checkpoint, or one that ships.
+
+    >>> melodies = ModelChoice(config="cat-mel_2bar_mini")
+    >>> melodies.read_config().hparams.max_seq_len
+    32
+    >>> ModelChoice(run_dir="runs/mine", checkpoint_file="cat-mel_2bar_big")
+    Traceback (most recent call last):
+    music_vae.common.errors.UserError: give `run_dir` or `checkpoint_file`, one of the two
 
     Attributes:
-      config: What `config_flag.get_config` takes, as the name of a config; by itself a name means
-        the model of that config that ships.
+      config: The config, as a text that `config_flag.get_config` takes, such as a name. If nothing
+        else is given, the model of that config that ships is meant.
       run_dir: A run of training, whose newest checkpoint is used.
-      checkpoint_file: What `published.resolve` takes: a checkpoint, or the id of a published one.
-      hparams: Overrides of the config's hyper-parameters, as text.
-      checkpoint_base_url: Where published checkpoints are, instead of where they were published.
+      checkpoint_file: A checkpoint, or the id of a published one; see `published.resolve`.
+      hparams: Overrides of the config's hyper-parameters, as in "z_size=128".
+      checkpoint_base_url: Address from which published checkpoints are downloaded; None: the
+        address at which they were published.
 
     Raises:
-      UserError: Unless one model is named; or if its checkpoint is not there.
-
-    >>> ModelChoice(config="cat-mel_2bar_mini").read_config().hparams.max_seq_len
-    32
+      UserError: Unless exactly one model is named, and if its checkpoint does not exist.
     """
 
     config: str | None = None
@@ -68,13 +79,13 @@ class ModelChoice:
             checkpoint_files.check_there(self.checkpoint_file)
 
     def read_config(self, *, with_latent: bool = False) -> "Config":
-        """The config of the run or of the checkpoint, else the one that was named.
+        """Returns the config of the run or of the checkpoint, else the one that was named.
 
         Args:
-          with_latent: Whether a model without a latent space is refused.
+          with_latent: If True, a model without a latent space is refused.
 
         Raises:
-          UserError: If no config is known, or the one that was named is another.
+          UserError: If no config is known, or the model was trained with another than was named.
         """
         config = self._config()
         if with_latent and not config.hparams.latent_size:
@@ -82,11 +93,20 @@ class ModelChoice:
         return config
 
     def label(self, config: "Config") -> str:
-        """A name for the model of `config`: what was named, else the config."""
+        """Returns a name for the model: its run or checkpoint, else the name of `config`.
+
+        >>> melodies = ModelChoice(config="cat-mel_2bar_mini")
+        >>> melodies.label(melodies.read_config())
+        'cat-mel_2bar_mini'
+        """
         return self.run_dir or self.checkpoint_file or config.name
 
     def resolve(self) -> str | Path:
-        """The run, or the checkpoint, which is downloaded if it has to be."""
+        """Returns the run or the checkpoint, and downloads the checkpoint if it has to.
+
+        >>> ModelChoice(config="cat-mel_2bar_mini").resolve().name  # the folder of a shipped model
+        'cat-mel_2bar_mini'
+        """
         from music_vae.weights import published
 
         return self.run_dir or published.resolve(self._named(), self.checkpoint_base_url)
@@ -99,7 +119,20 @@ class ModelChoice:
         with_encoder: bool = True,
         engine: str = "numpy",
     ) -> "TrainedModel":
-        """The model of `config`, which is what `read_config` gives; see `TrainedModel`."""
+        """Opens the model.
+
+        >>> melodies = ModelChoice(config="cat-mel_2bar_mini")
+        >>> model = melodies.open(melodies.read_config(), max_batch_size=1)
+        >>> (tune,) = model.sample(1, seed=0)
+        >>> [note.pitch for note in tune.notes][:5]
+        [74, 73, 74, 74, 82]
+
+        Args:
+          config: The config that `read_config` returns.
+          max_batch_size: Number of pieces that are computed at once.
+          with_encoder: If False, the model cannot encode, and is opened sooner.
+          engine: The engine that computes, "numpy" or "tensorflow".
+        """
         source = self.resolve()
         if engine == "tensorflow":
             lazy_imports.import_tensorflow()
@@ -129,7 +162,7 @@ class ModelChoice:
         return config.replace(hparams=overrides.apply_overrides(config.hparams, self.hparams))
 
     def _named(self) -> str | Path:
-        """What was named, else the model that ships with the package."""
+        """Returns the run or checkpoint that was named, else the folder of the shipped model."""
         if self.run_dir or self.checkpoint_file:
             return self.run_dir or self.checkpoint_file or ""
         from music_vae.commands import config_flag
@@ -140,18 +173,21 @@ class ModelChoice:
 
 @dataclasses.dataclass(frozen=True)
 class Sampling:
-    """The drawing of music: by chance or not, boldly or not, so many at once.
+    """The settings of sampling: seed, temperature and batch size.
+
+    >>> Sampling(seed=1, temperature=0.5)
+    Sampling(seed=1, temperature=0.5, max_batch_size=64)
+    >>> Sampling(temperature=-1)
+    Traceback (most recent call last):
+    music_vae.common.errors.UserError: `temperature=-1` must be at least 0
 
     Attributes:
-      seed: Makes the result repeatable; None: chosen by chance.
-      temperature: How bold: near 0 the likeliest, 1 as the model was trained.
-      max_batch_size: How many pieces or windows are computed at once.
+      seed: Seed of the random generator, which makes the result repeatable; None: chosen by chance.
+      temperature: Boldness of the samples: near 0 the likeliest music, 1 as the model was trained.
+      max_batch_size: Number of pieces or windows that are computed at once.
 
     Raises:
       UserError: If a number is out of range.
-
-    >>> Sampling(seed=1, temperature=0.5).max_batch_size
-    64
     """
 
     seed: int | None = None

@@ -1,4 +1,4 @@
-"""What all commands share: flags, `--help`, log level, and a user's mistake as one line.
+"""Defines `Command`, which all commands are: flags, `--help`, logging, and mistakes in one line.
 
 Each command owns a `FlagValues`, so that several can be imported into one process. Nothing heavy is
 imported here: a command parses its flags first and imports TensorFlow or note_seq after.
@@ -30,7 +30,15 @@ _LOG_LEVELS = ("DEBUG", "INFO", "WARN", "ERROR", "FATAL")
 
 
 def new_flags() -> flags.FlagValues:
-    """An empty set of flags with what every command has: `--log` and `--help`."""
+    """Returns a set with the flags that every command has: `--log` and `--help`.
+
+    >>> values = new_flags()
+    >>> _ = flags.DEFINE_integer("bars", 2, "Length of the music.", flag_values=values)
+    >>> values(["my_command", "--bars=4"])
+    ['my_command']
+    >>> values.bars, values.log
+    (4, 'INFO')
+    """
     values = flags.FlagValues()
     flags.DEFINE_enum(
         "log", "INFO", _LOG_LEVELS, "How much is logged to stderr.", flag_values=values
@@ -49,14 +57,24 @@ def define_choice_or_boolean(
     *,
     values: flags.FlagValues,
 ) -> None:
-    """A flag that was a boolean once: takes words, and what a boolean flag takes.
+    """Defines a flag that takes one of several words, and also what a boolean flag takes.
+
+    Such a flag was a boolean in the original's commands, whose users shall not have to change them.
+
+    >>> values, words = new_flags(), {"memory": "memory", "none": "none", "false": "none"}
+    >>> define_choice_or_boolean("cache", "memory", words, "Place of examples.", values=values)
+    >>> values(["my_command", "--nocache"])
+    ['my_command']
+    >>> values.cache
+    'none'
 
     Args:
-      name: The flag.
-      default: One of the words.
-      choices: What each input stands for; `true` and `false` are those of `--name`, `--noname`.
-      help_text: Its help.
-      values: Where it is defined.
+      name: Name of the flag.
+      default: Value of the flag if it is not given, one of the words.
+      choices: For each text that may be given, the word that it stands for; `--name` gives the text
+        `true`, and `--noname` gives `false`.
+      help_text: Help of the flag.
+      values: Flags to which it is added.
     """
     words = list(dict.fromkeys(choices.values()))
     flag = flags.Flag(
@@ -71,24 +89,32 @@ def define_choice_or_boolean(
 
 
 class _ChoiceParser(flags.ArgumentParser):
-    """The words that inputs stand for."""
+    """Parser of a flag that takes several texts for each of some words."""
 
     def __init__(self, choices: Mapping[str, str]) -> None:
         self._choices = dict(choices)
         self.enum_values = list(dict.fromkeys(choices.values()))
 
     def parse(self, argument: Any) -> str:
-        found = self._choices.get(str(argument).lower())
-        if found is None:
+        word = self._choices.get(str(argument).lower())
+        if word is None:
             raise ValueError(f"value should be one of <{'|'.join(self._choices)}>")
-        return found
+        return word
 
     def flag_type(self) -> str:
         return "string"
 
 
 def help_text(program: str, usage: str, values: flags.FlagValues) -> str:
-    """The text of `--help`: what the command does, then every flag with its default."""
+    """Returns the text of `--help`: what the command does, then every flag with its default.
+
+    >>> print(help_text("my_command", "Makes music.", new_flags()))
+    Makes music.
+    <BLANKLINE>
+    Flags of my_command:
+      --log=<DEBUG|INFO|WARN|ERROR|FATAL>
+          How much is logged to stderr. (default: 'INFO')
+    """
     lines = [usage.strip(), "", f"Flags of {program}:"]
     for name in sorted(values):
         flag = values[name]
@@ -105,15 +131,24 @@ def help_text(program: str, usage: str, values: flags.FlagValues) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Command:
-    """A program: what it is called, what it takes, and what it does.
+    """A program of the command line: its name, its flags, and the function that does the work.
+
+    >>> values = new_flags()
+    >>> _ = flags.DEFINE_integer("bars", 2, "Length of the music.", flag_values=values)
+    >>> command = Command("my_command", "Counts.", values, lambda given: print(4 * given.bars))
+    >>> command.main(["--bars=3"])
+    12
+    0
+    >>> command.main(["--bars=three"])  # says on stderr what is wrong
+    2
 
     Attributes:
-      program: Its name.
-      usage: The first part of `--help`: what it does, with examples.
-      flags: What it takes.
-      body: Does it; is called with the flags and, if the command takes arguments, a list of them.
-        What it returns, if anything, is the exit code.
-      takes_arguments: Whether there is more to give than flags.
+      program: Name of the program.
+      usage: First part of `--help`: a description, with examples.
+      flags: Flags of the program, made by `new_flags`.
+      body: Function that does the work. It is called with the flags and, if the command takes
+        arguments, a list of them. The number it returns, if any, is the exit code.
+      takes_arguments: True if the program takes arguments besides flags.
     """
 
     program: str
@@ -123,14 +158,17 @@ class Command:
     takes_arguments: bool = False
 
     def main(self, argv: Sequence[str] | None = None) -> int:
-        """Runs the command with `argv` (without the program's name; default: the process's).
+        """Runs the command and returns its exit code.
 
-        Returns the exit code: 0, what `body` returns, or 2 with one line on stderr for a
-        `UserError`, a wrong flag, or a file that the system refuses. Other exceptions are bugs and
-        pass through with their traceback.
+        The code is 0, the one that `body` returns, or 2 with one line on stderr for a `UserError`,
+        a wrong flag, or a file that the system refuses. Other exceptions are bugs and pass through
+        with their traceback.
+
+        Args:
+          argv: The arguments, without the program's name; None: those of the process.
         """
-        # Threads of NumPy's products wait for each other, which costs more than they give: the
-        # engine takes small ones. It has to be said before NumPy is imported.
+        # The engine multiplies small matrices, for which several threads cost more than they give.
+        # NumPy reads this variable when it is imported, so it has to be set before.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         arguments = list(sys.argv[1:] if argv is None else argv)
         self.flags.set_gnu_getopt(self.takes_arguments)  # flags may then stand behind arguments
@@ -150,11 +188,11 @@ class Command:
             return EXIT_INTERRUPTED
 
     def console_entry_point(self) -> NoReturn:
-        """The console script: runs the command with the process's arguments, and exits."""
+        """Runs the command with the arguments of the process, then exits; the console script."""
         sys.exit(self.main())
 
     def _run(self, values: flags.FlagValues, arguments: Sequence[str]) -> int:
-        """Parses the arguments into `values`; does what they ask for."""
+        """Parses the arguments into `values`, does the work, and returns the exit code."""
         rest = values([self.program, *arguments])[1:]
         if values.help:
             print(help_text(self.program, self.usage, values))
@@ -166,20 +204,23 @@ class Command:
 
 
 def error_text(error: Exception, values: flags.FlagValues) -> str:
-    """What a command prints of an error: one line that names this command's flags.
+    """Returns the line that a command prints of an error, which names the command's flags.
 
-    The library names arguments, as in `` `seed` `` or `` `batch_size=32` ``, for it does not know
-    who calls it: a flag of that name is shown as `--seed`, a hyper-parameter as
-    `--hparams=batch_size=32`.
+    The library does not know who calls it and names arguments, as in `` `seed` `` or
+    `` `batch_size=32` ``. This shows them as `--seed` if there is such a flag, and as
+    `--hparams=batch_size=32` if it is a hyper-parameter.
+
+    >>> error_text(UserError("`log=LOUD` is too much", hint="see `volume`"), new_flags())
+    '--log=LOUD is too much; see `volume`'
     """
 
-    def as_flag(found: re.Match[str]) -> str:
-        name, value = found[1], found[2] or ""
+    def as_flag(match: re.Match[str]) -> str:
+        name, value = match[1], match[2] or ""
         if name in values:
             return f"--{name}{value}"
         if name in HParams.__dataclass_fields__ and "hparams" in values:
             return f"--hparams={name}{value}"
-        return found[0]
+        return match[0]
 
     hint = getattr(error, "hint", "")
     text = " ".join(f"{error}{'; ' if hint else ''}{hint}".split())
@@ -187,7 +228,15 @@ def error_text(error: Exception, values: flags.FlagValues) -> str:
 
 
 def require(values: flags.FlagValues, *names: str) -> None:
-    """Raises `UserError` for the first of these flags that was not given."""
+    """Raises `UserError` for the first of these flags that was not given.
+
+    >>> values = new_flags()
+    >>> _ = flags.DEFINE_string("output", None, "The file to write.", flag_values=values)
+    >>> _ = values(["my_command"])
+    >>> require(values, "log", "output")
+    Traceback (most recent call last):
+    music_vae.common.errors.UserError: --output is required: The file to write.
+    """
     for name in names:
         if values[name].value in (None, ""):
             raise UserError(f"--{name} is required: {values[name].help}")
@@ -196,10 +245,23 @@ def require(values: flags.FlagValues, *names: str) -> None:
 def subcommand(
     program: str, commands: Mapping[str, _Subcommand], arguments: Sequence[str]
 ) -> _Subcommand:
-    """The one of several commands that a program's only argument names.
+    """Returns the command that the only argument of a program names.
+
+    >>> commands = {"train": "trains it", "evaluate": "evaluates it"}
+    >>> subcommand("my_command", commands, ["evaluate"])
+    'evaluates it'
+    >>> subcommand("my_command", commands, ["play"])
+    Traceback (most recent call last):
+    music_vae.common.errors.UserError: cannot read 'play'; give train or evaluate; see my_command
+    --help
+
+    Args:
+      program: Name of the program.
+      commands: Its commands by name.
+      arguments: The arguments that were given.
 
     Raises:
-      UserError: If there is no such command, or not one argument.
+      UserError: If there is no such command, or not exactly one argument.
     """
     if len(arguments) != 1 or arguments[0] not in commands:
         given = f"cannot read {' '.join(arguments)!r}; " if arguments else ""
@@ -208,41 +270,62 @@ def subcommand(
     return commands[arguments[0]]
 
 
-def json_text(figures: Mapping[str, Any]) -> str:
-    """Figures as JSON, with null for what is not a number, which JSON does not know."""
-    return json.dumps(_without_nan(figures), indent=2)
+def json_text(metrics: Mapping[str, Any]) -> str:
+    """Returns metrics as JSON, with null for NaN and infinity, which JSON does not know.
+
+    >>> print(json_text({"config": "cat-mel_2bar_mini", "kl_bits": float("nan")}))
+    {
+      "config": "cat-mel_2bar_mini",
+      "kl_bits": null
+    }
+    """
+    return json.dumps(_without_nan(metrics), indent=2)
 
 
 def _without_nan(value: Any) -> Any:
-    """The same figures with None for what is not a number, which JSON does not know."""
+    """Returns nested metrics with None in place of NaN and infinity."""
     if isinstance(value, dict):
         return {name: _without_nan(part) for name, part in value.items()}
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def expand(path: str) -> Path:
-    """A path from a flag, with `~` expanded."""
+    """Returns the path that a flag gives, with `~` expanded.
+
+    >>> expand("~/music") == Path.home() / "music"
+    True
+    """
     return Path(path).expanduser()
 
 
 def listed_paths(texts: Sequence[str], flag: str) -> list[Path]:
-    """The files of a flag that takes several, each time one or some with commas between.
+    """Returns the files of a flag that may be given several times, each time with one or more.
+
+    >>> [str(path) for path in listed_paths(["a.mid,b.mid", "c.mid"], "input_midi")]
+    ['a.mid', 'b.mid', 'c.mid']
+    >>> listed_paths(["a.mid,"], "input_midi")
+    Traceback (most recent call last):
+    music_vae.common.errors.UserError: --input_midi has an empty name; expected a file
+
+    Args:
+      texts: The values of the flag: a file, or several with commas between.
+      flag: Name of the flag.
 
     Raises:
-      UserError: If one has no name.
+      UserError: If the name of a file is empty.
     """
-    found: list[str] = []
+    names: list[str] = []
     for text in texts:
         # A comma may belong to the name of a file.
         whole = not text or expand(text).is_file()
-        found += [text] if whole else text.split(",")
-    if not all(name.strip() for name in found):
+        names += [text] if whole else text.split(",")
+    if not all(name.strip() for name in names):
         raise UserError(f"--{flag} has an empty name; expected a file")
-    return [expand(name.strip()) for name in found]
+    return [expand(name.strip()) for name in names]
 
 
 def _set_up_logging(level: str) -> None:
-    """Logs of this package to stderr at `level`; those of libraries from warnings up."""
+    """Sends logs to stderr: those of this package from `level` up, others from warnings up."""
     names = {"WARN": "WARNING", "FATAL": "CRITICAL"}
     logging.basicConfig(
         stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S"

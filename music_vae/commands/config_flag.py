@@ -1,12 +1,12 @@
-"""`--config`: a published name, a config in Python code of the user's own, or a JSON file.
+"""Reads `--config`: the name of a published config, Python code of one's own, or a JSON file.
 
     --config=cat-mel_2bar_small
     --config=my_configs.py:MEL_4BAR          # what the file calls MEL_4BAR
-    --config=package.module:MEL_4BAR         # the same of a module that Python finds
-    --config=mel_4bar.json                   # what a run's config.json holds
+    --config=package.module:MEL_4BAR         # the same in a module that Python finds
+    --config=mel_4bar.json                   # a file such as the config.json of a run
 
 Python code is imported here and nowhere else, and only when a command is given its name. A run's
-`config.json` may say that it needs such code; it never has any imported.
+`config.json` may say that it needs such code, but nothing is ever imported because of it.
 """
 
 import dataclasses
@@ -29,10 +29,18 @@ _log = logging.getLogger(__name__)
 
 
 def get_config(text: str, hparams: str = "") -> Config:
-    """The config that `--config=text` means, with overrides as on the command line.
+    """Returns the config that `--config=text` means, with overrides of its hyper-parameters.
 
     >>> get_config("cat-mel_2bar_small", "z_size=8").hparams.z_size
     8
+    >>> get_config("my_configs.py")
+    Traceback (most recent call last):
+    music_vae.common.errors.UserError: cannot read --config=my_configs.py; expected
+    my_configs.py:NAME
+
+    Args:
+      text: The value of the flag.
+      hparams: Overrides as `--hparams` gives them, such as "z_size=8,batch_size=32".
 
     Raises:
       UserError: If there is no such config, or the user's code fails.
@@ -50,7 +58,7 @@ def get_config(text: str, hparams: str = "") -> Config:
 
 
 def is_own(text: str) -> bool:
-    """Tells a file or code of the user's own from the name of a published config.
+    """Returns True if `text` means code or a file rather than a published config.
 
     >>> is_own("my_configs.py:MEL_4BAR"), is_own("cat-mel_2bar_small")
     (True, False)
@@ -59,13 +67,13 @@ def is_own(text: str) -> bool:
 
 
 def shipped_name(text: str) -> str:
-    """The name of the published config that `--config=text` means, whose model may ship.
+    """Returns the name of the published config that `--config=text` means, whose model may ship.
 
     >>> shipped_name("cat-mel_2bar_mini")
     'cat-mel_2bar_mini'
 
     Raises:
-      UserError: If it means another config, of which no model can.
+      UserError: If it means a config of the user's own, of which no model ships.
     """
     name = get_config(text).name
     if name not in CONFIG_MAP:
@@ -77,28 +85,30 @@ def shipped_name(text: str) -> str:
 
 
 def read(source: str | Path, text: str | None) -> Config | None:
-    """The config that lies beside a checkpoint, None if none does; see `config_file.read`.
+    """Reads the config that lies beside a checkpoint; returns None if there is none.
 
-    Classes of the user's own that it needs are taken from the config that `--config=text` means.
+    If it needs classes of the user's own, they are those of the config that `--config=text` means.
 
     >>> read("music_vae/models/cat-mel_2bar_mini", None).name
     'cat-mel_2bar_mini'
 
     Raises:
-      UserError: If it needs classes that this config has not, among others.
+      UserError: If it needs classes that this config does not have, or as for `config_file.read`.
     """
     given = get_config(text) if text and is_own(text) else None
     return config_file.read(source, own_code.own_classes(given))
 
 
 def difference(text: str | None, config: Config) -> str:
-    """Says how the config that `--config=text` means differs from that of a run.
+    """Returns a phrase that says how the config that `--config=text` means differs from a run's.
 
-    Empty if nothing was given or both are the same. Hyper-parameters of the user's own config may
-    differ: `--hparams` may have set those of the run, which count.
+    The phrase is empty if nothing was given or both are the same. The hyper-parameters of a config
+    of the user's own may differ: those of the run count, which `--hparams` may have set.
 
     >>> difference("cat-mel_2bar_big", get_config("cat-mel_2bar_small"))
     'not --config=cat-mel_2bar_big'
+    >>> difference("cat-mel_2bar_small", get_config("cat-mel_2bar_small", "z_size=8"))
+    ''
     """
     if text in (None, "", config.name):
         return ""
@@ -131,7 +141,7 @@ def _from_file(text: str) -> Config:
 
 
 def _from_code(text: str) -> Config:
-    """The config of a file or module of Python code, which is imported."""
+    """Imports a file or module of Python code and returns the config in it."""
     place, colon, name = text.rpartition(":")
     if not colon or not place or not name:
         expected = f"expected {text}:NAME" if text.endswith(".py") else EXPECTED
@@ -141,8 +151,8 @@ def _from_code(text: str) -> Config:
     if isinstance(config, Config):
         _check(config, text)
         return config
-    found = [key for key, value in vars(module).items() if isinstance(value, Config)]
-    there = f"it has {', '.join(found)}" if found else "it has none at the top level"
+    names = [key for key, value in vars(module).items() if isinstance(value, Config)]
+    there = f"it has {', '.join(names)}" if names else "it has none at the top level"
     if hasattr(module, name):
         raise UserError(
             f"--config={text}: {name} is no Config but a {type(config).__name__}; {there}"
@@ -151,7 +161,7 @@ def _from_code(text: str) -> Config:
 
 
 def _check(config: Config, text: str) -> None:
-    """Raises `UserError` for a config of no model, or one that cannot go to files or processes."""
+    """Raises `UserError` for a config without a valid model, or that cannot be written to files."""
     try:
         config.model_spec  # noqa: B018  (which derives it)
         config_file.to_text(config)
@@ -163,7 +173,7 @@ def _check(config: Config, text: str) -> None:
 
 
 def _import_file(text: str) -> ModuleType:
-    """The module in a file, by the file's name, as if Python had found it there.
+    """Imports the module in a file under the file's name, as if Python had found it by itself.
 
     Its folder goes to the end of the search path: the file may import what lies beside it, and the
     processes that convert music have to find its classes.
@@ -174,8 +184,8 @@ def _import_file(text: str) -> ModuleType:
     if "." in path.stem:
         raise UserError(f"--config: {path.name} has dots in its name; Python can import it without")
     _search(path.parent)
-    found = importlib.util.find_spec(path.stem)
-    origin = found.origin if found is not None else None
+    spec = importlib.util.find_spec(path.stem)
+    origin = spec.origin if spec is not None else None
     if origin is None or not (Path(origin).is_file() and path.samefile(origin)):
         raise UserError(
             f"--config: {path.name} has the name of another module ({origin}); rename the file"
@@ -184,7 +194,7 @@ def _import_file(text: str) -> ModuleType:
 
 
 def _import_module(text: str) -> ModuleType:
-    """The module of a name, which may lie in the folder in which the command was started."""
+    """Imports a module by its name; it may lie in the folder in which the command was started."""
     if not all(part.isidentifier() for part in text.split(".")):
         raise UserError(f"--config: {text!r} names neither a module nor a .py file; {EXPECTED}")
     _search(Path.cwd())
@@ -192,14 +202,14 @@ def _import_module(text: str) -> ModuleType:
 
 
 def _search(folder: Path) -> None:
-    """Lets Python look for modules in a folder, after all others, so that it hides none."""
+    """Adds a folder as the last in which Python looks for modules, so that it hides no other."""
     if str(folder) not in sys.path:
         sys.path.append(str(folder))
     importlib.invalidate_caches()
 
 
 def _import(name: str, text: str) -> ModuleType:
-    """Imports a module; what goes wrong in it is told by the line of the user's code."""
+    """Imports a module; an error in it becomes a message with the line of the user's code."""
     try:
         return importlib.import_module(name)
     except (Exception, SystemExit) as error:
@@ -210,7 +220,7 @@ def _import(name: str, text: str) -> ModuleType:
 
 
 def _failure(error: BaseException, text: str) -> str:
-    """Names the line of the user's code that failed, the innermost of no library, and says why."""
+    """Returns the place and the reason of an error: the innermost line that is of no library."""
     kind = type(error).__name__
     if isinstance(error, SyntaxError):
         return f"{error.filename or text}, line {error.lineno}: {kind}: {error.msg}"

@@ -1,4 +1,4 @@
-"""The choice of music that a model is measured on or trained on: windows of a corpus."""
+"""Defines the choice of music that a command reads: the windows of a corpus, or some of them."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -13,12 +13,16 @@ if TYPE_CHECKING:
 
 
 class FoundWindows(NamedTuple):
-    """The windows of a corpus.
+    """The windows of a corpus that a command uses, as `Examples.find` returns them.
+
+    >>> corpus = FoundWindows(windows=(), num_windows=30728, num_sequences=2207)
+    >>> f"{corpus.num_windows} windows of {corpus.num_sequences} pieces"
+    '30728 windows of 2207 pieces'
 
     Attributes:
-      windows: Those that are used.
-      num_windows: How many there are.
-      num_sequences: Of how many sequences.
+      windows: The windows that are used.
+      num_windows: Number of all windows in the corpus.
+      num_sequences: Number of the sequences that they are from.
     """
 
     windows: "Sequence[Window]"
@@ -28,12 +32,18 @@ class FoundWindows(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Examples:
-    """Windows of a corpus, all or some of them.
+    """The music that a command reads: the windows of a corpus, all or some of them.
+
+    >>> Examples("train*.tfrecord", num_examples=100)
+    Examples(path='train*.tfrecord', num_examples=100, seed=0)
+    >>> Examples("train*.tfrecord", num_examples=0)
+    Traceback (most recent call last):
+    music_vae.common.errors.UserError: `num_examples=0` must be at least 1
 
     Attributes:
       path: TFRecords of NoteSequences: a file, a pattern, or a comma-separated list.
-      num_examples: Use so many windows at most; None: all.
-      seed: Of the drawing.
+      num_examples: Largest number of windows to use, which are drawn at random; None: all.
+      seed: Seed of the random generator that draws them.
     """
 
     path: str
@@ -45,7 +55,18 @@ class Examples:
         check_at_least(self, 0, "seed")
 
     def find(self, config: "Config") -> FoundWindows:
-        """The windows that a model of `config` reads.
+        """Reads the windows that a model of `config` can encode.
+
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from music_vae.configs import get_config
+        >>> from music_vae.dataset.music_files import write_tfrecord
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     tunes = Path(folder, "tunes.tfrecord")
+        ...     names = ["durangs_hornpipe.mid", "fishers_hornpipe.mid"]
+        ...     _ = write_tfrecord(Path("examples/two_bars"), names, tunes, num_processes=1)
+        ...     Examples(str(tunes)).find(get_config("cat-mel_2bar_mini")).num_windows
+        2
 
         Raises:
           UserError: If there are none, with the reasons.

@@ -1,6 +1,12 @@
-"""Flags that several commands have: each group is defined once, with the value that it makes.
+"""Defines the flags that several commands share, and makes values of them.
 
-`define_...` adds a group to a command's flags; the function beside it reads them.
+`define_...` adds a group of flags to those of a command, and the function beside it reads them:
+
+>>> values = cli.new_flags()
+>>> define_model(values)
+>>> _ = values(["my_command", "--config=cat-mel_2bar_mini"])
+>>> model(values).config
+'cat-mel_2bar_mini'
 """
 
 from typing import TYPE_CHECKING
@@ -14,17 +20,25 @@ from music_vae.common.seeds import MAX_SEED
 if TYPE_CHECKING:
     from music_vae.commands.examples import Examples
 
-ALL_EXAMPLES = "Use so many windows, drawn by the seed; all by default."
+OWN_CONFIG = "or your own: FILE.py:NAME, package.module:NAME or FILE.json."
+"""End of the sentence in which a help text says what `--config` takes."""
+
+_ALL_EXAMPLES = "Use so many windows, drawn by the seed; all by default."
 
 
 def define_model(values: flags.FlagValues) -> None:
-    """Adds the flags that say which model is used."""
+    """Adds the flags that say which model is used.
+
+    >>> values = cli.new_flags()
+    >>> define_model(values)
+    >>> [name for name in values if name not in ("log", "help", "h")]
+    ['config', 'checkpoint_file', 'checkpoint_base_url', 'run_dir', 'hparams']
+    """
     flags.DEFINE_string(
         "config",
         None,
-        "The name of the config, or your own: FILE.py:NAME, package.module:NAME or FILE.json. Not "
-        "needed with --run_dir or the id of a published checkpoint. A name by itself means the "
-        "model of that config that comes with music_vae.",
+        f"The name of the config, {OWN_CONFIG} Not needed with --run_dir or the id of a published "
+        "checkpoint. A name by itself means the model of that config that comes with music_vae.",
         flag_values=values,
     )
     flags.DEFINE_string(
@@ -48,10 +62,16 @@ def define_model(values: flags.FlagValues) -> None:
 
 
 def model(values: flags.FlagValues) -> ModelChoice:
-    """The choice of the model.
+    """Returns the model that the flags choose.
+
+    >>> values = cli.new_flags()
+    >>> define_model(values)
+    >>> _ = values(["my_command", "--config=cat-mel_2bar_mini", "--hparams=z_size=8"])
+    >>> model(values).hparams
+    'z_size=8'
 
     Raises:
-      UserError: Unless one is named; or if its checkpoint is not there.
+      UserError: Unless exactly one model is named, and if its checkpoint does not exist.
     """
     return ModelChoice(
         config=values.config,
@@ -63,7 +83,14 @@ def model(values: flags.FlagValues) -> ModelChoice:
 
 
 def define_checkpoint_base_url(values: flags.FlagValues) -> None:
-    """Adds `--checkpoint_base_url`, for commands that take the id of a published checkpoint."""
+    """Adds `--checkpoint_base_url`, for commands that take the id of a published checkpoint.
+
+    >>> values = cli.new_flags()
+    >>> define_checkpoint_base_url(values)
+    >>> _ = values(["my_command", "--checkpoint_base_url=http://localhost:8000"])
+    >>> values.checkpoint_base_url
+    'http://localhost:8000'
+    """
     flags.DEFINE_string(
         "checkpoint_base_url",
         None,
@@ -73,7 +100,18 @@ def define_checkpoint_base_url(values: flags.FlagValues) -> None:
 
 
 def define_seed(values: flags.FlagValues, repeatable: str = "") -> None:
-    """Adds `--seed`: 0 by default; or by chance, if it makes something `repeatable`."""
+    """Adds `--seed`.
+
+    >>> values = cli.new_flags()
+    >>> define_seed(values, repeatable="a run")
+    >>> values["seed"].help
+    'Makes a run repeatable; chosen by chance by default.'
+
+    Args:
+      values: Flags to which it is added.
+      repeatable: If given, the thing that the seed makes repeatable; the seed is then chosen by
+        chance by default. If empty, the default is 0.
+    """
     flags.DEFINE_integer(
         "seed",
         None if repeatable else 0,
@@ -95,15 +133,20 @@ def define_sampling(
     items: str = "windows",
     repeatable: str = "",
 ) -> None:
-    """Adds `--seed` and `--max_batch_size`.
+    """Adds `--seed` and `--max_batch_size`, and perhaps `--temperature`.
+
+    >>> values = cli.new_flags()
+    >>> define_sampling(values, temperature=0.5, items="pieces")
+    >>> values["temperature"].default, values["max_batch_size"].help
+    (0.5, 'How many pieces are computed at once.')
 
     Args:
-      values: Where they are defined.
-      temperature: The default of `--temperature`, which is added too; None: it is not.
-      temperature_help: Its help.
-      max_batch_size: The default.
-      items: What is computed.
-      repeatable: As for `define_seed`.
+      values: Flags to which they are added.
+      temperature: Default of `--temperature`; None: there is no such flag.
+      temperature_help: Help of `--temperature`.
+      max_batch_size: Default of `--max_batch_size`.
+      items: Name of the things that are computed, for the help.
+      repeatable: The thing that the seed makes repeatable, as for `define_seed`.
     """
     define_seed(values, repeatable)
     flags.DEFINE_integer(
@@ -120,7 +163,14 @@ def define_sampling(
 
 
 def sampling(values: flags.FlagValues) -> Sampling:
-    """The drawing of music; at temperature 1 where there is no such flag."""
+    """Returns the settings of sampling; the temperature is 1 if there is no flag for it.
+
+    >>> values = cli.new_flags()
+    >>> define_sampling(values)
+    >>> _ = values(["my_command", "--seed=7"])
+    >>> sampling(values)
+    Sampling(seed=7, temperature=1.0, max_batch_size=64)
+    """
     temperature = values.temperature if "temperature" in values else 1.0
     return Sampling(values.seed, temperature, values.max_batch_size)
 
@@ -129,9 +179,23 @@ def define_examples(
     values: flags.FlagValues,
     path_help: str,
     num_examples: int | None = None,
-    num_examples_help: str = ALL_EXAMPLES,
+    num_examples_help: str = _ALL_EXAMPLES,
 ) -> None:
-    """Adds `--examples_path` and `--num_examples`; the latter goes with `--seed`."""
+    """Adds `--examples_path` and `--num_examples`.
+
+    The command has to have `--seed`, too, by which `--num_examples` windows are drawn.
+
+    >>> values = cli.new_flags()
+    >>> define_examples(values, "The music that is encoded.", num_examples=8000)
+    >>> values["examples_path"].help, values["num_examples"].default
+    ('The music that is encoded.', 8000)
+
+    Args:
+      values: Flags to which they are added.
+      path_help: Help of `--examples_path`.
+      num_examples: Default of `--num_examples`; None: all windows.
+      num_examples_help: Help of `--num_examples`.
+    """
     flags.DEFINE_string("examples_path", None, path_help, flag_values=values)
     flags.DEFINE_integer(
         "num_examples", num_examples, num_examples_help, lower_bound=1, flag_values=values
@@ -139,7 +203,14 @@ def define_examples(
 
 
 def examples(values: flags.FlagValues) -> "Examples":
-    """The music that is used.
+    """Returns the music that the flags choose.
+
+    >>> values = cli.new_flags()
+    >>> define_examples(values, "TFRecords of NoteSequences.")
+    >>> define_seed(values)
+    >>> _ = values(["my_command", "--examples_path=test.tfrecord", "--num_examples=100"])
+    >>> examples(values)
+    Examples(path='test.tfrecord', num_examples=100, seed=0)
 
     Raises:
       UserError: If none was given.
@@ -151,19 +222,42 @@ def examples(values: flags.FlagValues) -> "Examples":
 
 
 def define_num_samples(values: flags.FlagValues) -> None:
-    """Adds `--num_samples`."""
+    """Adds `--num_samples`, the number of samples from the prior.
+
+    >>> values = cli.new_flags()
+    >>> define_num_samples(values)
+    >>> values["num_samples"].default
+    256
+    """
     flags.DEFINE_integer(
         "num_samples", 256, "How many samples from the prior.", lower_bound=1, flag_values=values
     )
 
 
 def define_json(values: flags.FlagValues) -> None:
-    """Adds `--json`."""
+    """Adds `--json`, which prints JSON instead of a table.
+
+    >>> values = cli.new_flags()
+    >>> define_json(values)
+    >>> _ = values(["my_command", "--json"])
+    >>> values.json
+    True
+    """
     flags.DEFINE_boolean("json", False, "Prints JSON instead of a table.", flag_values=values)
 
 
 def define_engine(values: flags.FlagValues, difference: str) -> None:
-    """Adds `--engine`; `difference` says what both have in common, and what not."""
+    """Adds `--engine`, the engine that computes.
+
+    >>> values = cli.new_flags()
+    >>> define_engine(values, "make the same music, and NumPy is there sooner.")
+    >>> print(values["engine"].help)
+    <numpy|tensorflow>: What computes: both make the same music, and NumPy is there sooner.
+
+    Args:
+      values: Flags to which it is added.
+      difference: End of a sentence that begins with "both" and compares the two engines.
+    """
     flags.DEFINE_enum(
         "engine",
         "numpy",
@@ -174,7 +268,14 @@ def define_engine(values: flags.FlagValues, difference: str) -> None:
 
 
 def define_rendering(values: flags.FlagValues) -> None:
-    """Adds `--render` and `--soundfont`."""
+    """Adds `--render` and `--soundfont`, for commands that make sound, pictures and pages.
+
+    >>> values = cli.new_flags()
+    >>> define_rendering(values)
+    >>> _ = values(["my_command", "--render=flac", "--soundfont=piano.sf2"])
+    >>> values.render, values.soundfont
+    ('flac', 'piano.sf2')
+    """
     flags.DEFINE_string(
         "render",
         None,
@@ -191,5 +292,12 @@ def define_rendering(values: flags.FlagValues) -> None:
 
 
 def formats(values: flags.FlagValues) -> tuple[str, ...]:
-    """The formats of `--render`."""
+    """Returns the formats that `--render` names; see `rendering.FORMATS`.
+
+    >>> values = cli.new_flags()
+    >>> define_rendering(values)
+    >>> _ = values(["my_command", "--render=wav,html"])
+    >>> formats(values)
+    ('wav', 'html')
+    """
     return () if values.render is None else tuple(values.render.split(","))

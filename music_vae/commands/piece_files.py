@@ -1,4 +1,4 @@
-"""Pieces as files: those that a model is given, and those that it made."""
+"""Reads the pieces that a model is given, and names and writes those that it makes."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,11 +17,24 @@ if TYPE_CHECKING:
 def read_windows(
     config: "Config", inputs: Sequence[InputFile], output_dir: Path, stamp: str
 ) -> "list[NoteSequence]":
-    """The pieces in files that give one example each; what is wrong with any is said of all.
+    """Reads files that each hold one window of music for a model of `config`.
+
+    >>> from music_vae.configs import get_config
+    >>> config = get_config("cat-mel_2bar_mini")
+    >>> tune = InputFile("input_midi", "input1", Path("examples/two_bars/durangs_hornpipe.mid"))
+    >>> (piece,) = read_windows(config, [tune], Path("music"), stamp="now")
+    >>> [note.pitch for note in piece.notes][:4]
+    [69, 73, 76, 73]
+
+    Args:
+      config: The config of the model.
+      inputs: The files.
+      output_dir: Folder for the windows of a file that holds several.
+      stamp: Text that makes the names of these windows unique, such as the time.
 
     Raises:
-      UserError: If a file gives no example, with the reasons; or several: then each is written to
-        `output_dir` first, and the message says where.
+      UserError: If files hold no window, with the reasons for each; or several windows, which are
+        then written to `output_dir`, and the message says where.
     """
     pieces, errors = [], []
     for given in inputs:
@@ -35,10 +48,13 @@ def read_windows(
 
 
 def read_one(path: Path) -> "NoteSequence":
-    """The piece in a file of any length.
+    """Reads the one piece in a file, which may have any length.
+
+    >>> read_one(Path("examples/tunes/soldiers_joy.mid")).total_time  # seconds
+    33.5
 
     Raises:
-      UserError: If it cannot be read, or holds several.
+      UserError: If it cannot be read, or holds several pieces.
     """
     sequences = notes_io.read_music_file(path)
     if len(sequences) > 1:
@@ -47,25 +63,46 @@ def read_one(path: Path) -> "NoteSequence":
 
 
 def write(pieces: "Sequence[NoteSequence]", paths: Sequence[Path]) -> None:
-    """Writes each piece as the MIDI file of its path."""
+    """Writes each piece as a MIDI file, to the path that stands at the same place.
+
+    >>> import tempfile
+    >>> tune = read_one(Path("examples/tunes/soldiers_joy.mid"))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     paths = named(Path(folder), "tune", 1, grid=None)
+    ...     write([tune], paths)
+    ...     len(read_one(paths[0]).notes) == len(tune.notes)
+    True
+    """
     for piece, path in zip(pieces, paths, strict=True):
         notes_io.write_midi(piece, path)
 
 
 def named(output_dir: Path, name: str, count: int, grid: tuple[int, int] | None) -> list[Path]:
-    """The MIDI files of pieces, by their numbers, or by the rows and columns of a grid."""
+    """Returns the paths of the MIDI files of pieces, by number or by place in a grid.
+
+    >>> [path.name for path in named(Path("music"), "tune", 2, grid=None)]
+    ['tune-000-of-002.mid', 'tune-001-of-002.mid']
+    >>> [path.name for path in named(Path("music"), "tune", 2, grid=(1, 2))]
+    ['tune-row000-of-001-column000-of-002.mid', 'tune-row000-of-001-column001-of-002.mid']
+
+    Args:
+      output_dir: Folder of the files.
+      name: Beginning of their names.
+      count: Number of pieces.
+      grid: Numbers of rows and columns; None: the pieces are counted through.
+    """
     if grid is None:
-        return numbered(output_dir, name, count)
-    return by_rows_and_columns(output_dir, name, *grid)
+        return _numbered(output_dir, name, count)
+    return _by_rows_and_columns(output_dir, name, *grid)
 
 
-def numbered(output_dir: Path, name: str, count: int) -> list[Path]:
-    """`NAME-000-of-005.mid` and so on."""
+def _numbered(output_dir: Path, name: str, count: int) -> list[Path]:
+    """Returns the paths `NAME-000-of-005.mid` and so on."""
     return [output_dir / f"{name}-{index:03d}-of-{count:03d}.mid" for index in range(count)]
 
 
-def by_rows_and_columns(output_dir: Path, name: str, rows: int, columns: int) -> list[Path]:
-    """`NAME-row000-of-005-column000-of-005.mid` and so on, row by row."""
+def _by_rows_and_columns(output_dir: Path, name: str, rows: int, columns: int) -> list[Path]:
+    """Returns the paths `NAME-row000-of-005-column000-of-005.mid` and so on, row by row."""
     return [
         output_dir / f"{name}-row{row:03d}-of-{rows:03d}-column{column:03d}-of-{columns:03d}.mid"
         for row in range(rows)
@@ -74,7 +111,7 @@ def by_rows_and_columns(output_dir: Path, name: str, rows: int, columns: int) ->
 
 
 def _window(config: "Config", given: InputFile, output_dir: Path, stamp: str) -> "NoteSequence":
-    """The piece in a file that gives one example."""
+    """Reads a file that holds one window; see `read_windows`."""
     sequence = read_one(given.path)
     converter = config.data_converter.for_inference()
     tensors = converter.to_tensors(sequence)
@@ -89,7 +126,7 @@ def _window(config: "Config", given: InputFile, output_dir: Path, stamp: str) ->
     tempo = notes_io.tempo_of(sequence)
     extracts = [notes_io.with_tempo(extract, tempo) for extract in extracts]
     name = f"{config.name}_{given.label}-extractions_{stamp}"
-    paths = numbered(output_dir, name, count)
+    paths = _numbered(output_dir, name, count)
     write(extracts, paths)
     # A piece that ends in silence is shorter as MIDI and may not fit any more.
     fitting = [p for p in paths if len(converter.extract(_read_back(p)).examples) == 1]
@@ -101,7 +138,7 @@ def _window(config: "Config", given: InputFile, output_dir: Path, stamp: str) ->
 
 
 def _read_back(path: Path) -> "NoteSequence":
-    """A file that was just written; a sequence without notes if there are none in it."""
+    """Reads a file that was just written; returns an empty sequence if it holds no notes."""
     from note_seq import NoteSequence
 
     try:

@@ -1,22 +1,34 @@
-"""What the commands share that can run on many machines, by Apache Beam."""
+"""Holds what is common to the commands that can run on many machines, with Apache Beam."""
 
 import importlib.util
 
 from music_vae.common.errors import UserError
 
-NO_BEAM = "needs Apache Beam: pip install 'music_vae[beam]'"
+_NO_BEAM = "needs Apache Beam: pip install 'music_vae[beam]'"
 
 
 def require_beam(what: str) -> None:
-    """Raises `UserError` if Apache Beam, which `what` needs, is not installed."""
+    """Raises `UserError` if Apache Beam, which `what` needs, is not installed.
+
+    >>> from unittest import mock
+    >>> with mock.patch.dict("sys.modules", {"apache_beam": None}):  # as if it were not
+    ...     require_beam("music_vae_preprocess")
+    Traceback (most recent call last):
+    music_vae.common.errors.UserError: music_vae_preprocess needs Apache Beam: pip install
+    'music_vae[beam]'
+    """
     try:
-        found = importlib.util.find_spec("apache_beam")
+        spec = importlib.util.find_spec("apache_beam")
     except ValueError:  # half imported, or hidden
-        found = None
-    if found is None:
-        raise UserError(f"{what} {NO_BEAM}")
+        spec = None
+    if spec is None:
+        raise UserError(f"{what} {_NO_BEAM}")
 
 
 def written(output: str, num_shards: int) -> str:
-    """The file that a pipeline writes, or with several shards a pattern of their names."""
+    """Returns the file that a pipeline writes, or a pattern of the names of several.
+
+    >>> written("songs.tfrecord", num_shards=1), written("songs.tfrecord", num_shards=8)
+    ('songs.tfrecord', 'songs.tfrecord-*-of-00008')
+    """
     return output if num_shards == 1 else f"{output}-*-of-{num_shards:05d}"

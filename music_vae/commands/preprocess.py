@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from music_vae.commands import cli, pipelines
+from music_vae.commands import cli, flag_groups, pipelines
 from music_vae.commands.choices import check_at_least
 from music_vae.common import files, lazy_imports
 from music_vae.dataset import tfrecord
@@ -38,8 +38,7 @@ flags.DEFINE_string(
 flags.DEFINE_string(
     "config",
     None,
-    "The config whose examples are wanted: its name, or your own: FILE.py:NAME, "
-    "package.module:NAME or FILE.json.",
+    f"The config whose examples are wanted: its name, {flag_groups.OWN_CONFIG}",
     flag_values=FLAGS,
 )
 flags.DEFINE_integer(
