@@ -1,4 +1,7 @@
-"""`music_vae_generate`: makes music with a trained model: MIDI files, sound, pictures, a page."""
+"""Makes music with a trained model, as MIDI files, sound, pictures, a page: `music_vae_generate`.
+
+From Python, make a `generate_request.Request` and give it to `generating.generate`.
+"""
 
 import dataclasses
 
@@ -161,10 +164,18 @@ flag_groups.define_rendering(FLAGS)
 
 
 def request_of(values: flags.FlagValues) -> Request:
-    """The request that the flags make: a field for each that was given.
+    """Makes a request of the flags, with a field for each that was given.
+
+    >>> import copy
+    >>> values = copy.deepcopy(FLAGS)
+    >>> chosen = ["--config=cat-mel_2bar_mini", "--mode=interpolate", "--input_midi=a.mid,b.mid"]
+    >>> _ = values(["music_vae_generate", *chosen, "--qpm=90"])
+    >>> request = request_of(values)
+    >>> request.mode, [path.name for path in request.input_midi], request.qpm
+    ('interpolate', ['a.mid', 'b.mid'], 90.0)
 
     Raises:
-      UserError: For what does not go together, or is missing.
+      UserError: For values that are out of range, missing, or do not go together.
     """
     given = {
         field.name: values[field.name].value

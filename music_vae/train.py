@@ -1,4 +1,7 @@
-"""`music_vae_train`: trains a model on NoteSequences, or evaluates one as it is trained."""
+"""Trains a model on NoteSequences, or evaluates one as it is trained: `music_vae_train`.
+
+From Python, give a `TrainRequest` to `training.pipeline.train`, or the flags to `main`.
+"""
 
 import sys
 from collections.abc import Sequence
@@ -28,7 +31,7 @@ A run that was interrupted goes on from its newest checkpoint when the command i
 last command fine-tunes: a new run starts from the weights of a checkpoint."""
 
 EXIT_WORKER_LOST = 1
-"""Another worker of the cluster is gone and did not come back."""
+"""Exit code if another worker of the cluster is gone and did not come back."""
 
 FLAGS = cli.new_flags()
 flags.DEFINE_string(
@@ -160,9 +163,16 @@ flags.DEFINE_integer(
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command with `argv` (default: the process's arguments); returns its exit code.
+    """Runs the command and returns its exit code.
 
-    A command of the process's own arguments that loses another worker of its cluster starts again.
+    If another worker of the cluster is lost, the command starts again, but only if it was run with
+    the arguments of the process.
+
+    >>> main(["--config=cat-mel_2bar_small"])  # says on stderr that --run_dir is required
+    2
+
+    Args:
+      argv: The arguments, without the program's name; None: those of the process.
     """
     try:
         return cli.Command(PROGRAM, USAGE, FLAGS, _run).main(argv)
@@ -174,12 +184,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def console_entry_point() -> None:
-    """The console script."""
+    """Runs the command with the arguments of the process, then exits; the console script.
+
+    >>> from unittest import mock
+    >>> with mock.patch("sys.argv", ["music_vae_train", "--num_steps=0"]):
+    ...     console_entry_point()  # says on stderr what is wrong
+    Traceback (most recent call last):
+    SystemExit: 2
+    """
     sys.exit(main())
 
 
 def _run(values: flags.FlagValues) -> None:
-    """Makes a request of the flags, and does what it asks for."""
+    """Makes a request of the flags, then trains or evaluates."""
     cli.require(values, "run_dir")
     files.check_writable(cli.expand(values.run_dir), "run_dir")
     if values.mode == "eval":
@@ -187,7 +204,7 @@ def _run(values: flags.FlagValues) -> None:
         _import_frameworks()
         from music_vae.training import pipeline
 
-        pipeline.evaluate(evaluation, _print_figures)
+        pipeline.evaluate(evaluation, _print_metrics)
     else:
         request = _train_request(values)
         _import_frameworks()
@@ -197,6 +214,7 @@ def _run(values: flags.FlagValues) -> None:
 
 
 def _train_request(values: flags.FlagValues) -> "TrainRequest":
+    """Makes a request for training of the flags; downloads the checkpoint that it starts from."""
     from music_vae.training import request
     from music_vae.weights import published
 
@@ -231,6 +249,7 @@ def _train_request(values: flags.FlagValues) -> "TrainRequest":
 
 
 def _evaluation_request(values: flags.FlagValues) -> "EvaluationRequest":
+    """Makes a request for evaluation of the flags."""
     from music_vae.training.request import EvaluationRequest
 
     if values.warm_start:
@@ -248,7 +267,7 @@ def _evaluation_request(values: flags.FlagValues) -> "EvaluationRequest":
 
 
 def _corpus(values: flags.FlagValues, config: "Config") -> "Corpus":
-    """The music that was named, else the TensorFlow Dataset of the config."""
+    """Returns the music that was named, else the TensorFlow Dataset of the config."""
     from music_vae.training.request import Corpus
 
     return Corpus(
@@ -260,13 +279,13 @@ def _corpus(values: flags.FlagValues, config: "Config") -> "Corpus":
 
 
 def _import_frameworks() -> None:
-    """Imports what takes seconds, once all is known to be right that can be known before."""
+    """Imports TensorFlow and note_seq, which takes seconds, once the flags have been checked."""
     lazy_imports.import_tensorflow()
     lazy_imports.import_note_seq()
 
 
-def _print_figures(step: int, figures: dict[str, float]) -> None:
-    shown = " ".join(f"{name}={value:.4f}" for name, value in sorted(figures.items()))
+def _print_metrics(step: int, metrics: dict[str, float]) -> None:
+    shown = " ".join(f"{name}={value:.4f}" for name, value in sorted(metrics.items()))
     print(f"step {step}: {shown}", flush=True)
 
 

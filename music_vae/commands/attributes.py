@@ -1,4 +1,8 @@
-"""`music_vae_attributes`: a model's attribute vectors, what they do, and a map of its space."""
+"""Finds a model's attribute vectors, measures their effects, and draws a map of its latent space.
+
+This is the command `music_vae_attributes`; from Python, make one of the requests and call the
+function that takes it.
+"""
 
 import dataclasses
 import math
@@ -66,6 +70,13 @@ flags.DEFINE_string(
 class ComputeRequest:
     """A request to find the attribute vectors of a model.
 
+    >>> melodies = ModelChoice(config="cat-mel_2bar_mini")
+    >>> ComputeRequest(melodies, Examples("train.tfrecord"), Sampling()).examples.path
+    'train.tfrecord'
+    >>> ComputeRequest(melodies, Examples("train.tfrecord", num_examples=-5), Sampling())
+    Traceback (most recent call last):
+    music_vae.common.errors.UserError: `num_examples=-5` must be at least 1
+
     Attributes:
       model: The model.
       examples: The music that it encodes.
@@ -81,14 +92,24 @@ class ComputeRequest:
 
 @dataclasses.dataclass(frozen=True)
 class EvaluateRequest:
-    """A request to measure what attribute vectors do.
+    """A request to measure what adding attribute vectors to a latent vector does to the music.
+
+    >>> melodies = ModelChoice(config="cat-mel_2bar_mini")
+    >>> EvaluateRequest(melodies, Sampling(temperature=0.5), num_samples=8).num_samples
+    8
+    >>> EvaluateRequest(melodies, Sampling(temperature=0.5), num_samples=0)
+    Traceback (most recent call last):
+    music_vae.common.errors.UserError: `num_samples=0` must be at least 1
 
     Attributes:
       model: The model.
-      sampling: Seed, batch size, and the temperature of what is decoded.
-      vectors: Their file; None: the one that lies with the model.
-      num_samples: How many samples from the prior.
-      picture: A .png or .svg file to draw; None: none.
+      sampling: Seed, batch size, and the temperature of the decoded samples.
+      vectors: The file of the vectors; None: the one that lies with the model.
+      num_samples: Number of samples from the prior.
+      picture: A .png or .svg file that will be drawn, whose name is checked; None: no picture.
+
+    Raises:
+      UserError: If there are to be no samples.
     """
 
     model: ModelChoice
@@ -105,12 +126,16 @@ class EvaluateRequest:
 class MapRequest:
     """A request to draw where music lies in the latent space of a model.
 
+    >>> melodies, music = ModelChoice(config="cat-mel_2bar_mini"), Examples("test.tfrecord")
+    >>> MapRequest(melodies, music, Sampling(), attribute="note_density", picture="map.png").picture
+    'map.png'
+
     Attributes:
       model: The model.
       examples: The music that it encodes.
       sampling: The batch size.
-      attribute: What colours the map.
-      picture: The .png or .svg file.
+      attribute: Name of the attribute that colours the map.
+      picture: The .png or .svg file to draw.
     """
 
     model: ModelChoice
@@ -121,7 +146,21 @@ class MapRequest:
 
 
 def compute(request: ComputeRequest) -> str:
-    """Finds the vectors and writes them; says what was written."""
+    """Finds the attribute vectors of a model and writes them; returns a message for the user.
+
+    >>> import tempfile
+    >>> from music_vae.dataset.music_files import write_tfrecord
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     tunes, output = Path(folder, "tunes.tfrecord"), Path(folder, "vectors.safetensors")
+    ...     names = ["devils_dream.mid", "soldiers_joy.mid"]
+    ...     _ = write_tfrecord(Path("examples/tunes"), names, tunes, num_processes=1)
+    ...     melodies = ModelChoice(config="cat-mel_2bar_mini")
+    ...     compute(ComputeRequest(melodies, Examples(str(tunes)), Sampling(), output))
+    '4 vectors (c_diatonic, note_density, ...) from 24 windows: .../vectors.safetensors'
+
+    Raises:
+      UserError: If the model or its music has no attributes, or there is too little music.
+    """
     config = _config(request.model)
     from music_vae.latent import attribute_vectors
 
@@ -137,7 +176,21 @@ def compute(request: ComputeRequest) -> str:
 
 
 def evaluate(request: EvaluateRequest) -> "Metrics":
-    """The effects of the vectors; the picture is checked and not yet drawn."""
+    """Measures the effects of attribute vectors on samples from the prior.
+
+    The name of the picture is checked, but `draw_effects` draws it.
+
+    >>> melodies = ModelChoice(config="cat-mel_2bar_mini")
+    >>> request = EvaluateRequest(melodies, Sampling(temperature=0.5, seed=0), num_samples=8)
+    >>> effects = evaluate(request)["relative"]  # in standard deviations among the samples
+    >>> round(effects["plus"]["note_density"]["note_density"], 1)
+    6.2
+    >>> round(effects["minus"]["note_density"]["note_density"], 1)
+    -4.0
+
+    Raises:
+      UserError: If there are no vectors, or they are of another model.
+    """
     config = _config(request.model)
     from music_vae.evaluation import attribute_effects
     from music_vae.latent import attribute_vectors
@@ -157,7 +210,20 @@ def evaluate(request: EvaluateRequest) -> "Metrics":
 
 
 def draw_map(request: MapRequest) -> str:
-    """Draws the map; says what is on it."""
+    """Draws where encoded music lies in the latent space; returns a message for the user.
+
+    >>> import tempfile
+    >>> from music_vae.dataset.music_files import write_tfrecord
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     tunes, picture = Path(folder, "tunes.tfrecord"), f"{folder}/map.svg"
+    ...     _ = write_tfrecord(Path("examples/tunes"), ["soldiers_joy.mid"], tunes, num_processes=1)
+    ...     melodies, music = ModelChoice(config="cat-mel_2bar_mini"), Examples(str(tunes))
+    ...     draw_map(MapRequest(melodies, music, Sampling(), "note_density", picture))
+    '16 windows by note_density: .../map.svg'
+
+    Raises:
+      UserError: If the music does not have the attribute, or the picture cannot be drawn.
+    """
     config = _config(request.model)
     from music_vae.latent import corpus, latent_space
     from music_vae.music import attributes
@@ -188,7 +254,7 @@ def draw_map(request: MapRequest) -> str:
 
 
 def _config(model: ModelChoice) -> "Config":
-    """The config of a model with a latent space, whose music has attributes."""
+    """Returns the config of a model; refuses it without a latent space or attributes."""
     config = model.read_config(with_latent=True)
     from music_vae.music import attributes
 
@@ -210,10 +276,10 @@ def _compute(values: flags.FlagValues, model: ModelChoice, sampling: Sampling) -
 def _evaluate(values: flags.FlagValues, model: ModelChoice, sampling: Sampling) -> None:
     vectors = cli.expand(values.vectors) if values.vectors else None
     request = EvaluateRequest(model, sampling, vectors, values.num_samples, values.picture)
-    figures = evaluate(request)
-    print(cli.json_text(figures) if values.json else table(figures))
+    effects = evaluate(request)
+    print(cli.json_text(effects) if values.json else table(effects))
     if values.picture:
-        draw_effects(figures, values.picture)
+        draw_effects(effects, values.picture)
 
 
 def _map(values: flags.FlagValues, model: ModelChoice, sampling: Sampling) -> None:
@@ -227,32 +293,60 @@ def _map(values: flags.FlagValues, model: ModelChoice, sampling: Sampling) -> No
 _SIGNS = ("plus", "minus")
 
 
-def table(figures: Mapping[str, Any]) -> str:
-    """The relative changes as two tables, a row for each vector."""
-    names = list(figures["plain"]["mean"])
+def table(effects: Mapping[str, Any]) -> str:
+    """Returns the relative changes of `evaluate` as two tables, with a row for each vector.
+
+    >>> plain = {"mean": {"note_density": 0.5}, "standard_deviation": {"note_density": 0.1}}
+    >>> relative = {"plus": {"note_density": {"note_density": 2.0}},
+    ...     "minus": {"note_density": {"note_density": -1.5}}}
+    >>> print(table({"config": "mine", "samples": 8, "temperature": 0.5, "plain": plain,
+    ...     "relative": relative, "dominant": {"plus": 1, "minus": 1}}))
+    mine: 8 samples from the prior at temperature 0.5; changes in standard deviations among them
+                                  note_density
+      mean                               0.500
+      standard deviation                 0.100
+    <BLANKLINE>
+      plus the vector             note_density
+      note_density                       2.000
+    Of 1 vectors 1 change their own most.
+    <BLANKLINE>
+      minus the vector            note_density
+      note_density                      -1.500
+    Of 1 vectors 1 change their own most.
+    """
+    names = list(effects["plain"]["mean"])
     wide = max(map(len, [*names, "standard deviation"])) + 2
     lines = [
-        f"{figures['config']}: {figures['samples']} samples from the prior at temperature "
-        f"{figures['temperature']:g}; changes in standard deviations among them",
+        f"{effects['config']}: {effects['samples']} samples from the prior at temperature "
+        f"{effects['temperature']:g}; changes in standard deviations among them",
         _row("", names, wide),
         *(
             _row(label.replace("_", " "), [values[name] for name in names], wide)
-            for label, values in figures["plain"].items()
+            for label, values in effects["plain"].items()
         ),
     ]
     for sign in _SIGNS:
-        rows = figures["relative"][sign]
+        rows = effects["relative"][sign]
         lines += ["", _row(f"{sign} the vector", names, wide)]
         lines += [_row(name, [row[column] for column in names], wide) for name, row in rows.items()]
-        lines.append(f"Of {len(rows)} vectors {figures['dominant'][sign]} change their own most.")
+        lines.append(f"Of {len(rows)} vectors {effects['dominant'][sign]} change their own most.")
     return "\n".join(lines)
 
 
-def draw_effects(figures: Mapping[str, Any], path: str) -> None:
-    """The relative changes as a picture of two tables."""
+def draw_effects(effects: Mapping[str, Any], path: str) -> None:
+    """Draws the relative changes of `evaluate` as a picture of two tables.
+
+    >>> import tempfile
+    >>> relative = {"plus": {"note_density": {"note_density": 2.0, "c_diatonic": 0.1}},
+    ...     "minus": {"note_density": {"note_density": -1.5, "c_diatonic": 0.0}}}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     draw_effects({"relative": relative}, f"{folder}/effects.svg")
+    ...     [path.name for path in Path(folder).iterdir()]
+    ['effects.svg']
+    """
     from music_vae.render import plotting
 
-    parts = {f"{sign} the vector": figures["relative"][sign] for sign in _SIGNS}
+    parts = {f"{sign} the vector": effects["relative"][sign] for sign in _SIGNS}
     plotting.tables(path, parts, unit="mean change in standard deviations")
 
 

@@ -1,4 +1,4 @@
-"""`music_vae_checkpoints`: lists, downloads, describes and exports checkpoints."""
+"""Lists, downloads, describes and exports checkpoints: the command `music_vae_checkpoints`."""
 
 import math
 from collections.abc import Sequence
@@ -76,7 +76,7 @@ def _list() -> None:
 def _download(ids: Sequence[str], base_url: str | None) -> None:
     from music_vae.weights import published
 
-    for entry in [published.get(id) for id in ids]:  # a name that does not exist is said first
+    for entry in [published.get(id) for id in ids]:  # refuses unknown ids before any download
         print(published.fetch(entry, base_url))
 
 
@@ -90,7 +90,7 @@ def _info(checkpoint: str, values: flags.FlagValues) -> None:
 
 
 def _located(checkpoint: str, values: flags.FlagValues) -> "tuple[str | Path, Config | None]":
-    """A checkpoint, which is downloaded if it has to be, and its config, if that is known."""
+    """Returns a checkpoint, downloaded if necessary, and its config if that is known."""
     from music_vae.commands import config_flag
 
     model = ModelChoice(
@@ -146,7 +146,7 @@ def _export(checkpoint: str, out: str, values: flags.FlagValues) -> None:
 
 
 def _print_columns(rows: Sequence[Sequence[str]]) -> None:
-    """Rows with their cells under each other."""
+    """Prints rows with their cells in columns."""
     columns = list(zip(*rows, strict=True))[:-1]
     widths = [max(map(len, column)) for column in columns]
     for *cells, last in rows:

@@ -1,4 +1,8 @@
-"""`music_vae_constrain`: trains latent constraints of a model, and says what they do."""
+"""Trains latent constraints of a model and measures their effects.
+
+This is the command `music_vae_constrain`; from Python, make one of the requests and call the
+function that takes it.
+"""
 
 import dataclasses
 import json
@@ -76,16 +80,27 @@ flag_groups.define_json(FLAGS)
 class TrainRequest:
     """A request to train a constraint.
 
+    >>> melodies, music = ModelChoice(config="cat-mel_2bar_mini"), Examples("train.tfrecord")
+    >>> TrainRequest(melodies, music, Sampling(), attribute=("note_density=high",)).num_steps
+    2500
+    >>> TrainRequest(melodies, music, Sampling(), hidden=0)
+    Traceback (most recent call last):
+    music_vae.common.errors.UserError: `hidden=0` must be at least 1
+
     Attributes:
       model: The model.
       examples: The music that it encodes.
       sampling: Seed and batch size.
-      attribute: What can be asked for, as in note_density=high; a name alone for both sides.
+      attribute: Attributes that can be asked for afterwards, as in note_density=high; a name alone
+        means high and low.
       output: The folder to write; None: the one that lies with the model.
-      num_steps: Steps of training.
-      hidden: Units of each hidden layer.
-      distance_weight: What moving a sample costs.
-      learning_rate: Of training.
+      num_steps: Number of steps of training.
+      hidden: Number of units of each hidden layer.
+      distance_weight: Weight of the distance by which a sample is moved: more keeps it nearer.
+      learning_rate: Learning rate of the optimizer.
+
+    Raises:
+      UserError: If a number is out of range.
     """
 
     model: ModelChoice
@@ -105,15 +120,26 @@ class TrainRequest:
 
 @dataclasses.dataclass(frozen=True)
 class EvaluateRequest:
-    """A request to measure what a constraint does.
+    """A request to measure what a constraint does to samples from the prior.
+
+    >>> melodies = ModelChoice(config="cat-mel_2bar_mini")
+    >>> EvaluateRequest(melodies, Sampling(), attribute=("note_density=high",)).num_samples
+    256
+    >>> EvaluateRequest(melodies, Sampling(), num_samples=0)
+    Traceback (most recent call last):
+    music_vae.common.errors.UserError: `num_samples=0` must be at least 1
 
     Attributes:
       model: The model.
-      sampling: Seed, batch size, and the temperature of what is decoded.
-      examples: Music to compare samples with; None: they are not compared.
-      attribute: What is asked for, together, as in note_density=high; empty: each by itself.
-      constraint: Its folder; None: the one that lies with the model.
-      num_samples: How many samples from the prior.
+      sampling: Seed, batch size, and the temperature of the decoded samples.
+      examples: Music with which samples are compared; None: they are not compared.
+      attribute: Attributes that are asked for together, as in note_density=high; empty: all that
+        the constraint knows, each by itself.
+      constraint: The folder of the constraint; None: the one that lies with the model.
+      num_samples: Number of samples from the prior.
+
+    Raises:
+      UserError: If there are to be no samples.
     """
 
     model: ModelChoice
@@ -128,7 +154,21 @@ class EvaluateRequest:
 
 
 def train(request: TrainRequest) -> str:
-    """Trains a constraint and writes it; says what it knows."""
+    """Trains a constraint and writes it; returns a message for the user.
+
+    >>> import tempfile
+    >>> from music_vae.dataset.music_files import write_tfrecord
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     tunes, names = Path(folder, "tunes.tfrecord"), ["devils_dream.mid", "soldiers_joy.mid"]
+    ...     _ = write_tfrecord(Path("examples/tunes"), names, tunes, num_processes=1)
+    ...     melodies, music = ModelChoice(config="cat-mel_2bar_mini"), Examples(str(tunes))
+    ...     wish, output = ("note_density=high",), Path(folder, "dense")
+    ...     train(TrainRequest(melodies, music, Sampling(), wish, output, num_steps=2, hidden=8))
+    'A constraint from 24 windows; knows note_density=high: .../dense'
+
+    Raises:
+      UserError: If the music does not have an attribute, or there is too little of it.
+    """
     config = request.model.read_config(with_latent=True)
     from music_vae.latent import constraints, corpus
 
@@ -163,7 +203,18 @@ def train(request: TrainRequest) -> str:
 
 
 def evaluate(request: EvaluateRequest) -> "Metrics":
-    """The effects of a constraint on samples."""
+    """Measures the effects of a constraint on samples from the prior.
+
+    >>> melodies, sampling = ModelChoice(config="cat-mel_2bar_mini"), Sampling(0, temperature=0.5)
+    >>> wish = ("note_density=high",)
+    >>> effects = evaluate(EvaluateRequest(melodies, sampling, attribute=wish, num_samples=16))
+    >>> [effects["wishes"][0][name] for name in ("without", "with")]  # share of dense samples
+    [0.5625, 1.0]
+
+    Raises:
+      UserError: If there is no constraint, it is of another model, or it does not know the
+        attributes that are asked for.
+    """
     config = request.model.read_config(with_latent=True)
     from music_vae.evaluation import constraint_effects
     from music_vae.latent import constraints
@@ -225,26 +276,40 @@ def _evaluate(values: flags.FlagValues, model: ModelChoice, sampling: Sampling) 
         cli.expand(values.constraint) if values.constraint else None,
         values.num_samples,
     )
-    figures = evaluate(request)
-    print(json.dumps(figures, indent=2) if values.json else table(figures))
+    effects = evaluate(request)
+    print(json.dumps(effects, indent=2) if values.json else table(effects))
 
 
 # -- What is printed ------------------------------------------------------------------------------
 
 
-def table(figures: Mapping[str, Any]) -> str:
-    """The figures as two tables: the wishes, then what the music is like."""
+def table(effects: Mapping[str, Any]) -> str:
+    """Returns the metrics of `evaluate` as two tables: the wishes, then features of the music.
+
+    >>> wish = {"wanted": {"note_density": "high"}, "without": 0.25, "realism": 0.3, "with": 0.9,
+    ...     "moved": 0.7}
+    >>> music = {"without": {"notes_per_bar": 4.0}, "with": {"notes_per_bar": 7.5}}
+    >>> print(table({"config": "mine", "samples": 8, "temperature": 0.5, "moved_by_realism": 0.4,
+    ...     "wishes": [wish], "music": music}))
+    mine: 8 samples from the prior at temperature 0.5; share that has what is wanted, and distance
+    in standard deviations (realism alone: 0.400)
+                                     without   realism      with     moved
+      note_density=high                0.250     0.300     0.900     0.700
+    <BLANKLINE>
+                                     without      with
+      notes per bar                    4.000     7.500
+    """
     columns = ("without", "realism", "with", "moved")
     lines = [
-        f"{figures['config']}: {figures['samples']} samples from the prior at temperature "
-        f"{figures['temperature']:g}; share that has what is wanted, and distance in standard "
-        f"deviations (realism alone: {figures['moved_by_realism']:.3f})",
+        f"{effects['config']}: {effects['samples']} samples from the prior at temperature "
+        f"{effects['temperature']:g}; share that has what is wanted, and distance in standard "
+        f"deviations (realism alone: {effects['moved_by_realism']:.3f})",
         _row("", columns),
     ]
-    for row in figures["wishes"]:
+    for row in effects["wishes"]:
         label = ", ".join(f"{name}={side}" for name, side in row["wanted"].items())
         lines.append(_row(label, [row[column] for column in columns]))
-    music = figures["music"]
+    music = effects["music"]
     lines += ["", _row("", list(music))]
     for name in music["without"]:
         lines.append(_row(name.replace("_", " "), [own[name] for own in music.values()]))

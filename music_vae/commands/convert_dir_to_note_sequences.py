@@ -1,4 +1,4 @@
-"""`convert_dir_to_note_sequences`: a folder of music files as one TFRecord of NoteSequences."""
+"""Converts a folder of music files to NoteSequences: `convert_dir_to_note_sequences`."""
 
 import dataclasses
 import os
@@ -49,11 +49,18 @@ flags.DEFINE_integer(
 class Request:
     """A request to convert a folder of music files.
 
+    >>> Request(Path("songs"), Path("songs.tfrecord"), recursive=True).recursive
+    True
+    >>> Request(Path("songs"), Path("songs.tfrecord"), output_shards=8)
+    Traceback (most recent call last):
+    music_vae.common.errors.UserError: `output_shards` needs `pipeline_options`, as
+    --runner=DirectRunner
+
     Attributes:
       input_dir: The folder.
       output_file: The TFRecord file to write.
-      recursive: Whether subfolders are read, too.
-      num_workers: How many processes read files; None: one per CPU.
+      recursive: If True, subfolders are read, too.
+      num_workers: Number of processes that read files; None: one per CPU.
       pipeline_options: Options of an Apache Beam pipeline that converts; empty: no Beam.
       output_shards: Number of output files; for Beam only.
 
@@ -75,7 +82,17 @@ class Request:
 
 
 def convert(request: Request) -> str:
-    """Converts the folder; says what came of it."""
+    """Converts the folder; returns a message for the user, with the files that were skipped.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     output = Path(folder, "two_bars.tfrecord")
+    ...     print(convert(Request(Path("examples/two_bars"), output, num_workers=1)))
+    Converted 2 of 2 files to 2 sequences in .../two_bars.tfrecord
+
+    Raises:
+      UserError: If there is no music in the folder, or the file cannot be written.
+    """
     root, output = Path(os.path.abspath(request.input_dir)), request.output_file
     _check_paths(root, output)
     names = music_files.find_music_files(root, recursive=request.recursive)
@@ -91,7 +108,7 @@ def convert(request: Request) -> str:
 def _convert_with_beam(
     root: Path, names: Sequence[str], request: Request
 ) -> tuple[music_files.Summary, Path]:
-    """Converts with Apache Beam; returns what came of it, and how the files are named."""
+    """Converts with Apache Beam; returns a summary, and the file or a pattern of the files."""
     pipelines.require_beam("`pipeline_options`")
     lazy_imports.import_note_seq()
     from music_vae.dataset import beam_pipelines
@@ -123,7 +140,7 @@ def _check_paths(root: Path, output: Path) -> None:
 
 
 def _no_files_message(root: Path, *, recursive: bool) -> str:
-    """Says what was looked for, and whether the subfolders hold some."""
+    """Returns a message with the kinds of files, and the number of those in subfolders."""
     message = f"no music files in {root}; looked for {', '.join(notes_io.MUSIC_SUFFIXES)}"
     in_subfolders = 0 if recursive else len(music_files.find_music_files(root, recursive=True))
     if in_subfolders:

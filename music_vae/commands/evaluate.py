@@ -1,4 +1,7 @@
-"""`music_vae_evaluate`: what a trained model is worth, as a table or as JSON."""
+"""Measures a trained model on music that it was not trained on: `music_vae_evaluate`.
+
+From Python, make a `Request` and give it to `measure`.
+"""
 
 import dataclasses
 import math
@@ -65,14 +68,24 @@ flags.DEFINE_string(
 class Request:
     """A request to measure a model on music that it was not trained on.
 
+    >>> melodies, music = ModelChoice(config="cat-mel_2bar_mini"), Examples("test.tfrecord")
+    >>> Request(melodies, music, Sampling()).num_samples
+    1000
+    >>> Request(melodies, music, Sampling(), num_samples=-1)
+    Traceback (most recent call last):
+    music_vae.common.errors.UserError: `num_samples=-1` must be at least 0
+
     Attributes:
       model: The model.
       examples: The music.
-      sampling: Seed and batch size; and the temperature of samples from the prior.
-      train_examples_path: What it was trained on, to look for copies; None: they are not looked
-        for.
-      num_samples: How many samples from the prior; 0 for none.
-      engine: `numpy` or `tensorflow`.
+      sampling: Seed and batch size, and the temperature of samples from the prior.
+      train_examples_path: TFRecords that the model was trained on, in which copies are looked for;
+        None: they are not looked for.
+      num_samples: Number of samples from the prior, or 0.
+      engine: Engine that computes, "numpy" or "tensorflow".
+
+    Raises:
+      UserError: If the number of samples is below 0.
     """
 
     model: ModelChoice
@@ -87,18 +100,33 @@ class Request:
 
     @property
     def looks_for_copies(self) -> bool:
-        """Whether samples are compared with what the model was trained on."""
+        """True if samples are compared with the music that the model was trained on."""
         return bool(self.num_samples and self.train_examples_path)
 
 
 def measure(request: Request) -> "Metrics":
-    """The figures of a model, nested by what they are of."""
+    """Returns the metrics of a model: of reconstruction, grooves, and samples from the prior.
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from music_vae.dataset.music_files import write_tfrecord
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     tunes = Path(folder, "tunes.tfrecord")
+    ...     _ = write_tfrecord(Path("examples/tunes"), ["soldiers_joy.mid"], tunes, num_processes=1)
+    ...     melodies, music = ModelChoice(config="cat-mel_2bar_mini"), Examples(str(tunes))
+    ...     metrics = measure(Request(melodies, music, Sampling(seed=0), num_samples=0))
+    >>> metrics["examples"]["windows"], round(metrics["accuracy_teacher_forced"], 2)
+    (16, 0.99)
+
+    Raises:
+      UserError: If the model has no latent space, or the music gives no windows.
+    """
     config = request.model.read_config()
     from music_vae.evaluation import reconstruction, samples
     from music_vae.evaluation.evaluator import Evaluator, check_latent
 
     check_latent(config)
-    found = request.examples.find(config)
+    corpus = request.examples.find(config)
     train_keys = None
     if request.looks_for_copies:
         train = Examples(request.train_examples_path or "").find(config)
@@ -106,11 +134,11 @@ def measure(request: Request) -> "Metrics":
     model = request.model.open(config, request.sampling.max_batch_size, engine=request.engine)
     evaluator = Evaluator(model, request.sampling.seed or 0)
     prior = None
-    measured = reconstruction.measure(evaluator, found.windows)
+    measured = reconstruction.measure(evaluator, corpus.windows)
     if request.num_samples:
         prior = samples.measure(
             evaluator,
-            found.windows,
+            corpus.windows,
             request.num_samples,
             temperature=request.sampling.temperature,
             train_keys=train_keys,
@@ -119,9 +147,9 @@ def measure(request: Request) -> "Metrics":
         "config": config.name,
         "checkpoint": request.model.label(config),
         "examples": {
-            "sequences": found.num_sequences,
-            "windows": found.num_windows,
-            "windows_evaluated": len(found.windows),
+            "sequences": corpus.num_sequences,
+            "windows": corpus.num_windows,
+            "windows_evaluated": len(corpus.windows),
         },
         **measured,
         "prior": prior,
@@ -141,11 +169,11 @@ def _run(values: flags.FlagValues) -> None:
         values.num_samples,
         values.engine,
     )
-    figures = measure(request)
+    metrics = measure(request)
     if values.json:
-        print(cli.json_text(figures))
+        print(cli.json_text(metrics))
         return
-    print(table(figures))
+    print(table(metrics))
     if request.num_samples and not request.looks_for_copies:
         print("Copies were not looked for: give --train_examples_path.")
 
@@ -158,7 +186,7 @@ def _run_interpolation(values: flags.FlagValues, model: ModelChoice, examples: E
     sampling = flag_groups.sampling(values)
     if not values["temperature"].present:
         sampling = dataclasses.replace(sampling, temperature=interpolation.TEMPERATURE)
-    figures = evaluating_interpolation.measure(
+    metrics = evaluating_interpolation.measure(
         evaluating_interpolation.Request(
             model,
             examples.path,
@@ -168,9 +196,9 @@ def _run_interpolation(values: flags.FlagValues, model: ModelChoice, examples: E
             values.picture,
         )
     )
-    print(cli.json_text(figures) if values.json else evaluating_interpolation.table(figures))
+    print(cli.json_text(metrics) if values.json else evaluating_interpolation.table(metrics))
     if values.picture:
-        evaluating_interpolation.draw(figures, values.picture)
+        evaluating_interpolation.draw(metrics, values.picture)
 
 
 # -- What is printed ------------------------------------------------------------------------------
@@ -178,37 +206,50 @@ def _run_interpolation(values: flags.FlagValues, model: ModelChoice, examples: E
 _Row = tuple[str, list[Any]]
 
 
-def table(figures: "Metrics") -> str:
-    """The figures as blocks of aligned rows."""
-    examples = figures["examples"]
+def table(metrics: "Metrics") -> str:
+    """Returns the metrics of `measure` as a table.
+
+    >>> print(table({"config": "mine", "checkpoint": "runs/mine", "groove": None, "prior": None,
+    ...     "examples": {"windows_evaluated": 16, "windows": 16, "sequences": 1},
+    ...     "accuracy_teacher_forced": 0.85, "accuracy_sampled": 0.75, "accuracy_of_samples": 0.7,
+    ...     "shuffled_z": None, "loss_nats_per_step": 0.5, "kl_bits": 40.0}))
+    mine from runs/mine: 16 of 16 windows of 1 sequences
+                              teacher-forced         sampled
+      accuracy                        0.8500          0.7500
+      accuracy of the samples              -          0.7000
+      accuracy, shuffled z                 -               -
+      loss, nats per step             0.5000
+      KL, bits                       40.0000
+    """
+    examples = metrics["examples"]
     head = (
-        f"{figures['config']} from {figures['checkpoint']}: {examples['windows_evaluated']} of "
+        f"{metrics['config']} from {metrics['checkpoint']}: {examples['windows_evaluated']} of "
         f"{examples['windows']} windows of {examples['sequences']} sequences"
     )
-    blocks = [_reconstruction_rows(figures)]
-    if figures["groove"]:
-        blocks.append(_groove_rows(figures["groove"]))
-    if figures["prior"]:
-        blocks.append(_prior_rows(figures["prior"]))
+    blocks = [_reconstruction_rows(metrics)]
+    if metrics["groove"]:
+        blocks.append(_groove_rows(metrics["groove"]))
+    if metrics["prior"]:
+        blocks.append(_prior_rows(metrics["prior"]))
     rows = [row for block in blocks for row in block]
     wide = max(len(label) for label, _ in rows)
     lines = [_line(label, cells, wide) for label, cells in rows]
     return "\n".join([head, *lines])
 
 
-def _reconstruction_rows(figures: "Metrics") -> list[_Row]:
-    shuffled = figures["shuffled_z"] or {}
+def _reconstruction_rows(metrics: "Metrics") -> list[_Row]:
+    shuffled = metrics["shuffled_z"] or {}
     rows: list[_Row] = [("", ["teacher-forced", "sampled"])]
     forced, sampled = "accuracy_teacher_forced", "accuracy_sampled"
-    for name in figures:
+    for name in metrics:
         if name.startswith(forced):
             part = name.removeprefix(forced)
             label = f"accuracy {part.strip('_')}".strip()
-            rows.append((label, [figures[name], figures[sampled + part]]))
-    rows.append(("accuracy of the samples", [None, figures["accuracy_of_samples"]]))
+            rows.append((label, [metrics[name], metrics[sampled + part]]))
+    rows.append(("accuracy of the samples", [None, metrics["accuracy_of_samples"]]))
     rows.append(("accuracy, shuffled z", [shuffled.get(forced), shuffled.get(sampled)]))
-    rows.append(("loss, nats per step", [figures["loss_nats_per_step"]]))
-    rows.append(("KL, bits", [figures["kl_bits"]]))
+    rows.append(("loss, nats per step", [metrics["loss_nats_per_step"]]))
+    rows.append(("KL, bits", [metrics["kl_bits"]]))
     return rows
 
 

@@ -1,4 +1,7 @@
-"""`music_vae_export`: writes trained models for other programs."""
+"""Writes trained models for other programs: the command `music_vae_export`.
+
+From Python, make a `Request` and give it to `export`.
+"""
 
 import dataclasses
 import logging
@@ -31,6 +34,7 @@ http://localhost:8000.
 model.json that says what goes in and what the numbers mean."""
 
 FORMATS = ("tfjs", "onnx")
+"""Formats of an export: for TensorFlow.js, and ONNX."""
 
 _TFJS_OPTIONS = ("quantize", "decode_only", "demo", "player")
 
@@ -72,15 +76,22 @@ flags.DEFINE_string(
 class Request:
     """A request to write a model for other programs.
 
+    >>> melodies = ModelChoice(config="cat-mel_2bar_mini")
+    >>> Request(melodies, Path("page"), demo=True).format
+    'tfjs'
+    >>> Request(melodies, Path("model"), format="onnx", quantize="uint8")
+    Traceback (most recent call last):
+    music_vae.common.errors.UserError: `quantize` is for `format=tfjs`
+
     Attributes:
       model: The model.
       output_dir: The folder to write; it must not be there, or be empty.
       format: One of `FORMATS`.
-      quantize: tfjs: one of `tfjs_files.QUANTIZED`; None: float32. All options of tfjs are None
-        where they were not given.
-      decode_only: tfjs: whether the encoder is left out.
-      demo: tfjs: whether a page that plays the model is added.
-      player: tfjs: a copy of the player for the page.
+      quantize: Number format of the weights, one of `tfjs_files.QUANTIZED`; None: float32. This and
+        the options below are for tfjs, and None if they were not given.
+      decode_only: If True, the encoder is left out.
+      demo: If True, a page that plays the model is added.
+      player: A copy of the player for that page; None: the page loads it from a public server.
 
     Raises:
       UserError: For options that do not go together.
@@ -105,7 +116,17 @@ class Request:
 
 
 def export(request: Request) -> str:
-    """Writes the folder; says what is in it."""
+    """Writes the folder; returns a message for the user with the number and size of its files.
+
+    >>> import tempfile
+    >>> melodies = ModelChoice(config="cat-mel_2bar_mini")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     export(Request(melodies, Path(folder, "page"), quantize="uint8"))
+    '.../page: 4 files, 2.0 MB'
+
+    Raises:
+      UserError: If there is something in the folder already, or the model cannot be exported.
+    """
     folder = request.output_dir
     files.check_new_directory(folder, "output_dir")
     config = request.model.read_config()

@@ -1,4 +1,4 @@
-"""The request of `music_vae_generate`: one frozen value that checks itself."""
+"""Defines the request of `music_vae_generate`: one frozen value that checks itself."""
 
 import dataclasses
 import re
@@ -21,9 +21,10 @@ ENDS = {
     "input_midi_1": "Where an interpolation starts.",
     "input_midi_2": "Where an interpolation ends.",
 }
-"""The two pieces of an interpolation, each by an argument of its own."""
+"""Arguments that each give one of the two ends of an interpolation, with their help."""
 
 MIXING = ("amount", "timing_amount", "velocity_amount", "hits")
+"""Arguments that say how a groove is mixed with the model's; see `Request.playing`."""
 
 _MIN_QPM, _MAX_QPM = 1, 1000
 _GRID = re.compile(r"([1-9]\d{0,2})x([1-9]\d{0,2})")
@@ -31,12 +32,15 @@ _GRID_INPUTS = 4
 
 
 class InputFile(NamedTuple):
-    """A piece that was given.
+    """A file of music that was given.
+
+    >>> InputFile("input_midi", "input1", Path("tune.mid")).path.name
+    'tune.mid'
 
     Attributes:
-      argument: The argument that names it.
-      label: A name for what is cut out of it.
-      path: Its file.
+      argument: Name of the argument that gave it.
+      label: Label in the names of files that are cut out of it.
+      path: Path of the file.
     """
 
     argument: str
@@ -45,15 +49,21 @@ class InputFile(NamedTuple):
 
 
 def _option(*modes: str, default: Any = None, on_page: bool = True) -> Any:
-    """A field for some modes; a page says its value, if it was given."""
+    """Returns a dataclass field that is for some modes only.
+
+    Args:
+      modes: The modes.
+      default: Default of the field.
+      on_page: If True, the page of results shows the value.
+    """
     return dataclasses.field(default=default, metadata={"modes": modes, "on_page": on_page})
 
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """A request for music: whose it is, how it is made, and which files come of it.
+    """A request for music: the model, the way in which music is made, and the files to write.
 
-    What is None or empty was not asked for.
+    A field that is None or empty was not asked for.
 
     >>> melodies = ModelChoice(config="cat-mel_2bar_mini")
     >>> Request(melodies, Path("music"), "sample", num_outputs=3, qpm=90).count
@@ -63,37 +73,38 @@ class Request:
     music_vae.common.errors.UserError: `mode=similar` needs one piece as `input_midi`, not 0
 
     Attributes:
-      model: Whose music.
-      output_dir: Where the files go.
-      mode: One of `MODES`: samples of the prior; the way from piece to piece; a piece, or a groove
-        of any length, reconstructed; pieces similar to one; or changes of attributes.
-      num_outputs: How many pieces, or steps of an interpolation. By default 5, but one of a piece
+      model: The model.
+      output_dir: Folder of the files that are written.
+      mode: One of `MODES`: "sample" from the prior; "interpolate" from piece to piece;
+        "reconstruct" a piece, or a groove of any length; make pieces "similar" to one; or change an
+        "attribute".
+      num_outputs: Number of pieces, or of steps of an interpolation; None: 5, but 1 for a piece
         that is reconstructed or changed.
       sampling: Seed, temperature and batch size.
-      engine: What computes: `numpy` or `tensorflow`.
-      qpm: Tempo of the result; by default that of the first piece that was given, or 120.
-      render: Which of `rendering.FORMATS` are made besides MIDI files.
-      soundfont: What sound is made with.
-      grid: Rows and columns between four pieces, as in 5x5.
-      similarity: How near similar pieces are: 1 is the piece itself, 0 any; by default 0.8.
-      attribute: Changes, as in note_density=+1.5; or, with `constraint`, what samples are to have,
-        as in note_density=high.
-      constraint: A folder of a constraint, or 'own': the one that lies with the model.
-      personal: A folder of a personal model.
-      attribute_vectors: Their file; by default the one that lies with the model.
+      engine: Engine that computes, "numpy" or "tensorflow".
+      qpm: Tempo of the result in quarter notes a minute; None: that of the first input, or 120.
+      render: Formats that are made besides MIDI files, of `rendering.FORMATS`.
+      soundfont: The .sf2 file that sound is made with; None: the one of pretty_midi.
+      grid: Numbers of rows and columns of a grid between four pieces, as in 5x5.
+      similarity: Nearness of similar pieces, from 0 (any piece) to 1 (the piece itself); None: 0.8.
+      attribute: Changes of attributes, as in note_density=+1.5; or with `constraint`, attributes
+        that samples are to have, as in note_density=high.
+      constraint: Folder of a constraint; "own": the one that lies with the model.
+      personal: Folder of a personal model.
+      attribute_vectors: File of attribute vectors; None: the one that lies with the model.
       input_midi: Files of the pieces to start from.
-      input_midi_1: Instead of these, the file of the first.
-      input_midi_2: And of the second.
-      amount: How much of a groove's playing is the model's, from 0 to 1; by default 1.
-      timing_amount: The same of its timing alone.
-      velocity_amount: The same of its velocities alone.
-      hits: Whose hits a groove has: one of `HITS`.
-      chords: Chord symbols with spaces between them.
-      key: As in C, F#, Bb or Am.
-      control_midi: The file of a drum pattern, whose hits count.
+      input_midi_1: File of the first end of an interpolation, instead of `input_midi`.
+      input_midi_2: File of the second end of an interpolation, instead of `input_midi`.
+      amount: Share of a groove's timing and velocities that is the model's, from 0 to 1; None: 1.
+      timing_amount: Share of the timing that is the model's; None: as `amount`.
+      velocity_amount: Share of the velocities that is the model's; None: as `amount`.
+      hits: Source of a groove's hits, one of `HITS`.
+      chords: Chord symbols with spaces between them, for a model that is conditioned on chords.
+      key: Key as in C, F#, Bb or Am, for a model that is conditioned on the key.
+      control_midi: File of a drum pattern, for a model that is conditioned on hits.
 
     Raises:
-      UserError: For what does not go together, or is missing.
+      UserError: For values that are out of range, missing, or do not go together.
     """
 
     model: ModelChoice
@@ -144,11 +155,17 @@ class Request:
         if any(getattr(self, name) is not None for name in MIXING):
             _ = self.playing  # refuses what is out of range
 
-    # -- What follows from it -----------------------------------------------------------------
+    # -- Derived values -----------------------------------------------------------------------
 
     @property
     def inputs(self) -> list[InputFile]:
-        """The pieces to start from, in their order."""
+        """The files of the pieces to start from, in their order.
+
+        >>> melodies, ends = ModelChoice(config="cat-mel_2bar_mini"), (Path("a.mid"), Path("b.mid"))
+        >>> way = Request(melodies, Path("music"), "interpolate", input_midi=ends)
+        >>> [(piece.label, piece.path.name) for piece in way.inputs]
+        [('input1', 'a.mid'), ('input2', 'b.mid')]
+        """
         if self.mode == "sample":
             return []
         given = [(name, getattr(self, name)) for name in ENDS if getattr(self, name)]
@@ -160,14 +177,21 @@ class Request:
 
     @property
     def shape(self) -> tuple[int, int] | None:
-        """Rows and columns of an interpolation, whose steps stand below each other; else None."""
+        """Numbers of rows and columns of an interpolation; None for other modes.
+
+        The steps between two pieces stand below each other.
+
+        >>> melodies, ends = ModelChoice(config="cat-mel_2bar_mini"), (Path("a.mid"), Path("b.mid"))
+        >>> Request(melodies, Path("music"), "interpolate", num_outputs=7, input_midi=ends).shape
+        (7, 1)
+        """
         if self.mode != "interpolate":
             return None
         return self._rows_and_columns() or (self.count, 1)
 
     @property
     def count(self) -> int:
-        """The number of pieces that are made."""
+        """Number of pieces that are made."""
         grid = self._rows_and_columns()
         if grid is not None:
             return grid[0] * grid[1]
@@ -178,7 +202,14 @@ class Request:
 
     @property
     def playing(self) -> "Playing":
-        """The share of a groove that is the model's."""
+        """The shares of a groove's timing and velocities that are the model's, and whose hits.
+
+        >>> drums, tune = ModelChoice(config="groovae_2bar_humanize_mini"), (Path("beat.mid"),)
+        >>> Request(
+        ...     drums, Path("music"), "reconstruct", input_midi=tune, amount=0.5, hits="input"
+        ... ).playing
+        Playing(timing=0.5, velocity=0.5, hits='input')
+        """
         from music_vae.latent.grooves import Playing
 
         amount = AMOUNT if self.amount is None else self.amount
@@ -189,17 +220,22 @@ class Request:
         )
 
     def facts(self) -> dict[str, str]:
-        """The options that were given, in words, by name; and the model unless it ships."""
+        """Returns the options that were given, as texts by name, and the model unless it ships.
+
+        >>> melodies, tune = ModelChoice(config="cat-mel_2bar_mini"), (Path("a.mid"),)
+        >>> Request(melodies, Path("music"), "similar", similarity=0.9, input_midi=tune).facts()
+        {'similarity': '0.9'}
+        """
         model = {name: getattr(self.model, name) for name in ("run_dir", "checkpoint_file")}
-        said = {name: text for name, text in model.items() if text is not None}
+        facts = {name: text for name, text in model.items() if text is not None}
         for option in self._options():
             if option.metadata["on_page"]:
                 value = getattr(self, option.name)
-                said[option.name] = ", ".join(value) if isinstance(value, tuple) else str(value)
-        return said
+                facts[option.name] = ", ".join(value) if isinstance(value, tuple) else str(value)
+        return facts
 
     def with_seed(self) -> "Request":
-        """The request with a seed: its own, or one that chance chooses."""
+        """Returns the request with a seed: its own, or one that is chosen by chance."""
         if self.sampling.seed is not None:
             return self
         sampling = dataclasses.replace(self.sampling, seed=seeds.draw())
@@ -208,12 +244,12 @@ class Request:
     # -- Checks -------------------------------------------------------------------------------
 
     def _options(self) -> "list[dataclasses.Field[Any]]":
-        """The fields for some modes that were given."""
+        """Returns the fields for some modes that were given."""
         fields = [field for field in dataclasses.fields(self) if "modes" in field.metadata]
         return [field for field in fields if getattr(self, field.name) not in (None, ())]
 
     def _check_inputs(self) -> None:
-        """Raises `UserError` for another number of inputs than the mode needs."""
+        """Raises `UserError` unless there are as many inputs as the mode needs."""
         if (self.input_midi_1 or self.input_midi_2) and self.input_midi:
             raise UserError("give `input_midi`, or `input_midi_1` and `input_midi_2`")
         if self.mode == "interpolate" and not self.input_midi:
@@ -222,12 +258,12 @@ class Request:
                     raise UserError(f"`{name}` is required: {text}")
         count = len(self.inputs)
         if self.mode == "interpolate":
-            self._check_way(count)
+            self._check_interpolation(count)
         elif count > 1 or (count == 0 and self.mode != "attribute"):
             raise UserError(f"`mode={self.mode}` needs one piece as `input_midi`, not {count}")
 
-    def _check_way(self, count: int) -> None:
-        """Raises `UserError` if an interpolation does not go between so many pieces."""
+    def _check_interpolation(self, count: int) -> None:
+        """Raises `UserError` unless an interpolation between `count` pieces is possible."""
         if self._rows_and_columns() is not None:
             if count != _GRID_INPUTS:
                 raise UserError(f"`grid` needs {_GRID_INPUTS} pieces as `input_midi`, not {count}")
@@ -239,10 +275,10 @@ class Request:
             raise UserError("`mode=interpolate` needs `num_outputs` of at least 2: the two ends")
 
     def _rows_and_columns(self) -> tuple[int, int] | None:
-        """Rows and columns, or None without a grid."""
+        """Returns the numbers of rows and columns of the grid, or None if there is none."""
         if self.grid is None:
             return None
-        found = _GRID.fullmatch(self.grid)
-        if found is None or min(map(int, found.groups())) < 2:
+        match = _GRID.fullmatch(self.grid)
+        if match is None or min(map(int, match.groups())) < 2:
             raise UserError(f"`grid={self.grid}` is no grid; expected ROWSxCOLUMNS, as in 5x5")
-        return int(found[1]), int(found[2])
+        return int(match[1]), int(match[2])

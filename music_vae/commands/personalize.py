@@ -1,4 +1,8 @@
-"""`music_vae_personalize`: fits a small model of one's own music to the z of a model."""
+"""Fits a small model of one's own music to the latent vectors of a trained model.
+
+This is the command `music_vae_personalize`; from Python, make a `Request` and give it to
+`personalize`.
+"""
 
 import dataclasses
 import logging
@@ -53,7 +57,7 @@ flags.DEFINE_float(
 )
 flag_groups.define_sampling(FLAGS)
 
-MIN_WINDOWS = 2
+_MIN_WINDOWS = 2
 
 _log = logging.getLogger("music_vae.commands.personalize")
 
@@ -62,18 +66,25 @@ _log = logging.getLogger("music_vae.commands.personalize")
 class Request:
     """A request to fit a personal model.
 
+    >>> melodies = ModelChoice(config="cat-mel_2bar_mini")
+    >>> Request(melodies, Path("mine"), Sampling(), input_dir=Path("songs")).size
+    4
+    >>> Request(melodies, Path("mine"), Sampling())
+    Traceback (most recent call last):
+    music_vae.common.errors.UserError: give `input_midi` or `input_dir`, one of the two
+
     Attributes:
-      model: The model to whose z it is fitted.
+      model: The model to whose latent vectors it is fitted.
       output: The folder to write.
       sampling: Seed and batch size.
       input_midi: Files of music.
       input_dir: A folder of music instead, read with its subfolders.
-      size: How many numbers make a point of the small model.
-      num_steps: Steps of training.
-      beta: Weight of its KL divergence.
+      size: Number of dimensions of the small model's latent space.
+      num_steps: Number of steps of training.
+      beta: Weight of the KL divergence: less keeps nearer to the pieces, more varies them.
 
     Raises:
-      UserError: Unless either files or a folder are named.
+      UserError: Unless either files or a folder are named, or if a number is out of range.
     """
 
     model: ModelChoice
@@ -92,7 +103,18 @@ class Request:
 
 
 def personalize(request: Request) -> str:
-    """Fits a personal model and writes it; says what it is made from."""
+    """Fits a personal model and writes it; returns a message for the user.
+
+    >>> import tempfile
+    >>> melodies, tunes = ModelChoice(config="cat-mel_2bar_mini"), Path("examples/two_bars")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     output = Path(folder, "mine")
+    ...     personalize(Request(melodies, output, Sampling(), input_dir=tunes, num_steps=2))
+    'A personal model of 2 windows from 2 files: .../mine'
+
+    Raises:
+      UserError: If there is too little music that the model can encode.
+    """
     config = request.model.read_config(with_latent=True)
     files.check_writable(request.output, "output")
     paths = _paths(request)
@@ -123,12 +145,13 @@ def personalize(request: Request) -> str:
 
 
 def _check_one_input(input_midi: Sequence[str | Path], input_dir: str | Path | None) -> None:
+    """Raises `UserError` unless either files or a folder are given."""
     if bool(input_midi) == bool(input_dir):
         raise UserError("give `input_midi` or `input_dir`, one of the two")
 
 
 def _paths(request: Request) -> Sequence[Path]:
-    """The files that were named, or those in the folder."""
+    """Returns the files that were named, or those in the folder."""
     root = request.input_dir
     if root is None:
         return request.input_midi
@@ -140,7 +163,7 @@ def _paths(request: Request) -> Sequence[Path]:
 
 
 def _windows(paths: Sequence[Path], config: "Config") -> "list[Window]":
-    """The windows in the files; files that cannot be read, or hold none, are logged."""
+    """Reads the windows in the files; logs files that cannot be read or hold no windows."""
     from music_vae.dataset.windows import read_windows
     from music_vae.music import notes_io
 
@@ -152,15 +175,15 @@ def _windows(paths: Sequence[Path], config: "Config") -> "list[Window]":
         except notes_io.UnreadableMusicError as error:
             _log.warning("skipped %s", error)
             continue
-        found = read_windows(sequences, config, skipped.update)
-        if not found:
+        own = read_windows(sequences, config, skipped.update)
+        if not own:
             reasons = ", ".join(f"{reason} ({n})" for reason, n in skipped.most_common())
             _log.warning("%s holds nothing that %s can encode: %s", path, config.name, reasons)
-        windows += found
-    if len(windows) < MIN_WINDOWS:
+        windows += own
+    if len(windows) < _MIN_WINDOWS:
         raise UserError(
             f"{len(paths)} files hold {len(windows)} windows that {config.name} can encode; a "
-            f"personal model needs {MIN_WINDOWS} at least, and some dozens are better"
+            f"personal model needs {_MIN_WINDOWS} at least, and some dozens are better"
         )
     return windows
 

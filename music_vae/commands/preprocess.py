@@ -1,4 +1,4 @@
-"""`music_vae_preprocess`: the unique examples of a large collection, by Apache Beam."""
+"""Finds the unique examples of a large collection with Apache Beam: `music_vae_preprocess`."""
 
 import dataclasses
 from typing import TYPE_CHECKING
@@ -85,13 +85,22 @@ flags.DEFINE_list(
 class Request:
     """A request for the unique examples of a collection.
 
+    >>> Request("songs.tfrecord", "unique.tfrecord", "cat-mel_2bar_small").output_shards
+    32
+    >>> Request("songs.tfrecord", "unique.tfrecord", "cat-mel_2bar_small", output_shards=0)
+    Traceback (most recent call last):
+    music_vae.common.errors.UserError: `output_shards=0` must be at least 1
+
     Attributes:
       input_tfrecord: TFRecords of NoteSequences: a file, a pattern, or a comma-separated list.
-      output_tfrecord: What the names of the output files begin with.
-      config: What `config_flag.get_config` takes: the config whose examples are wanted.
-      filters: Which parts of sequences are used; None: all.
+      output_tfrecord: Beginning of the names of the output files.
+      config: The config whose examples are wanted, as a text that `config_flag.get_config` takes.
+      filters: The filters that decide which parts of sequences are used; None: all are.
       output_shards: Number of output files.
       pipeline_options: Options of the Apache Beam pipeline.
+
+    Raises:
+      UserError: If there are to be no output files.
     """
 
     input_tfrecord: str
@@ -106,7 +115,17 @@ class Request:
 
 
 def preprocess(request: Request) -> str:
-    """Writes the examples; says how many there are, and where."""
+    """Writes the unique examples; returns a message for the user with their number and place.
+
+    >>> preprocess(Request("songs.tfrecord", "unique.tfrecord", config="my_melodies"))
+    Traceback (most recent call last):
+    music_vae.common.errors.UserError: unknown config 'my_melodies'; known are cat-mel_2bar_small,
+    ...
+
+    Raises:
+      UserError: If there is no such config or music, nothing can be written, or Apache Beam is not
+        installed.
+    """
     from music_vae.commands import config_flag
 
     converter = config_flag.get_config(request.config).data_converter

@@ -1,4 +1,4 @@
-"""The config, the weights to start from, and the cluster that `music_vae_train` is told of."""
+"""Finds the config, the weights and the cluster that the flags of `music_vae_train` mean."""
 
 import logging
 from pathlib import Path
@@ -18,9 +18,25 @@ _log = logging.getLogger(__name__)
 
 
 def find_config(values: flags.FlagValues, run_dir: Path, warm_start: str | None) -> "Config":
-    """The run's own config, else the one that was named, else that of the checkpoint to start from.
+    """Returns the config to train, with the overrides of `--hparams`.
 
-    `--hparams` come on top of any.
+    It is the run's own config, else the one that was named, else that of the checkpoint whose
+    weights a new run starts from.
+
+    >>> import copy
+    >>> from music_vae import train
+    >>> values = copy.deepcopy(train.FLAGS)
+    >>> _ = values(["music_vae_train", "--config=cat-mel_2bar_small", "--hparams=z_size=8"])
+    >>> find_config(values, Path("a_new_run"), warm_start=None).hparams.z_size
+    8
+
+    Args:
+      values: The flags of `music_vae_train`.
+      run_dir: Folder of the run.
+      warm_start: The checkpoint that `find_warm_start` returns.
+
+    Raises:
+      UserError: If no config is known, or the run has another.
     """
     from music_vae.commands import config_flag
     from music_vae.common import overrides
@@ -47,7 +63,20 @@ def find_config(values: flags.FlagValues, run_dir: Path, warm_start: str | None)
 
 
 def find_warm_start(values: flags.FlagValues, run_dir: Path) -> str | None:
-    """The checkpoint that a new run starts from; None for a run that has one of its own."""
+    """Returns the checkpoint that a new run starts from; None if the run has one of its own.
+
+    It may be the id of a published checkpoint, as here.
+
+    >>> import copy
+    >>> from music_vae import train
+    >>> values = copy.deepcopy(train.FLAGS)
+    >>> _ = values(["music_vae_train", "--warm_start=cat-mel_2bar_big"])
+    >>> find_warm_start(values, Path("a_new_run"))
+    'cat-mel_2bar_big'
+
+    Raises:
+      UserError: If there is no such checkpoint.
+    """
     if not values.warm_start:
         return None
     from music_vae.weights import checkpoint_files, config_file
@@ -61,9 +90,25 @@ def find_warm_start(values: flags.FlagValues, run_dir: Path) -> str | None:
 
 
 def find_cluster(values: flags.FlagValues) -> Cluster | None:
-    """What TF_CONFIG names; the original's flags may say the same, and nothing else."""
-    found = cluster.read_tf_config()
-    here = found or Cluster(0, 1)
+    """Returns the cluster that the environment variable TF_CONFIG names; None if it names none.
+
+    The flags of the original's command may say the same, but nothing else.
+
+    >>> import copy, json
+    >>> from unittest import mock
+    >>> from music_vae import train
+    >>> values, workers = copy.deepcopy(train.FLAGS), {"worker": ["a:2222", "b:2222"]}
+    >>> _ = values(["music_vae_train", "--num_sync_workers=2"])
+    >>> second = json.dumps({"cluster": workers, "task": {"type": "worker", "index": 1}})
+    >>> with mock.patch.dict("os.environ", TF_CONFIG=second):
+    ...     find_cluster(values)
+    Cluster(process=1, num_processes=2)
+
+    Raises:
+      UserError: If they say something else.
+    """
+    named = cluster.read_tf_config()
+    here = named or Cluster(0, 1)
     if values.master not in ("", "local"):
         raise UserError(
             f"--master={values.master}: there is no master to connect to; start this command on "
@@ -77,11 +122,11 @@ def find_cluster(values: flags.FlagValues) -> Cluster | None:
     if values.num_sync_workers not in (0, here.num_processes):
         raise UserError(
             f"--num_sync_workers={values.num_sync_workers}: TF_CONFIG says which workers there "
-            f"are, and it names {here.num_processes if found else 'none'} (see the README)"
+            f"are, and it names {here.num_processes if named else 'none'} (see the README)"
         )
     if values.task and values.task != here.process:
         raise UserError(
             f"--task={values.task}: TF_CONFIG says which worker a process is, and by it this is "
-            f"{f'worker {here.process}' if found else 'the only one'} (see the README)"
+            f"{f'worker {here.process}' if named else 'the only one'} (see the README)"
         )
-    return found
+    return named
