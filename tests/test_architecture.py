@@ -34,9 +34,6 @@ LADDER = (
 """Folders and modules at the package's root; each may import those below it, and nothing else."""
 
 FLOORS = {room: floor for floor, rooms in enumerate(LADDER) for room in rooms}
-KNOWN_ARROWS: set[tuple[str, str]] = set()
-"""Arrows that still point up; to be empty."""
-
 MODULES = sorted(PACKAGE.rglob("*.py"))
 COMMANDS = ("commands", "train", "generate")
 
@@ -98,8 +95,7 @@ def test_imports_point_down():
         for found in imports(path)
         if found.room != found.target and FLOORS[found.target] <= FLOORS[found.room]
     }
-    assert {arrow: where for arrow, where in upward.items() if arrow not in KNOWN_ARROWS} == {}
-    assert set(upward) == KNOWN_ARROWS  # what no longer points up leaves the list
+    assert upward == {}
 
 
 def test_lazy_imports_and_those_for_type_checkers_count():
@@ -115,8 +111,6 @@ def test_there_are_at_most_20_doors():
 
 @pytest.mark.parametrize("path", library(), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_the_library_knows_no_flags(path):
-    if path.relative_to(PACKAGE).as_posix() in NAMES_FLAGS:
-        return
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         if isinstance(node, ast.Import | ast.ImportFrom):
@@ -126,10 +120,6 @@ def test_the_library_knows_no_flags(path):
     skipped = docstrings(tree)
     texts = [text_of(node) for node in ast.walk(tree) if id(node) not in skipped]
     assert [text for text in texts if re.search(r"(?<![\w-])--[a-z]\w+", text)] == []
-
-
-NAMES_FLAGS: set[str] = set()
-"""Modules whose messages still name flags; to be empty."""
 
 
 def outside_converters():

@@ -416,28 +416,12 @@ def test_links_lead_to_files(page):
         assert target.startswith("https://") or (page.parent / target).is_file(), target
 
 
-COMING = {
-    "commands/config_flag.py",
-    "common/model_constants.py",
-    "common/model_spec.py",
-    "common/own_code.py",
-    "common/plans.py",
-    "evaluation/attribute_effects.py",
-    "evaluation/reconstruction.py",
-    "evaluation/samples.py",
-    "export/representations.py",
-    "latent/corpus.py",
-    "nn/decoding.py",
-}
-"""Modules that pages name and that are not there yet; to be empty."""
-
-
 @pytest.mark.parametrize("page", [*PAGES, CONTRIBUTING], ids=lambda page: page.name)
 def test_modules_and_folders_that_a_page_names_exist(page):
     for code in documents.inline(page):
         if re.fullmatch(r"[\w/]+\.(py|ipynb|md)|(tests|scripts|examples|music_vae)(/\w+)*", code):
             there = [root / code for root in (PACKAGE, ROOT) if (root / code).exists()]
-            assert there or code in COMING, code
+            assert there, code
 
 
 def rooms():
