@@ -1,7 +1,7 @@
-"""From a request to files of music: the work of `music_vae_generate`, for whoever has a request.
+"""Makes files of music from a request: the work of `music_vae_generate`, also for use from Python.
 
-request = Request(ModelChoice(config="cat-mel_2bar_mini"), Path("music"), num_outputs=2)
-paths = list(generating.generate(request))
+`generate` does all of it, in steps that can be used one by one: `check` the request, `gather` the
+material, `open_model`, `make` pieces, bring them `at_tempo`, and `write` them.
 """
 
 import dataclasses
@@ -32,15 +32,20 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Material:
-    """The things that music is made from, beside the model.
+    """The things that music is made from, beside the model; `gather` finds them.
+
+    >>> from note_seq.protobuf.music_pb2 import NoteSequence
+    >>> middle_c = NoteSequence(notes=[{"pitch": 60, "velocity": 80, "end_time": 2}], total_time=2)
+    >>> len(Material(pieces=[middle_c]).pieces)
+    1
 
     Attributes:
       pieces: The pieces that were given.
-      controls: See `conditioning.c_inputs`. Each gives a window of the music, from the same z; the
-        windows are joined. Without any, pieces that are reconstructed, changed or varied have
-        their own.
-      shift: `[Z]`, added to z to change attributes; None where none are.
-      prior: Where samples come from; None: the model's prior.
+      controls: Controls of each window of the music, made by `conditioning.c_inputs`. All windows
+        are decoded from the same latent vectors, each with its own controls, and then joined.
+        Empty: a piece that is reconstructed, changed or varied keeps its own controls.
+      shift: Vector `[Z]` that is added to latent vectors to change attributes; None: no change.
+      prior: Prior from which samples are drawn; None: the model's own.
     """
 
     pieces: "Sequence[NoteSequence]" = ()
@@ -50,10 +55,18 @@ class Material:
 
 
 def generate(request: Request) -> Iterator[Path]:
-    """Makes the music that is asked for; yields each file once it is written.
+    """Makes the music that a request asks for, and yields the path of each file once it is written.
+
+    >>> import tempfile
+    >>> from music_vae.commands.choices import ModelChoice
+    >>> melodies = ModelChoice(config="cat-mel_2bar_mini")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     request = Request(melodies, Path(folder), num_outputs=2)
+    ...     [path.name for path in generate(request)]
+    ['cat-mel_2bar_mini_sample_...-000-of-002.mid', 'cat-mel_2bar_mini_sample_...-001-of-002.mid']
 
     Raises:
-      UserError: For what the model does not know or needs, and what cannot be read or written.
+      UserError: If the model cannot do what is asked for, or a file cannot be read or written.
     """
     request, stamp = request.with_seed(), time.strftime("%Y-%m-%d_%H%M%S")
     config = request.model.read_config()
@@ -70,7 +83,14 @@ def generate(request: Request) -> Iterator[Path]:
 
 
 def check(request: Request, config: Config) -> None:
-    """Raises `UserError` if the model of `config` cannot do what is asked for, or needs more."""
+    """Raises `UserError` if the model of `config` cannot do what is asked for, or needs more.
+
+    >>> from music_vae.commands.choices import ModelChoice
+    >>> request = Request(ModelChoice(config="cat-mel_2bar_mini"), Path("music"), key="Bb")
+    >>> check(request, request.model.read_config())
+    Traceback (most recent call last):
+    music_vae.common.errors.UserError: `key`: cat-mel_2bar_mini is not told that
+    """
     files.check_writable(request.output_dir, "output_dir")
     needed = conditions.needed(config.data_converter)
     for name in conditions.ARGUMENTS:
@@ -90,9 +110,16 @@ def check(request: Request, config: Config) -> None:
 
 
 def prepare_rendering(request: Request) -> "Rendering | None":
-    """Finds what it takes to render the music, before any is made; None if that is not asked for.
+    """Finds what is needed to render music, before any is made; None if that is not asked for.
 
-    Pictures and sound take a while to import, so this is done only for those who want them.
+    The code for pictures and sound takes a while to import, so this is done only when needed.
+
+    >>> from music_vae.commands.choices import ModelChoice
+    >>> melodies = ModelChoice(config="cat-mel_2bar_mini")
+    >>> prepare_rendering(Request(melodies, Path("music"), render=("gif",)))
+    Traceback (most recent call last):
+    music_vae.common.errors.UserError: `render=gif`: expected some of wav, flac, ogg, png, svg,
+    html, not 'gif'
     """
     if not request.render and request.soundfont is None:
         return None
@@ -101,11 +128,27 @@ def prepare_rendering(request: Request) -> "Rendering | None":
     return rendering.prepare(request.render, request.soundfont, shape=request.shape)
 
 
-# -- What it is made from -------------------------------------------------------------------------
+# -- Material -------------------------------------------------------------------------------------
 
 
 def gather(request: Request, config: Config, stamp: str) -> Material:
-    """Reads what music is made from; `stamp` goes into the names of what is cut out of inputs."""
+    """Reads the material that the request names: pieces, controls, vectors, a constraint.
+
+    >>> from music_vae.commands.choices import ModelChoice
+    >>> drums = ModelChoice(config="groovae_2bar_humanize_mini")
+    >>> request = Request(drums, Path("music"), "attribute", attribute=("hit_density=+1.5",))
+    >>> gather(request, drums.read_config(), stamp="now").shift.shape
+    (64,)
+
+    Args:
+      request: The request.
+      config: The config of its model.
+      stamp: Text that makes names of files unique, such as the time. It is used if an input holds
+        several windows, which are then written as files to choose from.
+
+    Raises:
+      UserError: If something does not exist, cannot be read, or is not for the model.
+    """
     shift, prior = _shift(request, config), _prior(request, config)
     lazy_imports.import_note_seq()
     controls = _controls(request, config, stamp)
@@ -113,7 +156,7 @@ def gather(request: Request, config: Config, stamp: str) -> Material:
 
 
 def _shift(request: Request, config: Config) -> np.ndarray | None:
-    """What the changes of attributes add to z, None without any."""
+    """Returns the vector that is added to latent vectors to change attributes, or None."""
     if request.mode != "attribute":
         return None
     from music_vae.latent import attribute_vectors
@@ -132,7 +175,7 @@ def _shift(request: Request, config: Config) -> np.ndarray | None:
 
 
 def _prior(request: Request, config: Config) -> Prior | None:
-    """Where samples come from; None: the model's prior."""
+    """Returns the prior of a constraint or a personal model; None: the model's own."""
     if not (request.constraint or request.personal):
         return None
     if not config.hparams.latent_size:
@@ -154,34 +197,40 @@ def _prior(request: Request, config: Config) -> Prior | None:
 
 
 def _controls(request: Request, config: Config, stamp: str) -> list[np.ndarray]:
-    """What the model is told; nothing where nothing was given."""
+    """Returns the controls of each window; empty if nothing was given to condition on."""
     converter = config.data_converter
     needed = conditions.needed(converter)
-    told = any(getattr(request, name) is not None for name in needed)
-    if not converter.control_depth or (needed and not told):
+    given = any(getattr(request, name) is not None for name in needed)
+    if not converter.control_depth or (needed and not given):
         return []
     hits = None
     if request.control_midi is not None:
         path = Path(request.control_midi).expanduser()
         pattern = InputFile("control_midi", "control", path)
         (hits,) = piece_files.read_windows(config, [pattern], request.output_dir, stamp)
-    given = conditioning.Conditions(chords=request.chords, key=request.key, hits=hits)
-    return conditioning.c_inputs(converter, config.hparams.max_seq_len, given)
+    musical = conditioning.Conditions(chords=request.chords, key=request.key, hits=hits)
+    return conditioning.c_inputs(converter, config.hparams.max_seq_len, musical)
 
 
 def _pieces(request: Request, config: Config, stamp: str) -> "list[NoteSequence]":
-    """The pieces to start from; grooves that are reconstructed or changed are of any length."""
+    """Reads the pieces to start from; grooves that are reconstructed or changed have any length."""
     whole = request.mode in ("reconstruct", "attribute")
     if whole and config.data_converter.plays_any_length:
         return [piece_files.read_one(given.path) for given in request.inputs]
     return piece_files.read_windows(config, request.inputs, request.output_dir, stamp)
 
 
-# -- Making it ------------------------------------------------------------------------------------
+# -- Music ----------------------------------------------------------------------------------------
 
 
 def open_model(request: Request, config: Config) -> "TrainedModel":
-    """The model, with its encoder if something has to be encoded."""
+    """Opens the model, with its encoder if something has to be encoded.
+
+    >>> from music_vae.commands.choices import ModelChoice
+    >>> request = Request(ModelChoice(config="cat-mel_2bar_mini"), Path("music"), num_outputs=3)
+    >>> open_model(request, request.model.read_config()).config.name
+    'cat-mel_2bar_mini'
+    """
     return request.model.open(
         config,
         min(request.sampling.max_batch_size, request.count),
@@ -193,9 +242,28 @@ def open_model(request: Request, config: Config) -> "TrainedModel":
 def make(
     model: "TrainedModel", request: Request, material: Material | None = None
 ) -> "list[NoteSequence]":
-    """Music at 120 quarter notes a minute, without hits before time zero."""
+    """Makes the pieces that a request asks for, at 120 quarter notes a minute.
+
+    A groove may begin with hits before time zero; such pieces are moved to begin at zero.
+
+    >>> from music_vae.commands.choices import ModelChoice, Sampling
+    >>> melodies, settings = ModelChoice(config="cat-mel_2bar_mini"), Sampling(seed=1)
+    >>> request = Request(melodies, Path("music"), "similar", num_outputs=2, sampling=settings,
+    ...     similarity=0.5, input_midi=(Path("examples/two_bars/durangs_hornpipe.mid"),))
+    >>> config = melodies.read_config()
+    >>> material = gather(request, config, stamp="now")
+    >>> for piece in make(open_model(request, config), request, material):
+    ...     [note.pitch for note in piece.notes][:8]
+    [73, 73, 73, 74, 71, 69, 73, 69]
+    [62, 66, 78, 76, 71, 69, 69, 69]
+
+    Args:
+      model: The model that `open_model` opens.
+      request: The request.
+      material: The material that `gather` finds; None: there is none.
+    """
     request, material = request.with_seed(), material or Material()  # so that windows have one seed
-    told: list[np.ndarray | None] = [*material.controls] or [None]
+    controls: list[np.ndarray | None] = [*material.controls] or [None]
     windows = [
         _MAKERS[request.mode](
             model,
@@ -205,7 +273,7 @@ def make(
             c_input=c_input,
             seed=request.sampling.seed,
         )
-        for c_input in told
+        for c_input in controls
     ]
     made = [_joined(parts, model) for parts in zip(*windows, strict=True)]
     return [grooves.without_early_hits(piece) for piece in made]
@@ -259,7 +327,7 @@ _MAKERS: dict[str, Callable[..., "list[NoteSequence]"]] = {
 
 
 def _joined(parts: "Sequence[NoteSequence]", model: "TrainedModel") -> "NoteSequence":
-    """Windows of a bar or more one after the other; one alone stays as it is."""
+    """Returns one piece of several windows, one after the other."""
     if len(parts) == 1:
         return parts[0]
     from note_seq import sequences_lib
@@ -276,13 +344,21 @@ def _joined(parts: "Sequence[NoteSequence]", model: "TrainedModel") -> "NoteSequ
     return joined
 
 
-# -- What becomes of it ---------------------------------------------------------------------------
+# -- Files ----------------------------------------------------------------------------------------
 
 
 def at_tempo(
     pieces: "Sequence[NoteSequence]", request: Request, material: Material
 ) -> "Sequence[NoteSequence]":
-    """Pieces at the tempo that is asked for, else at that of the first piece that was given."""
+    """Returns pieces at the tempo that is asked for, else at that of the first input.
+
+    >>> from music_vae.commands.choices import ModelChoice
+    >>> from note_seq.protobuf.music_pb2 import NoteSequence
+    >>> middle_c = NoteSequence(notes=[{"pitch": 60, "velocity": 80, "end_time": 2}], total_time=2)
+    >>> slow = Request(ModelChoice(config="cat-mel_2bar_mini"), Path("music"), qpm=60)
+    >>> at_tempo([middle_c], slow, Material())[0].notes[0].end_time  # at 120 it was 2 seconds
+    4.0
+    """
     qpm = request.qpm
     if qpm is None and material.pieces:
         qpm = notes_io.tempo_of(material.pieces[0])
@@ -290,7 +366,24 @@ def at_tempo(
 
 
 def write(pieces: "Sequence[NoteSequence]", request: Request, config: Config, stamp: str) -> Made:
-    """Writes pieces as MIDI files; says what they are."""
+    """Writes pieces as MIDI files; returns them with their paths, for `rendering.write`.
+
+    >>> import tempfile
+    >>> from music_vae.commands.choices import ModelChoice
+    >>> from note_seq.protobuf.music_pb2 import NoteSequence
+    >>> middle_c = NoteSequence(notes=[{"pitch": 60, "velocity": 80, "end_time": 2}], total_time=2)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     request = Request(ModelChoice(config="cat-mel_2bar_mini"), Path(folder), num_outputs=1)
+    ...     made = write([middle_c], request, request.model.read_config(), stamp="now")
+    ...     [path.name for path in made.paths]
+    ['cat-mel_2bar_mini_sample_now-000-of-001.mid']
+
+    Args:
+      pieces: The pieces.
+      request: The request.
+      config: The config of its model.
+      stamp: Text that makes the names of the files unique, such as the time.
+    """
     name = f"{config.name}_{request.mode}_{stamp}"
     grid = None if request.grid is None else request.shape
     paths = piece_files.named(request.output_dir, name, len(pieces), grid)
@@ -301,7 +394,7 @@ def write(pieces: "Sequence[NoteSequence]", request: Request, config: Config, st
 
 
 def _facts(request: Request, config: Config, qpm: float) -> dict[str, str]:
-    """What a page says of its pieces."""
+    """Returns the facts that the page of results shows, by name."""
     inputs = ", ".join(given.path.name for given in request.inputs)
     return {
         "config": config.name,
