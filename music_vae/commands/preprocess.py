@@ -137,7 +137,7 @@ def preprocess(request: Request) -> str:
         output = str(path)
     pipelines.require_beam(PROGRAM)
     if not any(map(tfrecord.is_remote, request.input_tfrecord.split(","))):
-        tfrecord.expand_patterns(request.input_tfrecord)  # said before Beam, which takes seconds
+        tfrecord.expand_patterns(request.input_tfrecord)  # fails before Beam is imported
     lazy_imports.import_note_seq()
     from music_vae.dataset import beam_pipelines, preprocessing
 
