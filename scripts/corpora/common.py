@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 from absl import flags
 from splits import SPLITS, TEST, VALIDATION, Shares, split, without_copies
 
-from music_vae.commands import cli, convert_dir_to_note_sequences
+from music_vae.commands import cli
 from music_vae.common import files, lazy_imports, progress
 from music_vae.common.errors import UserError
-from music_vae.dataset import tfrecord
+from music_vae.dataset import music_files, tfrecord
 from music_vae.music import notes_io
 
 if TYPE_CHECKING:
@@ -72,21 +72,16 @@ def read_midi_files(root: Path, collection: str, skipped: Counter[str]) -> "list
     They are read in processes of their own with limits on memory and time. An id is made of
     `collection` and the path under `root`.
     """
-    from tqdm import tqdm
-
-    names = convert_dir_to_note_sequences.find_music_files(root, recursive=True)
+    names = music_files.find_music_files(root, recursive=True)
     midi = [name for name in names if name.lower().endswith(notes_io.MIDI_SUFFIXES)]
     note_sequence = lazy_imports.import_note_seq().NoteSequence
-    convert = functools.partial(
-        convert_dir_to_note_sequences.convert_file, root=root, collection=collection
-    )
-    conversions = convert_dir_to_note_sequences.convert_files(midi, convert, num_workers=2)
-    bar = tqdm(conversions, total=len(midi), unit="file", disable=not progress.show_progress())
+    convert = functools.partial(music_files.convert_file, root=root, collection=collection)
+    converted = music_files.convert_files(midi, convert, num_processes=2)
     found = []
-    for conversion in bar:
-        if conversion.reason:
-            skipped[conversion.reason] += 1
-        found += [note_sequence.FromString(record) for record in conversion.records]
+    for file in progress.bar(converted, "reading", unit="file", total=len(midi)):
+        if file.reason:
+            skipped[file.reason] += 1
+        found += [note_sequence.FromString(record) for record in file.records]
     return found
 
 
