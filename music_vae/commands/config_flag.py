@@ -48,13 +48,25 @@ def get_config(text: str, hparams: str = "") -> Config:
     if not is_own(text):
         return configs.get_config(text, hparams)
     config = _from_file(text) if text.endswith(".json") else _from_code(text)
-    published = CONFIG_MAP.get(config.name, config)
-    if published.replace(hparams=config.hparams) != config:
+    if not _is_published_or_new(config):
         raise UserError(
             f"--config={text} has the name {config.name}, which a published config has that is "
             "another; give it a name of its own"
         )
     return config.replace(hparams=overrides.apply_overrides(config.hparams, hparams))
+
+
+def _is_published_or_new(config: Config) -> bool:
+    """Returns True unless another config than this was published under its name.
+
+    Hyper-parameters may differ, as they may with `--hparams`.
+    """
+    published = CONFIG_MAP.get(config.name, config)
+    return all(
+        getattr(published, field.name) == getattr(config, field.name)
+        for field in dataclasses.fields(config)
+        if field.name != "hparams"
+    )
 
 
 def is_own(text: str) -> bool:
@@ -147,13 +159,13 @@ def _from_code(text: str) -> Config:
         expected = f"expected {text}:NAME" if text.endswith(".py") else EXPECTED
         raise UserError(f"cannot read --config={text}; {expected}")
     module = _import_file(place) if place.endswith(".py") else _import_module(place)
-    config = getattr(module, name, None)
+    config = vars(module).get(name)
     if isinstance(config, Config):
         _check(config, text)
         return config
     names = [key for key, value in vars(module).items() if isinstance(value, Config)]
     there = f"it has {', '.join(names)}" if names else "it has none at the top level"
-    if hasattr(module, name):
+    if name in vars(module):
         raise UserError(
             f"--config={text}: {name} is no Config but a {type(config).__name__}; {there}"
         )
@@ -170,6 +182,8 @@ def _check(config: Config, text: str) -> None:
                 raise UserError(f"the class {kind.__name__} has to stand at the top of its module")
     except UserError as error:
         raise UserError(f"--config={text}: {error}", hint=error.hint) from error
+    except Exception as error:  # of the user's own classes, which may do anything
+        raise UserError(f"--config={text}: {_failure(error, text)}") from error
 
 
 def _import_file(text: str) -> ModuleType:
@@ -184,7 +198,10 @@ def _import_file(text: str) -> ModuleType:
     if "." in path.stem:
         raise UserError(f"--config: {path.name} has dots in its name; Python can import it without")
     _search(path.parent)
-    spec = importlib.util.find_spec(path.stem)
+    try:
+        spec = importlib.util.find_spec(path.stem)
+    except ValueError:  # of a module that runs as a program, such as __main__
+        spec = None
     origin = spec.origin if spec is not None else None
     if origin is None or not (Path(origin).is_file() and path.samefile(origin)):
         raise UserError(

@@ -112,7 +112,7 @@ def find_cluster(values: flags.FlagValues) -> Cluster | None:
     if values.master not in ("", "local"):
         raise UserError(
             f"--master={values.master}: there is no master to connect to; start this command on "
-            "every machine, with TF_CONFIG naming all of them (see the README)"
+            "every machine, with TF_CONFIG naming all of them (see docs/scale.md)"
         )
     if values.num_ps_tasks:
         raise UserError(
@@ -122,11 +122,11 @@ def find_cluster(values: flags.FlagValues) -> Cluster | None:
     if values.num_sync_workers not in (0, here.num_processes):
         raise UserError(
             f"--num_sync_workers={values.num_sync_workers}: TF_CONFIG says which workers there "
-            f"are, and it names {here.num_processes if named else 'none'} (see the README)"
+            f"are, and it names {here.num_processes if named else 'none'} (see docs/scale.md)"
         )
     if values.task and values.task != here.process:
         raise UserError(
             f"--task={values.task}: TF_CONFIG says which worker a process is, and by it this is "
-            f"{f'worker {here.process}' if named else 'the only one'} (see the README)"
+            f"{f'worker {here.process}' if named else 'the only one'} (see docs/scale.md)"
         )
     return named

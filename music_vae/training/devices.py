@@ -181,7 +181,7 @@ def open_devices(strategy: str, cluster: Cluster | None) -> Devices:
         if cluster is None:
             raise UserError(
                 "`strategy=multi_worker` needs the environment variable TF_CONFIG to name the "
-                "cluster and this process's place in it; see the README"
+                "cluster and this process's place in it; see docs/scale.md"
             )
         with _watching():
             multi_worker = tf.distribute.MultiWorkerMirroredStrategy()

@@ -301,3 +301,41 @@ def test_nothing_else_in_the_package_runs_what_a_text_names():
     }
     knowing_the_name = {"__init__.py", "common/lazy_imports.py"}
     assert found == {"commands/config_flag.py", *knowing_the_name}
+
+
+def test_a_published_name_with_other_windows_is_refused_for_its_name(file):
+    path = file("""
+        import dataclasses
+        from music_vae.configs import get_config
+        MEL = get_config("cat-mel_2bar_small")
+        LONG = MEL.replace(
+            data_converter=dataclasses.replace(MEL.data_converter, slice_bars=4),
+            hparams=MEL.hparams.replace(max_seq_len=64),
+        )
+    """)
+    with pytest.raises(UserError, match="the name cat-mel_2bar_small, which a published config"):
+        config_flag.get_config(f"{path}:LONG")
+
+
+def test_an_own_converter_that_fails_is_shown_where_it_fails(file):
+    path = file("""
+        import dataclasses
+        from music_vae.configs import get_config
+        from music_vae.music.converters.melody import OneHotMelodyConverter
+        @dataclasses.dataclass(frozen=True)
+        class Broken(OneHotMelodyConverter):
+            @property
+            def input_depth(self):
+                raise RuntimeError("no depth yet")
+        BROKEN = Broken(slice_bars=2)
+        MEL = get_config("cat-mel_2bar_small").replace(name="m", data_converter=BROKEN)
+    """)
+    with pytest.raises(UserError, match=r"mine\.py, line 9: RuntimeError: no depth yet"):
+        config_flag.get_config(f"{path}:MEL")
+
+
+def test_the_file_that_runs_as_a_program_is_refused_in_a_line(file, monkeypatch):
+    path = file(name="__main__.py")
+    monkeypatch.setitem(sys.modules, "__main__", type(sys)("__main__"))
+    with pytest.raises(UserError, match="has the name of another module"):
+        config_flag.get_config(f"{path}:MEL")
