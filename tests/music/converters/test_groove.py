@@ -225,7 +225,7 @@ class TestCorrupt:
         from music_vae.data import TrainingBatches, convert, evaluation_batches
 
         converter = GrooveConverter(split_bars=1, max_note_dropout_probability=1.0)
-        config = Config("grooves", HParams(batch_size=1), converter)
+        config = Config("grooves", HParams(batch_size=1, max_seq_len=16), converter)
         music = convert([beat([(36, step, 1) for step in range(16)])], config)
         (whole,) = evaluation_batches(music, config)
         np.testing.assert_array_equal(whole.inputs, whole.targets)
