@@ -181,7 +181,8 @@ class Command:
             return EXIT_USER_ERROR
         except OSError as error:  # a full disk, no permission, a file where a folder should be
             where = f": {error.filename}" if error.filename else ""
-            print(f"{self.program}: {error.strerror or error}{where}", file=sys.stderr)
+            reason = _escaped(f"{error.strerror or error}{where}")
+            print(f"{self.program}: {reason}", file=sys.stderr)
             return EXIT_USER_ERROR
         except KeyboardInterrupt:
             print(f"{self.program}: interrupted", file=sys.stderr)
@@ -208,10 +209,13 @@ def error_text(error: Exception, values: flags.FlagValues) -> str:
 
     The library does not know who calls it and names arguments, as in `` `seed` `` or
     `` `batch_size=32` ``. This shows them as `--seed` if there is such a flag, and as
-    `--hparams=batch_size=32` if it is a hyper-parameter.
+    `--hparams=batch_size=32` if it is a hyper-parameter. A message may quote a file, so characters
+    by which it could control a terminal are escaped.
 
     >>> error_text(UserError("`log=LOUD` is too much", hint="see `volume`"), new_flags())
     '--log=LOUD is too much; see `volume`'
+    >>> print(error_text(UserError("the title is \\x1b[31mred"), new_flags()))
+    the title is \\x1b[31mred
     """
 
     def as_flag(match: re.Match[str]) -> str:
@@ -224,7 +228,24 @@ def error_text(error: Exception, values: flags.FlagValues) -> str:
 
     hint = getattr(error, "hint", "")
     text = " ".join(f"{error}{'; ' if hint else ''}{hint}".split())
-    return _ARGUMENT.sub(as_flag, text)
+    return _escaped(_ARGUMENT.sub(as_flag, text))
+
+
+def _escaped(text: str) -> str:
+    """Returns a text whose characters that do not print are written as Python writes them.
+
+    Line breaks and tabs stay.
+    """
+    return "".join(
+        char if char.isprintable() or char in "\n\t" else ascii(char)[1:-1] for char in text
+    )
+
+
+class _EscapingFormatter(logging.Formatter):
+    """Formats a line of the log without characters by which it could control a terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return _escaped(super().format(record))
 
 
 def require(values: flags.FlagValues, *names: str) -> None:
@@ -327,7 +348,7 @@ def listed_paths(texts: Sequence[str], flag: str) -> list[Path]:
 def _set_up_logging(level: str) -> None:
     """Sends logs to stderr: those of this package from `level` up, others from warnings up."""
     names = {"WARN": "WARNING", "FATAL": "CRITICAL"}
-    logging.basicConfig(
-        stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S"
-    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_EscapingFormatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
+    logging.basicConfig(handlers=[handler])
     logging.getLogger("music_vae").setLevel(names.get(level, level))
