@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from music_vae.common.errors import UserError
+from music_vae.common.specs import MultiCategoricalHeadSpec
 from music_vae.configs import (
     CONFIG_MAP,
     PUBLISHED_CONFIGS,
@@ -191,6 +192,45 @@ def test_a_config_file_whose_windows_do_not_fit_is_refused():
     data["config"]["hparams"]["max_seq_len"] = 64
     with pytest.raises(UserError, match="learns windows of 2 bars, which are 32 steps"):
         config_from_json(data)
+
+
+HUGE = 10**9
+
+
+@pytest.mark.parametrize(
+    ("part", "change", "message"),
+    [
+        ("hparams", {"max_seq_len": HUGE}, "max_seq_len=1000000000 .* expected at most 65536"),
+        ("hparams", {"z_size": HUGE}, "z_size=1000000000 .* expected at most 65536"),
+        ("hparams", {"batch_size": HUGE}, "batch_size=1000000000 .* expected at most 65536"),
+        ("hparams", {"nade_num_hidden": HUGE}, "nade_num_hidden=1000000000 .* at most 65536"),
+        ("hparams", {"dec_rnn_size": [HUGE]}, "dec_rnn_size=.* expected sizes up to 65536"),
+        ("hparams", {"enc_rnn_size": [1] * 65}, "enc_rnn_size=.* expected up to 64 layers"),
+        ("decoder", {"level_lengths": [1] * 17}, "level_lengths are 17; expected up to 16 levels"),
+        ("decoder", {"level_lengths": [HUGE, HUGE]}, "make 1000000000000000000 steps"),
+        ("hparams", {"dec_rnn_size": [2**15] * 8}, "would have .* weights; expected at most 2,147"),
+        ("data_converter", {"steps_per_quarter": HUGE}, "steps_per_quarter must be .* up to 9600"),
+        ("data_converter", {"quarters_per_bar": HUGE}, "quarters_per_bar must be .* up to 1024"),
+    ],
+)
+def test_sizes_that_nothing_could_hold_are_refused_before_a_model_is_built(part, change, message):
+    data = config_to_json(CONFIG_MAP["hierdec-mel_16bar"])
+    data["config"][part] |= change
+    with pytest.raises(UserError, match=message):
+        _ = config_from_json(data).model_spec
+
+
+@pytest.mark.parametrize("depths", [[], [-1, 91], [0, 90]])
+def test_depths_are_at_least_one(depths):
+    with pytest.raises(UserError, match="must be one number or more, each at least 1"):
+        MultiCategoricalHeadSpec(depths)
+
+
+@pytest.mark.parametrize("name", ["num_velocity_bins", "num_offset_bins"])
+def test_a_groove_has_no_more_bins_than_anybody_tells_apart(name):
+    bins = {"num_velocity_bins": 2, "num_offset_bins": 2, name: HUGE}
+    with pytest.raises(UserError, match=f"{name} must be a whole number up to 1024"):
+        GrooveConverter(**bins)
 
 
 def test_configs_and_data_need_neither_tensorflow_nor_note_seq():

@@ -9,6 +9,18 @@ from music_vae.common.errors import UserError
 SAMPLING_SCHEDULES = ("constant", "inverse_sigmoid", "exponential")
 CLIP_MODES = ("global_norm", "value")
 
+MAX_STEPS = 2**16
+"""Number of steps that a sequence can have: 4,096 bars of 16, and 128 times the published most.
+
+The arrays of a batch grow with it, and a config may come from anywhere.
+"""
+
+MAX_SIZE = 2**16
+"""Width that a layer, and number of examples that a batch, can have: 32 times those published."""
+
+MAX_LAYERS = 64
+"""Number of layers that a stack can have; those of the published models have up to three."""
+
 
 @dataclasses.dataclass(frozen=True)
 class HParams:
@@ -77,15 +89,18 @@ class HParams:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if field.type is float and not math.isfinite(value):
+            if field.type is float and not -math.inf < value < math.inf:
                 raise UserError(f"{field.name}={value} is not a finite number")
             if field.type == tuple[int, ...]:
                 value = tuple(int(size) for size in value)
                 object.__setattr__(self, field.name, value)
                 _check(len(value) > 0 and min(value) > 0, field.name, value, "sizes above 0")
-        _check(self.max_seq_len > 0, "max_seq_len", self.max_seq_len, "at least 1")
-        _check(self.z_size >= 0, "z_size", self.z_size, "at least 0")
-        _check(self.batch_size > 0, "batch_size", self.batch_size, "at least 1")
+                _check(max(value) <= MAX_SIZE, field.name, value, f"sizes up to {MAX_SIZE}")
+                _check(len(value) <= MAX_LAYERS, field.name, value, f"up to {MAX_LAYERS} layers")
+        self._check_range("max_seq_len", 1, MAX_STEPS)
+        self._check_range("z_size", 0, MAX_SIZE)
+        self._check_range("batch_size", 1, MAX_SIZE)
+        self._check_range("nade_num_hidden", 1, MAX_SIZE)
         _check(self.free_bits >= 0, "free_bits", self.free_bits, "at least 0")
         _check(self.max_beta >= 0, "max_beta", self.max_beta, "at least 0")
         _check(0 <= self.beta_rate <= 1, "beta_rate", self.beta_rate, "from 0 to 1")
@@ -101,7 +116,6 @@ class HParams:
             self.grad_norm_clip_to_zero,
             "above 0",
         )
-        _check(self.nade_num_hidden > 0, "nade_num_hidden", self.nade_num_hidden, "at least 1")
         _check(0 < self.decay_rate <= 1, "decay_rate", self.decay_rate, "above 0 and at most 1")
         _check(
             0 < self.dropout_keep_prob <= 1,
@@ -119,6 +133,11 @@ class HParams:
             _check(self.sampling_rate >= 1, "sampling_rate", self.sampling_rate, "at least 1")
         else:
             _check(0 <= self.sampling_rate <= 1, "sampling_rate", self.sampling_rate, "0 to 1")
+
+    def _check_range(self, name: str, least: int, most: int) -> None:
+        value = getattr(self, name)
+        _check(value >= least, name, value, f"at least {least}")
+        _check(value <= most, name, value, f"at most {most}")
 
     @property
     def latent_size(self) -> int:

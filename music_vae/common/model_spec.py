@@ -57,6 +57,9 @@ from music_vae.common.specs import (
     SplitDecoderSpec,
 )
 
+MAX_WEIGHTS = 2**31
+"""Number of weights that a model can have: 8 GiB of them, the most that an archive may have."""
+
 _NOTHING_READ_SIZE = 1
 """Width of the zeros that a conductor reads if it reads nothing back."""
 
@@ -166,12 +169,12 @@ def derive_model(
     if isinstance(decoder, HierarchicalDecoderSpec) and decoder.reencoder is not None:
         _check_reencoder(decoder, decoder.reencoder, encoder, depths)
     if not hparams.latent_size:
-        return ModelSpec(None, None, decodes)
+        return _checked_size(ModelSpec(None, None, decodes))
     mu, sigma = (
         DensePlan(path, encodes.output_size, hparams.latent_size)
         for path in (names.MU, names.SIGMA)
     )
-    return ModelSpec(encodes, PosteriorPlan(mu, sigma), decodes)
+    return _checked_size(ModelSpec(encodes, PosteriorPlan(mu, sigma), decodes))
 
 
 def derive_encoder(
@@ -422,6 +425,17 @@ def _check_steps(part: str, level_lengths: tuple[int, ...], steps: int) -> None:
             f"the {part}'s level_lengths {level_lengths} make {product} steps; "
             f"max_seq_len is {steps}"
         )
+
+
+def _checked_size(spec: ModelSpec) -> ModelSpec:
+    """Returns a plan; raises `UserError` if no machine that it is meant for could hold it."""
+    count = sum(math.prod(shape) for shape in spec.weight_shapes.values())
+    if count > MAX_WEIGHTS:
+        raise UserError(
+            f"the model would have {count:,} weights; expected at most {MAX_WEIGHTS:,}",
+            hint="choose smaller layers or fewer",
+        )
+    return spec
 
 
 def _check_depths(depths: tuple[int, ...], depth: int) -> None:

@@ -9,6 +9,8 @@ from typing import Any, get_args
 
 from music_vae.common.errors import UserError
 
+_MAX_LEVELS = 16  # as many as there are, with two steps each, in the longest sequence
+
 
 @dataclasses.dataclass(frozen=True)
 class LstmEncoderSpec:
@@ -76,7 +78,7 @@ class MultiCategoricalHeadSpec:
     depths: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "depths", tuple(self.depths))
+        object.__setattr__(self, "depths", _depths(self.depths))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,7 +151,7 @@ class SplitDecoderSpec:
     cores: tuple[FlatDecoderSpec, ...]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "depths", tuple(self.depths))
+        object.__setattr__(self, "depths", _depths(self.depths))
         object.__setattr__(self, "cores", tuple(self.cores))
         if len(self.depths) != len(self.cores):
             raise UserError(
@@ -195,9 +197,18 @@ class HierarchicalDecoderSpec:
 
 def _level_lengths(lengths: Any) -> tuple[int, ...]:
     lengths = tuple(lengths)
+    if len(lengths) > _MAX_LEVELS:
+        raise UserError(f"level_lengths are {len(lengths)}; expected up to {_MAX_LEVELS} levels")
     if len(lengths) < 2 or min(lengths) < 1:
         raise UserError(f"level_lengths={lengths} must be two numbers or more, each at least 1")
     return lengths
+
+
+def _depths(depths: Any) -> tuple[int, ...]:
+    depths = tuple(depths)
+    if not depths or min(depths) < 1:
+        raise UserError(f"depths={depths} must be one number or more, each at least 1")
+    return depths
 
 
 EncoderSpec = LstmEncoderSpec | BidirectionalEncoderSpec | HierarchicalEncoderSpec

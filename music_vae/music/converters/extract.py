@@ -24,6 +24,9 @@ from music_vae.music.converters.segments import join, ranges
 
 MAX_NOTES_READ = 2_000_000  # lines of a section times the notes that are searched for each
 
+_MAX_STEPS_PER_QUARTER = 9600  # ten times the ticks that sequencers count
+_MAX_QUARTERS_PER_BAR = 1024
+
 NO_EVENT, NOTE_OFF = -2, -1
 """The two events of a melody that are not pitches: nothing happens, and a note ends."""
 
@@ -70,9 +73,12 @@ def check_grid(
         "max_tensors_per_notesequence": max_tensors_per_notesequence,
     }
     whole |= {name: value for name, value in optional.items() if value is not None}
+    most = {"steps_per_quarter": _MAX_STEPS_PER_QUARTER, "quarters_per_bar": _MAX_QUARTERS_PER_BAR}
     for name, value in whole.items():
         if not isinstance(value, int) or value < 1:
             raise UserError(f"{name} must be a whole number from 1 on, not {value!r}")
+        if value > most.get(name, value):
+            raise UserError(f"{name} must be a whole number up to {most[name]}, not {value!r}")
     if gap_bars is not None and not gap_bars >= 0:
         raise UserError(f"gap_bars must be 0 or more, or None to ignore gaps, not {gap_bars!r}")
     if max_bars is not None and slice_bars is not None and max_bars < slice_bars:

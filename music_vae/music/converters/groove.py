@@ -60,6 +60,7 @@ _DRUM_NAMES = (  # of these nine classes
 )
 
 _TAP_CLASS = 3  # the open hi-hat, on which published models read taps
+_MAX_BINS = 1024  # of a velocity or an offset; MIDI tells 127 velocities apart
 _LEAST_DROPOUT = 0.2  # of the drawn probability, for the loudest notes
 
 
@@ -158,6 +159,8 @@ class GrooveConverter(Converter):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or value < least):
                 raise UserError(f"{name} must be a whole number from {least} on, not {value!r}")
+            if value is not None and name.endswith("_bins") and value > _MAX_BINS:
+                raise UserError(f"{name} must be a whole number up to {_MAX_BINS}, not {value!r}")
         if (self.num_velocity_bins is None) != (self.num_offset_bins is None):
             raise UserError("num_velocity_bins and num_offset_bins go together: give both or none")
         if self.hop_size is not None and self.split_bars is None:
