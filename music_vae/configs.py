@@ -19,7 +19,7 @@ from music_vae.common.constants import (
 )
 from music_vae.common.errors import UserError, did_you_mean
 from music_vae.common.hparams import HParams
-from music_vae.common.json_values import from_json, to_json
+from music_vae.common.json_values import from_json, shown, to_json
 from music_vae.common.model_spec import ModelSpec, StepDepths, derive_model
 from music_vae.common.specs import (
     SPEC_KINDS,
@@ -47,6 +47,9 @@ FORMAT_VERSION = 1
 """Version of the format of `config.json`; a reader refuses a newer one."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+# Of a collection of data sets that TensorFlow Datasets would first import code for, only a user may
+# give the name, not a config.
+_TFDS_NAME = re.compile(r"[a-z0-9_]{1,100}(/[A-Za-z0-9._-]{1,100})?(:[0-9*]+(\.[0-9*]+){0,2})?")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,8 +73,8 @@ class Config:
       tfds_name: Name of a TensorFlow Dataset to train on by default, or None.
 
     Raises:
-      UserError: For a name with other characters, a converter whose windows do not have
-        `max_seq_len` steps, or a `window_augmenter` for another kind of music.
+      UserError: For a name with other characters, a `tfds_name` that is none, a converter whose
+        windows do not have `max_seq_len` steps, or a `window_augmenter` for another kind of music.
     """
 
     name: str
@@ -86,8 +89,15 @@ class Config:
     def __post_init__(self) -> None:
         if not (isinstance(self.name, str) and _NAME.fullmatch(self.name)):
             raise UserError(
-                f"name={self.name!r} cannot name a config; expected up to 100 letters, digits, "
-                "dots, underscores and hyphens, a letter or digit first"
+                f"name={shown(self.name)} cannot name a config; expected up to 100 letters, "
+                "digits, dots, underscores and hyphens, a letter or digit first"
+            )
+        if self.tfds_name is not None and not (
+            isinstance(self.tfds_name, str) and _TFDS_NAME.fullmatch(self.tfds_name)
+        ):
+            raise UserError(
+                f"tfds_name={shown(self.tfds_name)} is no name of a TensorFlow Dataset; expected "
+                "dataset, dataset/config or dataset/config:1.0.0"
             )
         self._check_window()
         if self.window_augmenter is not None:
@@ -165,7 +175,7 @@ def config_from_json(data: Any, own: Mapping[str, type] | None = None) -> Config
         raise UserError("this is not the config of a music_vae model: it has no entry 'config'")
     if data.get("format_version") != FORMAT_VERSION:
         raise UserError(
-            f"the config has format version {data.get('format_version')}; this version of "
+            f"the config has format version {shown(data.get('format_version'))}; this version of "
             f"music_vae reads {FORMAT_VERSION}"
         )
     config = from_json(data["config"], _KINDS, own)

@@ -18,6 +18,7 @@ TRAIN_DIR = "train"
 """Name of the folder of a run that holds its checkpoints and its config."""
 
 _MAX_BYTES = 2**20  # a config has a few kilobytes
+_MAX_REASON = 500  # characters of a message about one
 
 
 def write(config: Config, directory: Path) -> None:
@@ -81,7 +82,7 @@ def read(path: str | Path, own: Mapping[str, type] | None = None) -> Config | No
     path = Path(path).expanduser()
     if archives.is_archive(path):
         content = archives.read_json(path, CONFIG_FILE, _MAX_BYTES)
-        return None if content is None else _parse(content, f"{CONFIG_FILE} in {path}", own)
+        return None if content is None else parse(content, f"{CONFIG_FILE} in {path}", own)
     folders = (path, path / TRAIN_DIR) if path.is_dir() else (path.parent,)
     for folder in folders:
         file = folder / CONFIG_FILE
@@ -105,11 +106,31 @@ def read_file(path: Path, own: Mapping[str, type] | None = None) -> Config:
     """
     if path.stat().st_size > _MAX_BYTES:
         raise UserError(f"{path} has more than {_MAX_BYTES} bytes; it cannot be a config")
-    return _parse(path.read_bytes(), str(path), own)
+    return parse(path.read_bytes(), str(path), own)
 
 
-def _parse(content: bytes, source: str, own: Mapping[str, type] | None) -> Config:
+def parse(content: bytes, source: str, own: Mapping[str, type] | None = None) -> Config:
+    """Returns the config that the content of a file describes.
+
+    >>> parse(b'{"config": 3}', "mine.json")
+    Traceback (most recent call last):
+    music_vae.common.errors.UserError: mine.json: the config has format version null; this ...
+
+    Args:
+      content: The bytes of the file, which anybody may have written.
+      source: Name of the file in messages.
+      own: As for `read`.
+
+    Raises:
+      UserError: As for `read`. The message is short, whatever is in the file.
+    """
     try:
         return config_from_json(json.loads(content.decode("utf-8")), own)
+    except RecursionError:
+        raise UserError(f"{source}: lists and objects are nested too deeply") from None
     except ValueError as error:
-        raise UserError(f"{source}: {error}", hint=getattr(error, "hint", "")) from error
+        # A message may quote what is in the file, which anybody may have written.
+        reason = str(error)
+        if len(reason) > _MAX_REASON:
+            reason = f"{reason[:_MAX_REASON]}..."
+        raise UserError(f"{source}: {reason}", hint=getattr(error, "hint", "")) from error

@@ -185,7 +185,7 @@ def test_a_class_of_ones_own_is_named_with_its_code(own, tmp_path):
             "cannot be written as JSON",
         ),
         ("object", "dataclasses.field(default_factory=lambda: [1, 2])", "would not be the same"),
-        ("float", "float('nan')", "would not be the same"),
+        ("float", "float('nan')", "data_converter.colours is nan; expected a finite number"),
     ],
 )
 def test_a_config_that_could_not_be_opened_again_is_refused_at_once(own, kind, value, message):
