@@ -368,6 +368,9 @@ def at_tempo(
 def write(pieces: "Sequence[NoteSequence]", request: Request, config: Config, stamp: str) -> Made:
     """Writes pieces as MIDI files; returns them with their paths, for `rendering.write`.
 
+    No file is replaced: if there are files of that name, of another run within the second, those of
+    this one have the next free name.
+
     >>> import tempfile
     >>> from music_vae.commands.choices import ModelChoice
     >>> from note_seq.protobuf.music_pb2 import NoteSequence
@@ -384,10 +387,11 @@ def write(pieces: "Sequence[NoteSequence]", request: Request, config: Config, st
       config: The config of its model.
       stamp: Text that makes the names of the files unique, such as the time.
     """
-    name = f"{config.name}_{request.mode}_{stamp}"
+    wanted = f"{config.name}_{request.mode}_{stamp}"
     grid = None if request.grid is None else request.shape
-    paths = piece_files.named(request.output_dir, name, len(pieces), grid)
-    piece_files.write(pieces, paths)
+    with files.free_name(request.output_dir, wanted) as name:
+        paths = piece_files.named(request.output_dir, name, len(pieces), grid)
+        piece_files.write(pieces, paths)
     facts = _facts(request, config, notes_io.tempo_of(pieces[0]))
     title = f"{config.name}: {request.mode}"
     return Made(pieces, paths, name, title, request.shape, facts)

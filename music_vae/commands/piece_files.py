@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from music_vae.commands.generate_request import InputFile
+from music_vae.common import files
 from music_vae.common.errors import UserError
 from music_vae.music import notes_io
 
@@ -125,9 +126,10 @@ def _window(config: "Config", given: InputFile, output_dir: Path, stamp: str) ->
     extracts = converter.from_tensors(tensors.outputs, controls)
     tempo = notes_io.tempo_of(sequence)
     extracts = [notes_io.with_tempo(extract, tempo) for extract in extracts]
-    name = f"{config.name}_{given.label}-extractions_{stamp}"
-    paths = _numbered(output_dir, name, count)
-    write(extracts, paths)
+    wanted = f"{config.name}_{given.label}-extractions_{stamp}"
+    with files.free_name(output_dir, wanted) as name:
+        paths = _numbered(output_dir, name, count)
+        write(extracts, paths)
     # A piece that ends in silence is shorter as MIDI and may not fit any more.
     fitting = [p for p in paths if len(converter.extract(_read_back(p)).examples) == 1]
     advice = f": choose one, as in `{given.argument}={fitting[0]}`" if fitting else ""

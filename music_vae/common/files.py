@@ -4,6 +4,7 @@ They are written under a temporary name and renamed when they are complete.
 """
 
 import contextlib
+import itertools
 import os
 import shutil
 import tempfile
@@ -27,6 +28,15 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     C D E
     """
     target = Path(path).expanduser()
+    with _file_beside(target) as temporary:
+        yield temporary
+        _make_readable(temporary)
+        os.replace(temporary, target)
+
+
+@contextlib.contextmanager
+def _file_beside(target: Path) -> Iterator[Path]:
+    """Yields a new, empty file, and removes it unless it has been renamed."""
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(
         dir=target.parent, prefix=f".{target.stem}.", suffix=target.suffix
@@ -35,12 +45,15 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _make_readable(path: Path) -> None:
+    """Gives a file the permissions that any new one gets; temporary files are private."""
+    umask = os.umask(0)
+    os.umask(umask)
+    path.chmod(0o666 & ~umask)
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
@@ -53,6 +66,77 @@ def write_text(path: str | os.PathLike, text: str) -> None:
     """
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def write_new_text(path: str | os.PathLike, text: str) -> Path:
+    """Writes a text file as UTF-8 that replaces none, and returns its path.
+
+    If there is a file of that name, the next free one is taken, as in `index-2.html`, even if
+    several processes write at once.
+
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     [write_new_text(f"{folder}/index.html", text).name for text in ("one", "two")]
+    ['index.html', 'index-2.html']
+    """
+    wanted = Path(path).expanduser()
+    with _file_beside(wanted) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+        _make_readable(temporary)
+        for stem in _numbered(wanted.stem):
+            target = wanted.with_name(f"{stem}{wanted.suffix}")
+            with contextlib.suppress(FileExistsError):
+                _rename_to_new(temporary, target)
+                break
+    return target
+
+
+def _numbered(name: str) -> Iterator[str]:
+    """Yields `name`, `name-2`, `name-3` and so on."""
+    yield name
+    yield from (f"{name}-{number}" for number in itertools.count(2))
+
+
+def _rename_to_new(source: Path, target: Path) -> None:
+    """Renames a file; raises `FileExistsError` if there is one of the new name."""
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        raise
+    except OSError:  # a drive without links
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL))
+        os.replace(source, target)
+
+
+@contextlib.contextmanager
+def free_name(folder: str | os.PathLike, name: str) -> Iterator[str]:
+    """Yields a name for files in a folder that none there has: `name`, else `name-2` and so on.
+
+    The files are then called as the name, with `-` or `.` and more behind it. In the block no other
+    process is given the same name, and after it, since files of this name are there. The folder is
+    made if it is missing.
+
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for text in ("C D E", "F G A"):
+    ...         with free_name(folder, "tunes") as name:
+    ...             write_text(f"{folder}/{name}-1.txt", text)
+    ...     sorted(os.listdir(folder))
+    ['tunes-1.txt', 'tunes-2-1.txt']
+    """
+    directory = Path(folder).expanduser()
+    directory.mkdir(parents=True, exist_ok=True)
+    for free in _numbered(name):
+        claim = directory / f".{free}.claim"
+        try:
+            os.close(os.open(claim, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+        except FileExistsError:
+            continue
+        try:
+            # In this order: who held the claim before has written its files.
+            if not any(file.startswith((f"{free}-", f"{free}.")) for file in os.listdir(directory)):
+                yield free
+                return
+        finally:
+            claim.unlink(missing_ok=True)
 
 
 def check_writable(directory: str | os.PathLike, argument: str) -> None:

@@ -127,7 +127,7 @@ def _figures(made: Made) -> Iterator[tuple[Path, Any]]:
 
 
 def _page(wanted: Rendering, made: Made) -> Iterator[Path]:
-    """Writes the page of all pieces, whose pictures share their axes."""
+    """Writes the page of all pieces, whose pictures share their axes; it replaces no page."""
     if PAGE not in wanted.formats:
         return
     frame = piano_rolls.Frame.of(made.pieces)
@@ -144,9 +144,7 @@ def _page(wanted: Rendering, made: Made) -> Iterator[Path]:
     text = results_page.page(
         pieces, title=made.title, facts=made.facts, columns=columns, heading=_heading(made)
     )
-    path = made.paths[0].with_name(PAGE_FILE)
-    files.write_text(path, text)
-    yield path
+    yield files.write_new_text(made.paths[0].with_name(PAGE_FILE), text)
 
 
 def _heading(made: Made) -> str:

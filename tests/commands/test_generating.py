@@ -1,6 +1,7 @@
 """Music is made of a request, by whoever has one: no flag is seen."""
 
 import dataclasses
+import re
 
 import pretty_midi
 import pytest
@@ -10,6 +11,7 @@ from music_vae.commands import generating
 from music_vae.commands.choices import ModelChoice, Sampling
 from music_vae.commands.generate_request import Request
 from music_vae.common.errors import UserError
+from support.paths import TUNES
 
 
 @pytest.fixture(scope="module")
@@ -58,3 +60,37 @@ def test_errors_name_arguments(model, tmp_path):
     request = Request(model, tmp_path, chords="C")
     with pytest.raises(UserError, match="`chords`: cat-mel_2bar_small is not told that"):
         list(generating.generate(request))
+
+
+def test_runs_within_a_second_replace_nothing(model, tmp_path, windows, monkeypatch):
+    monkeypatch.setattr("time.strftime", lambda _: "now")
+    request = Request(
+        model,
+        tmp_path,
+        "interpolate",
+        num_outputs=3,
+        input_midi=windows[:2],
+        render=("svg", "html"),
+    )
+    paths = []
+    for steps in (3, 3, 5):  # of another length, the picture would have the same name
+        paths += generating.generate(dataclasses.replace(request, num_outputs=steps))
+    assert len(set(paths)) == 3 + 3 + 5 + 3 + 3
+    assert sorted(tmp_path.iterdir()) == sorted(paths)
+    names = [path.name for path in paths if path.suffix in (".svg", ".html")]
+    stem = "cat-mel_2bar_small_interpolate_now"
+    assert names == [
+        *(f"{stem}.svg", "index.html"),
+        *(f"{stem}-2.svg", "index-2.html"),
+        *(f"{stem}-3.svg", "index-3.html"),
+    ]
+    assert f"{stem}-3-004-of-005.mid" in {path.name for path in paths}
+
+
+def test_windows_that_are_cut_out_replace_nothing(model, tmp_path, monkeypatch):
+    monkeypatch.setattr("time.strftime", lambda _: "now")
+    request = Request(model, tmp_path, "similar", input_midi=(TUNES / "soldiers_joy.mid",))
+    for times, name in ((1, "now-*.mid (16"), (2, "now-2-*.mid (16")):
+        with pytest.raises(UserError, match=re.escape(name)):
+            list(generating.generate(request))
+        assert len(list(tmp_path.iterdir())) == 16 * times

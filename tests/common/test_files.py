@@ -1,6 +1,9 @@
 """Outputs appear whole or not at all."""
 
+import errno
+import os
 import stat
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -82,3 +85,42 @@ def test_what_fails_in_a_folder_of_a_cache_is_raised_and_leaves_nothing(tmp_path
     with pytest.raises(OSError, match="disk full"), files.cached_directory(tmp_path / "folder"):
         raise OSError("disk full")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_new_text_replaces_none(tmp_path):
+    (tmp_path / "index.html").write_text("old")
+    paths = [files.write_new_text(tmp_path / "index.html", text) for text in ("one", "two")]
+    assert [path.name for path in paths] == ["index-2.html", "index-3.html"]
+    assert [path.read_text() for path in paths] == ["one", "two"]
+    assert (tmp_path / "index.html").read_text() == "old"
+    assert len(list(tmp_path.iterdir())) == 3
+    assert paths[0].stat().st_mode == (tmp_path / "index.html").stat().st_mode
+
+
+def test_a_new_text_replaces_none_where_there_are_no_links(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    test_a_new_text_replaces_none(tmp_path)
+
+
+def test_names_that_are_taken_at_once_are_all_different(tmp_path):
+    def write(number):
+        with files.free_name(tmp_path / "new", "tune") as name:
+            files.write_text(tmp_path / "new" / f"{name}-0.txt", str(number))
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(write, range(24)))
+    texts = {path.read_text() for path in (tmp_path / "new").iterdir()}
+    assert texts == {str(number) for number in range(24)}
+
+
+@pytest.mark.parametrize("file", ["tune.png", "tune-000-of-003.mid"])
+def test_a_name_that_any_file_begins_with_is_taken(tmp_path, file):
+    (tmp_path / file).touch()
+    (tmp_path / "tunes.mid").touch()
+    for name, free in (("tune", "tune-2"), ("tun", "tun")):
+        with files.free_name(tmp_path, name) as found:
+            assert found == free
+    assert sorted(os.listdir(tmp_path)) == sorted([file, "tunes.mid"])
