@@ -49,11 +49,16 @@ def _file_beside(target: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def _make_readable(path: Path) -> None:
-    """Gives a file the permissions that any new one gets; temporary files are private."""
+def _make_readable(path: Path, most: int = 0o666) -> None:
+    """Gives a file the permissions that any new one gets, where a drive lets it.
+
+    Temporary files are private. Network and Windows drives may refuse, and have permissions of
+    their own.
+    """
     umask = os.umask(0)
     os.umask(umask)
-    path.chmod(0o666 & ~umask)
+    with contextlib.suppress(OSError, NotImplementedError):
+        path.chmod(most & ~umask)
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
@@ -214,9 +219,7 @@ def _directory_beside(target: Path) -> Iterator[Path]:
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
     try:
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o777 & ~umask)
+        _make_readable(temporary, 0o777)
         yield temporary
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import stat
 from concurrent.futures import ThreadPoolExecutor
 
@@ -124,3 +125,18 @@ def test_a_name_that_any_file_begins_with_is_taken(tmp_path, file):
         with files.free_name(tmp_path, name) as found:
             assert found == free
     assert sorted(os.listdir(tmp_path)) == sorted([file, "tunes.mid"])
+
+
+def test_a_drive_that_refuses_permissions_is_written_to(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "chmod", refuse)
+    monkeypatch.setattr(os, "fchmod", refuse)
+    files.write_text(tmp_path / "a.txt", "text")
+    files.write_new_text(tmp_path / "b.txt", "text")
+    for make in (files.cached_directory, lambda path: files.atomic_directory(path, "output_dir")):
+        with make(tmp_path / "folder") as temporary:
+            (temporary / "c.txt").write_text("text")
+        shutil.rmtree(tmp_path / "folder")
+    assert sorted(os.listdir(tmp_path)) == ["a.txt", "b.txt"]
