@@ -77,12 +77,13 @@ def write_variables(prefix: Path, variables: Mapping[str, np.ndarray]) -> None:
     ...     print(tf.train.load_variable(f"{folder}/model.ckpt", "global_step"))
     3
     """
-    tf.raw_ops.SaveV2(
-        prefix=str(prefix),
-        tensor_names=list(variables),
-        shape_and_slices=[""] * len(variables),
-        tensors=[tf.constant(value) for value in variables.values()],
-    )
+    with tf_checkpoints.writing(prefix):
+        tf.raw_ops.SaveV2(
+            prefix=str(prefix),
+            tensor_names=list(variables),
+            shape_and_slices=[""] * len(variables),
+            tensors=[tf.constant(value) for value in variables.values()],
+        )
 
 
 def _write(source: str | Path, prefix: Path) -> int:

@@ -98,8 +98,10 @@ def write(
         "network_key": safetensors_file.weights_key(arrays),
     }
     folder = Path(folder).expanduser()
-    safetensors_file.write(folder / WEIGHTS_FILE, arrays, {"kind": kind}, dtype="float16")
-    files.write_text(folder / NETWORK_FILE, json.dumps(described, indent=2) + "\n")
+    # Both are written before either is renamed, as each is worth nothing without the other.
+    with files.atomic_path(folder / NETWORK_FILE) as temporary:
+        temporary.write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
+        safetensors_file.write(folder / WEIGHTS_FILE, arrays, {"kind": kind}, dtype="float16")
 
 
 def read(folder: str | Path, kind: str, owner: Owner) -> tuple[Layers, dict[str, Any]]:

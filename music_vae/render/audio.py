@@ -5,6 +5,7 @@ pretty_midi. FLAC and Ogg files need the package soundfile, WAV files nothing.
 """
 
 import importlib.util
+import io
 import wave
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -118,14 +119,19 @@ def write(samples: np.ndarray, path: Path) -> None:
                 file.setframerate(synthesizer.RATE)
                 file.writeframes(rounded.tobytes())
         else:
-            _encode(rounded, temporary, *_CODECS[name])
+            temporary.write_bytes(_encoded(rounded, *_CODECS[name]))
 
 
-def _encode(rounded: np.ndarray, path: Path, container: str, codec: str) -> None:
-    """Writes samples with libsndfile."""
+def _encoded(rounded: np.ndarray, container: str, codec: str) -> bytes:
+    """Returns samples as libsndfile encodes them.
+
+    They are encoded in memory, since libsndfile does not say that a disk is full.
+    """
     import soundfile
 
+    content = io.BytesIO()
     options = {"format": container, "subtype": codec, "channels": rounded.shape[1]}
-    with soundfile.SoundFile(path, "w", synthesizer.RATE, **options) as file:
+    with soundfile.SoundFile(content, "w", synthesizer.RATE, **options) as file:
         for start in range(0, len(rounded), _WRITTEN_FRAMES):
             file.write(rounded[start : start + _WRITTEN_FRAMES])
+    return content.getvalue()

@@ -15,6 +15,7 @@ from music_vae.common.errors import UserError
 from music_vae.configs import Config
 from music_vae.data import Music, StreamedMusic, evaluation_batches
 from music_vae.lstm_models import build_model
+from music_vae.training import summaries
 from music_vae.training.request import EvaluationRequest
 from music_vae.training.run import is_finished
 from music_vae.training.trainer import Trainer
@@ -94,23 +95,20 @@ def evaluate(
         prefixes = [checkpoint_files.newest_prefix(train_dir)]
     trainer = Trainer(build_model(request.config))
     events = request.run_dir / f"eval{request.eval_dir_suffix}"
-    writer = tf.summary.create_file_writer(str(events))
-    for prefix in prefixes:
-        try:
-            results = _evaluate_checkpoint(
-                trainer, prefix, music, request.config, num_batches=request.num_batches
-            )
-        except UserError:
-            if checkpoint_files.index_of(prefix).exists():
-                raise
-            _log.info("%s was deleted before it could be evaluated", prefix)
-            continue
-        step = _step_of(prefix)
-        with writer.as_default():
-            for name, value in results.items():
-                tf.summary.scalar(name, value, step=step)
-        writer.flush()
-        report(step, results)
+    with summaries.writer(events):
+        for prefix in prefixes:
+            try:
+                results = _evaluate_checkpoint(
+                    trainer, prefix, music, request.config, num_batches=request.num_batches
+                )
+            except UserError:
+                if checkpoint_files.index_of(prefix).exists():
+                    raise
+                _log.info("%s was deleted before it could be evaluated", prefix)
+                continue
+            step = _step_of(prefix)
+            summaries.scalars(results, step=step, flush=True)
+            report(step, results)
 
 
 def _as_they_appear(train_dir: Path) -> Iterator[Path]:

@@ -1,18 +1,18 @@
 """Runs the training loop: steps, summaries, validations and checkpoints."""
 
+import contextlib
 import logging
 import math
 import time
 from collections.abc import Iterator
-from typing import Any
 
-import tensorflow as tf
 from tqdm import tqdm
 
 from music_vae.common import progress
 from music_vae.common.batches import Batch
 from music_vae.common.errors import UserError, WorkerLostError
 from music_vae.data import Music, StreamedMusic, TrainingBatches
+from music_vae.training import summaries
 from music_vae.training.prefetching import prefetched
 from music_vae.training.run import Run
 from music_vae.training.validation import LOSS, Validation
@@ -71,7 +71,7 @@ def train(
     run.write_progress(num_steps, finished=False)
     first_step = done = run.step
     try:
-        with _writer(run).as_default(), _progress_bar(run, num_steps) as bar:
+        with _writer(run), _progress_bar(run, num_steps) as bar:
             last_save = time.monotonic()
             for done in _steps(run, batches, bar):
                 if validation is not None and validation.is_due(done):
@@ -122,10 +122,9 @@ def _steps(run: Run, batches: TrainingBatches, bar: tqdm) -> Iterator[int]:
         yield run.step
 
 
-def _writer(run: Run) -> Any:
-    if run.devices.is_chief:
-        return tf.summary.create_file_writer(str(run.directory))
-    return tf.summary.create_noop_writer()
+def _writer(run: Run) -> contextlib.AbstractContextManager[None]:
+    """Opens the summaries of a run, which the chief writes."""
+    return summaries.writer(run.directory) if run.devices.is_chief else contextlib.nullcontext()
 
 
 def _take_step(run: Run, batch: Batch, bar: tqdm) -> None:
@@ -142,8 +141,7 @@ def _take_step(run: Run, batch: Batch, bar: tqdm) -> None:
         metrics = run.trainer.model.decoder.summarize(
             {name: value.numpy() for name, value in statistics.items()}
         )
-        for name, value in (scalars | metrics).items():
-            tf.summary.scalar(name, value, step=run.step)
+        summaries.scalars(scalars | metrics, step=run.step)
         shown = {"loss": f"{loss:.3f}"}
         if "metrics/accuracy" in metrics:
             shown["accuracy"] = f"{metrics['metrics/accuracy']:.3f}"

@@ -15,6 +15,7 @@ from music_vae.common.batches import Batch
 from music_vae.common.errors import UserError
 from music_vae.configs import Config
 from music_vae.data import Music, StreamedMusic, evaluation_batches
+from music_vae.training import summaries
 from music_vae.training.request import Schedule
 from music_vae.training.trainer import Trainer
 from music_vae.weights import config_file, safetensors_file, tf_checkpoints
@@ -99,8 +100,8 @@ class Validation:
             self._keep(trainer, step)
         text = "".join(json.dumps(past) + "\n" for past in self._curve)
         files.write_text(self._directory / CURVE_FILE, text)
-        for name, value in metrics.items():
-            tf.summary.scalar(f"validation/{name.removeprefix('validation_')}", value, step=step)
+        shown = {f"validation/{k.removeprefix('validation_')}": v for k, v in metrics.items()}
+        summaries.scalars(shown, step=step)
         return metrics
 
     def describe_best(self) -> str:

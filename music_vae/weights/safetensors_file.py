@@ -5,9 +5,11 @@ they are used. The format is that of huggingface/safetensors: the length of a JS
 header, then the arrays end to end.
 """
 
+import errno
 import hashlib
 import json
 import mmap
+import re
 import struct
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -29,6 +31,7 @@ _DTYPES: dict[str, Any] = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2")}
 _METADATA = "__metadata__"
 _LENGTH = struct.Struct("<Q")
 _MAX_HEADER_BYTES = 2**24  # a model has some hundred weights
+_SYSTEM_ERROR = re.compile(r"([^:]+) \(os error (\d+)\)")
 _KEY_NUMBERS = 64  # how many numbers of each array a key is made of
 
 
@@ -98,7 +101,11 @@ def write(
       metadata: Texts by name to keep beside them. The versions of the format and of this package
         are added.
       dtype: Type of the numbers in the file: `float32`, or `float16` for half the size.
+
+    Raises:
+      OSError: If it cannot be written, as on a full disk.
     """
+    from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
     from music_vae import __version__
@@ -106,7 +113,12 @@ def write(
     versions = {"format_version": str(FORMAT_VERSION), "music_vae_version": __version__}
     arrays = {name: np.ascontiguousarray(array, dtype) for name, array in weights.items()}
     with files.atomic_path(path) as temporary:
-        save_file(arrays, temporary, {**versions, **(metadata or {})})
+        try:
+            save_file(arrays, temporary, {**versions, **(metadata or {})})
+        except SafetensorError as error:  # it is no OSError, even if the disk is full
+            reason = _SYSTEM_ERROR.search(str(error))
+            code, text = (int(reason[2]), reason[1].strip()) if reason else (errno.EIO, str(error))
+            raise OSError(code, text, str(path)) from error
 
 
 def weights_key(weights: Mapping[str, np.ndarray]) -> str:

@@ -6,6 +6,7 @@ optimizer, and the state of the training. A published checkpoint (TF1) is a flat
 """
 
 import contextlib
+import errno
 import logging
 import math
 import re
@@ -225,6 +226,27 @@ def _unescape(key: str) -> str:
     return re.sub(r"\.([S.])", lambda match: "/" if match[1] == "S" else ".", key)
 
 
+@contextlib.contextmanager
+def writing(path: str | Path) -> Iterator[None]:
+    """Turns what TensorFlow raises for a full disk and the like into an `OSError`, as others do.
+
+    >>> with writing("runs/mine/train"):
+    ...     raise tf.errors.ResourceExhaustedError(None, None, "model.ckpt-1; No space left")
+    Traceback (most recent call last):
+    OSError: [Errno 28] No space left: 'runs/mine/train'
+
+    Args:
+      path: The place that is written to in the block, for messages.
+    """
+    try:
+        yield
+    except tf.errors.OpError as error:
+        # "{{node}} FILE; REASON [Op:NAME]", then lines on what was tried.
+        reason = error.message.splitlines()[0].rpartition("; ")[2].partition(" [Op:")[0]
+        full = isinstance(error, tf.errors.ResourceExhaustedError)
+        raise OSError(errno.ENOSPC if full else errno.EIO, reason, str(path)) from error
+
+
 # -- Checkpoints of a run -------------------------------------------------------------------------
 
 
@@ -280,8 +302,13 @@ class RunCheckpoints:
         )
 
     def save(self) -> Path:
-        """Writes a checkpoint of the present step, and returns its prefix."""
-        return Path(self._manager.save(checkpoint_number=self._step))
+        """Writes a checkpoint of the present step, and returns its prefix.
+
+        Raises:
+          OSError: If it cannot be written, as on a full disk; those before stay.
+        """
+        with writing(self.directory):
+            return Path(self._manager.save(checkpoint_number=self._step))
 
     def restore_newest(self) -> Path | None:
         """Sets weights and state from the newest checkpoint, and returns its prefix.
