@@ -96,3 +96,15 @@ def windows(tmp_path_factory):
     for number, (piece, path) in enumerate(zip(pieces, paths, strict=True)):
         notes_io.write_midi(notes_io.with_tempo(piece, 120 if number else 90), path)
     return [str(path) for path in paths]
+
+
+@pytest.fixture
+def homeless(monkeypatch):
+    """Takes the home folder away, as for a user of a container that no file of users lists."""
+    import pwd
+
+    def unknown(*_):
+        raise KeyError
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(pwd, "getpwuid", unknown)

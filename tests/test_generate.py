@@ -171,3 +171,10 @@ def test_a_checkpoint_file_of_another_config_is_refused(tiny_run, tmp_path, caps
     assert generate.main([*flags, f"--output_dir={tmp_path / 'music'}"]) == 2
     assert "is a checkpoint of another config" in capsys.readouterr().err
     assert not (tmp_path / "music").exists()
+
+
+def test_an_input_may_begin_with_a_tilde(command, tmp_path, windows, monkeypatch):
+    monkeypatch.chdir(windows[0].parent)
+    (windows[0].parent / "~draft.mid").write_bytes(windows[0].read_bytes())
+    assert command("--mode=similar", "--num_outputs=1", "--input_midi=~draft.mid") == 0
+    assert len(list(tmp_path.iterdir())) == 1

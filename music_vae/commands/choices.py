@@ -9,7 +9,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from music_vae.common import lazy_imports
+from music_vae.common import files, lazy_imports
 from music_vae.common.errors import UserError
 from music_vae.common.seeds import MAX_SEED
 
@@ -149,7 +149,7 @@ class ModelChoice:
         source = self._named()
         if not (self.run_dir or self.checkpoint_file):
             _log.info("using the model %s that comes with music_vae", self.config)
-        if self.run_dir and not Path(self.run_dir).expanduser().is_dir():
+        if self.run_dir and not files.expand(self.run_dir).is_dir():
             raise UserError(f"`run_dir={self.run_dir}` is not a directory")
         config = config_flag.read(source, self.config)
         if config is None:

@@ -18,6 +18,7 @@ from typing import Any, NoReturn, TypeVar
 
 from absl import flags
 
+from music_vae.common import files
 from music_vae.common.errors import EXIT_OK, EXIT_USER_ERROR, UserError
 from music_vae.common.hparams import HParams
 
@@ -316,7 +317,7 @@ def expand(path: str) -> Path:
     >>> expand("~/music") == Path.home() / "music"
     True
     """
-    return Path(path).expanduser()
+    return files.expand(path)
 
 
 def listed_paths(texts: Sequence[str], flag: str) -> list[Path]:

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import ModuleType
 
 from music_vae import configs
-from music_vae.common import overrides, own_code
+from music_vae.common import files, overrides, own_code
 from music_vae.common.errors import UserError
 from music_vae.configs import CONFIG_MAP, Config
 from music_vae.weights import config_file
@@ -146,7 +146,7 @@ def difference(text: str | None, config: Config) -> str:
 
 
 def _from_file(text: str) -> Config:
-    path = Path(text).expanduser()
+    path = files.expand(text)
     if not path.is_file():
         raise UserError(f"--config={text}: there is no such file")
     return config_file.read_file(path)
@@ -192,7 +192,7 @@ def _import_file(text: str) -> ModuleType:
     Its folder goes to the end of the search path: the file may import what lies beside it, and the
     processes that convert music have to find its classes.
     """
-    path = Path(text).expanduser().absolute()
+    path = files.expand(text).absolute()
     if not path.is_file():
         raise UserError(f"--config: there is no file {text}")
     if "." in path.stem:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from music_vae.commands.choices import ModelChoice, Sampling, check_at_least
-from music_vae.common import seeds
+from music_vae.common import files, seeds
 from music_vae.common.errors import UserError
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ class Request:
         given = [(name, getattr(self, name)) for name in ENDS if getattr(self, name)]
         given += [("input_midi", path) for path in self.input_midi]
         return [
-            InputFile(argument, f"input{number}", Path(path).expanduser())
+            InputFile(argument, f"input{number}", files.expand(path))
             for number, (argument, path) in enumerate(given, start=1)
         ]
 

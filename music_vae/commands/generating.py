@@ -205,7 +205,7 @@ def _controls(request: Request, config: Config, stamp: str) -> list[np.ndarray]:
         return []
     hits = None
     if request.control_midi is not None:
-        path = Path(request.control_midi).expanduser()
+        path = files.expand(request.control_midi)
         pattern = InputFile("control_midi", "control", path)
         (hits,) = piece_files.read_windows(config, [pattern], request.output_dir, stamp)
     musical = conditioning.Conditions(chords=request.chords, key=request.key, hits=hits)

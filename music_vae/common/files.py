@@ -14,6 +14,19 @@ from pathlib import Path
 from music_vae.common.errors import UserError
 
 
+def expand(path: str | os.PathLike) -> Path:
+    """Returns a path with the home folder for `~`; the path as it is if there is none.
+
+    So a file may be called `~draft.mid`, and users without a home folder can give any path.
+
+    >>> expand("~/music") == Path.home() / "music"
+    True
+    >>> expand("~draft.mid").name
+    '~draft.mid'
+    """
+    return Path(os.path.expanduser(path))  # that of Path raises an error
+
+
 @contextlib.contextmanager
 def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     """Yields a temporary path beside `path`, to which it is renamed if no error occurs.
@@ -27,7 +40,7 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     ...     print(Path(f"{folder}/new/tune.txt").read_text())
     C D E
     """
-    target = Path(path).expanduser()
+    target = expand(path)
     with _file_beside(target) as temporary:
         yield temporary
         _make_readable(temporary)
@@ -83,7 +96,7 @@ def write_new_text(path: str | os.PathLike, text: str) -> Path:
     ...     [write_new_text(f"{folder}/index.html", text).name for text in ("one", "two")]
     ['index.html', 'index-2.html']
     """
-    wanted = Path(path).expanduser()
+    wanted = expand(path)
     with _file_beside(wanted) as temporary:
         temporary.write_text(text, encoding="utf-8")
         _make_readable(temporary)
@@ -127,7 +140,7 @@ def free_name(folder: str | os.PathLike, name: str) -> Iterator[str]:
     ...     sorted(os.listdir(folder))
     ['tunes-1.txt', 'tunes-2-1.txt']
     """
-    directory = Path(folder).expanduser()
+    directory = expand(folder)
     directory.mkdir(parents=True, exist_ok=True)
     for free in _numbered(name):
         claim = directory / f".{free}.claim"
@@ -155,7 +168,7 @@ def check_writable(directory: str | os.PathLike, argument: str) -> None:
       directory: Path of a folder, which need not exist.
       argument: Name of the argument that gives it, for messages.
     """
-    path = Path(directory).expanduser().absolute()
+    path = expand(directory).absolute()
     while not path.exists() and path != path.parent:
         path = path.parent
     if not path.is_dir():
@@ -183,7 +196,7 @@ def atomic_directory(directory: str | os.PathLike, argument: str) -> Iterator[Pa
     Raises:
       UserError: If the folder holds something, is a file, or cannot be made.
     """
-    target = Path(directory).expanduser().absolute()
+    target = expand(directory).absolute()
     check_new_directory(target, argument)
     with _directory_beside(target) as temporary:
         yield temporary
@@ -206,7 +219,7 @@ def cached_directory(directory: str | os.PathLike) -> Iterator[Path]:
     ...     os.listdir(f"{folder}/windows")
     ['part.txt']
     """
-    target = Path(directory).expanduser().absolute()
+    target = expand(directory).absolute()
     with _directory_beside(target) as temporary:
         yield temporary
         with contextlib.suppress(OSError):
@@ -237,7 +250,7 @@ def check_new_directory(directory: str | os.PathLike, argument: str) -> None:
       argument: Name of the argument that gives it, for messages.
     """
     check_writable(directory, argument)
-    path = Path(directory).expanduser()
+    path = expand(directory)
     if path.is_dir() and any(path.iterdir()):
         raise UserError(
             f"`{argument}={directory}` is not empty; name a folder that is not there yet"

@@ -16,8 +16,8 @@ from typing import BinaryIO, cast
 
 import google_crc32c
 
+from music_vae.common import files
 from music_vae.common.errors import UserError
-from music_vae.common.files import atomic_path
 
 # A protocol buffer, which is what the records hold here, cannot be larger.
 _MAX_RECORD_BYTES = 2**31 - 1
@@ -44,7 +44,7 @@ def write_records(path: str | os.PathLike, records: Iterable[bytes]) -> int:
     (2, [b'first', b'second'])
     """
     count = 0
-    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+    with files.atomic_path(path) as temporary, open(temporary, "wb") as file:
         for count, data in enumerate(records, start=1):  # noqa: B007
             length = struct.pack("<Q", len(data))
             file.write(length + _CHECKSUM.pack(_masked_crc(length)))
@@ -67,7 +67,7 @@ def read_records(path: str | os.PathLike) -> Iterator[bytes]:
       UserError: If the file is missing, truncated, damaged or not a TFRecord file; the message
         names the file, the number of the record (from 1) and the fault.
     """
-    source = Path(path).expanduser()
+    source = files.expand(path)
     try:
         with open(source, "rb") as raw:
             compressed = raw.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
@@ -106,7 +106,7 @@ def expand_patterns(patterns: str) -> list[Path]:
     Raises:
       UserError: If a pattern matches no file.
     """
-    whole = Path(patterns).expanduser()
+    whole = files.expand(patterns)
     if patterns and whole.is_file():
         return [whole]
     paths: set[Path] = set()
@@ -120,16 +120,16 @@ def expand_patterns(patterns: str) -> list[Path]:
 
 def _expand_pattern(name: str) -> list[Path]:
     """Returns the files of one pattern; raises `UserError` if there are none."""
-    path = Path(name).expanduser()
+    path = files.expand(name)
     if path.is_file():
         return [path]
     if path.is_dir():
         raise UserError(f"{name} is a directory; give its files, for example {path}/*.tfrecord")
     matches = [Path(match) for match in glob.glob(str(path), recursive=True)]
-    files = [match for match in matches if match.is_file()]
-    if not files:
+    found = [match for match in matches if match.is_file()]
+    if not found:
         raise UserError(f"no file matches {name}")
-    return files
+    return found
 
 
 def _read_stream(file: BinaryIO, source: Path, size_bytes: int | None) -> Iterator[bytes]:

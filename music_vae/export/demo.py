@@ -13,6 +13,7 @@ from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
+from music_vae.common import files
 from music_vae.common.errors import UserError
 from music_vae.configs import Config
 from music_vae.export import tfjs_config
@@ -86,7 +87,7 @@ def find_player(given: str) -> Path:
     Raises:
       UserError: If there is no such file.
     """
-    path = Path(given).expanduser()
+    path = files.expand(given)
     folders = (path, path / PLAYER, path / "node_modules" / PLAYER)
     candidates = [folder / name for folder in folders for name in (_IN_PACKAGE, PLAYER_FILE)]
     player = next((file for file in [path, *candidates] if file.is_file()), None)

@@ -113,7 +113,7 @@ def write(
     check(config)
     NumpyEngine(config, weights, source=source)  # says what does not fit
     _check_size(weights)
-    folder = Path(output_dir).expanduser()
+    folder = files.expand(output_dir)
     ends = {}
     for name, build in _graphs(config, weights).items():
         graph = build()

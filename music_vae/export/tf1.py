@@ -49,8 +49,8 @@ def export(source: str | Path, out: str | Path, config: Config | None = None) ->
     Raises:
       UserError: If the source cannot be read or holds no weights, or `out` is a `.zip`.
     """
-    is_directory = str(out).endswith(("/", os.sep)) or Path(out).expanduser().is_dir()
-    out = Path(out).expanduser()
+    is_directory = str(out).endswith(("/", os.sep)) or files.expand(out).is_dir()
+    out = files.expand(out)
     if out.name.endswith(".zip"):
         raise UserError(f"{out}: the original reads no .zip; expected a .tar, directory or prefix")
     config = config or config_file.read(source)

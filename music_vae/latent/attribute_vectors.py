@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from music_vae.common import files
 from music_vae.common.errors import UserError
 from music_vae.configs import Config, get_config
 from music_vae.latent import corpus, latent_space
@@ -185,7 +186,7 @@ def default_path(source: str | Path) -> Path:
         `attributes.safetensors`; beside a file `mel.safetensors` or a checkpoint `mel.ckpt` they
         are `mel.attributes.safetensors`.
     """
-    path = Path(source).expanduser()
+    path = files.expand(source)
     if path.is_dir():
         return path.parent / VECTORS_FILE if path.name == TRAIN_DIR else path / VECTORS_FILE
     return path.with_name(f"{path.name.partition('.')[0]}.{VECTORS_FILE}")

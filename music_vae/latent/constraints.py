@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from music_vae.common import files
 from music_vae.common.errors import UserError
 from music_vae.configs import get_config
 from music_vae.latent import corpus, small_networks
@@ -224,7 +225,7 @@ def own_folder(source: str | Path) -> Path:
       source: The run, the folder or the file of the model. In a folder it is `constraint`; beside
         a file `mel.safetensors` or a checkpoint `mel.ckpt` it is `mel.constraint`.
     """
-    path = Path(source).expanduser()
+    path = files.expand(source)
     if path.is_dir():
         return (path.parent if path.name == TRAIN_DIR else path) / OWN_FOLDER
     return path.with_name(f"{path.name.partition('.')[0]}.{OWN_FOLDER}")

@@ -97,7 +97,7 @@ def write(
         "options": dict(options),
         "network_key": safetensors_file.weights_key(arrays),
     }
-    folder = Path(folder).expanduser()
+    folder = files.expand(folder)
     # Both are written before either is renamed, as each is worth nothing without the other.
     with files.atomic_path(folder / NETWORK_FILE) as temporary:
         temporary.write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
@@ -119,7 +119,7 @@ def read(folder: str | Path, kind: str, owner: Owner) -> tuple[Layers, dict[str,
       UserError: If the folder holds no network, one of another kind or of another owner, or one
         that is damaged.
     """
-    folder = Path(folder).expanduser()
+    folder = files.expand(folder)
     path = folder / NETWORK_FILE
     described = _described(path, kind)
     for name, own in owner._asdict().items():

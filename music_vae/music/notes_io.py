@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from xml.parsers import expat
 
+from music_vae.common import files
 from music_vae.common.constants import DEFAULT_QPM, MAX_MIDI_PITCH, MAX_MIDI_VELOCITY
 from music_vae.common.errors import UserError
-from music_vae.common.files import atomic_path
 from music_vae.common.lazy_imports import import_note_seq
 from music_vae.music.midi_structure import MAX_LENGTH_QUARTERS, check_midi
 from music_vae.music.unreadable import UnreadableMusicError
@@ -86,7 +86,7 @@ def read_file(path: str | os.PathLike) -> Reading:
     ...     read_file(path).skipped
     Counter({'ABC reference number (X:) used before in its file': 1})
     """
-    source = Path(path).expanduser()
+    source = files.expand(path)
     reader = _READERS.get(source.suffix.lower())
     try:
         if reader is None:
@@ -110,11 +110,11 @@ def write_midi(sequence: NoteSequence, path: str | os.PathLike) -> None:
     Raises:
       UserError: If the path is that of a directory.
     """
-    target = Path(path).expanduser()
+    target = files.expand(path)
     if target.is_dir():
         raise UserError(f"{target} is a directory; expected the name of a MIDI file")
     midi = import_note_seq().note_sequence_to_pretty_midi(_with_own_instruments(sequence))
-    with atomic_path(target) as temporary:
+    with files.atomic_path(target) as temporary:
         midi.write(str(temporary))
 
 

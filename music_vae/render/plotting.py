@@ -40,7 +40,7 @@ def check_picture(path: str | Path, argument: str) -> None:
     require_matplotlib()
     if Path(path).suffix.lower() not in SUFFIXES:
         raise UserError(f"`{argument}={path}`: expected the name of a .png or .svg file")
-    files.check_writable(Path(path).expanduser().parent, argument)
+    files.check_writable(files.expand(path).parent, argument)
 
 
 def tables(

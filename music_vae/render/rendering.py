@@ -71,7 +71,7 @@ def prepare(
             f"{piano_rolls.MAX_PANELS}"
         )
     audio.check(sounds)
-    path = Path(soundfont).expanduser() if soundfont else None
+    path = files.expand(soundfont) if soundfont else None
     return Rendering(formats, audio.open_soundfont(path) if sounds else None)
 
 

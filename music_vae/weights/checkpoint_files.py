@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from music_vae.common import files
 from music_vae.common.errors import UserError, did_you_mean
 from music_vae.weights import archives, published
 from music_vae.weights.config_file import TRAIN_DIR
@@ -69,7 +70,7 @@ def check_there(path: str | Path) -> None:
     """
     if published.find(path) is not None:
         return
-    path = Path(path).expanduser()
+    path = files.expand(path)
     if path.is_dir():
         newest_prefix(path)
     elif not archives.is_archive(path):

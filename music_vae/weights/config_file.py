@@ -79,7 +79,7 @@ def read(path: str | Path, own: Mapping[str, type] | None = None) -> Config | No
     """
     if (entry := published.find(path)) is not None:
         return CONFIG_MAP[entry.config]
-    path = Path(path).expanduser()
+    path = files.expand(path)
     if archives.is_archive(path):
         content = archives.read_json(path, CONFIG_FILE, _MAX_BYTES)
         return None if content is None else parse(content, f"{CONFIG_FILE} in {path}", own)

@@ -68,7 +68,7 @@ def find_file(path: str | Path) -> WeightsFile | None:
     Raises:
       UserError: If there is such a file and it cannot be read.
     """
-    path = Path(path).expanduser()
+    path = files.expand(path)
     if path.name.endswith(SUFFIX):
         return WeightsFile(path)
     if archives.is_archive(path):

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from music_vae.common import files
 from music_vae.common.cache import cache_dir
 from music_vae.common.errors import UserError, did_you_mean
 from music_vae.weights import archives
@@ -124,7 +125,7 @@ def resolve(path: str | Path, base_url: str | None = None) -> Path:
         return fetch(entry, base_url)
     if str(path) in PUBLISHED:
         _log.info("%s is a checkpoint here, which goes before the published one", path)
-    return Path(path).expanduser()
+    return files.expand(path)
 
 
 def cached(entry: Published) -> Path | None:

@@ -54,7 +54,7 @@ class WeightsFile(Mapping[str, np.ndarray]):
         Raises:
           UserError: If there is no such file, or it does not hold weights.
         """
-        path = Path(path).expanduser()
+        path = files.expand(path)
         try:
             with path.open("rb") as file:
                 self._data: Any = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)

@@ -118,3 +118,11 @@ def test_a_mistake_is_one_line_and_exit_code_2(capsys, arguments, message):
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+def test_without_a_home_folder_a_line_names_the_variable(monkeypatch, homeless, capsys):
+    monkeypatch.delenv("MUSIC_VAE_CACHE")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    assert checkpoints.main(["list"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "MUSIC_VAE_CACHE" in line

@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from music_vae.common.cache import cache_dir
+from music_vae.common.errors import UserError
 
 
 def test_the_variable_may_begin_with_the_home_directory(monkeypatch, tmp_path):
@@ -30,3 +31,13 @@ def test_on_linux_the_directory_of_caches_can_be_named(monkeypatch, tmp_path):
     monkeypatch.delenv("MUSIC_VAE_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert cache_dir() == tmp_path / "music_vae"
+
+
+def test_without_a_home_folder_the_variable_is_named(monkeypatch, homeless, tmp_path):
+    monkeypatch.delenv("MUSIC_VAE_CACHE")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    with pytest.raises(UserError, match="no home folder") as raised:
+        cache_dir()
+    assert "MUSIC_VAE_CACHE" in raised.value.hint
+    monkeypatch.setenv("MUSIC_VAE_CACHE", str(tmp_path))
+    assert cache_dir() == tmp_path

@@ -140,3 +140,15 @@ def test_a_drive_that_refuses_permissions_is_written_to(tmp_path, monkeypatch):
             (temporary / "c.txt").write_text("text")
         shutil.rmtree(tmp_path / "folder")
     assert sorted(os.listdir(tmp_path)) == ["a.txt", "b.txt"]
+
+
+@pytest.mark.parametrize("name", ["~draft.mid", "~/tune.mid", "~"])
+def test_without_a_home_folder_a_name_stays_as_it_is(name, homeless, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert str(files.expand(name)) == name
+
+
+def test_a_file_may_begin_with_a_tilde(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    files.write_text("~draft.txt", "text")
+    assert (tmp_path / "~draft.txt").read_text() == "text"
