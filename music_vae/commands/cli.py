@@ -4,6 +4,7 @@ Each command owns a `FlagValues`, so that several can be imported into one proce
 imported here: a command parses its flags first and imports TensorFlow or note_seq after.
 """
 
+import contextlib
 import copy
 import dataclasses
 import json
@@ -12,7 +13,7 @@ import math
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -176,7 +177,8 @@ class Command:
         # A copy, so that what one call was given does not stay for the next.
         values = copy.deepcopy(self.flags)
         try:
-            return self._run(values, arguments)
+            with _printable_output():
+                return self._run(values, arguments)
         except (UserError, flags.Error) as error:
             print(f"{self.program}: {error_text(error, values)}", file=sys.stderr)
             return EXIT_USER_ERROR
@@ -184,6 +186,7 @@ class Command:
             where = f": {error.filename}" if error.filename else ""
             reason = _escaped(f"{error.strerror or error}{where}")
             print(f"{self.program}: {reason}", file=sys.stderr)
+            _drop_output_that_is_refused()
             return EXIT_USER_ERROR
         except KeyboardInterrupt:
             print(f"{self.program}: interrupted", file=sys.stderr)
@@ -203,6 +206,34 @@ class Command:
             raise UserError(f"unexpected argument {rest[0]!r}; flags are written --name=value")
         _set_up_logging(values.log)
         return (self.body(values, rest) if self.takes_arguments else self.body(values)) or EXIT_OK
+
+
+@contextlib.contextmanager
+def _printable_output() -> Iterator[None]:
+    """Has stdout escape what its encoding lacks, so that to print a path never ends a command.
+
+    At the end of the block all output has left, or an `OSError` says why it cannot.
+    """
+    stream = sys.stdout
+    if getattr(stream, "errors", None) != "strict" or not hasattr(stream, "reconfigure"):
+        yield
+        return
+    stream.reconfigure(errors="backslashreplace")
+    try:
+        yield
+        stream.flush()
+    finally:
+        with contextlib.suppress(OSError):  # it flushes, too
+            stream.reconfigure(errors="strict")
+
+
+def _drop_output_that_is_refused() -> None:
+    """Empties stdout if it goes to a full disk, as Python would try again when it exits."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def error_text(error: Exception, values: flags.FlagValues) -> str:

@@ -1,6 +1,9 @@
 """What all commands share."""
 
+import io
 import logging
+import subprocess
+import sys
 
 import pytest
 from absl import flags
@@ -105,3 +108,26 @@ def test_a_flag_that_was_a_boolean_takes_words_too(arguments, expected, capsys):
     assert run(values, ["--cache=maybe"]) == 2
     assert "<memory|disk|none|true|false>" in capsys.readouterr().err
     assert "--cache=<memory|disk|none>\n      Where." in cli.help_text("p", "Does.", values)
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "latin-1", "ascii"])
+def test_what_the_output_cannot_say_is_escaped(values, monkeypatch, encoding):
+    output = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    monkeypatch.setattr(sys, "stdout", output)
+    assert run(values, [], lambda values: print("/日本/caf\udce9")) == 0
+    assert output.buffer.getvalue() == b"/\\u65e5\\u672c/caf\\udce9\n"
+    assert output.errors == "strict"
+
+
+def test_output_to_a_full_disk_is_one_line_and_exit_code_2():
+    code = "from music_vae.commands.checkpoints import main; exit(main(['list']))"
+    with open("/dev/full", "wb") as full:
+        result = subprocess.run(
+            [sys.executable, "-c", code],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert result.returncode == 2
+    assert result.stderr == "music_vae_checkpoints: No space left on device\n"
