@@ -105,6 +105,8 @@ class Run:
             max_to_keep=policy.max_to_keep,
             keep_every_n_hours=policy.keep_every_n_hours,
         )
+        if devices.is_chief:
+            self._checkpoints.remove_unfinished()
         self.restored = self._checkpoints.restore_newest()
         if warm_start is not None and not self.restored:
             tf_checkpoints.load_weights(self.trainer.model, warm_start)

@@ -10,6 +10,7 @@ import errno
 import logging
 import math
 import re
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,9 @@ _OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"  # only a checkpoint of a run has
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 _STEP = f"step{_VALUE}"
 _WEIGHTS = "weights/"
+
+# Names of what is written before it is renamed, by TensorFlow and by `files.atomic_path`.
+_UNFINISHED = ("model.ckpt-*_temp", "checkpoint.tmp*", ".weights.*.safetensors", ".*.*.json")
 
 _log = logging.getLogger(__name__)
 
@@ -309,6 +313,18 @@ class RunCheckpoints:
         """
         with writing(self.directory):
             return Path(self._manager.save(checkpoint_number=self._step))
+
+    def remove_unfinished(self) -> None:
+        """Removes what runs left that were killed while they saved.
+
+        No other process may be saving to the same directory.
+        """
+        for path in [path for name in _UNFINISHED for path in self.directory.glob(name)]:
+            _log.debug("removing %s, which was not finished", path)
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
     def restore_newest(self) -> Path | None:
         """Sets weights and state from the newest checkpoint, and returns its prefix.
