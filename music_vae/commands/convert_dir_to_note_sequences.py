@@ -17,7 +17,8 @@ from music_vae.music import notes_io
 PROGRAM = "convert_dir_to_note_sequences"
 USAGE = """
 Converts the music files of a folder to NoteSequences and writes them to one TFRecord file, ready
-for training. Reads MIDI (.mid, .midi), MusicXML (.xml, .musicxml, .mxl) and ABC (.abc).
+for training. Reads MIDI (.mid, .midi, .kar, .rmi), MusicXML (.xml, .musicxml, .mxl) and ABC (.abc);
+follows links.
 
   convert_dir_to_note_sequences --input_dir=songs --output_file=songs.tfrecord --recursive
 """

@@ -117,7 +117,8 @@ class _OutOfTimeError(BaseException):
 def find_music_files(root: Path, *, recursive: bool) -> list[str]:
     """Returns the music files under `root` as sorted paths relative to it, with `/` everywhere.
 
-    Links to files are followed and links to folders are not.
+    Links are followed. A folder that several of them lead to is searched once, under its own name
+    if it has one.
 
     >>> find_music_files(Path("examples/two_bars"), recursive=False)
     ['durangs_hornpipe.mid', 'fishers_hornpipe.mid']
@@ -128,21 +129,41 @@ def find_music_files(root: Path, *, recursive: bool) -> list[str]:
     """
     names: list[str] = []
     others = 0
-
-    def warn(error: OSError) -> None:
-        _logger.warning("%s: not searched: %s", error.filename, error.strerror)
-
-    for folder, subfolders, files in os.walk(root, onerror=warn, followlinks=False):
+    for folder, files in _folders(root, recursive=recursive):
         for name in files:
             path = Path(folder, name)
             if path.suffix.lower() in notes_io.MUSIC_SUFFIXES:
                 names.append(path.relative_to(root).as_posix())
             else:
                 others += 1
-        if not recursive:
-            subfolders.clear()
     _logger.debug("files with other suffixes, ignored: %d", others)
     return sorted(names)
+
+
+def _folders(root: Path, *, recursive: bool) -> Iterator[tuple[str, list[str]]]:
+    """Yields the path of each folder with the names of its files; links come last."""
+
+    def warn(error: OSError) -> None:
+        _logger.warning("%s: not searched: %s", error.filename, error.strerror)
+
+    searched: set[str] = set()
+    pending = [str(root)]
+    while pending:
+        links: list[str] = []
+        for top in pending:
+            for folder, subfolders, files in os.walk(top, onerror=warn, followlinks=False):
+                real = os.path.realpath(folder)
+                if real in searched or not recursive:
+                    subfolders.clear()
+                if real not in searched:
+                    searched.add(real)
+                    links += (path for path in _joined(folder, subfolders) if os.path.islink(path))
+                    yield folder, files
+        pending = sorted(links)  # the order in which a folder lists its content is chance
+
+
+def _joined(folder: str, names: Iterable[str]) -> list[str]:
+    return [os.path.join(folder, name) for name in names]
 
 
 def converter_of(root: Path) -> Callable[[str], ConvertedFile]:
@@ -220,7 +241,7 @@ def convert_file(name: str, *, root: Path, collection: str) -> ConvertedFile:
 
     >>> file = convert_file("README.md", root=Path("."), collection="texts")
     >>> file.reason
-    'unknown kind of music file; expected one of .mid, .midi, .xml, .musicxml, .mxl, .abc'
+    'unknown kind of music file; expected one of .mid, .midi, .kar, ...'
 
     Args:
       name: Path of the file relative to `root`.

@@ -23,6 +23,25 @@ _META_STATUS = 0xFF
 _MAX_QUANTITY_BYTES = 4
 
 
+def unwrapped(data: bytes) -> bytes:
+    """Returns the MIDI file in a RIFF file, as `.rmi` is one; any other content as it is.
+
+    >>> unwrapped(b"RIFF" + bytes(4) + b"RMIDdata" + struct.pack("<L", 4) + b"MThd")
+    b'MThd'
+    >>> unwrapped(b"MThd")
+    b'MThd'
+    """
+    if data[:4] != b"RIFF" or data[8:12] != b"RMID":
+        return data
+    position = 12
+    while position + 8 <= len(data):
+        name, (size,) = data[position : position + 4], struct.unpack_from("<L", data, position + 4)
+        if name == b"data":
+            return data[position + 8 : position + 8 + size]
+        position += 8 + size + size % 2  # a chunk of odd size is padded
+    return data
+
+
 def check_midi(data: bytes) -> None:
     """Raises `UnreadableMusicError` unless the chunks and events are sound and not too long.
 

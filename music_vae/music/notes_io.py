@@ -25,13 +25,13 @@ from music_vae.common import files
 from music_vae.common.constants import DEFAULT_QPM, MAX_MIDI_PITCH, MAX_MIDI_VELOCITY
 from music_vae.common.errors import UserError
 from music_vae.common.lazy_imports import import_note_seq
-from music_vae.music.midi_structure import MAX_LENGTH_QUARTERS, check_midi
+from music_vae.music.midi_structure import MAX_LENGTH_QUARTERS, check_midi, unwrapped
 from music_vae.music.unreadable import UnreadableMusicError
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
 
-MIDI_SUFFIXES = (".mid", ".midi")
+MIDI_SUFFIXES = (".mid", ".midi", ".kar", ".rmi")
 MUSICXML_SUFFIXES = (".xml", ".musicxml", ".mxl")
 ABC_SUFFIXES = (".abc",)
 MUSIC_SUFFIXES = MIDI_SUFFIXES + MUSICXML_SUFFIXES + ABC_SUFFIXES
@@ -223,7 +223,8 @@ def _parsing(kind: str) -> Iterator[None]:
 
 
 def _read_midi(data: bytes) -> Reading:
-    """Reads the one sequence of a MIDI file."""
+    """Reads the one sequence of a MIDI file, which a RIFF file (`.rmi`) may wrap."""
+    data = unwrapped(data)
     check_midi(data)
     note_seq = import_note_seq()
     import pretty_midi

@@ -79,7 +79,10 @@ def test_the_output_does_not_depend_on_the_number_of_workers(tmp_path):
         (["--input_dir={0}/songs", "--output_file={0}"], "is a folder; expected a file name"),
         (["--input_dir={0}/songs", "--output_file={0}/songs/b.mid/o"], "cannot make"),
         (["--input_dir={0}", "--output_file={0}/o"], "its subfolders hold 4: give --recursive"),
-        (["--input_dir={0}/empty", "--output_file={0}/o"], ".mid, .midi, .xml, .musicxml, .mxl, "),
+        (
+            ["--input_dir={0}/empty", "--output_file={0}/o"],
+            ".mid, .midi, .kar, .rmi, .xml, .musicxml, .mxl, ",
+        ),
         (["--input_dir={0}/songs", "--output_file={0}/o", "--num_workers=0"], "num_workers"),
         (["--input_dir={0}/songs", "--output_file={0}/o", "extra"], "unexpected argument"),
     ],

@@ -5,6 +5,7 @@ import logging
 import os
 import shutil
 import signal
+import struct
 import sys
 import time
 from functools import partial
@@ -24,7 +25,7 @@ def folder(tmp_path):
     return music_folder.make(tmp_path / "songs")
 
 
-def test_subfolders_are_searched_only_when_asked_and_links_to_folders_never(folder, caplog):
+def test_subfolders_are_searched_only_when_asked(folder, caplog):
     caplog.set_level(logging.DEBUG, logger="music_vae")
     assert music_files.find_music_files(folder, recursive=False) == ["a.MIDI", "b.mid"]
     everything = music_files.find_music_files(folder, recursive=True)
@@ -92,3 +93,41 @@ def test_a_file_that_ends_a_worker_only_once_is_converted_in_the_end(tmp_path):
 def test_a_worker_has_a_limit_on_memory():
     (result,) = music_files.convert_files(["hoard"], misbehave, num_processes=1)
     assert result.reason == "needs too much memory"
+
+
+def test_links_to_folders_are_followed_and_each_folder_is_searched_once(tmp_path):
+    songs, elsewhere = tmp_path / "songs", tmp_path / "elsewhere"
+    for folder in (songs / "own", elsewhere / "more"):
+        folder.mkdir(parents=True)
+        (folder / "a.mid").touch()
+    (songs / "again").symlink_to(songs / "own")
+    (songs / "link").symlink_to(elsewhere)
+    (songs / "other").symlink_to(elsewhere)
+    (elsewhere / "more" / "circle").symlink_to(songs)
+    (songs / "nowhere").symlink_to(tmp_path / "missing")
+    found = music_files.find_music_files(songs, recursive=True)
+    assert found == ["link/more/a.mid", "own/a.mid"]
+    assert music_files.find_music_files(songs, recursive=False) == []
+
+
+def test_karaoke_and_riff_files_are_read_as_midi(tmp_path):
+    data = (TUNES / "soldiers_joy.mid").read_bytes()
+    info = b"LIST" + struct.pack("<L", 3) + b"abc\0"
+    chunks = b"RMID" + info + b"data" + struct.pack("<L", len(data)) + data
+    (tmp_path / "a.mid").write_bytes(data)
+    (tmp_path / "a.kar").write_bytes(data)
+    (tmp_path / "a.rmi").write_bytes(b"RIFF" + struct.pack("<L", len(chunks)) + chunks)
+    (tmp_path / "b.rmi").write_bytes(data)
+    (tmp_path / "cut.rmi").write_bytes(b"RIFF\0\0\0\0RMIDdata\xff\xff\xff\xff" + data[:40])
+    (tmp_path / "none.rmi").write_bytes(b"RIFF\0\0\0\0RMIDLIST\x02\0\0\0ab")
+    names = music_files.find_music_files(tmp_path, recursive=False)
+    assert len(names) == 6
+    converted = {n: music_files.convert_file(n, root=tmp_path, collection="c") for n in names}
+    note_sequence = lazy_imports.import_note_seq().NoteSequence
+    notes = [
+        note_sequence.FromString(converted[name].records[0]).notes
+        for name in ("a.mid", "a.kar", "a.rmi", "b.rmi")
+    ]
+    assert all(list(other) == list(notes[0]) for other in notes)
+    assert converted["cut.rmi"].reason == "damaged MIDI"
+    assert converted["none.rmi"].reason == "not a MIDI file"
