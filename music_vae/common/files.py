@@ -13,6 +13,8 @@ from pathlib import Path
 
 from music_vae.common.errors import UserError
 
+_ESCAPED = "backslashreplace"  # of the names of files, which need not be UTF-8
+
 
 def expand(path: str | os.PathLike) -> Path:
     """Returns a path with the home folder for `~`; the path as it is if there is none.
@@ -83,7 +85,7 @@ def write_text(path: str | os.PathLike, text: str) -> None:
     C♯ D E
     """
     with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors=_ESCAPED)
 
 
 def write_new_text(path: str | os.PathLike, text: str) -> Path:
@@ -98,7 +100,7 @@ def write_new_text(path: str | os.PathLike, text: str) -> Path:
     """
     wanted = expand(path)
     with _file_beside(wanted) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors=_ESCAPED)
         _make_readable(temporary)
         for stem in _numbered(wanted.stem):
             target = wanted.with_name(f"{stem}{wanted.suffix}")

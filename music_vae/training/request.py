@@ -176,6 +176,7 @@ class TrainRequest:
     computing: Computing = Computing()
 
     def __post_init__(self) -> None:
+        _check_encodable(self.run_dir)
         if PATTERN_CHARACTERS & set(str(self.run_dir)):
             raise UserError(f"`run_dir={self.run_dir}` must not contain any of * ? [ ]")
         if self.schedule.patience is not None and not self.validation_path:
@@ -230,4 +231,15 @@ class EvaluationRequest:
     eval_dir_suffix: str = ""
 
     def __post_init__(self) -> None:
+        _check_encodable(self.run_dir)
         _check_at_least("eval_num_batches", self.num_batches, 1)
+
+
+def _check_encodable(run_dir: Path) -> None:
+    """Raises `UserError` for a path of bytes that are not UTF-8, which TensorFlow cannot open."""
+    try:
+        str(run_dir).encode("utf-8")
+    except UnicodeEncodeError:
+        raise UserError(
+            f"`run_dir={run_dir}` is not UTF-8, as TensorFlow needs it", hint="rename the folder"
+        ) from None

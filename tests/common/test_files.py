@@ -152,3 +152,9 @@ def test_a_file_may_begin_with_a_tilde(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     files.write_text("~draft.txt", "text")
     assert (tmp_path / "~draft.txt").read_text() == "text"
+
+
+def test_a_name_that_is_not_utf_8_is_escaped_in_a_text(tmp_path):
+    files.write_text(tmp_path / "a.txt", "caf\udce9")
+    files.write_new_text(tmp_path / "b.txt", "caf\udce9")
+    assert [path.read_text() for path in tmp_path.iterdir()] == [r"caf\udce9"] * 2

@@ -9,6 +9,7 @@ import pytest
 
 from music_vae import data
 from music_vae.common.errors import UserError
+from music_vae.configs import get_config
 from music_vae.training.cluster import Cluster
 from music_vae.training.request import (
     Computing,
@@ -81,3 +82,10 @@ def test_music_to_validate_on_is_converted_like_that_to_train_on(tiny_config):
 def test_requests_need_no_tensorflow():
     code = "import sys, music_vae.training.request; assert 'tensorflow' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("request_type", [TrainRequest, EvaluationRequest])
+def test_a_run_whose_name_tensorflow_cannot_open_is_refused(request_type):
+    config = get_config("cat-mel_2bar_small")
+    with pytest.raises(UserError, match="is not UTF-8"):
+        request_type(config, Path("r\udce9sum\udce9"), TUNES)
