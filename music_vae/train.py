@@ -57,6 +57,7 @@ flags.DEFINE_string(
     "TFRecords of NoteSequences: a file, a pattern, or a comma-separated list.",
     flag_values=FLAGS,
 )
+flag_groups.define_max_damaged(FLAGS)
 flags.DEFINE_string(
     "tfds_name", None, "A TensorFlow Dataset to use instead of --examples_path.", flag_values=FLAGS
 )
@@ -275,6 +276,7 @@ def _corpus(values: flags.FlagValues, config: "Config") -> "Corpus":
         values.tfds_name or (None if values.examples_path else config.tfds_name),
         cache_dataset=values.cache_dataset,
         num_data_processes=values.num_data_processes,
+        max_damaged=values.max_damaged,
     )
 
 

@@ -84,7 +84,7 @@ def test_music_that_cannot_be_read_any_more_is_one_line(
 ):
     path = tmp_path / "tunes.tfrecord"
     path.write_bytes(tunes.read_bytes())
-    read, reads = tfrecord.read_records, []
+    read, reads = tfrecord.scan, []
 
     def damaged_later(name):
         reads.append(name)
@@ -92,12 +92,27 @@ def test_music_that_cannot_be_read_any_more_is_one_line(
             path.write_bytes(tunes.read_bytes()[:-9])
         yield from read(name)
 
-    monkeypatch.setattr(tfrecord, "read_records", damaged_later)
+    monkeypatch.setattr(tfrecord, "scan", damaged_later)
     flags = [f"--examples_path={path}", "--nocache_dataset", "--num_steps=50"]
     assert command(tmp_path / "run", *flags) == 2
     error = capsys.readouterr().err.splitlines()[-1]
     assert error.startswith("music_vae_train: ")
     assert "is cut off" in error
+
+
+def test_a_damaged_record_is_left_out_and_counted_unless_there_are_more_than_allowed(
+    command, tmp_path, capsys, caplog, tunes
+):
+    path, damaged = tmp_path / "tunes.tfrecord", bytearray(2 * tunes.read_bytes())
+    damaged[12] ^= 1
+    path.write_bytes(damaged)
+    flags = [f"--examples_path={path}", "--num_steps=2"]
+    assert command(tmp_path / "refused", *flags) == 2
+    assert "1 of 6 records of" in (error := capsys.readouterr().err.splitlines()[-1])
+    assert "more than --max_damaged=0.01 allows; the first: " in error
+    assert command(tmp_path / "run", *flags, "--max_damaged=0.5") == 0
+    assert "record 1 has data whose checksum is wrong; the file is damaged; left out" in caplog.text
+    assert "(skipped: time signature 2/4: 2, damaged record: 1)" in caplog.text
 
 
 def test_a_run_that_is_killed_goes_on_from_its_last_checkpoint(tunes, tmp_path, monkeypatch):

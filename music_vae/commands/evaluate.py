@@ -129,7 +129,8 @@ def measure(request: Request) -> "Metrics":
     corpus = request.examples.find(config)
     train_keys = None
     if request.looks_for_copies:
-        train = Examples(request.train_examples_path or "").find(config)
+        limit = request.examples.max_damaged
+        train = Examples(request.train_examples_path or "", max_damaged=limit).find(config)
         train_keys = samples.window_keys(train.windows, config.data_converter)
     model = request.model.open(config, request.sampling.max_batch_size, engine=request.engine)
     evaluator = Evaluator(model, request.sampling.seed or 0)
@@ -194,6 +195,7 @@ def _run_interpolation(values: flags.FlagValues, model: ModelChoice, examples: E
             sampling,
             values.interpolation_pairs,
             values.picture,
+            examples.max_damaged,
         )
     )
     print(cli.json_text(metrics) if values.json else evaluating_interpolation.table(metrics))

@@ -4,6 +4,7 @@ import dataclasses
 
 from music_vae.commands.choices import ModelChoice, Sampling, check_at_least
 from music_vae.commands.examples import Examples
+from music_vae.common.constants import MAX_DAMAGED
 from music_vae.evaluation import interpolation, language_model
 from music_vae.evaluation.evaluator import check_latent
 from music_vae.evaluation.metrics import Metrics
@@ -28,6 +29,7 @@ class Request:
       sampling: Seed, temperature and batch size.
       pairs: Number of pairs of windows.
       picture: A .png or .svg file that will be drawn, whose name is checked; None: no picture.
+      max_damaged: Largest share of the records that may be damaged, and are then left out.
 
     Raises:
       UserError: If there are to be no pairs.
@@ -39,6 +41,7 @@ class Request:
     sampling: Sampling
     pairs: int = 256
     picture: str | None = None
+    max_damaged: float = MAX_DAMAGED
 
     def __post_init__(self) -> None:
         check_at_least(self, 1, "pairs")
@@ -67,7 +70,9 @@ def measure(request: Request) -> Metrics:
     if request.picture:
         plotting.check_picture(request.picture, "picture")
     paths = (request.examples_path, request.train_examples_path)
-    windows, corpus = (Examples(path).find(config).windows for path in paths)
+    windows, corpus = (
+        Examples(path, max_damaged=request.max_damaged).find(config).windows for path in paths
+    )
     return interpolation.measure(
         request.model.open(config, request.sampling.max_batch_size),
         windows,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from music_vae.commands.choices import check_at_least
 from music_vae.common import lazy_imports
+from music_vae.common.constants import MAX_DAMAGED
 
 if TYPE_CHECKING:
     from music_vae.configs import Config
@@ -35,7 +36,7 @@ class Examples:
     """The music that a command reads: the windows of a corpus, all or some of them.
 
     >>> Examples("train*.tfrecord", num_examples=100)
-    Examples(path='train*.tfrecord', num_examples=100, seed=0)
+    Examples(path='train*.tfrecord', num_examples=100, seed=0, max_damaged=0.01)
     >>> Examples("train*.tfrecord", num_examples=0)
     Traceback (most recent call last):
     music_vae.common.errors.UserError: `num_examples=0` must be at least 1
@@ -44,11 +45,13 @@ class Examples:
       path: TFRecords of NoteSequences: a file, a pattern, or a comma-separated list.
       num_examples: Largest number of windows to use, which are drawn at random; None: all.
       seed: Seed of the random generator that draws them.
+      max_damaged: Largest share of the records that may be damaged, and are then left out.
     """
 
     path: str
     num_examples: int | None = None
     seed: int = 0
+    max_damaged: float = MAX_DAMAGED
 
     def __post_init__(self) -> None:
         check_at_least(self, 1, "num_examples")
@@ -74,6 +77,6 @@ class Examples:
         from music_vae.dataset.windows import load_windows, subset
 
         lazy_imports.import_note_seq()
-        windows, num_sequences = load_windows(self.path, config)
+        windows, num_sequences = load_windows(self.path, config, self.max_damaged)
         used = subset(windows, self.num_examples, self.seed)
         return FoundWindows(used, len(windows), num_sequences)

@@ -15,6 +15,7 @@ from absl import flags
 
 from music_vae.commands import cli
 from music_vae.commands.choices import ModelChoice, Sampling
+from music_vae.common.constants import MAX_DAMAGED
 from music_vae.common.seeds import MAX_SEED
 
 if TYPE_CHECKING:
@@ -181,7 +182,7 @@ def define_examples(
     num_examples: int | None = None,
     num_examples_help: str = _ALL_EXAMPLES,
 ) -> None:
-    """Adds `--examples_path` and `--num_examples`.
+    """Adds `--examples_path`, `--num_examples` and `--max_damaged`.
 
     The command has to have `--seed`, too, by which `--num_examples` windows are drawn.
 
@@ -200,6 +201,26 @@ def define_examples(
     flags.DEFINE_integer(
         "num_examples", num_examples, num_examples_help, lower_bound=1, flag_values=values
     )
+    define_max_damaged(values)
+
+
+def define_max_damaged(values: flags.FlagValues) -> None:
+    """Adds `--max_damaged`, the share of damaged records that a command leaves out.
+
+    >>> values = cli.new_flags()
+    >>> define_max_damaged(values)
+    >>> values["max_damaged"].default
+    0.01
+    """
+    flags.DEFINE_float(
+        "max_damaged",
+        MAX_DAMAGED,
+        "How many of the records may be damaged, as a share; they are left out. With more, nothing "
+        "is done.",
+        lower_bound=0,
+        upper_bound=1,
+        flag_values=values,
+    )
 
 
 def examples(values: flags.FlagValues) -> "Examples":
@@ -210,7 +231,7 @@ def examples(values: flags.FlagValues) -> "Examples":
     >>> define_seed(values)
     >>> _ = values(["my_command", "--examples_path=test.tfrecord", "--num_examples=100"])
     >>> examples(values)
-    Examples(path='test.tfrecord', num_examples=100, seed=0)
+    Examples(path='test.tfrecord', num_examples=100, seed=0, max_damaged=0.01)
 
     Raises:
       UserError: If none was given.
@@ -218,7 +239,7 @@ def examples(values: flags.FlagValues) -> "Examples":
     cli.require(values, "examples_path")
     from music_vae.commands.examples import Examples
 
-    return Examples(values.examples_path, values.num_examples, values.seed)
+    return Examples(values.examples_path, values.num_examples, values.seed, values.max_damaged)
 
 
 def define_num_samples(values: flags.FlagValues) -> None:

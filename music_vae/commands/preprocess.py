@@ -8,6 +8,7 @@ from absl import flags
 from music_vae.commands import cli, flag_groups, pipelines
 from music_vae.commands.choices import check_at_least
 from music_vae.common import files, lazy_imports
+from music_vae.common.constants import MAX_DAMAGED
 from music_vae.dataset import tfrecord
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ flags.DEFINE_boolean(
 flags.DEFINE_boolean(
     "drums_only", False, "Filter: leave out sequences with other notes.", flag_values=FLAGS
 )
+flag_groups.define_max_damaged(FLAGS)
 flags.DEFINE_list(
     "pipeline_options",
     ",".join(DEFAULT_OPTIONS),
@@ -98,9 +100,10 @@ class Request:
       filters: The filters that decide which parts of sequences are used; None: all are.
       output_shards: Number of output files.
       pipeline_options: Options of the Apache Beam pipeline.
+      max_damaged: Largest share of the records that may be damaged, and are then left out.
 
     Raises:
-      UserError: If there are to be no output files.
+      UserError: If there are to be no output files, or that share is not between 0 and 1.
     """
 
     input_tfrecord: str
@@ -109,9 +112,11 @@ class Request:
     filters: "Filters | None" = None
     output_shards: int = 32
     pipeline_options: tuple[str, ...] = DEFAULT_OPTIONS
+    max_damaged: float = MAX_DAMAGED
 
     def __post_init__(self) -> None:
         check_at_least(self, 1, "output_shards")
+        tfrecord.check_max_damaged(self.max_damaged)
 
 
 def preprocess(request: Request) -> str:
@@ -148,6 +153,7 @@ def preprocess(request: Request) -> str:
         converter,
         request.filters,
         request.pipeline_options,
+        request.max_damaged,
     )
     written = pipelines.written(output, request.output_shards)
     return f"{preprocessing.report(counts)}\nWrote {written}"
@@ -166,6 +172,7 @@ def _run(values: flags.FlagValues) -> None:
         filters if values.enable_filtering else None,
         values.output_shards,
         tuple(values.pipeline_options),
+        values.max_damaged,
     )
     print(preprocess(request))
 

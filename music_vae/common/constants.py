@@ -1,4 +1,4 @@
-"""Defines numbers of music that several modules share, each with its source."""
+"""Defines numbers that several modules share: of music, each with its source, and limits."""
 
 MIN_MIDI_PITCH = 0
 MAX_MIDI_PITCH = 127
@@ -41,3 +41,5 @@ FULL_DRUM_PITCH_CLASSES: tuple[tuple[int, ...], ...] = tuple(
         *(63, 77, 86, 87, 50, 30, 43, 62, 76, 83, 49, 55, 57, 58, 51, 52, 53, 59, 82),
     )
 )
+
+MAX_DAMAGED = 0.01  # the share of a collection's records that may be damaged, and are left out

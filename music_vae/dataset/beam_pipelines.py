@@ -14,8 +14,9 @@ from apache_beam.metrics import Metrics, MetricsFilter
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from music_vae.common import lazy_imports
+from music_vae.common.constants import MAX_DAMAGED
 from music_vae.common.errors import UserError
-from music_vae.dataset import preprocessing, tfrecord
+from music_vae.dataset import preprocessing, sources, tfrecord
 from music_vae.dataset.music_files import ConvertedFile, Summary
 from music_vae.dataset.preprocessing import Filters
 from music_vae.music.converters.base import Converter
@@ -33,6 +34,7 @@ def preprocess(
     converter: Converter,
     filters: Filters | None,
     options: Sequence[str],
+    max_damaged: float = MAX_DAMAGED,
 ) -> Counter[str]:
     """Writes the unique examples of TFRecords of NoteSequences to TFRecords of NoteSequences.
 
@@ -56,23 +58,21 @@ def preprocess(
       converter: Converter that finds the examples.
       filters: Filters of the parts of sequences; None: all parts are used.
       options: Options of the pipeline, as on a command line.
+      max_damaged: Largest share of the records in files of this machine that may be damaged, and
+        are then left out. A damaged record in another file system ends the pipeline.
 
     Returns:
-      The counters of `preprocessing`.
+      The counters of `preprocessing`, and that of damaged records.
 
     Raises:
-      UserError: If there is no such file, the pipeline fails, or there are no examples.
+      UserError: If there is no such file, the pipeline fails, too many records are damaged, or
+        there are no examples.
     """
-    patterns = _patterns(input_tfrecord)
+    paths = _local_paths(input_tfrecord)
 
     def build(pipeline: beam.Pipeline) -> None:
-        records = [
-            pipeline | f"read {number}" >> beam.io.ReadFromTFRecord(pattern)
-            for number, pattern in enumerate(patterns)
-        ]
         examples = (
-            records
-            | "all" >> beam.Flatten()
+            _read(pipeline, input_tfrecord, paths)
             | "spread" >> beam.Reshuffle()  # a file is read by one worker
             | "examples" >> beam.ParDo(_Examples(converter, filters))
             | "equal ones" >> beam.GroupByKey()
@@ -81,6 +81,10 @@ def preprocess(
         _write(examples, output, num_shards)
 
     counts = _run(build, options)
+    num_read = counts[preprocessing.SEQUENCES] + counts[preprocessing.NOT_SEQUENCES]
+    tfrecord.check_damaged(input_tfrecord, counts[sources.DAMAGED], num_read, max_damaged)
+    if counts[preprocessing.NOT_SEQUENCES] and not counts[preprocessing.SEQUENCES]:
+        raise UserError(f"{input_tfrecord}: these records are not NoteSequences")
     if not counts[preprocessing.UNIQUE]:
         reasons = ", ".join(f"{number} {name}" for name, number in sorted(counts.items()))
         raise UserError(f"there are no examples in {input_tfrecord}: {reasons}")
@@ -187,11 +191,39 @@ class _Files(_Counting):
         self.count(counts)
 
 
-def _patterns(names: str) -> list[str]:
-    """Returns the input files or patterns for Beam; files of this machine are found at once."""
+class _Read(_Counting):
+    """Reads the records of a file of this machine, all but damaged ones."""
+
+    def process(self, path: str) -> Iterator[bytes]:
+        num_damaged = 0
+        for scanned in tfrecord.scan(path):
+            if scanned.data is not None:
+                yield scanned.data
+                continue
+            num_damaged += 1
+            if num_damaged <= sources.MAX_LINES:
+                _logger.warning("%s; left out", scanned.line)
+        self.count(Counter({sources.DAMAGED: num_damaged}))
+
+
+def _local_paths(names: str) -> list[str] | None:
+    """Returns the input files on this machine; None if some are in another file system."""
     if any(tfrecord.is_remote(name) for name in names.split(",")):
-        return [name.strip() for name in names.split(",") if name.strip()]
+        return None
     return [str(path.absolute()) for path in tfrecord.expand_patterns(names)]
+
+
+def _read(pipeline: beam.Pipeline, names: str, paths: list[str] | None) -> Any:
+    """Returns the records of files; those of another file system are read by Beam itself."""
+    if paths is not None:
+        files = pipeline | "files" >> beam.Create(paths) | "spread files" >> beam.Reshuffle()
+        return files | "read" >> beam.ParDo(_Read())
+    patterns = [name.strip() for name in names.split(",") if name.strip()]
+    records = [
+        pipeline | f"read {number}" >> beam.io.ReadFromTFRecord(pattern)
+        for number, pattern in enumerate(patterns)
+    ]
+    return records | "all" >> beam.Flatten()
 
 
 def _write(records: Any, output: str, num_shards: int) -> None:

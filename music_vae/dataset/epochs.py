@@ -238,7 +238,8 @@ class StreamedMusic:
 
     def _examples(self, draw: Draw) -> Iterator[Example]:
         counts, num_examples, first = Counts(), 0, not self._counts.num_sequences
-        tasks = (Task(draw, chunk) for chunk in chunks(self._source.records()))
+        records = self._source.records(counts.skipped)
+        tasks = (Task(draw, chunk) for chunk in chunks(records))
         for drawn in self._pool.map(tasks):
             assert isinstance(drawn, Drawn)
             counts.num_sequences += drawn.num_sequences

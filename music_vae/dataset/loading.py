@@ -129,7 +129,8 @@ def _write(
         pool(num_processes) as processes,
         tqdm(unit="sequence", desc="converting", disable=not progress) as bar,
     ):
-        for converted in processes.map(Task(conversion, c) for c in chunks(source.records())):
+        records = source.records(counts.skipped)
+        for converted in processes.map(Task(conversion, c) for c in chunks(records)):
             writer.append(converted.packed)
             counts.num_sequences += converted.num_sequences
             counts.skipped += converted.skipped

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from music_vae.common import lazy_imports
+from music_vae.dataset.sources import is_other_message
 from music_vae.music.converters.base import Converter, Example
 from music_vae.music.converters.grid import quantise_in_any_metre, why_impossible
 from music_vae.music.converters.score import Score, change_times, cut, read
@@ -31,6 +32,7 @@ UNIQUE = "unique examples"
 TOTALS = (SEQUENCES, PARTS, CONVERTED, EXAMPLES, UNIQUE)
 """Names of the counters of music that was there; all other counters are reasons for leaving out."""
 
+NOT_SEQUENCES = "record that is not a NoteSequence"
 NOT_EQUAL = "example that differs when it is read again (kept)"
 
 
@@ -88,7 +90,9 @@ def examples_of(
     try:
         sequence = lazy_imports.import_note_seq().NoteSequence.FromString(record)
     except DecodeError:
-        counts["record that is not a NoteSequence"] += 1
+        sequence = None
+    if sequence is None or is_other_message(sequence):
+        counts[NOT_SEQUENCES] += 1
         return
     counts[SEQUENCES] += 1
     score = read(sequence)

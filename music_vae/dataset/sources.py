@@ -6,10 +6,13 @@ are parsed in whatever process uses them.
 
 import dataclasses
 import hashlib
+import logging
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from music_vae.common import lazy_imports
+from music_vae.common.constants import MAX_DAMAGED
 from music_vae.common.errors import UserError
 from music_vae.dataset import tfrecord
 from music_vae.music.converters.score import Score, read
@@ -20,6 +23,16 @@ if TYPE_CHECKING:
 
 _NO_TFDS = "`tfds_name` needs tensorflow-datasets: pip install 'music_vae[tfds]'"
 _PIECE_BYTES = 1 << 22
+_HOW_TO_MAKE = "make a file of them with convert_dir_to_note_sequences"
+_FEATURES = "\n"  # how the features of a tf.Example begin: the tag of their first field
+
+MAX_LINES = 10
+"""The number of damaged records that are named; all are counted."""
+
+DAMAGED = "damaged record"
+"""The reason for which damaged records are counted among the music that was left out."""
+
+_log = logging.getLogger(__name__)
 
 
 class Record(NamedTuple):
@@ -54,8 +67,8 @@ class Source(Protocol):
     tunes.tfrecord
     """
 
-    def records(self) -> Iterator[Record]:
-        """Yields the records."""
+    def records(self, skipped: Counter[str] | None = None) -> Iterator[Record]:
+        """Yields the records; counts in `skipped` those that are left out."""
 
     def fingerprint(self) -> str:
         """Returns a digest of all data of the records."""
@@ -73,22 +86,60 @@ class TFRecords:
 
     Attributes:
       examples_path: A file, a pattern, or a comma-separated list of them.
+      max_damaged: Largest share of the records that may be damaged, and are then left out.
+
+    Raises:
+      UserError: If that share is not between 0 and 1.
     """
 
     examples_path: str
+    max_damaged: float = MAX_DAMAGED
+    _said: set[str] = dataclasses.field(
+        default_factory=set, init=False, repr=False, compare=False, hash=False
+    )
+
+    def __post_init__(self) -> None:
+        tfrecord.check_max_damaged(self.max_damaged)
 
     def __str__(self) -> str:
         return self.examples_path
 
-    def records(self) -> Iterator[Record]:
-        """Yields all records; raises `UserError` if there is no such file, or it is damaged."""
+    def records(self, skipped: Counter[str] | None = None) -> Iterator[Record]:
+        """Yields all records but damaged ones, which are logged, and counted in `skipped`.
+
+        Raises:
+          UserError: If there is no such file; at the end if too many records were damaged.
+        """
+        num_read = num_damaged = 0
+        first_fault = ""
         for path in tfrecord.expand_patterns(self.examples_path):
-            for number, data in enumerate(tfrecord.read_records(path), start=1):
-                yield Record(data, str(path), number)
+            for scanned in tfrecord.scan(path):
+                if scanned.data is None:
+                    num_damaged += 1
+                    first_fault = first_fault or scanned.fault
+                    self._say(scanned.line)
+                else:
+                    num_read += 1
+                    yield Record(scanned.data, str(path), scanned.number)
+        tfrecord.check_damaged(str(self), num_damaged, num_read, self.max_damaged, first_fault)
+        if num_damaged and skipped is not None:
+            skipped[DAMAGED] += num_damaged
+
+    def _say(self, line: str) -> None:
+        """Logs a line on a damaged record, once for all passes through the records."""
+        if line not in self._said and len(self._said) < MAX_LINES:
+            self._said.add(line)
+            _log.warning("%s; left out", line)
 
     def fingerprint(self) -> str:
-        """Returns a digest of the contents of the files, in their order."""
+        """Returns a digest of the contents of the files, in their order.
+
+        With an unusual limit on damage it is another one, so that music which was converted under
+        that limit is not used under a stricter one.
+        """
         digest = hashlib.sha256()
+        if self.max_damaged != MAX_DAMAGED:
+            digest.update(f"{self.max_damaged!r}".encode())
         for path in tfrecord.expand_patterns(self.examples_path):
             file_digest = hashlib.sha256()
             with open(path, "rb") as file:
@@ -117,7 +168,7 @@ class TensorFlowDataset:
     def __str__(self) -> str:
         return self.name
 
-    def records(self) -> Iterator[Record]:
+    def records(self, skipped: Counter[str] | None = None) -> Iterator[Record]:
         """Yields all records; raises `UserError` if the data set cannot be loaded."""
         for number, example in enumerate(self._examples(), start=1):
             if "midi" not in example:
@@ -160,7 +211,8 @@ def scores(records: Sequence[Record]) -> list[Score]:
     """
     parsed = read_serialised([b"" if record.is_midi else record.data for record in records])
     return [
-        read(parse(record)) if score is None or record.is_midi else score
+        # A record without notes may be anything, and `parse` finds out.
+        read(parse(record)) if score is None or not len(score.notes) else score
         for record, score in zip(records, parsed, strict=True)
     ]
 
@@ -183,17 +235,47 @@ def parse(record: Record) -> "NoteSequence":
     try:
         if record.is_midi:
             return note_seq.midi_to_note_sequence(record.data)
-        return note_seq.NoteSequence.FromString(record.data)
+        sequence = note_seq.NoteSequence.FromString(record.data)
     except DecodeError as error:
-        raise UserError(
-            f"{record.place} is not a NoteSequence; make a file of them with "
-            "convert_dir_to_note_sequences"
-        ) from error
+        if record.data.startswith(b"MThd"):
+            raise UserError(_not_sequences(record, "a MIDI file")) from error
+        raise UserError(f"{record.place} is not a NoteSequence; {_HOW_TO_MAKE}") from error
     except note_seq.MIDIConversionError as error:
         raise UserError(f"{record.place} is not a MIDI file: {error}") from error
+    if is_other_message(sequence):
+        raise UserError(_not_sequences(record, "some other message, such as a tf.Example"))
+    return sequence
 
 
-def read_note_sequences(examples_path: str) -> Iterator["NoteSequence"]:
+def is_other_message(sequence: "NoteSequence") -> bool:
+    """Returns True if what was parsed as a NoteSequence was written as another kind of message.
+
+    The kind of a message is not in its bytes. The features of a tf.Example and of a
+    tf.SequenceExample are at the places of the id and the file name of a NoteSequence.
+
+    >>> from note_seq import NoteSequence
+    >>> is_other_message(NoteSequence.FromString(bytes.fromhex("0a080a060a01661201782001")))
+    True
+    >>> is_other_message(NoteSequence(id="without notes"))
+    False
+    """
+    if sequence.notes:
+        return False
+    from google.protobuf.unknown_fields import UnknownFieldSet
+
+    texts = (sequence.id, sequence.filename)
+    return any(text.startswith(_FEATURES) for text in texts) or bool(len(UnknownFieldSet(sequence)))
+
+
+def _not_sequences(record: Record, what: str) -> str:
+    return f"these records are not NoteSequences: {record.place} is {what}; {_HOW_TO_MAKE}"
+
+
+def read_note_sequences(
+    examples_path: str,
+    max_damaged: float = MAX_DAMAGED,
+    skipped: Counter[str] | None = None,
+) -> Iterator["NoteSequence"]:
     """Yields the NoteSequences of TFRecord files.
 
     >>> import tempfile
@@ -207,11 +289,14 @@ def read_note_sequences(examples_path: str) -> Iterator["NoteSequence"]:
 
     Args:
       examples_path: A file, a pattern, or a comma-separated list of them.
+      max_damaged: Largest share of the records that may be damaged, and are then left out.
+      skipped: Counter of the records that were left out.
 
     Raises:
-      UserError: If there is no such file, or it does not hold NoteSequences.
+      UserError: If there is no such file, it does not hold NoteSequences, or too many of its
+        records are damaged.
     """
-    return map(parse, TFRecords(examples_path).records())
+    return map(parse, TFRecords(examples_path, max_damaged).records(skipped))
 
 
 def read_tfds(name: str, split: str) -> Iterator["NoteSequence"]:

@@ -12,7 +12,7 @@ import struct
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, NamedTuple, cast
 
 import google_crc32c
 
@@ -23,6 +23,7 @@ from music_vae.common.errors import UserError
 _MAX_RECORD_BYTES = 2**31 - 1
 
 _GZIP_MAGIC = b"\x1f\x8b"
+_ZLIB = "the file is packed with zlib; files packed with gzip or not at all are read"
 _HEADER = struct.Struct("<QI")
 _CHECKSUM = struct.Struct("<I")
 _MASK_DELTA = 0xA282EAD8
@@ -30,6 +31,7 @@ _MASK_DELTA = 0xA282EAD8
 # Data is read in pieces of this size, so that a false length cannot make us allocate more than
 # the file really holds.
 _PIECE_BYTES = 1 << 20
+_BEGINNING_BYTES = 1 << 12  # enough of packed data to unpack its first bytes
 
 
 def write_records(path: str | os.PathLike, records: Iterable[bytes]) -> int:
@@ -67,22 +69,109 @@ def read_records(path: str | os.PathLike) -> Iterator[bytes]:
       UserError: If the file is missing, truncated, damaged or not a TFRecord file; the message
         names the file, the number of the record (from 1) and the fault.
     """
+    for scanned in scan(path):
+        if scanned.data is None:
+            raise UserError(scanned.fault)
+        yield scanned.data
+
+
+class Scanned(NamedTuple):
+    """A record that was read, or the fault of one that could not be.
+
+    >>> Scanned(3, None, "a: record 3 is cut off in its header", "9 of 14 bytes were read").line
+    'a: record 3 is cut off in its header; 9 of 14 bytes were read'
+
+    Attributes:
+      number: Number of the record in its file, from 1.
+      data: The data of the record; None if it is damaged.
+      fault: The file, the number and the fault of a damaged record.
+      extent: For a fault that ends the file, the part of it that was read.
+    """
+
+    number: int
+    data: bytes | None
+    fault: str = ""
+    extent: str = ""
+
+    @property
+    def line(self) -> str:
+        """Line for the user that says all about a damaged record."""
+        return "; ".join(filter(None, (self.fault, self.extent)))
+
+
+def scan(path: str | os.PathLike) -> Iterator[Scanned]:
+    """Yields each record as `read_records` does, and a fault in the place of a damaged one.
+
+    Data whose checksum is wrong costs one record. After a false length, or where a file is cut off,
+    nothing more can be found in it: that counts as one damaged record, and is the last.
+
+    >>> scanned = next(scan("README.md"))
+    >>> scanned.data, scanned.line
+    (None, 'README.md: record 1 has a length whose checksum is wrong; is this a TFRecord file?; 0 of
+    ... bytes were read')
+
+    Raises:
+      UserError: If the file is missing, or cannot be read.
+    """
     source = files.expand(path)
+    number, position = 0, 0
     try:
         with open(source, "rb") as raw:
+            size_bytes = os.fstat(raw.fileno()).st_size
             compressed = raw.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
             raw.seek(0)
-            if compressed:
-                with gzip.open(raw) as unzipped:
-                    yield from _read_stream(cast(BinaryIO, unzipped), source, size_bytes=None)
-            else:
-                yield from _read_stream(raw, source, size_bytes=os.fstat(raw.fileno()).st_size)
+            file = cast(BinaryIO, gzip.GzipFile(fileobj=raw)) if compressed else raw
+            stream = _Stream(file, source, None if compressed else size_bytes)
+            for scanned in stream.records():
+                number, position = scanned.number, stream.position
+                yield scanned
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise UserError(f"{source}: damaged gzip data: {error}") from error
+        fault = f"{source}: damaged gzip data: {error}"
+        yield Scanned(number + 1, None, fault, _extent(position, None))
     except FileNotFoundError as error:
         raise UserError(f"{source}: no such file") from error
     except OSError as error:
         raise UserError(f"{source}: cannot be read: {error.strerror or error}") from error
+
+
+def check_max_damaged(share: float) -> None:
+    """Raises `UserError` unless a largest share of damaged records is one.
+
+    >>> check_max_damaged(1.5)
+    Traceback (most recent call last):
+    music_vae.common.errors.UserError: `max_damaged=1.5` must be from 0 to 1
+    """
+    if not 0 <= share <= 1:
+        raise UserError(f"`max_damaged={share:g}` must be from 0 to 1")
+
+
+def check_damaged(
+    source: str, num_damaged: int, num_read: int, max_damaged: float, first_fault: str = ""
+) -> None:
+    """Raises `UserError` if so many records are damaged that the others should not be used.
+
+    >>> check_damaged("a.tfrecord", num_damaged=1, num_read=999, max_damaged=0.01)
+    >>> check_damaged("a.tfrecord", num_damaged=1, num_read=9, max_damaged=0.01)
+    Traceback (most recent call last):
+    music_vae.common.errors.UserError: 1 of 10 records of a.tfrecord is damaged, more than
+    `max_damaged=0.01` allows
+
+    Args:
+      source: Name of the file or files.
+      num_damaged: Number of damaged records.
+      num_read: Number of records that could be read.
+      max_damaged: Largest share of all records that may be damaged.
+      first_fault: Fault of the first of them, if it is known.
+    """
+    total = num_damaged + num_read
+    if not num_damaged or (num_read and num_damaged <= max_damaged * total):
+        return
+    if total == 1 and first_fault:
+        raise UserError(first_fault)
+    verb = "is" if num_damaged == 1 else "are"
+    limit = f"more than `max_damaged={max_damaged:g}` allows" if num_read else "none is left"
+    what = f"{num_damaged} of {total} records of {source} {verb} damaged, {limit}"
+    raise UserError(f"{what}; the first: {first_fault}" if first_fault else what)
 
 
 def is_remote(path: str) -> bool:
@@ -132,32 +221,63 @@ def _expand_pattern(name: str) -> list[Path]:
     return found
 
 
-def _read_stream(file: BinaryIO, source: Path, size_bytes: int | None) -> Iterator[bytes]:
-    """Yields the records of an open file, whose size is `size_bytes` if that is known."""
-    number = 0
-    position = 0
-    while header := _read_up_to(file, _HEADER.size):
-        number += 1
-        where = f"{source}: record {number}"
+class _Stream:
+    """An open file of records, and the place in it.
+
+    Attributes:
+      position: Number of bytes that were read as records.
+    """
+
+    def __init__(self, file: BinaryIO, source: Path, size_bytes: int | None) -> None:
+        self._file, self._source, self._size_bytes = file, source, size_bytes
+        self.position = 0
+
+    def records(self) -> Iterator[Scanned]:
+        """Yields the records; the last may be a fault that ends the file."""
+        number = 0
+        while header := _read_up_to(self._file, _HEADER.size):
+            number += 1
+            where = f"{self._source}: record {number}"
+            length, fault = self._length(header, number)
+            if fault:
+                yield Scanned(number, None, fault, _extent(self.position, self._size_bytes))
+                return
+            data, checksum, fault = self._body(length, where)
+            if fault:
+                yield Scanned(number, None, fault, _extent(self.position, self._size_bytes))
+                return
+            self.position += _HEADER.size + length + _CHECKSUM.size
+            if _CHECKSUM.unpack(checksum)[0] != _masked_crc(data):
+                fault = f"{where} has data whose checksum is wrong; the file is damaged"
+                yield Scanned(number, None, fault)
+            else:
+                yield Scanned(number, data)
+
+    def _length(self, header: bytes, number: int) -> tuple[int, str]:
+        """Returns the length that a header states, and its fault, if any."""
+        where = f"{self._source}: record {number}"
         if len(header) < _HEADER.size:
-            raise UserError(f"{where} is cut off in its header; {_hint(number)}")
+            return 0, f"{where} is cut off in its header; {_hint(number)}"
         length, length_crc = _HEADER.unpack(header)
         if length_crc != _masked_crc(header[:8]):
-            raise UserError(f"{where} has a length whose checksum is wrong; {_hint(number)}")
+            if number == 1 and _is_zlib(header + self._file.read(_BEGINNING_BYTES)):
+                return 0, f"{self._source}: these records are not NoteSequences: {_ZLIB}"
+            return 0, f"{where} has a length whose checksum is wrong; {_hint(number)}"
         if length > _MAX_RECORD_BYTES:
-            raise UserError(f"{where} claims {length} bytes, more than a record can hold")
-        position += _HEADER.size
+            return 0, f"{where} claims {length} bytes, more than a record can hold"
+        return length, ""
+
+    def _body(self, length: int, where: str) -> tuple[bytes, bytes, str]:
+        """Returns the data of a record, its checksum, and the fault of one that is cut off."""
         rest = length + _CHECKSUM.size
-        if size_bytes is not None and rest > size_bytes - position:
-            raise UserError(f"{where} is cut off: {size_bytes - position} of {rest} bytes are left")
-        body = _read_up_to(file, rest)
+        if self._size_bytes is not None:
+            left = self._size_bytes - self.position - _HEADER.size
+            if rest > left:
+                return b"", b"", f"{where} is cut off: {left} of {rest} bytes are left"
+        body = _read_up_to(self._file, rest)
         if len(body) < rest:
-            raise UserError(f"{where} is cut off: {len(body)} of {rest} bytes are left")
-        position += rest
-        data = body[:length]
-        if _CHECKSUM.unpack(body[length:])[0] != _masked_crc(data):
-            raise UserError(f"{where} has data whose checksum is wrong; the file is damaged")
-        yield data
+            return b"", b"", f"{where} is cut off: {len(body)} of {rest} bytes are left"
+        return body[:length], body[length:], ""
 
 
 def _read_up_to(file: BinaryIO, size: int) -> bytes:
@@ -171,6 +291,24 @@ def _read_up_to(file: BinaryIO, size: int) -> bytes:
             break
         pieces += piece
     return bytes(pieces)
+
+
+def _extent(position: int, size_bytes: int | None) -> str:
+    """Returns the part of a file that was read; a compressed file's whole size is not known."""
+    if size_bytes is None:
+        return f"{position} bytes of its unpacked data were read"
+    return f"{position} of {size_bytes} bytes were read"
+
+
+def _is_zlib(beginning: bytes) -> bool:
+    """Returns True for the beginning of records that zlib packed."""
+    try:
+        header = zlib.decompressobj().decompress(beginning, _HEADER.size)
+    except zlib.error:
+        return False
+    if len(header) < _HEADER.size:
+        return False
+    return bool(_HEADER.unpack(header)[1] == _masked_crc(header[:8]))
 
 
 def _hint(number: int) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from music_vae.common import progress
-from music_vae.common.constants import DEFAULT_QPM
+from music_vae.common.constants import DEFAULT_QPM, MAX_DAMAGED
 from music_vae.common.errors import UserError
 from music_vae.configs import Config
 from music_vae.dataset.sources import read_note_sequences
@@ -68,7 +68,9 @@ def read_windows(
     return windows
 
 
-def load_windows(path: str, config: Config) -> tuple[list[Window], int]:
+def load_windows(
+    path: str, config: Config, max_damaged: float = MAX_DAMAGED
+) -> tuple[list[Window], int]:
     """Returns all windows of TFRecords of NoteSequences, and the number of sequences.
 
     Shows a progress bar on a terminal.
@@ -88,16 +90,18 @@ def load_windows(path: str, config: Config) -> tuple[list[Window], int]:
     Args:
       path: A file, a pattern, or a comma-separated list of them.
       config: Config whose converter finds the windows.
+      max_damaged: Largest share of the records that may be damaged, and are then left out.
 
     Raises:
-      UserError: If there are no windows, with the reasons.
+      UserError: If there are no windows, with the reasons, or too many records are damaged.
     """
     skipped: Counter[str] = Counter()
     num_sequences = 0
 
     def counted() -> "Iterator[NoteSequence]":
         nonlocal num_sequences
-        for sequence in progress.bar(read_note_sequences(path), "converting", unit="sequence"):
+        sequences = read_note_sequences(path, max_damaged, skipped)
+        for sequence in progress.bar(sequences, "converting", unit="sequence"):
             num_sequences += 1
             yield sequence
 

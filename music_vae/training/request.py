@@ -6,10 +6,12 @@ Needs no TensorFlow, so that mistakes are reported before it is imported.
 import dataclasses
 from pathlib import Path
 
+from music_vae.common.constants import MAX_DAMAGED
 from music_vae.common.errors import UserError
 from music_vae.common.seeds import MAX_SEED
 from music_vae.configs import Config
 from music_vae.data import CACHES, MEMORY, TensorFlowDataset, TFRecords
+from music_vae.dataset.tfrecord import check_max_damaged
 from music_vae.training.cluster import Cluster
 from music_vae.weights.checkpoint_files import PATTERN_CHARACTERS
 
@@ -43,12 +45,14 @@ class Corpus:
       cache_dataset: Place where examples are kept: memory, disk or none; see `data.load`.
       num_data_processes: Number of processes that convert music; None: one for each CPU, if there
         is much of it.
+      max_damaged: Largest share of the records of a file that may be damaged, and are left out.
     """
 
     examples_path: str | None = None
     tfds_name: str | None = None
     cache_dataset: str = MEMORY
     num_data_processes: int | None = None
+    max_damaged: float = MAX_DAMAGED
 
     def __post_init__(self) -> None:
         if self.examples_path and self.tfds_name:
@@ -60,12 +64,13 @@ class Corpus:
             )
         _check_among("cache_dataset", self.cache_dataset, CACHES)
         _check_at_least("num_data_processes", self.num_data_processes, 1)
+        check_max_damaged(self.max_damaged)
 
     def source(self, split: str) -> TFRecords | TensorFlowDataset:
         """Returns the source of the music: the files, or the `split` of the TensorFlow Dataset."""
         if self.tfds_name:
             return TensorFlowDataset(self.tfds_name, split)
-        return TFRecords(self.examples_path or "")
+        return TFRecords(self.examples_path or "", self.max_damaged)
 
 
 @dataclasses.dataclass(frozen=True)

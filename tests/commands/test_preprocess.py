@@ -39,6 +39,29 @@ def records(pattern):
     ]
 
 
+def test_a_damaged_record_is_left_out_and_counted_unless_there_are_more_than_allowed(
+    beam, command, tunes, tmp_path, capsys
+):
+    path, damaged = tmp_path / "damaged.tfrecord", bytearray(tunes.read_bytes())
+    damaged[12] ^= 1
+    path.write_bytes(damaged)
+    assert command(f"--input_tfrecord={path}", "--output_shards=1", "--max_damaged=0.5") == 0
+    output = capsys.readouterr().out
+    assert "2  sequences read" in output
+    assert "1  damaged record" in output
+    assert command(f"--input_tfrecord={path}", "--output_shards=1") == 2
+    (error,) = capsys.readouterr().err.splitlines()
+    assert f"1 of 3 records of {path} is damaged, more than --max_damaged=0.01 allows" in error
+
+
+def test_records_of_another_kind_are_said_to_be_so(beam, command, tmp_path, capsys):
+    path = tmp_path / "tf_examples.tfrecord"
+    record = bytes.fromhex("0a140a120a06696e7075747312081a060a0401020304")
+    tfrecord.write_records(path, [record] * 3)
+    assert command(f"--input_tfrecord={path}", "--output_shards=1") == 2
+    assert f"{path}: these records are not NoteSequences" in capsys.readouterr().err
+
+
 def test_each_unique_example_is_written_once_with_its_sources(
     beam, command, tunes, tmp_path, capsys
 ):

@@ -59,3 +59,38 @@ def test_a_record_says_where_it_is_from(tmp_path):
     tfrecord.write_records(path, [b"", b"\xff\xff"])
     with pytest.raises(UserError, match=r"record 2 of .*odd\.tfrecord is not a NoteSequence"):
         list(data.read_note_sequences(str(path)))
+
+
+@pytest.mark.parametrize("cache", ["memory", "none"])
+def test_what_is_left_of_a_damaged_file_does_not_depend_on_the_processes(
+    tunes, tiny_config, tmp_path, monkeypatch, cache
+):
+    monkeypatch.setattr(conversion, "CHUNK_RECORDS", 2)
+    path, damaged = tmp_path / "tunes.tfrecord", bytearray(3 * tunes.read_bytes())
+    damaged[12] ^= 1
+    path.write_bytes(damaged[:-5])
+    drawn = []
+    for num_processes in (0, 2):
+        source = data.TFRecords(str(path), max_damaged=0.3)
+        music = data.load(
+            source, tiny_config, augment=True, num_processes=num_processes, cache=cache
+        )
+        epoch = music.shuffled(tiny_config, seed=1, epoch=0)
+        drawn.append(epoch.take(1000).outputs.tolist())
+        assert "7 sequences gave" in str(music)
+        assert "damaged record: 2" in str(music)
+        music.close()
+    assert drawn[0] == drawn[1]
+
+
+def test_music_that_was_kept_under_a_loose_limit_is_not_used_under_a_strict_one(
+    tunes, tiny_config, tmp_path
+):
+    path, damaged = tmp_path / "tunes.tfrecord", bytearray(tunes.read_bytes())
+    damaged[12] ^= 1
+    path.write_bytes(damaged)
+    loose, strict = data.TFRecords(str(path), max_damaged=0.5), data.TFRecords(str(path))
+    for _ in range(2):  # the second time from files
+        assert data.load(loose, tiny_config, cache="disk").skipped["damaged record"] == 1
+    with pytest.raises(UserError, match="1 of 3 records"):
+        data.load(strict, tiny_config, cache="disk")

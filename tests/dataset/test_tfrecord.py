@@ -2,12 +2,15 @@
 
 import gzip
 import struct
+import zlib
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from music_vae import data
 from music_vae.common.errors import UserError
-from music_vae.dataset import tfrecord
+from music_vae.dataset import sources, tfrecord
 
 RECORDS = [b"", b"one", bytes(range(256)) * 20_000]
 
@@ -99,8 +102,8 @@ def test_damage_is_named_with_file_and_record(tmp_path, damage, message, compres
 def test_a_damaged_gzip_file_is_named(tmp_path):
     path = tmp_path / "a.tfrecord"
     packed = gzip.compress(write(path))
-    for data in (packed[:-20], change(packed, len(packed) - 6), packed[:30] + b"\xff" * 30):
-        path.write_bytes(data)
+    for content in (packed[:-20], change(packed, len(packed) - 6), packed[:30] + b"\xff" * 30):
+        path.write_bytes(content)
         with pytest.raises(UserError, match="damaged gzip data"):
             list(tfrecord.read_records(path))
 
@@ -169,3 +172,91 @@ def test_a_pattern_that_matches_nothing_is_named_even_among_others(tmp_path):
     (tmp_path / "a").touch()
     with pytest.raises(UserError, match=r"no file matches .*/b\*"):
         tfrecord.expand_patterns(f"{tmp_path}/a,{tmp_path}/b*")
+
+
+def test_a_damaged_record_is_skipped_named_and_counted(tmp_path, caplog):
+    path = tmp_path / "a.tfrecord"
+    path.write_bytes(change(write(path, [b"one", *([b"x"] * 198), b"end"]), 13))
+    skipped = Counter()
+    records = list(data.TFRecords(str(path)).records(skipped))
+    assert [record.number for record in records] == list(range(2, 201))
+    assert skipped == {"damaged record": 1}
+    assert caplog.messages == [
+        f"{path}: record 1 has data whose checksum is wrong; the file is damaged; left out"
+    ]
+
+
+@pytest.mark.parametrize("compress", [False, True], ids=["plain", "gzip"])
+def test_a_file_whose_rest_cannot_be_found_counts_as_one_damaged_record(tmp_path, caplog, compress):
+    first, second = tmp_path / "1.tfrecord", tmp_path / "2.tfrecord"
+    content = write(first, [b"one", b"two", b"three"])[: FIRST + 14]
+    first.write_bytes(gzip.compress(content) if compress else content)
+    write(second, [b"x"] * 100)
+    skipped = Counter()
+    source = data.TFRecords(f"{tmp_path}/*.tfrecord")
+    records = list(source.records(skipped))
+    assert [record.data for record in records] == [b"one", *[b"x"] * 100]
+    assert skipped == {"damaged record": 1}
+    (line,) = caplog.messages
+    assert f"{first}: record 2 is cut off: 2 of 7 bytes are left; {FIRST} " in line
+    assert ("of its unpacked data were read" if compress else f"of {FIRST + 14} bytes") in line
+    list(source.records())
+    assert len(caplog.messages) == 1  # not again for every epoch
+
+
+def test_damaged_gzip_data_ends_its_file_alone(tmp_path):
+    first, second = tmp_path / "1.tfrecord", tmp_path / "2.tfrecord"
+    first.write_bytes(gzip.compress(write(first, [b"one", b"two"]))[:-8])
+    write(second, [b"x"] * 200)
+    assert len(list(data.TFRecords(f"{tmp_path}/*.tfrecord").records())) == 202
+
+
+@pytest.mark.parametrize(
+    ("number", "share", "message"),
+    [
+        (50, 0.01, r"1 of 50 records of .* is damaged, more than `max_damaged=0.01` allows; the"),
+        (50, 0.02, None),
+        (50, 0.0, "more than `max_damaged=0` allows"),
+        (1, 1.0, "a.tfrecord: record 1 has data whose checksum is wrong"),
+    ],
+)
+def test_only_a_small_share_may_be_damaged(tmp_path, number, share, message):
+    path = tmp_path / "a.tfrecord"
+    path.write_bytes(change(write(path, [b"one"] * number), 13))
+    records = data.TFRecords(str(path), share).records()
+    if message is None:
+        assert len(list(records)) == number - 1
+        return
+    with pytest.raises(UserError, match=message):
+        list(records)
+
+
+def test_several_damaged_records_and_no_other_are_one_error(tmp_path):
+    path = tmp_path / "a.tfrecord"
+    path.write_bytes(2 * change(write(path, [b"one"]), 13))
+    with pytest.raises(UserError, match=r"2 of 2 records of .* are damaged, none is left"):
+        list(data.TFRecords(str(path), 1.0).records())
+
+
+OTHERS = {
+    "tf_examples": "0a140a120a06696e7075747312081a060a0401020304",
+    "sequence_examples": "12160a140a06696e70757473120a0a081a060a0401020304",
+    "midi": b"MThd\0\0\0\6\0\1\0\2\1\xe0MTrk".hex(),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_records_of_another_kind_are_said_to_be_so(tmp_path, name):
+    path = tmp_path / "a.tfrecord"
+    write(path, [bytes.fromhex(OTHERS[name])] * 3)
+    records = list(data.TFRecords(str(path)).records())
+    for read in (sources.scores, lambda _: list(data.read_note_sequences(str(path)))):
+        with pytest.raises(UserError, match=r"these records are not NoteSequences: record 1 of"):
+            read(records)
+
+
+def test_a_file_packed_with_zlib_is_said_to_be_so(tmp_path):
+    path = tmp_path / "a.tfrecord"
+    path.write_bytes(zlib.compress(write(path)))
+    with pytest.raises(UserError, match=r"these records are not NoteSequences: .* with zlib"):
+        list(data.TFRecords(str(path)).records())
