@@ -25,6 +25,7 @@ from music_vae.common import files
 from music_vae.common.constants import DEFAULT_QPM, MAX_MIDI_PITCH, MAX_MIDI_VELOCITY
 from music_vae.common.errors import UserError
 from music_vae.common.lazy_imports import import_note_seq
+from music_vae.music import abc_structure
 from music_vae.music.midi_structure import MAX_LENGTH_QUARTERS, check_midi, unwrapped
 from music_vae.music.unreadable import UnreadableMusicError
 
@@ -318,6 +319,7 @@ def _read_abc(data: bytes) -> Reading:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = data.decode("latin-1")
+    abc_structure.check_tunes(text)
     sequences: list[NoteSequence] = []
     skipped: Counter[str] = Counter()
     numbers: set[int] = set()
@@ -354,10 +356,12 @@ def _abc_tunes(text: str) -> Iterator[str]:
             yield "\n".join(header + [line for line in lines if line])
         elif index == 0:
             header = [line for line in lines if re.match(r"[A-Za-z]:", line)]
+            abc_structure.check_file_header(header)
 
 
 def _read_abc_tune(tune: str) -> NoteSequence:
     """Reads one tune; one at a time, so that a broken tune does not take the others with it."""
+    abc_structure.check_tune(tune)
     note_seq = import_note_seq()
     with _parsing("ABC"):
         tunes, errors = note_seq.parse_abc_tunebook(tune)

@@ -1,0 +1,60 @@
+"""ABC text that would take its parser gigabytes or hours is refused at once, in one sentence."""
+
+import time
+
+import pytest
+
+from music_vae.music import abc_structure, notes_io
+from music_vae.music.unreadable import UnreadableMusicError
+
+HEAD = "X:1\nT:a\nL:1/8\nK:C\n"
+TUNES = "".join(f"X:{number}\nK:C\nC|\n\n" for number in range(2500))
+
+TOO_MUCH = {
+    "titles": ("X:1\n" + "T:a\n" * 20_000 + "K:C\nCDEF|\n", "50 titles of a tune"),
+    "long titles": (
+        "X:1\n" + f"T:{'a' * 400}\n" * 40 + "K:C\nCDEF|\n",
+        "5,000 characters in the ti",
+    ),
+    "fields": (HEAD + "w:a\n" * 20_000 + "CDEF|\n", "2,000 information fields of a tune"),
+    "lines of a file header": ("Z:a\n" * 10_000 + "\n" + TUNES, "100 lines in its file header"),
+    "a long file header": (f"Z:{'a' * 40_000}\n\n{TUNES}", "10,000 characters in its file header"),
+    "bars": (HEAD + "C|" * 40_000, "20,000 bars of a tune"),
+    "notes": (HEAD + "C" * 200_000, "100,000 notes of a tune, with its repeats"),
+    "repeats": (HEAD + "|" + ":" * 4000 + "C" * 4000 + ":" * 4000 + "|", "100,000 notes of a tune"),
+    "open fields": (HEAD + "C [T::" * 13_000, "20 fields without an end in a line"),
+    "an open chord": (HEAD + "[" + "C11" * 40, "a broken chord"),
+    "a chord of wrong accidentals": (HEAD + "[" + "^^^C11" * 40 + "]", "a broken chord"),
+    "a tempo": ("X:1\nQ:" + "11/11" * 40 + "\nK:C\nC|\n", "a tempo that is no fraction"),
+}
+
+
+@pytest.mark.parametrize("name", TOO_MUCH)
+def test_what_is_too_much_is_refused_at_once_in_one_sentence(tmp_path, name):
+    text, reason = TOO_MUCH[name]
+    path = tmp_path / "a.abc"
+    path.write_text(text)
+    start = time.monotonic()
+    with pytest.raises(UnreadableMusicError, match=reason) as error:
+        notes_io.read_file(path)
+    assert time.monotonic() - start < 5
+    assert str(error.value) == f"{path}: {error.value.reason}"
+
+
+def test_a_tune_that_is_too_much_does_not_take_the_others_with_it(tmp_path):
+    path = tmp_path / "a.abc"
+    path.write_text("X:1\n" + "T:a\n" * 51 + "K:C\nCDEF|\n\nX:2\nK:C\nCDEF|\n")
+    reading = notes_io.read_file(path)
+    assert [sequence.reference_number for sequence in reading.sequences] == [2]
+    assert reading.skipped == {"ABC with more than 50 titles of a tune": 1}
+
+
+def test_long_but_sound_tunes_are_let_through():
+    abc_structure.check_tune(
+        "X:1\n" + "T:title\n" * 50 + "M:C|\nQ:1/4=90\nK:C\n" + "|:C2 D2:|" * 5000
+    )
+    abc_structure.check_tune(
+        HEAD + "[C11E11G11c11e11g11c'11e'11] [K:G] G [1 A [K:C] [M:3/4] C |2 B"
+    )
+    abc_structure.check_file_header(["L:1/8", "M:4/4"])
+    abc_structure.check_tunes(TUNES)
