@@ -18,13 +18,13 @@ MAX_TITLE_CHARACTERS = 5_000
 MAX_BARS = 20_000
 MAX_NOTES = 100_000
 # Digits and slashes of an unusual chord: the number of ways to divide them doubles with each.
-_MAX_CHORD_NUMBERS = 12
+_MAX_CHORD_NUMBERS = 6
 _MAX_OPEN_FIELDS = 20
 
 _TUNE = re.compile(r"^[^\S\n]*X:", re.MULTILINE)
 _FIELD = re.compile(r"[A-Za-z]:")
 _NOTE = re.compile(r"(?:__|_|=|\^\^|\^)?[A-Ga-g][',]*\d*/*\d*")
-_CHORD = re.compile(r"\[([\^_=A-Ga-g',\d/]+)(\]?)")
+_CHORD = re.compile(r"\[([\^_=A-Ga-g][\^_=A-Ga-g',\d/]*)(\]?)")
 _OPEN_FIELD = re.compile(r"\[[A-Za-z]:")
 _NUMBER = re.compile(r"[\d/]")
 _COLONS = re.compile(r":+")
