@@ -111,25 +111,30 @@ class TFRecords:
           UserError: If there is no such file; at the end if too many records were damaged.
         """
         num_read = num_damaged = 0
-        first_fault = ""
+        first_fault, lines = "", []
         for path in tfrecord.expand_patterns(self.examples_path):
             for scanned in tfrecord.scan(path):
                 if scanned.data is None:
                     num_damaged += 1
                     first_fault = first_fault or scanned.fault
-                    self._say(scanned.line)
+                    lines.append(scanned.line)
                 else:
                     num_read += 1
+                if num_read:  # else the error that is raised at the end says it
+                    self._say(lines)
+                    lines.clear()
+                if scanned.data is not None:
                     yield Record(scanned.data, str(path), scanned.number)
         tfrecord.check_damaged(str(self), num_damaged, num_read, self.max_damaged, first_fault)
         if num_damaged and skipped is not None:
             skipped[DAMAGED] += num_damaged
 
-    def _say(self, line: str) -> None:
-        """Logs a line on a damaged record, once for all passes through the records."""
-        if line not in self._said and len(self._said) < MAX_LINES:
-            self._said.add(line)
-            _log.warning("%s; left out", line)
+    def _say(self, lines: list[str]) -> None:
+        """Logs lines on damaged records, once for all passes through the records."""
+        for line in lines:
+            if line not in self._said and len(self._said) < MAX_LINES:
+                self._said.add(line)
+                _log.warning("%s; left out", line)
 
     def fingerprint(self) -> str:
         """Returns a digest of the contents of the files, in their order.
