@@ -148,6 +148,7 @@ def test_an_input_that_cannot_be_encoded_says_why(command, tmp_path, capsys, win
         ),
         (["--mode=interpolate", "--input_midi_1=a.mid", "--input_midi_2=b.mid"], "a.mid"),
         (["--qpm=0"], "--qpm=0.0 is no tempo"),
+        (["--qpm=3"], "--qpm=3.0 is no tempo; expected 3.58 to 1000"),
         (["--temperature=-1"], "--temperature"),
         (["--num_outputs=0"], "--num_outputs"),
         (["--engine=jax"], "--engine"),

@@ -26,7 +26,8 @@ ENDS = {
 MIXING = ("amount", "timing_amount", "velocity_amount", "hits")
 """Arguments that say how a groove is mixed with the model's; see `Request.playing`."""
 
-_MIN_QPM, _MAX_QPM = 1, 1000
+# MIDI holds no slower tempo than this.
+_MIN_QPM, _MAX_QPM = 3.58, 1000
 _GRID = re.compile(r"([1-9]\d{0,2})x([1-9]\d{0,2})")
 _GRID_INPUTS = 4
 

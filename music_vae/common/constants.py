@@ -16,6 +16,9 @@ ELECTRIC_BASS_PROGRAM = 33
 
 OUTPUT_VELOCITY = 80  # velocity of decoded notes whose representation has none
 DEFAULT_QPM = 120.0  # quarter notes a minute, MIDI's default tempo
+# MIDI holds a tempo as microseconds a quarter note, in three bytes.
+MIN_MIDI_QPM = 60e6 / 0xFFFFFF  # 3.576
+MAX_MIDI_QPM = 60e6
 
 # Nine classes of drums (kick, snare, closed and open hi-hat, low, mid and high tom, crash, ride)
 # and the General MIDI pitches (Roland extensions included) that each stands for. The first pitch of

@@ -23,7 +23,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from xml.parsers import expat
 
 from music_vae.common import files
-from music_vae.common.constants import DEFAULT_QPM, MAX_MIDI_PITCH, MAX_MIDI_VELOCITY
+from music_vae.common.constants import (
+    DEFAULT_QPM,
+    MAX_MIDI_PITCH,
+    MAX_MIDI_QPM,
+    MAX_MIDI_VELOCITY,
+    MIN_MIDI_QPM,
+)
 from music_vae.common.errors import UserError
 from music_vae.common.lazy_imports import import_note_seq
 from music_vae.music import abc_structure
@@ -114,6 +120,8 @@ def read_file(path: str | os.PathLike) -> Reading:
 def write_midi(sequence: NoteSequence, path: str | os.PathLike) -> None:
     """Writes `sequence` as a MIDI file, whole or not at all; `sequence` stays as it is.
 
+    A tempo that MIDI does not hold is clipped with a line in the log; notes keep their seconds.
+
     >>> (tune,) = read_music_file("examples/tunes/soldiers_joy.mid")
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     write_midi(with_tempo(tune, 60), Path(folder, "slow.mid"))
@@ -126,7 +134,7 @@ def write_midi(sequence: NoteSequence, path: str | os.PathLike) -> None:
     target = files.expand(path)
     if target.is_dir():
         raise UserError(f"{target} is a directory; expected the name of a MIDI file")
-    midi = import_note_seq().note_sequence_to_pretty_midi(_with_own_instruments(sequence))
+    midi = import_note_seq().note_sequence_to_pretty_midi(_writable(sequence))
     with files.atomic_path(target) as temporary:
         midi.write(str(temporary))
 
@@ -134,11 +142,14 @@ def write_midi(sequence: NoteSequence, path: str | os.PathLike) -> None:
 def with_tempo(sequence: NoteSequence, qpm: float) -> NoteSequence:
     """Returns a copy of a piece of one tempo that is played at `qpm` quarter notes a minute.
 
+    A tempo that MIDI does not hold is clipped with a line in the log.
+
     >>> (tune,) = read_music_file("examples/tunes/soldiers_joy.mid")
     >>> round(tune.total_time, 1), round(with_tempo(tune, 60).total_time, 1)  # seconds
     (33.5, 67.0)
     """
     note_seq = import_note_seq()
+    qpm = _midi_tempo(qpm)
     old = sequence.tempos[0].qpm if sequence.tempos else note_seq.DEFAULT_QUARTERS_PER_MINUTE
     copy = note_seq.sequences_lib.stretch_note_sequence(sequence, old / qpm)
     del copy.tempos[:]
@@ -174,20 +185,35 @@ def source_type(path: str | os.PathLike) -> str:
     raise KeyError(suffix)
 
 
-def _with_own_instruments(sequence: NoteSequence) -> NoteSequence:
-    """Returns `sequence`, or a copy in which instrument 0 has no more than one program.
+def _midi_tempo(qpm: float) -> float:
+    """Returns the tempo that is next to `qpm` of those that MIDI holds."""
+    clipped = min(max(qpm, MIN_MIDI_QPM), MAX_MIDI_QPM)
+    # A parser's tempo of the slowest file is off by a rounding error.
+    if not math.isclose(clipped, qpm):
+        _log.warning("MIDI holds no tempo of %g; written as %.2f", qpm, clipped)
+        return clipped
+    return qpm
+
+
+def _writable(sequence: NoteSequence) -> NoteSequence:
+    """Returns `sequence`, or a copy that note_seq and MIDI can write.
 
     note_seq keeps only the last program of instrument 0 when it writes; all other instruments may
     have several.
     """
     events = (*sequence.notes, *sequence.pitch_bends, *sequence.control_changes)
-    if len({(event.program, event.is_drum) for event in events if event.instrument == 0}) <= 1:
+    shared = len({(e.program, e.is_drum) for e in events if e.instrument == 0}) > 1
+    tempos = [_midi_tempo(t.qpm) if t.qpm > 0 else DEFAULT_QPM for t in sequence.tempos]
+    if not shared and tempos == [tempo.qpm for tempo in sequence.tempos]:
         return sequence
     copy = type(sequence)()
     copy.CopyFrom(sequence)
-    for group in (copy.notes, copy.pitch_bends, copy.control_changes, copy.instrument_infos):
-        for event in group:
-            event.instrument += 1
+    for tempo, qpm in zip(copy.tempos, tempos, strict=True):
+        tempo.qpm = qpm
+    if shared:
+        for group in (copy.notes, copy.pitch_bends, copy.control_changes, copy.instrument_infos):
+            for event in group:
+                event.instrument += 1
     return copy
 
 

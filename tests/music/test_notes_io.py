@@ -371,3 +371,28 @@ def test_importing_is_instant_and_note_seq_comes_later_without_its_ffmpeg_warnin
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "ffmpeg" not in done.stderr
+
+
+@pytest.mark.parametrize(("qpm", "written"), [(1, 3.58), (3.5, 3.58)])
+def test_a_tempo_that_midi_does_not_hold_is_clipped_with_a_line(tmp_path, caplog, qpm, written):
+    (sequence,) = read_music_file(saved(tmp_path / "a.mid", midi(NOTE + END_OF_TRACK)))
+    del sequence.tempos[:]
+    sequence.tempos.add(qpm=qpm)
+    notes_io.write_midi(sequence, tmp_path / "b.mid")
+    (message,) = caplog.messages
+    assert message.startswith(f"MIDI holds no tempo of {qpm:g}; written as ")
+    (again,) = read_music_file(tmp_path / "b.mid")
+    assert notes_io.tempo_of(again) == pytest.approx(written, abs=5e-3)
+    assert again.notes[0].end_time == pytest.approx(sequence.notes[0].end_time, abs=0.1)
+    assert sequence.tempos[0].qpm == qpm
+
+
+@pytest.mark.parametrize("qpm", [1, 2, 3.5, 3.58, 3.6, 6e7, 1e9])
+def test_a_piece_may_be_given_any_tempo_and_written(tmp_path, caplog, qpm):
+    (sequence,) = read_music_file(saved(tmp_path / "a.mid", midi(NOTE + END_OF_TRACK)))
+    piece = notes_io.with_tempo(sequence, qpm)
+    assert piece.tempos[0].qpm == pytest.approx(min(max(qpm, 3.58), 6e7), abs=5e-3)
+    # A quarter note, whatever the tempo.
+    assert piece.notes[0].end_time == pytest.approx(60 / piece.tempos[0].qpm)
+    assert len(caplog.messages) == (not 3.58 <= qpm <= 6e7)
+    notes_io.write_midi(piece, tmp_path / "b.mid")
