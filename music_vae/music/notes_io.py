@@ -60,6 +60,7 @@ MAX_TEXT_BYTES = 50 * 2**20
 MAX_LENGTH_S = 24 * 3600.0
 
 _SHOWN_REMARKS = 3
+_WORDS_OF_ERRORS = ("music", "parse", "error", "conversion")
 _MXL_CONTAINER = "META-INF/container.xml"
 _MXL_SCORE_TYPES = (None, "application/vnd.recordare.musicxml+xml")
 
@@ -257,8 +258,24 @@ def _parsing(kind: str) -> Iterator[None]:
         inner: BaseException = error
         while inner.args and isinstance(inner.args[0], BaseException):
             inner = inner.args[0]
-        reason = f"cannot be read as {kind} ({type(inner).__name__})"
-        raise UnreadableMusicError(reason, str(inner)) from error
+        raise _unreadable(kind, inner) from error
+
+
+def _unreadable(kind: str, error: BaseException) -> UnreadableMusicError:
+    """Says in plain words that a parser gave up.
+
+    note_seq names its errors after what is in the file, and explains them; what Python itself
+    says, such as that an index is out of range, is of no use to a musician.
+    """
+    reason = f"cannot be read as {kind}"
+    origin = type(error).__module__
+    if origin == "builtins":
+        return UnreadableMusicError(reason)
+    if origin.startswith("note_seq"):
+        words = [word.lower() for word in re.findall(r"[A-Z][a-z]+", type(error).__name__)]
+        about = " ".join(word for word in words if word not in _WORDS_OF_ERRORS)
+        reason += f" (because of: {about})" if about else ""
+    return UnreadableMusicError(reason, str(error))
 
 
 def _read_midi(data: bytes, source: Path) -> Reading:

@@ -59,6 +59,7 @@ BILLION_LAUGHS = """<?xml version="1.0"?>
 
 NOTE = b"\x00\x90\x3c\x40\x60\x80\x3c\x00"
 END_OF_TRACK = b"\x00\xff\x2f\x00"
+NOT_MUSICXML = "cannot be read as MusicXML"
 
 
 def quantity(value: int) -> bytes:
@@ -165,9 +166,8 @@ def test_broken_tunes_of_an_abc_file_are_counted_by_reason_and_the_others_kept(t
     reading = read_file(saved(tmp_path / "a.abc", TWO_TUNES_ABC + broken))
     assert len(reading.sequences) == 2
     assert reading.skipped == {
-        "cannot be read as ABC (TupletError)": 2,
-        "cannot be read as ABC (ABCParseError)": 1,
-        "cannot be read as ABC (ValueError)": 1,
+        "cannot be read as ABC (because of: tuplet)": 2,
+        "cannot be read as ABC": 2,
         "no notes": 1,
         "ABC reference number (X:) used before in its file": 1,
     }
@@ -175,7 +175,8 @@ def test_broken_tunes_of_an_abc_file_are_counted_by_reason_and_the_others_kept(t
 
 def test_an_abc_file_without_a_readable_tune_says_why(tmp_path):
     one_reason = "X:1\nK:C\n(3CDE|\n\nX:2\nK:C\n(3CDE|\n"
-    assert reason(saved(tmp_path / "a.abc", one_reason)) == "cannot be read as ABC (TupletError)"
+    expected = "cannot be read as ABC (because of: tuplet)"
+    assert reason(saved(tmp_path / "a.abc", one_reason)) == expected
     two_reasons = one_reason + "\nX:3\nK:C\n"
     assert reason(saved(tmp_path / "b.abc", two_reasons)) == "no tune of the ABC file can be read"
     assert reason(saved(tmp_path / "c.abc", "Dear diary")) == "not ABC"
@@ -291,7 +292,7 @@ def test_archives_without_a_score_are_refused(tmp_path, files, expected):
 
 def test_archives_that_are_none_or_packed_otherwise_are_refused(tmp_path):
     path = saved(tmp_path / "a.mxl", C_MAJOR_TRIAD_XML)
-    assert reason(path) == "cannot be read as compressed MusicXML (BadZipFile)"
+    assert reason(path) == "cannot be read as compressed MusicXML"
     files = {"META-INF/container.xml": CONTAINER, "songs/triad.xml": C_MAJOR_TRIAD_XML}
     packed = mxl(tmp_path / "b.mxl", files, zipfile.ZIP_BZIP2)
     assert reason(packed) == "compressed MusicXML with an unknown compression method"
@@ -307,9 +308,12 @@ def test_archives_that_are_none_or_packed_otherwise_are_refused(tmp_path):
         (("<octave>4", "<octave>14"), "a pitch outside 0..127"),
         (("<duration>1<", "<duration>999999<"), "longer than 24 hours"),
         (("<duration>1<", "<duration>-1<"), "a note at an impossible time"),
-        (("<duration>1<", "<duration>much<"), "cannot be read as MusicXML (ValueError)"),
-        (("<pitch>", "<unpitched/><pitch>"), "cannot be read as MusicXML (UnpitchedNoteError)"),
-        (("<divisions>1<", "<divisions>0<"), "cannot be read as MusicXML (ZeroDivisionError)"),
+        (("<duration>1<", "<duration>much<"), NOT_MUSICXML),
+        (
+            ("<pitch>", "<unpitched/><pitch>"),
+            "cannot be read as MusicXML (because of: unpitched note)",
+        ),
+        (("<divisions>1<", "<divisions>0<"), NOT_MUSICXML),
     ],
 )
 def test_broken_musicxml_is_refused_with_a_reason(tmp_path, change, expected):
