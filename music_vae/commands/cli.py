@@ -254,8 +254,8 @@ def error_text(error: Exception, values: flags.FlagValues) -> str:
         name, value = match[1], match[2] or ""
         if name in values:
             return f"--{name}{value}"
-        if name in HParams.__dataclass_fields__ and "hparams" in values:
-            return f"--hparams={name}{value}"
+        if name in HParams.__dataclass_fields__:
+            return f"--hparams={name}{value}" if "hparams" in values else f"{name}{value}"
         return match[0]
 
     hint = getattr(error, "hint", "")

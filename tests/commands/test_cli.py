@@ -54,6 +54,14 @@ def test_arguments_that_an_error_names_are_shown_as_flags(values, capsys):
     )
 
 
+def test_a_hyper_parameter_is_named_where_no_flag_sets_it(values, capsys):
+    def mistake(values):
+        raise UserError("with `max_seq_len=32` it makes 2 bars")
+
+    assert run(values, [], mistake) == 2
+    assert capsys.readouterr().err == "program: with max_seq_len=32 it makes 2 bars\n"
+
+
 def test_a_users_mistake_is_one_line_and_a_bug_keeps_its_traceback(values, capsys):
     def mistake(values):
         raise UserError("two\nlines")
