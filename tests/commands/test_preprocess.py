@@ -124,12 +124,23 @@ def test_several_processes_give_the_same(beam, command, tmp_path, tunes):
     assert sorted(records(output)) == expected
 
 
-def test_a_pipeline_that_fails_is_one_line(beam, command, tmp_path, capsys):
+def test_a_file_without_records_is_one_line(beam, command, tmp_path, capsys):
     damaged = tmp_path / "damaged.tfrecord"
     damaged.write_bytes(b"this is no TFRecord file, but a text")
     assert command(f"--input_tfrecord={damaged}") == 2
     error = capsys.readouterr().err
-    assert "the pipeline failed" in error
+    assert f"1 of 1 records of {damaged} is damaged, none is left" in error
+    assert error.count("\n") == 1
+
+
+def test_a_pipeline_that_fails_is_one_line(beam, command, capsys, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("a worker of the runner\nhas gone")
+
+    monkeypatch.setattr("music_vae.dataset.beam_pipelines._write", fail)
+    assert command() == 2
+    error = capsys.readouterr().err
+    assert "the pipeline failed (--log=DEBUG says where): has gone" in error
     assert error.count("\n") == 1
 
 
