@@ -25,7 +25,7 @@ def request(mode="sample", **options):
     [
         ("dance", {}, "`mode=dance` must be one of sample, interpolate"),
         ("sample", {"num_outputs": 0}, "`num_outputs=0` must be at least 1"),
-        ("sample", {"qpm": 0}, "`qpm=0` is no tempo; expected 1 to 1000"),
+        ("sample", {"qpm": 0}, "`qpm=0` is no tempo; expected 3.58 to 1000"),
         ("sample", {"grid": "2x2"}, "`grid` is for `mode=interpolate`"),
         ("sample", {"input_midi": A}, "`input_midi` is for `mode=interpolate` and `mode=rec"),
         ("similar", {"hits": "input"}, "`hits` is for `mode=reconstruct`"),

@@ -52,10 +52,20 @@ def test_a_file_that_takes_too_long_is_skipped(folder, monkeypatch):
     assert conversion.reason.startswith("takes longer than")
 
 
-def test_abc_that_makes_the_parser_backtrack_for_ages_is_stopped(tmp_path, monkeypatch):
-    monkeypatch.setattr(music_files, "MAX_FILE_S", 0.5)
-    lazy_imports.import_note_seq()
+def test_abc_that_makes_the_parser_backtrack_for_ages_is_refused_before(tmp_path):
     (tmp_path / "a.abc").write_text("X:1\nL:1/4\nK:C\n[" + "A11111" * 40)
+    conversion = music_files.convert_file("a.abc", root=tmp_path, collection="songs")
+    assert conversion.reason == "ABC with a broken chord"
+
+
+def test_a_file_that_takes_ages_is_stopped(tmp_path, monkeypatch):
+    def read_for_ages(path):
+        while True:
+            pass
+
+    monkeypatch.setattr(music_files, "MAX_FILE_S", 0.5)
+    monkeypatch.setattr(music_files.notes_io, "read_file", read_for_ages)
+    (tmp_path / "a.abc").write_text("X:1\nK:C\nA")
     conversion = music_files.convert_file("a.abc", root=tmp_path, collection="songs")
     assert conversion.reason.startswith("takes longer than")
 
