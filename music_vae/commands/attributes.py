@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 from absl import flags
 
 from music_vae.commands import cli, flag_groups
-from music_vae.commands.choices import ModelChoice, Sampling, check_at_least
+from music_vae.commands.choices import ModelChoice, Sampling
 from music_vae.commands.examples import Examples
 from music_vae.common import files
+from music_vae.common.checks import check_at_least
 from music_vae.common.errors import UserError
 
 if TYPE_CHECKING:

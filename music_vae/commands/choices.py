@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from music_vae.common import files, lazy_imports
+from music_vae.common.checks import check_at_least
 from music_vae.common.errors import UserError
 from music_vae.common.seeds import MAX_SEED
 
@@ -18,19 +19,6 @@ if TYPE_CHECKING:
     from music_vae.trained_model import TrainedModel
 
 _log = logging.getLogger(__name__)
-
-
-def check_at_least(request: object, least: float, *names: str) -> None:
-    """Raises `UserError` if one of these fields of `request` is a number below `least`.
-
-    >>> check_at_least(Sampling(max_batch_size=8), 16, "max_batch_size")
-    Traceback (most recent call last):
-    music_vae.common.errors.UserError: `max_batch_size=8` must be at least 16
-    """
-    for name in names:
-        value = getattr(request, name)
-        if value is not None and value < least:
-            raise UserError(f"`{name}={value}` must be at least {least:g}")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,8 +8,8 @@ from pathlib import Path
 from absl import flags
 
 from music_vae.commands import cli, pipelines
-from music_vae.commands.choices import check_at_least
 from music_vae.common import lazy_imports
+from music_vae.common.checks import check_at_least
 from music_vae.common.errors import UserError
 from music_vae.dataset import music_files
 from music_vae.music import notes_io

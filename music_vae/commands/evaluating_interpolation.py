@@ -2,8 +2,9 @@
 
 import dataclasses
 
-from music_vae.commands.choices import ModelChoice, Sampling, check_at_least
+from music_vae.commands.choices import ModelChoice, Sampling
 from music_vae.commands.examples import Examples
+from music_vae.common.checks import check_at_least
 from music_vae.common.constants import MAX_DAMAGED
 from music_vae.evaluation import interpolation, language_model
 from music_vae.evaluation.evaluator import check_latent

@@ -4,8 +4,8 @@ import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from music_vae.commands.choices import check_at_least
 from music_vae.common import lazy_imports
+from music_vae.common.checks import check_at_least
 from music_vae.common.constants import MAX_DAMAGED
 
 if TYPE_CHECKING:

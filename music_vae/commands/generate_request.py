@@ -5,8 +5,9 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from music_vae.commands.choices import ModelChoice, Sampling, check_at_least
+from music_vae.commands.choices import ModelChoice, Sampling
 from music_vae.common import files, seeds
+from music_vae.common.checks import check_at_least
 from music_vae.common.errors import UserError
 
 if TYPE_CHECKING:

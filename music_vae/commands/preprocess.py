@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from music_vae.commands import cli, flag_groups, pipelines
-from music_vae.commands.choices import check_at_least
 from music_vae.common import files, lazy_imports
+from music_vae.common.checks import check_at_least
 from music_vae.common.constants import MAX_DAMAGED
 from music_vae.dataset import tfrecord
 

@@ -6,6 +6,7 @@ Needs no TensorFlow, so that mistakes are reported before it is imported.
 import dataclasses
 from pathlib import Path
 
+from music_vae.common.checks import check_among, check_at_least
 from music_vae.common.constants import MAX_DAMAGED
 from music_vae.common.errors import UserError
 from music_vae.common.seeds import MAX_SEED
@@ -17,16 +18,6 @@ from music_vae.weights.checkpoint_files import PATTERN_CHARACTERS
 
 STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker")
 MIXED_PRECISIONS = ("none", "bfloat16", "float16")
-
-
-def _check_at_least(name: str, value: int | None, least: int) -> None:
-    if value is not None and value < least:
-        raise UserError(f"`{name}={value}` must be at least {least}")
-
-
-def _check_among(name: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise UserError(f"`{name}={value}` must be one of {', '.join(choices)}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,8 +53,8 @@ class Corpus:
                 "`examples_path` is required: TFRecords of NoteSequences: a file, a pattern, or a "
                 "comma-separated list."
             )
-        _check_among("cache_dataset", self.cache_dataset, CACHES)
-        _check_at_least("num_data_processes", self.num_data_processes, 1)
+        check_among(self, "cache_dataset", CACHES)
+        check_at_least(self, 1, "num_data_processes")
         check_max_damaged(self.max_damaged)
 
     def source(self, split: str) -> TFRecords | TensorFlowDataset:
@@ -98,7 +89,7 @@ class Schedule:
 
     >>> Schedule(every=0)
     Traceback (most recent call last):
-    music_vae.common.errors.UserError: `validate_every=0` must be at least 1
+    music_vae.common.errors.UserError: `every=0` must be at least 1
 
     Attributes:
       every: Number of steps between two validations.
@@ -110,8 +101,7 @@ class Schedule:
     patience: int | None = None
 
     def __post_init__(self) -> None:
-        _check_at_least("validate_every", self.every, 1)
-        _check_at_least("patience", self.patience, 1)
+        check_at_least(self, 1, "every", "patience")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,8 +126,8 @@ class Computing:
     mixed_precision: str = "none"
 
     def __post_init__(self) -> None:
-        _check_among("strategy", self.strategy, STRATEGIES)
-        _check_among("mixed_precision", self.mixed_precision, MIXED_PRECISIONS)
+        check_among(self, "strategy", STRATEGIES)
+        check_among(self, "mixed_precision", MIXED_PRECISIONS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -192,8 +182,8 @@ class TrainRequest:
                 "`validation_path` is for training in one process; in a cluster, evaluate beside "
                 "it with `mode=eval`"
             )
-        _check_at_least("num_steps", self.num_steps, 1)
-        _check_at_least("seed", self.seed, 0)
+        check_at_least(self, 1, "num_steps")
+        check_at_least(self, 0, "seed")
         if self.seed is not None and self.seed > MAX_SEED:
             raise UserError(f"`seed={self.seed}` must be at most {MAX_SEED}")
 
@@ -237,7 +227,7 @@ class EvaluationRequest:
 
     def __post_init__(self) -> None:
         _check_encodable(self.run_dir)
-        _check_at_least("eval_num_batches", self.num_batches, 1)
+        check_at_least(self, 1, "num_batches")
 
 
 def _check_encodable(run_dir: Path) -> None:

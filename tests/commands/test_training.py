@@ -1,4 +1,4 @@
-"""The flags of the original's clusters may say what TF_CONFIG says, and nothing else."""
+"""The flags of the original say what TF_CONFIG says, and others what a request takes."""
 
 import copy
 import json
@@ -9,6 +9,7 @@ from music_vae import train
 from music_vae.commands import training
 from music_vae.common.errors import UserError
 from music_vae.training.cluster import Cluster
+from music_vae.training.request import MIXED_PRECISIONS, STRATEGIES
 
 TWO = {"worker": ["a:1", "b:1"]}
 
@@ -45,3 +46,10 @@ def test_the_originals_flags_may_say_what_tf_config_says(find_cluster):
 def test_the_originals_flags_say_what_to_use_instead(find_cluster, flag, message):
     with pytest.raises(UserError, match=message):
         find_cluster(0, flag)
+
+
+@pytest.mark.parametrize(
+    ("flag", "choices"), [("strategy", STRATEGIES), ("mixed_precision", MIXED_PRECISIONS)]
+)
+def test_flags_offer_what_a_request_takes(flag, choices):
+    assert tuple(train.FLAGS[flag].parser.enum_values) == choices

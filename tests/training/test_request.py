@@ -66,9 +66,9 @@ def test_settings_out_of_range_are_refused(tiny_config):
         Computing("many")
     with pytest.raises(UserError, match="`mixed_precision=float64` must be one of none, bfloat16"):
         Computing(mixed_precision="float64")
-    with pytest.raises(UserError, match="`validate_every=0` must be at least 1"):
+    with pytest.raises(UserError, match="`every=0` must be at least 1"):
         Schedule(0)
-    with pytest.raises(UserError, match="`eval_num_batches=0` must be at least 1"):
+    with pytest.raises(UserError, match="`num_batches=0` must be at least 1"):
         EvaluationRequest(tiny_config, Path("run"), TUNES, num_batches=0)
 
 
