@@ -33,10 +33,10 @@ class Melody(NamedTuple):
 class Groove(NamedTuple):
     """Drums with the loudness and the timing of every hit; three arrays `[T, drums]`.
 
-    >>> two_steps = np.array([[1, 0.8, -0.1], [0, 0, 0]])  # one drum: hit, velocity, offset
-    >>> groove = Groove.of(two_steps)
-    >>> groove.hits.tolist(), groove.velocities.tolist()
-    ([[True], [False]], [[0.8], [0.0]])
+    >>> hits = np.array([[True], [False]])  # two steps of one drum
+    >>> late = Groove(hits, velocities=0.8 * hits, offsets=-0.1 * hits)
+    >>> late.velocities[late.hits].tolist(), late.offsets[late.hits].tolist()
+    ([0.8], [-0.1])
 
     Attributes:
       hits: True where a drum is hit.
@@ -47,12 +47,6 @@ class Groove(NamedTuple):
     hits: np.ndarray
     velocities: np.ndarray
     offsets: np.ndarray
-
-    @classmethod
-    def of(cls, outputs: np.ndarray) -> "Groove":
-        """Returns the groove of dense outputs `[T, 3 * drums]` that are not binned."""
-        hits, velocities, offsets = np.split(np.asarray(outputs, np.float64), 3, axis=-1)
-        return cls(hits > 0.5, velocities, offsets)
 
 
 def without_key(tokens: np.ndarray, is_pitch: np.ndarray) -> np.ndarray:

@@ -6,11 +6,8 @@ import numpy as np
 import pytest
 
 from music_vae.common.lazy_imports import import_note_seq
-from music_vae.configs import get_config
 from music_vae.evaluation import metrics
 from music_vae.evaluation.metrics import Groove, groove_errors
-
-GROOVE = get_config("groovae_2bar_humanize").data_converter
 
 
 def melody(*tokens):
@@ -84,13 +81,6 @@ def test_grooves_without_a_common_hit_have_no_errors():
     assert math.isnan(errors.precision)
     assert math.isnan(errors.onset_ms)
     assert math.isnan(errors.velocity)
-
-
-def test_a_groove_is_read_from_dense_outputs():
-    dense = GROOVE.dense_outputs(np.arange(54, dtype=np.float32).reshape(2, 27) / 100)
-    found = Groove.of(dense)
-    assert found.hits.shape == found.velocities.shape == found.offsets.shape == (2, 9)
-    np.testing.assert_allclose(found.offsets[0], np.arange(18, 27) / 100, rtol=1e-6)
 
 
 # -- Music ----------------------------------------------------------------------------------------

@@ -237,6 +237,13 @@ def test_a_groove_is_the_same_whether_a_row_is_a_step_or_a_drum():
         np.testing.assert_array_equal(one, column > 0.5 if one.dtype == bool else column)
 
 
+def test_a_groove_is_read_from_dense_outputs():
+    dense = GROOVE.dense_outputs(np.arange(54, dtype=np.float32).reshape(2, 27) / 100)
+    found = GROOVE.groove(dense)
+    assert found.hits.shape == found.velocities.shape == found.offsets.shape == (2, 9)
+    np.testing.assert_allclose(found.offsets[0], np.arange(18, 27) / 100, rtol=1e-6)
+
+
 @pytest.mark.parametrize("converter", [GROOVE, TURNS])
 def test_outputs_of_a_groove_are_the_inverse(converter):
     rng = np.random.default_rng(0)
