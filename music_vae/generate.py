@@ -17,6 +17,7 @@ from music_vae.commands.generate_request import (
     SIMILARITY,
     Request,
 )
+from music_vae.common import checks
 
 PROGRAM = "music_vae_generate"
 USAGE = """Makes music with a trained MusicVAE model and writes it as MIDI files.
@@ -50,13 +51,13 @@ flags.DEFINE_enum(
     "one; or change an 'attribute' of a piece, or of samples from the prior.",
     flag_values=FLAGS,
 )
-flags.DEFINE_integer(
+cli.define_number(
     "num_outputs",
     NUM_OUTPUTS,
     "How many pieces to make, or steps of an interpolation. Of a piece that is reconstructed or "
     "whose attributes change, one is made unless this is given.",
-    1,
-    flag_values=FLAGS,
+    checks.COUNT,
+    values=FLAGS,
 )
 flags.DEFINE_multi_string(
     "input_midi",
@@ -73,13 +74,12 @@ flags.DEFINE_string(
     "last.",
     flag_values=FLAGS,
 )
-flags.DEFINE_float(
+cli.define_number(
     "similarity",
     SIMILARITY,
     "How near similar pieces are: 1 is the piece itself, 0 any.",
-    0.0,
-    1.0,
-    flag_values=FLAGS,
+    checks.SHARE,
+    values=FLAGS,
 )
 flags.DEFINE_multi_string(
     "attribute",
@@ -118,7 +118,7 @@ for _name, _default, _help in (
     ("timing_amount", None, "The same of its timing alone; --amount by default."),
     ("velocity_amount", None, "The same of its velocities alone; --amount by default."),
 ):
-    flags.DEFINE_float(_name, _default, _help, 0.0, 1.0, flag_values=FLAGS)
+    cli.define_number(_name, _default, _help, checks.SHARE, values=FLAGS)
 flags.DEFINE_enum(
     "hits",
     HITS[0],
@@ -145,11 +145,12 @@ flags.DEFINE_string(
 flags.DEFINE_string(
     "output_dir", "/tmp/music_vae/generated", "Where the MIDI files go.", flag_values=FLAGS
 )
-flags.DEFINE_float(
+cli.define_number(
     "qpm",
     None,
     "Tempo of the result in quarter notes a minute; by default that of the first input, or 120.",
-    flag_values=FLAGS,
+    checks.QPM,
+    values=FLAGS,
 )
 flag_groups.define_sampling(
     FLAGS,

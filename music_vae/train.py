@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from music_vae.commands import cli, flag_groups, training
-from music_vae.common import files, lazy_imports
+from music_vae.common import checks, files, lazy_imports
 from music_vae.common.errors import UserError, WorkerLostError
 from music_vae.training import cluster
 
@@ -65,25 +65,23 @@ flags.DEFINE_enum("mode", "train", ("train", "eval"), "What to do.", flag_values
 flags.DEFINE_string(
     "hparams", "", "Overrides, as in batch_size=32,enc_rnn_size=[256].", flag_values=FLAGS
 )
-flags.DEFINE_integer(
-    "num_steps",
-    200_000,
-    "Steps to train for, in all.",
-    lower_bound=1,
-    flag_values=FLAGS,
+cli.define_number("num_steps", 200_000, "Steps to train for, in all.", checks.STEPS, values=FLAGS)
+cli.define_number(
+    "eval_num_batches", None, "Batches to evaluate on; all by default.", checks.STEPS, values=FLAGS
 )
-flags.DEFINE_integer(
-    "eval_num_batches", None, "Batches to evaluate on; all by default.", 1, flag_values=FLAGS
+cli.define_number(
+    "checkpoints_to_keep",
+    100,
+    "How many of the newest are kept; 0 for all.",
+    checks.STEPS_OR_NONE,
+    values=FLAGS,
 )
-flags.DEFINE_integer(
-    "checkpoints_to_keep", 100, "How many of the newest are kept; 0 for all.", 0, flag_values=FLAGS
-)
-flags.DEFINE_float(
+cli.define_number(
     "keep_checkpoint_every_n_hours",
     1.0,
     "Beyond those, one is kept for good every so many hours.",
-    lower_bound=1e-6,
-    flag_values=FLAGS,
+    checks.HOURS,
+    values=FLAGS,
 )
 cli.define_choice_or_boolean(
     "cache_dataset",
@@ -93,12 +91,12 @@ cli.define_choice_or_boolean(
     "so that each epoch converts them anew. True is memory, false is none.",
     values=FLAGS,
 )
-flags.DEFINE_integer(
+cli.define_number(
     "num_data_processes",
     None,
     "How many processes convert music; by default one per CPU if there is much music.",
-    lower_bound=1,
-    flag_values=FLAGS,
+    checks.PROCESSES,
+    values=FLAGS,
 )
 flags.DEFINE_alias("num_data_threads", "num_data_processes", flag_values=FLAGS)
 flags.DEFINE_string(
@@ -108,13 +106,15 @@ flags.DEFINE_string(
     "validation loss stay in RUN_DIR/best.",
     flag_values=FLAGS,
 )
-flags.DEFINE_integer("validate_every", 500, "Steps between two validations.", 1, flag_values=FLAGS)
-flags.DEFINE_integer(
+cli.define_number(
+    "validate_every", 500, "Steps between two validations.", checks.STEPS, values=FLAGS
+)
+cli.define_number(
     "patience",
     None,
     "Stop after so many validations in a row without a smaller loss; never by default.",
-    lower_bound=1,
-    flag_values=FLAGS,
+    checks.STEPS,
+    values=FLAGS,
 )
 flags.DEFINE_string(
     "eval_dir_suffix", "", "Added to the name of the folder 'eval'.", flag_values=FLAGS
@@ -154,12 +154,22 @@ flags.DEFINE_enum(
 flags.DEFINE_string(
     "master", "", "Kept for old commands: TF_CONFIG names the cluster.", flag_values=FLAGS
 )
-flags.DEFINE_integer(
-    "num_sync_workers", 0, "Kept for old commands: as many as TF_CONFIG names.", flag_values=FLAGS
+cli.define_number(
+    "num_sync_workers",
+    0,
+    "Kept for old commands: as many as TF_CONFIG names.",
+    checks.LIMIT,
+    values=FLAGS,
 )
-flags.DEFINE_integer("num_ps_tasks", 0, "Kept for old commands: there are none.", flag_values=FLAGS)
-flags.DEFINE_integer(
-    "task", 0, "Kept for old commands: TF_CONFIG says which worker this is.", flag_values=FLAGS
+cli.define_number(
+    "num_ps_tasks", 0, "Kept for old commands: there are none.", checks.LIMIT, values=FLAGS
+)
+cli.define_number(
+    "task",
+    0,
+    "Kept for old commands: TF_CONFIG says which worker this is.",
+    checks.LIMIT,
+    values=FLAGS,
 )
 
 

@@ -15,8 +15,7 @@ from absl import flags
 from music_vae.commands import cli, flag_groups
 from music_vae.commands.choices import ModelChoice, Sampling
 from music_vae.commands.examples import Examples
-from music_vae.common import files
-from music_vae.common.checks import check_at_least
+from music_vae.common import checks, files
 from music_vae.common.errors import UserError
 
 if TYPE_CHECKING:
@@ -120,7 +119,7 @@ class EvaluateRequest:
     picture: str | None = None
 
     def __post_init__(self) -> None:
-        check_at_least(self, 1, "num_samples")
+        checks.check_numbers(self, checks.COUNT, "num_samples")
 
 
 @dataclasses.dataclass(frozen=True)

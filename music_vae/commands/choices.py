@@ -9,10 +9,8 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from music_vae.common import files, lazy_imports
-from music_vae.common.checks import check_at_least
+from music_vae.common import checks, files, lazy_imports
 from music_vae.common.errors import UserError
-from music_vae.common.seeds import MAX_SEED
 
 if TYPE_CHECKING:
     from music_vae.configs import Config
@@ -183,7 +181,6 @@ class Sampling:
     max_batch_size: int = 64
 
     def __post_init__(self) -> None:
-        if self.seed is not None and not 0 <= self.seed <= MAX_SEED:
-            raise UserError(f"`seed={self.seed}` must be from 0 to {MAX_SEED}")
-        check_at_least(self, 0, "temperature")
-        check_at_least(self, 1, "max_batch_size")
+        checks.check_numbers(self, checks.SEED, "seed")
+        checks.check_numbers(self, checks.TEMPERATURE, "temperature")
+        checks.check_numbers(self, checks.BATCH_SIZE, "max_batch_size")

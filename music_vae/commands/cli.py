@@ -19,7 +19,7 @@ from typing import Any, NoReturn, TypeVar
 
 from absl import flags
 
-from music_vae.common import files
+from music_vae.common import checks, files
 from music_vae.common.errors import EXIT_OK, EXIT_USER_ERROR, UserError
 from music_vae.common.hparams import HParams
 
@@ -88,6 +88,69 @@ def define_choice_or_boolean(
         boolean=True,
     )
     flags.DEFINE_flag(flag, values)
+
+
+def define_number(
+    name: str,
+    default: float | None,
+    help_text: str,
+    allowed: checks.Range,
+    *,
+    values: flags.FlagValues,
+) -> None:
+    """Defines a flag that is a finite number of a range.
+
+    >>> values = new_flags()
+    >>> define_number("bars", 2, "Length of the music.", checks.Range(1, 16), values=values)
+    >>> values(["my_command", "--bars=17"])
+    Traceback (most recent call last):
+    absl.flags._exceptions.IllegalFlagValueError: flag --bars=17: expected a whole
+    number from 1 to 16
+
+    Args:
+      name: Name of the flag.
+      default: Value of the flag if it is not given.
+      help_text: Help of the flag.
+      allowed: The range, which the field that takes the value has, too.
+      values: Flags to which it is added.
+    """
+    parser = _WholeNumberParser(allowed) if allowed.whole else _NumberParser(allowed)
+    flags.DEFINE(parser, name, default, help_text, values, flags.ArgumentSerializer())
+
+
+def _parsed(
+    argument: Any, convert: Callable[[Any], float], allowed: checks.Range
+) -> Any:  # of the type that `convert` returns
+    """Returns the number that a text is; raises `ValueError` unless it is one of a range."""
+    try:
+        number = convert(argument)
+    except ValueError:
+        number = math.nan
+    if number not in allowed:
+        raise ValueError(f"expected {allowed}")
+    return number
+
+
+class _NumberParser(flags.FloatParser):
+    """Parser of a number of a range; absl's takes NaN for one of every range."""
+
+    def __init__(self, allowed: checks.Range) -> None:
+        super().__init__(allowed.least, allowed.most)
+        self._allowed = allowed
+
+    def parse(self, argument: Any) -> float:
+        return _parsed(argument, self.convert, self._allowed)
+
+
+class _WholeNumberParser(flags.IntegerParser):
+    """Parser of a whole number of a range."""
+
+    def __init__(self, allowed: checks.Range) -> None:
+        super().__init__(int(allowed.least), int(allowed.most))
+        self._allowed = allowed
+
+    def parse(self, argument: Any) -> int:
+        return _parsed(argument, self.convert, self._allowed)
 
 
 class _ChoiceParser(flags.ArgumentParser):

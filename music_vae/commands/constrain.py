@@ -15,8 +15,7 @@ from absl import flags
 from music_vae.commands import cli, flag_groups
 from music_vae.commands.choices import ModelChoice, Sampling
 from music_vae.commands.examples import Examples
-from music_vae.common import files, lazy_imports, progress
-from music_vae.common.checks import check_at_least
+from music_vae.common import checks, files, lazy_imports, progress
 from music_vae.common.errors import UserError
 
 if TYPE_CHECKING:
@@ -62,16 +61,16 @@ flags.DEFINE_string(
 flags.DEFINE_string(
     "constraint", None, "The folder that evaluate reads; the same by default.", flag_values=FLAGS
 )
-flags.DEFINE_integer("num_steps", 2500, "Steps of training.", 1, flag_values=FLAGS)
-flags.DEFINE_integer("hidden", 256, "Units of each hidden layer.", 1, flag_values=FLAGS)
-flags.DEFINE_float(
+cli.define_number("num_steps", 2500, "Steps of training.", checks.STEPS, values=FLAGS)
+cli.define_number("hidden", 256, "Units of each hidden layer.", checks.UNITS, values=FLAGS)
+cli.define_number(
     "distance_weight",
     0.1,
     "What moving a sample costs; more keeps it nearer to where it was.",
-    0.0,
-    flag_values=FLAGS,
+    checks.WEIGHT,
+    values=FLAGS,
 )
-flags.DEFINE_float("learning_rate", 5e-4, "Of training.", 1e-8, 1.0, flag_values=FLAGS)
+cli.define_number("learning_rate", 5e-4, "Of training.", checks.LEARNING_RATE, values=FLAGS)
 flag_groups.define_num_samples(FLAGS)
 flag_groups.define_sampling(FLAGS, 0.5)
 flag_groups.define_json(FLAGS)
@@ -115,8 +114,10 @@ class TrainRequest:
     learning_rate: float = 5e-4
 
     def __post_init__(self) -> None:
-        check_at_least(self, 1, "num_steps", "hidden")
-        check_at_least(self, 0, "distance_weight", "learning_rate")
+        checks.check_numbers(self, checks.STEPS, "num_steps")
+        checks.check_numbers(self, checks.UNITS, "hidden")
+        checks.check_numbers(self, checks.WEIGHT, "distance_weight")
+        checks.check_numbers(self, checks.LEARNING_RATE, "learning_rate")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,7 +152,7 @@ class EvaluateRequest:
     num_samples: int = 256
 
     def __post_init__(self) -> None:
-        check_at_least(self, 1, "num_samples")
+        checks.check_numbers(self, checks.COUNT, "num_samples")
 
 
 def train(request: TrainRequest) -> str:

@@ -8,8 +8,7 @@ from pathlib import Path
 from absl import flags
 
 from music_vae.commands import cli, pipelines
-from music_vae.common import lazy_imports
-from music_vae.common.checks import check_at_least
+from music_vae.common import checks, lazy_imports
 from music_vae.common.errors import UserError
 from music_vae.dataset import music_files
 from music_vae.music import notes_io
@@ -27,12 +26,12 @@ FLAGS = cli.new_flags()
 flags.DEFINE_string("input_dir", None, "Folder with music files.", flag_values=FLAGS)
 flags.DEFINE_string("output_file", None, "TFRecord file to write.", flag_values=FLAGS)
 flags.DEFINE_boolean("recursive", False, "Whether to read subfolders too.", flag_values=FLAGS)
-flags.DEFINE_integer(
+cli.define_number(
     "num_workers",
     None,
     "How many processes read files; one per CPU unless given.",
-    lower_bound=1,
-    flag_values=FLAGS,
+    checks.PROCESSES,
+    values=FLAGS,
 )
 flags.DEFINE_list(
     "pipeline_options",
@@ -41,8 +40,8 @@ flags.DEFINE_list(
     "collections that are too large for one machine.",
     flag_values=FLAGS,
 )
-flags.DEFINE_integer(
-    "output_shards", 1, "Number of output files; for Beam only.", 1, flag_values=FLAGS
+cli.define_number(
+    "output_shards", 1, "Number of output files; for Beam only.", checks.SHARDS, values=FLAGS
 )
 
 
@@ -77,7 +76,8 @@ class Request:
     output_shards: int = 1
 
     def __post_init__(self) -> None:
-        check_at_least(self, 1, "num_workers", "output_shards")
+        checks.check_numbers(self, checks.PROCESSES, "num_workers")
+        checks.check_numbers(self, checks.SHARDS, "output_shards")
         if self.output_shards != 1 and not self.pipeline_options:
             raise UserError("`output_shards` needs `pipeline_options`, as --runner=DirectRunner")
 

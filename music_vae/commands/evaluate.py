@@ -13,7 +13,7 @@ from absl import flags
 from music_vae.commands import cli, flag_groups
 from music_vae.commands.choices import ModelChoice, Sampling
 from music_vae.commands.examples import Examples
-from music_vae.common.checks import check_at_least
+from music_vae.common import checks
 
 if TYPE_CHECKING:
     from music_vae.evaluation.metrics import Metrics
@@ -44,8 +44,12 @@ flags.DEFINE_string(
     "What the model was trained on, to look for copies of it among samples.",
     flag_values=FLAGS,
 )
-flags.DEFINE_integer(
-    "num_samples", 1000, "How many samples from the prior; 0 for none.", 0, flag_values=FLAGS
+cli.define_number(
+    "num_samples",
+    1000,
+    "How many samples from the prior; 0 for none.",
+    checks.COUNT_OR_NONE,
+    values=FLAGS,
 )
 flag_groups.define_sampling(FLAGS, 1.0, "Of the samples from the prior.")
 flag_groups.define_engine(FLAGS, "give the same figures, up to rounding.")
@@ -57,8 +61,8 @@ flags.DEFINE_boolean(
     "way between pairs of windows, at temperature 0.5 by default. Needs --train_examples_path.",
     flag_values=FLAGS,
 )
-flags.DEFINE_integer(
-    "interpolation_pairs", 256, "Between how many pairs of windows.", 1, flag_values=FLAGS
+cli.define_number(
+    "interpolation_pairs", 256, "Between how many pairs of windows.", checks.COUNT, values=FLAGS
 )
 flags.DEFINE_string(
     "picture", None, "A .png or .svg file that --interpolation draws.", flag_values=FLAGS
@@ -97,7 +101,7 @@ class Request:
     engine: str = "numpy"
 
     def __post_init__(self) -> None:
-        check_at_least(self, 0, "num_samples")
+        checks.check_numbers(self, checks.COUNT_OR_NONE, "num_samples")
 
     @property
     def looks_for_copies(self) -> bool:

@@ -4,7 +4,7 @@ import dataclasses
 
 from music_vae.commands.choices import ModelChoice, Sampling
 from music_vae.commands.examples import Examples
-from music_vae.common.checks import check_at_least
+from music_vae.common import checks
 from music_vae.common.constants import MAX_DAMAGED
 from music_vae.evaluation import interpolation, language_model
 from music_vae.evaluation.evaluator import check_latent
@@ -45,7 +45,8 @@ class Request:
     max_damaged: float = MAX_DAMAGED
 
     def __post_init__(self) -> None:
-        check_at_least(self, 1, "pairs")
+        checks.check_numbers(self, checks.COUNT, "pairs")
+        checks.check_numbers(self, checks.SHARE, "max_damaged")
 
 
 def measure(request: Request) -> Metrics:

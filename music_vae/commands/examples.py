@@ -4,8 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from music_vae.common import lazy_imports
-from music_vae.common.checks import check_at_least
+from music_vae.common import checks, lazy_imports
 from music_vae.common.constants import MAX_DAMAGED
 
 if TYPE_CHECKING:
@@ -54,8 +53,9 @@ class Examples:
     max_damaged: float = MAX_DAMAGED
 
     def __post_init__(self) -> None:
-        check_at_least(self, 1, "num_examples")
-        check_at_least(self, 0, "seed")
+        checks.check_numbers(self, checks.WINDOWS, "num_examples")
+        checks.check_numbers(self, checks.SEED, "seed")
+        checks.check_numbers(self, checks.SHARE, "max_damaged")
 
     def find(self, config: "Config") -> FoundWindows:
         """Reads the windows that a model of `config` can encode.

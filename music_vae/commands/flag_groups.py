@@ -15,8 +15,8 @@ from absl import flags
 
 from music_vae.commands import cli
 from music_vae.commands.choices import ModelChoice, Sampling
+from music_vae.common import checks
 from music_vae.common.constants import MAX_DAMAGED
-from music_vae.common.seeds import MAX_SEED
 
 if TYPE_CHECKING:
     from music_vae.commands.examples import Examples
@@ -113,15 +113,14 @@ def define_seed(values: flags.FlagValues, repeatable: str = "") -> None:
       repeatable: If given, the thing that the seed makes repeatable; the seed is then chosen by
         chance by default. If empty, the default is 0.
     """
-    flags.DEFINE_integer(
+    cli.define_number(
         "seed",
         None if repeatable else 0,
         f"Makes {repeatable} repeatable; chosen by chance by default."
         if repeatable
         else "Of all that is drawn.",
-        lower_bound=0,
-        upper_bound=MAX_SEED,
-        flag_values=values,
+        checks.SEED,
+        values=values,
     )
 
 
@@ -150,16 +149,16 @@ def define_sampling(
       repeatable: The thing that the seed makes repeatable, as for `define_seed`.
     """
     define_seed(values, repeatable)
-    flags.DEFINE_integer(
+    cli.define_number(
         "max_batch_size",
         max_batch_size,
         f"How many {items} are computed at once.",
-        lower_bound=1,
-        flag_values=values,
+        checks.BATCH_SIZE,
+        values=values,
     )
     if temperature is not None:
-        flags.DEFINE_float(
-            "temperature", temperature, temperature_help, lower_bound=0.0, flag_values=values
+        cli.define_number(
+            "temperature", temperature, temperature_help, checks.TEMPERATURE, values=values
         )
 
 
@@ -198,8 +197,8 @@ def define_examples(
       num_examples_help: Help of `--num_examples`.
     """
     flags.DEFINE_string("examples_path", None, path_help, flag_values=values)
-    flags.DEFINE_integer(
-        "num_examples", num_examples, num_examples_help, lower_bound=1, flag_values=values
+    cli.define_number(
+        "num_examples", num_examples, num_examples_help, checks.WINDOWS, values=values
     )
     define_max_damaged(values)
 
@@ -212,14 +211,13 @@ def define_max_damaged(values: flags.FlagValues) -> None:
     >>> values["max_damaged"].default
     0.01
     """
-    flags.DEFINE_float(
+    cli.define_number(
         "max_damaged",
         MAX_DAMAGED,
         "How many of the records may be damaged, as a share; they are left out. With more, nothing "
         "is done.",
-        lower_bound=0,
-        upper_bound=1,
-        flag_values=values,
+        checks.SHARE,
+        values=values,
     )
 
 
@@ -250,8 +248,8 @@ def define_num_samples(values: flags.FlagValues) -> None:
     >>> values["num_samples"].default
     256
     """
-    flags.DEFINE_integer(
-        "num_samples", 256, "How many samples from the prior.", lower_bound=1, flag_values=values
+    cli.define_number(
+        "num_samples", 256, "How many samples from the prior.", checks.COUNT, values=values
     )
 
 

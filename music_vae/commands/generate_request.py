@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from music_vae.commands.choices import ModelChoice, Sampling
-from music_vae.common import files, seeds
-from music_vae.common.checks import check_at_least
+from music_vae.common import checks, files, seeds
 from music_vae.common.errors import UserError
 
 if TYPE_CHECKING:
@@ -24,11 +23,10 @@ ENDS = {
 }
 """Arguments that each give one of the two ends of an interpolation, with their help."""
 
-MIXING = ("amount", "timing_amount", "velocity_amount", "hits")
+MIXED_SHARES = ("amount", "timing_amount", "velocity_amount")
+MIXING = (*MIXED_SHARES, "hits")
 """Arguments that say how a groove is mixed with the model's; see `Request.playing`."""
 
-# MIDI holds no slower tempo than this.
-_MIN_QPM, _MAX_QPM = 3.58, 1000
 _GRID = re.compile(r"([1-9]\d{0,2})x([1-9]\d{0,2})")
 _GRID_INPUTS = 4
 
@@ -138,9 +136,9 @@ class Request:
     def __post_init__(self) -> None:
         if self.mode not in MODES:
             raise UserError(f"`mode={self.mode}` must be one of {', '.join(MODES)}")
-        check_at_least(self, 1, "num_outputs")
-        if self.qpm is not None and not _MIN_QPM <= self.qpm <= _MAX_QPM:
-            raise UserError(f"`qpm={self.qpm}` is no tempo; expected {_MIN_QPM} to {_MAX_QPM}")
+        checks.check_numbers(self, checks.COUNT, "num_outputs")
+        checks.check_numbers(self, checks.QPM, "qpm")
+        checks.check_numbers(self, checks.SHARE, "similarity", *MIXED_SHARES)
         for option in self._options():
             allowed = option.metadata["modes"]
             if self.mode not in allowed:

@@ -15,8 +15,7 @@ from absl import flags
 
 from music_vae.commands import cli, flag_groups
 from music_vae.commands.choices import ModelChoice, Sampling
-from music_vae.common import files, lazy_imports, progress
-from music_vae.common.checks import check_at_least
+from music_vae.common import checks, files, lazy_imports, progress
 from music_vae.common.errors import UserError
 
 if TYPE_CHECKING:
@@ -45,16 +44,16 @@ flags.DEFINE_string(
     "input_dir", None, "A folder of music, read with its subfolders.", flag_values=FLAGS
 )
 flags.DEFINE_string("output", None, "The folder to write.", flag_values=FLAGS)
-flags.DEFINE_integer(
-    "size", 4, "How many numbers make a point of the small model.", 1, flag_values=FLAGS
+cli.define_number(
+    "size", 4, "How many numbers make a point of the small model.", checks.UNITS, values=FLAGS
 )
-flags.DEFINE_integer("num_steps", 1000, "Steps of training.", 1, flag_values=FLAGS)
-flags.DEFINE_float(
+cli.define_number("num_steps", 1000, "Steps of training.", checks.STEPS, values=FLAGS)
+cli.define_number(
     "beta",
     1.0,
     "Weight of its KL divergence: less keeps nearer to the pieces, more varies them.",
-    lower_bound=0.0,
-    flag_values=FLAGS,
+    checks.WEIGHT,
+    values=FLAGS,
 )
 flag_groups.define_sampling(FLAGS)
 
@@ -99,8 +98,9 @@ class Request:
 
     def __post_init__(self) -> None:
         _check_one_input(self.input_midi, self.input_dir)
-        check_at_least(self, 1, "size", "num_steps")
-        check_at_least(self, 0, "beta")
+        checks.check_numbers(self, checks.UNITS, "size")
+        checks.check_numbers(self, checks.STEPS, "num_steps")
+        checks.check_numbers(self, checks.WEIGHT, "beta")
 
 
 def personalize(request: Request) -> str:

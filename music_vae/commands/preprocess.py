@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from music_vae.commands import cli, flag_groups, pipelines
-from music_vae.common import files, lazy_imports
-from music_vae.common.checks import check_at_least
+from music_vae.common import checks, files, lazy_imports
 from music_vae.common.constants import MAX_DAMAGED
 from music_vae.dataset import tfrecord
 
@@ -42,27 +41,27 @@ flags.DEFINE_string(
     f"The config whose examples are wanted: its name, {flag_groups.OWN_CONFIG}",
     flag_values=FLAGS,
 )
-flags.DEFINE_integer(
+cli.define_number(
     "output_shards",
     32,
     "Number of output files; a single one has just the name given.",
-    lower_bound=1,
-    flag_values=FLAGS,
+    checks.SHARDS,
+    values=FLAGS,
 )
 flags.DEFINE_boolean("enable_filtering", True, "Whether the filters count.", flag_values=FLAGS)
-flags.DEFINE_integer(
-    "max_total_time", 1800, "Filter: longest sequence in seconds.", 0, flag_values=FLAGS
+cli.define_number(
+    "max_total_time", 1800, "Filter: longest sequence in seconds.", checks.LIMIT, values=FLAGS
 )
-flags.DEFINE_integer("max_num_notes", 10_000, "Filter: most notes.", 0, flag_values=FLAGS)
-flags.DEFINE_integer(
-    "min_velocities", 1, "Filter: fewest different velocities.", 0, flag_values=FLAGS
+cli.define_number("max_num_notes", 10_000, "Filter: most notes.", checks.LIMIT, values=FLAGS)
+cli.define_number(
+    "min_velocities", 1, "Filter: fewest different velocities.", checks.LIMIT, values=FLAGS
 )
-flags.DEFINE_integer(
+cli.define_number(
     "min_metric_positions",
     1,
     "Filter: fewest different positions (of 16) within a quarter note.",
-    0,
-    flag_values=FLAGS,
+    checks.LIMIT,
+    values=FLAGS,
 )
 flags.DEFINE_boolean(
     "is_drum",
@@ -115,8 +114,8 @@ class Request:
     max_damaged: float = MAX_DAMAGED
 
     def __post_init__(self) -> None:
-        check_at_least(self, 1, "output_shards")
-        tfrecord.check_max_damaged(self.max_damaged)
+        checks.check_numbers(self, checks.SHARDS, "output_shards")
+        checks.check_numbers(self, checks.SHARE, "max_damaged")
 
 
 def preprocess(request: Request) -> str:

@@ -1,9 +1,10 @@
 """Defines the hyper-parameters of a model and its training: a frozen value, checked when made."""
 
 import dataclasses
-import math
+import sys
 from typing import Any
 
+from music_vae.common.checks import Range, shown
 from music_vae.common.errors import UserError
 
 SAMPLING_SCHEDULES = ("constant", "inverse_sigmoid", "exponential")
@@ -87,57 +88,26 @@ class HParams:
     nade_num_hidden: int = 128
 
     def __post_init__(self) -> None:
+        for name, allowed in _RANGES.items():
+            value = getattr(self, name)
+            _check(value in allowed, name, shown(value), allowed.expected_of(value))
         for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if field.type is float and not -math.inf < value < math.inf:
-                raise UserError(f"{field.name}={value} is not a finite number")
             if field.type == tuple[int, ...]:
-                value = tuple(int(size) for size in value)
-                object.__setattr__(self, field.name, value)
-                _check(len(value) > 0 and min(value) > 0, field.name, value, "sizes above 0")
-                _check(max(value) <= MAX_SIZE, field.name, value, f"sizes up to {MAX_SIZE}")
-                _check(len(value) <= MAX_LAYERS, field.name, value, f"up to {MAX_LAYERS} layers")
-        self._check_range("max_seq_len", 1, MAX_STEPS)
-        self._check_range("z_size", 0, MAX_SIZE)
-        self._check_range("batch_size", 1, MAX_SIZE)
-        self._check_range("nade_num_hidden", 1, MAX_SIZE)
-        _check(self.free_bits >= 0, "free_bits", self.free_bits, "at least 0")
-        _check(self.max_beta >= 0, "max_beta", self.max_beta, "at least 0")
-        _check(0 <= self.beta_rate <= 1, "beta_rate", self.beta_rate, "from 0 to 1")
-        _check(self.grad_clip > 0, "grad_clip", self.grad_clip, "above 0")
+                value = getattr(self, field.name)
+                _check_sizes(field.name, value)
+                object.__setattr__(self, field.name, tuple(int(size) for size in value))
         _check(self.clip_mode in CLIP_MODES, "clip_mode", self.clip_mode, " or ".join(CLIP_MODES))
-        _check(self.learning_rate > 0, "learning_rate", self.learning_rate, "above 0")
-        _check(
-            self.min_learning_rate >= 0, "min_learning_rate", self.min_learning_rate, "at least 0"
-        )
-        _check(
-            self.grad_norm_clip_to_zero > 0,
-            "grad_norm_clip_to_zero",
-            self.grad_norm_clip_to_zero,
-            "above 0",
-        )
-        _check(0 < self.decay_rate <= 1, "decay_rate", self.decay_rate, "above 0 and at most 1")
-        _check(
-            0 < self.dropout_keep_prob <= 1,
-            "dropout_keep_prob",
-            self.dropout_keep_prob,
-            "above 0 and at most 1",
-        )
         _check(
             self.sampling_schedule in SAMPLING_SCHEDULES,
             "sampling_schedule",
             self.sampling_schedule,
             ", ".join(SAMPLING_SCHEDULES),
         )
+        rate = self.sampling_rate
         if self.sampling_schedule == "inverse_sigmoid":
-            _check(self.sampling_rate >= 1, "sampling_rate", self.sampling_rate, "at least 1")
+            _check(rate >= 1, "sampling_rate", rate, "at least 1")
         else:
-            _check(0 <= self.sampling_rate <= 1, "sampling_rate", self.sampling_rate, "0 to 1")
-
-    def _check_range(self, name: str, least: int, most: int) -> None:
-        value = getattr(self, name)
-        _check(value >= least, name, value, f"at least {least}")
-        _check(value <= most, name, value, f"at most {most}")
+            _check(rate <= 1, "sampling_rate", rate, "0 to 1")
 
     @property
     def latent_size(self) -> int:
@@ -153,6 +123,37 @@ class HParams:
         return dataclasses.replace(self, **changes)
 
 
+_POSITIVE = Range(1e-12, 10**9, whole=False)
+_RANGES = {
+    "max_seq_len": Range(1, MAX_STEPS),
+    "z_size": Range(0, MAX_SIZE),
+    "batch_size": Range(1, MAX_SIZE),
+    "nade_num_hidden": Range(1, MAX_SIZE),
+    "free_bits": Range(0, 10**9, whole=False),
+    "max_beta": Range(0, 10**9, whole=False),
+    "beta_rate": Range(0, 1, whole=False),
+    "grad_clip": _POSITIVE,
+    "grad_norm_clip_to_zero": _POSITIVE,
+    "learning_rate": Range(1e-12, 1000, whole=False),
+    "min_learning_rate": Range(0, 1000, whole=False),
+    "decay_rate": Range(1e-12, 1, whole=False),
+    "dropout_keep_prob": Range(1e-12, 1, whole=False),
+    "sampling_rate": Range(0, 10**9, whole=False),
+}
+"""The range of each number. Their ends are numbers that float32, in which models compute, has, too:
+it has none above 3.4e38, and smaller ones become zero."""
+
+
+def _check_sizes(name: str, sizes: Any) -> None:
+    """Raises `UserError` unless a hyper-parameter is the sizes of some layers."""
+    several = isinstance(sizes, tuple | list)
+    whole = several and all(size in Range(1, sys.maxsize) for size in sizes)
+    _check(bool(whole and sizes), name, shown(sizes), "sizes above 0")
+    _check(max(sizes) <= MAX_SIZE, name, shown(sizes), f"sizes up to {MAX_SIZE}")
+    _check(len(sizes) <= MAX_LAYERS, name, shown(sizes), f"up to {MAX_LAYERS} layers")
+
+
 def _check(holds: bool, name: str, value: Any, expected: str) -> None:
+    """Raises `UserError` with what was expected of a hyper-parameter, unless it holds."""
     if not holds:
         raise UserError(f"{name}={value} is out of range; expected {expected}")

@@ -44,5 +44,5 @@ def generator(seed: int | None) -> "np.random.Generator":
     import numpy as np
 
     if seed is not None and seed < 0:
-        raise UserError(f"seed={seed} must not be below 0")
+        raise UserError(f"`seed={seed}` must not be below 0")
     return np.random.default_rng(seed)

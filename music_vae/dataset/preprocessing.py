@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from music_vae.common import lazy_imports
+from music_vae.common import checks, lazy_imports
 from music_vae.dataset.sources import is_other_message
 from music_vae.music.converters.base import Converter, Example
 from music_vae.music.converters.grid import quantise_in_any_metre, why_impossible
@@ -61,6 +61,12 @@ class Filters:
     min_metric_positions: int = 1
     is_drum: bool | None = None
     drums_only: bool = False
+
+    def __post_init__(self) -> None:
+        checks.check_numbers(self, checks.DURATION, "max_total_time")
+        checks.check_numbers(
+            self, checks.LIMIT, "max_num_notes", "min_velocities", "min_metric_positions"
+        )
 
 
 def examples_of(

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from music_vae.common import lazy_imports
+from music_vae.common import checks, lazy_imports
 from music_vae.common.constants import MAX_DAMAGED
 from music_vae.common.errors import UserError
 from music_vae.dataset import tfrecord
@@ -99,7 +99,7 @@ class TFRecords:
     )
 
     def __post_init__(self) -> None:
-        tfrecord.check_max_damaged(self.max_damaged)
+        checks.check_numbers(self, checks.SHARE, "max_damaged")
 
     def __str__(self) -> str:
         return self.examples_path

@@ -134,17 +134,6 @@ def scan(path: str | os.PathLike) -> Iterator[Scanned]:
         raise UserError(f"{source}: cannot be read: {error.strerror or error}") from error
 
 
-def check_max_damaged(share: float) -> None:
-    """Raises `UserError` unless a largest share of damaged records is one.
-
-    >>> check_max_damaged(1.5)
-    Traceback (most recent call last):
-    music_vae.common.errors.UserError: `max_damaged=1.5` must be from 0 to 1
-    """
-    if not 0 <= share <= 1:
-        raise UserError(f"`max_damaged={share:g}` must be from 0 to 1")
-
-
 def check_damaged(
     source: str, num_damaged: int, num_read: int, max_damaged: float, first_fault: str = ""
 ) -> None:

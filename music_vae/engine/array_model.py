@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from music_vae.common import seeds
+from music_vae.common import checks, seeds
 from music_vae.common.chunks import map_chunks
 from music_vae.common.errors import UserError
 from music_vae.common.specs import HierarchicalDecoderSpec
@@ -157,8 +157,7 @@ class ArrayModel:
             temperature or a seed below 0.
         """
         z = self._checked_z(z)
-        if not temperature >= 0:
-            raise UserError(f"temperature={temperature} must be a number of at least 0")
+        checks.check_number("temperature", temperature, checks.TEMPERATURE)
         steps = self._steps(length)
         control = self._control(c_input, steps, len(z))
         rng = seeds.generator(seed)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from music_vae.common import files
+from music_vae.common import checks, files
 from music_vae.common.errors import UserError
 from music_vae.configs import Config, get_config
 from music_vae.latent import corpus, latent_space
@@ -31,6 +31,9 @@ VECTORS_FILE = f"attributes{SUFFIX}"
 _CONFIG = "config"
 _KIND = "kind"
 _ATTRIBUTE_VECTORS = "attribute vectors"
+
+_AMOUNTS = checks.Range(-1000, 1000, whole=False)
+"""Amounts of a change: a few vectors lead out of the music that a model knows already."""
 
 _log = logging.getLogger(__name__)
 
@@ -55,9 +58,10 @@ def parse_amounts(texts: Sequence[str], argument: str) -> dict[str, float]:
             number = float(amount)
         except ValueError:
             number = float("nan")
-        if not name.strip() or not abs(number) < float("inf"):
+        if not name.strip() or number not in _AMOUNTS:
             raise UserError(
-                f"`{argument}={text}` is no change; expected NAME=AMOUNT, as in note_density=+1.5"
+                f"`{argument}={text}` is no change; expected NAME=AMOUNT, as in note_density=+1.5, "
+                f"with {_AMOUNTS}"
             )
         if name.strip() in amounts:
             raise UserError(f"`{argument}` changes {name.strip()} twice")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from music_vae.common import checks
 from music_vae.common.constants import MAX_MIDI_VELOCITY
 from music_vae.common.errors import NoExtractedExamplesError, UserError
 from music_vae.music.symbols import Groove
@@ -47,9 +48,7 @@ class Playing:
     hits: str = MODEL
 
     def __post_init__(self) -> None:
-        for name in ("timing", "velocity"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise UserError(f"the amount of {name}, {getattr(self, name)}, must be from 0 to 1")
+        checks.check_numbers(self, checks.SHARE, "timing", "velocity")
         if self.hits not in HITS:
             raise UserError(f"hits={self.hits!r} must be one of {', '.join(HITS)}")
 

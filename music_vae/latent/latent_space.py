@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from music_vae.common import checks
 from music_vae.common.errors import UserError
 
 _PARALLEL = 1e-6
@@ -166,8 +167,7 @@ def similar(z: np.ndarray, similarity: float, rng: np.random.Generator) -> np.nd
     Raises:
       UserError: For a similarity that is not from 0 to 1.
     """
-    if not 0 <= similarity <= 1:
-        raise UserError(f"similarity={similarity} must be from 0 to 1")
+    checks.check_number("similarity", similarity, checks.SHARE)
     z = np.asarray(z, np.float64)
     others = rng.standard_normal(z.shape)
     return np.stack(

@@ -19,6 +19,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from music_vae.common import checks
 from music_vae.latent.small_networks import Layers
 from music_vae.training.dense_networks import arrays_of, dense_network
 
@@ -47,6 +48,13 @@ class Settings:
     asked: float = 0.4
     any_music: float = 0.3
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        checks.check_numbers(self, checks.BATCH_SIZE, "batch_size")
+        checks.check_numbers(self, checks.LEARNING_RATE, "learning_rate")
+        checks.check_numbers(self, checks.WEIGHT, "distance_weight")
+        checks.check_numbers(self, checks.SHARE, "asked", "any_music")
+        checks.check_numbers(self, checks.SEED, "seed")
 
 
 class Encoded(NamedTuple):

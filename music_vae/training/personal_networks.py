@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from music_vae.common import checks
 from music_vae.latent.small_networks import Layers
 from music_vae.training.dense_networks import arrays_of, dense_network
 
@@ -40,6 +41,13 @@ class Settings:
     learning_rate: float = 1e-3
     beta: float = 1.0
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        checks.check_numbers(self, checks.UNITS, "size")
+        checks.check_numbers(self, checks.BATCH_SIZE, "batch_size")
+        checks.check_numbers(self, checks.LEARNING_RATE, "learning_rate")
+        checks.check_numbers(self, checks.WEIGHT, "beta")
+        checks.check_numbers(self, checks.SEED, "seed")
 
 
 def train(

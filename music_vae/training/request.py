@@ -6,13 +6,11 @@ Needs no TensorFlow, so that mistakes are reported before it is imported.
 import dataclasses
 from pathlib import Path
 
-from music_vae.common.checks import check_among, check_at_least
+from music_vae.common import checks
 from music_vae.common.constants import MAX_DAMAGED
 from music_vae.common.errors import UserError
-from music_vae.common.seeds import MAX_SEED
 from music_vae.configs import Config
 from music_vae.data import CACHES, MEMORY, TensorFlowDataset, TFRecords
-from music_vae.dataset.tfrecord import check_max_damaged
 from music_vae.training.cluster import Cluster
 from music_vae.weights.checkpoint_files import PATTERN_CHARACTERS
 
@@ -53,9 +51,9 @@ class Corpus:
                 "`examples_path` is required: TFRecords of NoteSequences: a file, a pattern, or a "
                 "comma-separated list."
             )
-        check_among(self, "cache_dataset", CACHES)
-        check_at_least(self, 1, "num_data_processes")
-        check_max_damaged(self.max_damaged)
+        checks.check_among(self, "cache_dataset", CACHES)
+        checks.check_numbers(self, checks.PROCESSES, "num_data_processes")
+        checks.check_numbers(self, checks.SHARE, "max_damaged")
 
     def source(self, split: str) -> TFRecords | TensorFlowDataset:
         """Returns the source of the music: the files, or the `split` of the TensorFlow Dataset."""
@@ -79,6 +77,10 @@ class CheckpointPolicy:
     max_to_keep: int | None = 100
     keep_every_n_hours: float | None = 1.0
 
+    def __post_init__(self) -> None:
+        checks.check_numbers(self, checks.STEPS, "max_to_keep")
+        checks.check_numbers(self, checks.HOURS, "keep_every_n_hours")
+
 
 DEFAULT_POLICY = CheckpointPolicy()
 
@@ -101,7 +103,7 @@ class Schedule:
     patience: int | None = None
 
     def __post_init__(self) -> None:
-        check_at_least(self, 1, "every", "patience")
+        checks.check_numbers(self, checks.STEPS, "every", "patience")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,8 +128,8 @@ class Computing:
     mixed_precision: str = "none"
 
     def __post_init__(self) -> None:
-        check_among(self, "strategy", STRATEGIES)
-        check_among(self, "mixed_precision", MIXED_PRECISIONS)
+        checks.check_among(self, "strategy", STRATEGIES)
+        checks.check_among(self, "mixed_precision", MIXED_PRECISIONS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -182,10 +184,8 @@ class TrainRequest:
                 "`validation_path` is for training in one process; in a cluster, evaluate beside "
                 "it with `mode=eval`"
             )
-        check_at_least(self, 1, "num_steps")
-        check_at_least(self, 0, "seed")
-        if self.seed is not None and self.seed > MAX_SEED:
-            raise UserError(f"`seed={self.seed}` must be at most {MAX_SEED}")
+        checks.check_numbers(self, checks.STEPS, "num_steps")
+        checks.check_numbers(self, checks.SEED, "seed")
 
     @property
     def validation_corpus(self) -> Corpus | None:
@@ -227,7 +227,7 @@ class EvaluationRequest:
 
     def __post_init__(self) -> None:
         _check_encodable(self.run_dir)
-        check_at_least(self, 1, "num_batches")
+        checks.check_numbers(self, checks.STEPS, "num_batches")
 
 
 def _check_encodable(run_dir: Path) -> None:

@@ -56,8 +56,8 @@ def test_a_model_is_opened_by_either_engine(random_run, engine):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"seed": -1}, "`seed=-1` must be from 0 to"),
-        ({"seed": 2**63}, "must be from 0 to 9223372036854775807"),
+        ({"seed": -1}, "`seed=-1` must be at least 0"),
+        ({"seed": 2**63}, "must be at most 9223372036854775807"),
         ({"temperature": -0.5}, "`temperature=-0.5` must be at least 0"),
         ({"max_batch_size": 0}, "`max_batch_size=0` must be at least 1"),
     ],

@@ -4,22 +4,14 @@ import ast
 import dataclasses
 import importlib
 import os
-import re
 import subprocess
 import sys
 
 import pytest
 from absl import flags
 
+from support.commands import ENTRY_POINTS
 from support.paths import ROOT
-
-ENTRY_POINTS = dict(
-    re.findall(
-        r'(\w+)=(music_vae[\w.]*):console_entry_point"',
-        re.sub(r'"\n\s*"', "", (ROOT / "setup.py").read_text(encoding="utf-8")),
-    )
-)
-"""The commands that setup.py installs, each with its module."""
 
 MODULES = sorted(ENTRY_POINTS.values())
 

@@ -25,7 +25,7 @@ def request(mode="sample", **options):
     [
         ("dance", {}, "`mode=dance` must be one of sample, interpolate"),
         ("sample", {"num_outputs": 0}, "`num_outputs=0` must be at least 1"),
-        ("sample", {"qpm": 0}, "`qpm=0` is no tempo; expected 3.58 to 1000"),
+        ("sample", {"qpm": 0}, "`qpm=0` must be at least 3.58"),
         ("sample", {"grid": "2x2"}, "`grid` is for `mode=interpolate`"),
         ("sample", {"input_midi": A}, "`input_midi` is for `mode=interpolate` and `mode=rec"),
         ("similar", {"hits": "input"}, "`hits` is for `mode=reconstruct`"),
@@ -42,7 +42,7 @@ def request(mode="sample", **options):
         ("interpolate", {"input_midi": AB, "grid": "2x2"}, "`grid` needs 4 pieces"),
         ("interpolate", {"input_midi": ABCD, "grid": "1x5"}, "`grid=1x5` is no grid"),
         ("interpolate", {"input_midi": ABCD, "grid": "2x2", "num_outputs": 4}, "leave out `num_"),
-        ("reconstruct", {"input_midi": A, "amount": 2}, "amount of timing, 2, must be from 0 to 1"),
+        ("reconstruct", {"input_midi": A, "amount": 2}, "`amount=2` must be at most 1"),
         ("reconstruct", {"input_midi": A, "hits": "none"}, "hits='none' must be one of"),
     ],
 )

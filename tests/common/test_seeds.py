@@ -31,5 +31,5 @@ def test_a_generator_repeats_for_a_seed_and_differs_without():
     one, two = (seeds.generator(5).random() for _ in range(2))
     assert one == two == np.random.default_rng(5).random()
     assert seeds.generator(None).random() != seeds.generator(None).random()
-    with pytest.raises(UserError, match="seed=-1 must not be below 0"):
+    with pytest.raises(UserError, match="`seed=-1` must not be below 0"):
         seeds.generator(-1)

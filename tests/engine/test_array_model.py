@@ -90,9 +90,9 @@ def test_a_batch_of_none_is_refused(random_run):
 
 
 def test_a_seed_below_zero_is_refused(model, z):
-    with pytest.raises(UserError, match="seed=-1 must not be below 0"):
+    with pytest.raises(UserError, match="`seed=-1` must not be below 0"):
         model.decode_to_tensors(z, seed=-1)
-    with pytest.raises(UserError, match="seed=-1 must not be below 0"):
+    with pytest.raises(UserError, match="`seed=-1` must not be below 0"):
         model.encode_tensors([np.zeros((8, 90))], [8], seed=-1)
 
 

@@ -209,8 +209,8 @@ def test_a_shift_of_z_changes_the_music(model):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"timing": 1.1}, "the amount of timing, 1.1, must be from 0 to 1"),
-        ({"velocity": float("nan")}, "must be from 0 to 1"),
+        ({"timing": 1.1}, "`timing=1.1` must be at most 1"),
+        ({"velocity": float("nan")}, "`velocity=nan` must be a number from 0 to 1"),
         ({"hits": "all"}, "hits='all' must be one of model, input, both"),
     ],
 )

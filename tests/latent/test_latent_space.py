@@ -116,7 +116,7 @@ def test_neighbours_are_the_nearer_the_more_similar():
 
 @pytest.mark.parametrize("similarity", [-0.1, 1.1, np.nan])
 def test_a_similarity_beyond_its_range_is_refused(similarity):
-    with pytest.raises(UserError, match="must be from 0 to 1"):
+    with pytest.raises(UserError, match=f"`similarity={similarity}` must be (at|a number from 0)"):
         similar(np.ones((1, 2)), similarity, np.random.default_rng(0))
 
 
