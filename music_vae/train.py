@@ -98,7 +98,13 @@ cli.define_number(
     checks.PROCESSES,
     values=FLAGS,
 )
-flags.DEFINE_alias("num_data_threads", "num_data_processes", flag_values=FLAGS)
+cli.define_number(
+    "num_data_threads",
+    None,
+    "Kept for old commands: the same as --num_data_processes.",
+    checks.PROCESSES,
+    values=FLAGS,
+)
 flags.DEFINE_string(
     "validation_path",
     None,
@@ -285,7 +291,7 @@ def _corpus(values: flags.FlagValues, config: "Config") -> "Corpus":
         values.examples_path,
         values.tfds_name or (None if values.examples_path else config.tfds_name),
         cache_dataset=values.cache_dataset,
-        num_data_processes=values.num_data_processes,
+        num_data_processes=training.find_num_data_processes(values),
         max_damaged=values.max_damaged,
     )
 

@@ -89,6 +89,26 @@ def find_warm_start(values: flags.FlagValues, run_dir: Path) -> str | None:
     return values.warm_start
 
 
+def find_num_data_processes(values: flags.FlagValues) -> int | None:
+    """Returns the number of processes that convert music, under either of the names of its flag.
+
+    >>> import copy
+    >>> from music_vae import train
+    >>> values = copy.deepcopy(train.FLAGS)
+    >>> _ = values(["music_vae_train", "--num_data_threads=3"])  # as the original calls it
+    >>> find_num_data_processes(values)
+    3
+
+    Raises:
+      UserError: If both are given.
+    """
+    if values.num_data_processes is None:
+        return values.num_data_threads
+    if values.num_data_threads is not None:
+        raise UserError("give --num_data_processes or --num_data_threads, one of the two")
+    return values.num_data_processes
+
+
 def find_cluster(values: flags.FlagValues) -> Cluster | None:
     """Returns the cluster that the environment variable TF_CONFIG names; None if it names none.
 

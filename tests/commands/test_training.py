@@ -14,6 +14,13 @@ from music_vae.training.request import MIXED_PRECISIONS, STRATEGIES
 TWO = {"worker": ["a:1", "b:1"]}
 
 
+def given(*flags):
+    """The flags of the command, as they are given to it."""
+    values = copy.deepcopy(train.FLAGS)
+    values(["music_vae_train", *flags])
+    return values
+
+
 @pytest.fixture
 def find_cluster(monkeypatch):
     """The cluster that flags mean in a process that is so many, of two, by TF_CONFIG."""
@@ -21,9 +28,7 @@ def find_cluster(monkeypatch):
     def find(index, *flags):
         config = {"cluster": TWO, "task": {"type": "worker", "index": index}}
         monkeypatch.setenv("TF_CONFIG", "" if index is None else json.dumps(config))
-        values = copy.deepcopy(train.FLAGS)
-        values(["music_vae_train", *flags])
-        return training.find_cluster(values)
+        return training.find_cluster(given(*flags))
 
     return find
 
@@ -53,3 +58,12 @@ def test_the_originals_flags_say_what_to_use_instead(find_cluster, flag, message
 )
 def test_flags_offer_what_a_request_takes(flag, choices):
     assert tuple(train.FLAGS[flag].parser.enum_values) == choices
+
+
+def test_a_flag_counts_under_the_name_that_old_commands_have():
+    values = given("--num_data_threads=3")
+    assert training.find_num_data_processes(values) == 3
+    assert training.find_num_data_processes(given("--num_data_processes=2")) == 2
+    assert training.find_num_data_processes(given()) is None
+    with pytest.raises(UserError, match="--num_data_processes or --num_data_threads, one of"):
+        training.find_num_data_processes(given("--num_data_processes=2", "--num_data_threads=3"))
