@@ -17,7 +17,7 @@ from music_vae.common.constants import (
     MELODY_PROGRAMS,
     REDUCED_DRUM_PITCH_CLASSES,
 )
-from music_vae.common.errors import UserError, did_you_mean
+from music_vae.common.errors import UserError, did_you_mean, naming
 from music_vae.common.hparams import HParams
 from music_vae.common.json_values import from_json, shown, to_json
 from music_vae.common.model_spec import ModelSpec, StepDepths, derive_model
@@ -109,13 +109,13 @@ class Config:
         if converter.window_bars is None or converter.window_steps == steps:
             return
         made, other = converter.bars_of(steps), ""
-        hint = f"set `max_seq_len={converter.window_steps}`"
+        hint = f"set max_seq_len={converter.window_steps}"
         if made != converter.window_bars:
             other = f" ({bars(made)})"
             hint += f", or take a config with windows of {bars(made)}"
         raise UserError(
             f"{self.name} learns windows of {bars(converter.window_bars)}, which are "
-            f"{converter.window_steps} steps, but with `max_seq_len={steps}` it makes {steps} "
+            f"{converter.window_steps} steps, but with max_seq_len={steps} it makes {steps} "
             f"steps{other}",
             hint=hint,
         )
@@ -139,6 +139,18 @@ class Config:
     def replace(self, **changes: Any) -> "Config":
         """Returns a copy with some values changed."""
         return dataclasses.replace(self, **changes)
+
+    def with_overrides(self, hparams: str) -> "Config":
+        """Returns a copy with overrides of its hyper-parameters, as on the command line.
+
+        >>> get_config("cat-mel_2bar_small").with_overrides("batch_size=32").hparams.batch_size
+        32
+
+        Raises:
+          UserError: For overrides that cannot be read or do not fit the config.
+        """
+        with naming("hparams", hparams):
+            return self.replace(hparams=overrides.apply_overrides(self.hparams, hparams))
 
 
 def config_to_json(config: Config) -> dict[str, Any]:
@@ -211,8 +223,7 @@ def get_config(name: str, hparams: str = "") -> Config:
     """
     if name not in CONFIG_MAP:
         raise UserError(f"unknown config {name!r}; {did_you_mean(name, CONFIG_MAP)}")
-    config = CONFIG_MAP[name]
-    return config.replace(hparams=overrides.apply_overrides(config.hparams, hparams))
+    return CONFIG_MAP[name].with_overrides(hparams)
 
 
 # Sizes that several configs share.

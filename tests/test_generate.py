@@ -138,8 +138,8 @@ def test_an_input_that_cannot_be_encoded_says_why(command, tmp_path, capsys, win
         (["--config=cat-mel_2bar_big"], "trained with the config cat-mel_2bar_small"),
         (
             ["--hparams=max_seq_len=64"],
-            "windows of 2 bars, which are 32 steps, but with --hparams=max_seq_len=64 it makes 64 "
-            "steps (4 bars); set --hparams=max_seq_len=32, or take a config with windows of 4 bars",
+            "windows of 2 bars, which are 32 steps, but with max_seq_len=64 it makes 64 "
+            "steps (4 bars); set max_seq_len=32, or take a config with windows of 4 bars",
         ),
         (["--mode=interpolate"], "--input_midi_1 is required"),
         (

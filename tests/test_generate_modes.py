@@ -219,7 +219,10 @@ def test_a_groove_with_the_hits_of_a_pattern(run, random_run, tmp_path):
         ),
         (["--mode=reconstruct", "--input_midi=A", "--amount=0"], "is for models of grooves"),
         (["--mode=reconstruct", "--input_midi=A", "--amount=2"], "--amount"),
-        (["--mode=reconstruct", "--input_midi=nowhere.mid"], "nowhere.mid: no such file"),
+        (
+            ["--mode=reconstruct", "--input_midi=nowhere.mid"],
+            "--input_midi=nowhere.mid: no such file",
+        ),
         (["--mode=attribute"], "--attribute is required"),
         (["--mode=attribute", "--attribute=note_density"], "expected NAME=AMOUNT"),
         (["--mode=attribute", "--attribute=note_density=much"], "expected NAME=AMOUNT"),

@@ -260,8 +260,8 @@ def test_sizes_other_than_the_runs_are_refused(command, tiny_run, capsys):
         (["--hparams=zsize=3"], "did you mean z_size"),
         (
             ["--hparams=max_seq_len=64"],
-            "windows of 2 bars, which are 32 steps, but with --hparams=max_seq_len=64 it makes 64 "
-            "steps (4 bars); set --hparams=max_seq_len=32, or take a config with windows of 4 bars",
+            "windows of 2 bars, which are 32 steps, but with max_seq_len=64 it makes 64 "
+            "steps (4 bars); set max_seq_len=32, or take a config with windows of 4 bars",
         ),
         (["--tfds_name=groove"], "--examples_path or --tfds_name, not both"),
         (["--mode=play"], "--mode"),

@@ -16,7 +16,7 @@ from music_vae.commands import cli, flag_groups
 from music_vae.commands.choices import ModelChoice, Sampling
 from music_vae.commands.examples import Examples
 from music_vae.common import checks, files
-from music_vae.common.errors import UserError
+from music_vae.common.errors import UserError, naming
 
 if TYPE_CHECKING:
     from music_vae.configs import Config
@@ -199,7 +199,8 @@ def evaluate(request: EvaluateRequest) -> "Metrics":
     if request.picture:
         plotting.check_picture(request.picture, "picture")
     path = request.vectors or attribute_vectors.default_path(request.model.resolve())
-    vectors = attribute_vectors.read(path, config)
+    with naming("vectors", request.vectors):
+        vectors = attribute_vectors.read(path, config)
     return attribute_effects.measure(
         request.model.open(config, request.sampling.max_batch_size, with_encoder=False),
         vectors,

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from music_vae.commands import cli, flag_groups
-from music_vae.commands.choices import ModelChoice
 from music_vae.common import cache, lazy_imports
 from music_vae.common.errors import UserError
 
@@ -92,16 +91,13 @@ def _info(checkpoint: str, values: flags.FlagValues) -> None:
 def _located(checkpoint: str, values: flags.FlagValues) -> "tuple[str | Path, Config | None]":
     """Returns a checkpoint, downloaded if necessary, and its config if that is known."""
     from music_vae.commands import config_flag
+    from music_vae.weights import checkpoint_files, published
 
-    model = ModelChoice(
-        values.config,
-        checkpoint_file=checkpoint,
-        checkpoint_base_url=values.checkpoint_base_url,
-    )
+    checkpoint_files.check_there(checkpoint)
     config = config_flag.read(checkpoint, values.config)
     if config is not None and (other := config_flag.difference(values.config, config)):
         raise UserError(f"{checkpoint} was trained with the config {config.name}, {other}")
-    return model.resolve(), config
+    return published.resolve(checkpoint, values.checkpoint_base_url), config
 
 
 def _print_info(path: str, config: "Config | None", weights: "CheckpointWeights") -> None:

@@ -4,13 +4,14 @@ Each is a frozen value that checks itself and knows nothing of flags, so that Py
 too. `flag_groups` makes them of the flags of a command.
 """
 
+import contextlib
 import dataclasses
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from music_vae.common import checks, files, lazy_imports
-from music_vae.common.errors import UserError
+from music_vae.common.errors import UserError, naming
 
 if TYPE_CHECKING:
     from music_vae.configs import Config
@@ -62,7 +63,8 @@ class ModelChoice:
         if self.checkpoint_file:
             from music_vae.weights import checkpoint_files
 
-            checkpoint_files.check_there(self.checkpoint_file)
+            with self._naming():
+                checkpoint_files.check_there(self.checkpoint_file)
 
     def read_config(self, *, with_latent: bool = False) -> "Config":
         """Returns the config of the run or of the checkpoint, else the one that was named.
@@ -124,20 +126,26 @@ class ModelChoice:
             lazy_imports.import_tensorflow()
         from music_vae.trained_model import TrainedModel
 
-        return TrainedModel(
-            config, max_batch_size, source, with_encoder=with_encoder, engine=engine
-        )
+        with self._naming():
+            return TrainedModel(
+                config, max_batch_size, source, with_encoder=with_encoder, engine=engine
+            )
+
+    def _naming(self) -> contextlib.AbstractContextManager[None]:
+        """Has errors of a run or a checkpoint begin with the argument that named it."""
+        name = "run_dir" if self.run_dir else "checkpoint_file"
+        return naming(name, getattr(self, name) or None)
 
     def _config(self) -> "Config":
         from music_vae.commands import config_flag
-        from music_vae.common import overrides
 
         source = self._named()
         if not (self.run_dir or self.checkpoint_file):
             _log.info("using the model %s that comes with music_vae", self.config)
         if self.run_dir and not files.expand(self.run_dir).is_dir():
             raise UserError(f"`run_dir={self.run_dir}` is not a directory")
-        config = config_flag.read(source, self.config)
+        with self._naming():
+            config = config_flag.read(source, self.config)
         if config is None:
             if not self.config:
                 given = "run_dir" if self.run_dir else "checkpoint_file"
@@ -145,7 +153,7 @@ class ModelChoice:
             return config_flag.get_config(self.config, self.hparams)
         if other := config_flag.difference(self.config, config):
             raise UserError(f"{source} was trained with the config {config.name}, {other}")
-        return config.replace(hparams=overrides.apply_overrides(config.hparams, self.hparams))
+        return config.with_overrides(self.hparams)
 
     def _named(self) -> str | Path:
         """Returns the run or checkpoint that was named, else the folder of the shipped model."""

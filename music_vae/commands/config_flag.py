@@ -18,8 +18,8 @@ from pathlib import Path
 from types import ModuleType
 
 from music_vae import configs
-from music_vae.common import files, overrides, own_code
-from music_vae.common.errors import UserError
+from music_vae.common import files, own_code
+from music_vae.common.errors import UserError, naming
 from music_vae.configs import CONFIG_MAP, Config
 from music_vae.weights import config_file
 
@@ -46,14 +46,15 @@ def get_config(text: str, hparams: str = "") -> Config:
       UserError: If there is no such config, or the user's code fails.
     """
     if not is_own(text):
-        return configs.get_config(text, hparams)
+        with naming("config", text):
+            return configs.get_config(text, hparams)
     config = _from_file(text) if text.endswith(".json") else _from_code(text)
     if not _is_published_or_new(config):
         raise UserError(
             f"--config={text} has the name {config.name}, which a published config has that is "
             "another; give it a name of its own"
         )
-    return config.replace(hparams=overrides.apply_overrides(config.hparams, hparams))
+    return config.with_overrides(hparams)
 
 
 def _is_published_or_new(config: Config) -> bool:

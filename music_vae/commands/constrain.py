@@ -16,7 +16,7 @@ from music_vae.commands import cli, flag_groups
 from music_vae.commands.choices import ModelChoice, Sampling
 from music_vae.commands.examples import Examples
 from music_vae.common import checks, files, lazy_imports, progress
-from music_vae.common.errors import UserError
+from music_vae.common.errors import UserError, naming
 
 if TYPE_CHECKING:
     from music_vae.configs import Config
@@ -224,8 +224,10 @@ def evaluate(request: EvaluateRequest) -> "Metrics":
     wanted = constraints.parse_sides(request.attribute, "attribute")
     source = request.model.resolve()
     folder = request.constraint or constraints.own_folder(source)
-    constraint = constraints.read(folder, constraints.Owner.of(config, source))
-    constraint.wanted(wanted)  # refuses what it does not know
+    with naming("constraint", request.constraint):
+        constraint = constraints.read(folder, constraints.Owner.of(config, source))
+    with naming("attribute", ",".join(request.attribute)):
+        constraint.wanted(wanted)  # refuses what it does not know
     return constraint_effects.measure(
         request.model.open(config, request.sampling.max_batch_size, with_encoder=False),
         constraint,

@@ -142,7 +142,8 @@ def _check_paths(root: Path, output: Path) -> None:
 
 def _no_files_message(root: Path, *, recursive: bool) -> str:
     """Returns a message with the kinds of files, and the number of those in subfolders."""
-    message = f"no music files in {root}; looked for {', '.join(notes_io.MUSIC_SUFFIXES)}"
+    looked_for = ", ".join(notes_io.MUSIC_SUFFIXES)
+    message = f"`input_dir={root}` holds no music files; looked for {looked_for}"
     in_subfolders = 0 if recursive else len(music_files.find_music_files(root, recursive=True))
     if in_subfolders:
         message += f"; its subfolders hold {in_subfolders}: give `recursive` to read them"

@@ -135,8 +135,10 @@ def measure(request: Request) -> "Metrics":
     train_keys = None
     if request.looks_for_copies:
         limit = request.examples.max_damaged
-        train = Examples(request.train_examples_path or "", max_damaged=limit).find(config)
-        train_keys = samples.window_keys(train.windows, config.data_converter)
+        train = Examples(
+            request.train_examples_path or "", max_damaged=limit, argument="train_examples_path"
+        )
+        train_keys = samples.window_keys(train.find(config).windows, config.data_converter)
     model = request.model.open(config, request.sampling.max_batch_size, engine=request.engine)
     evaluator = Evaluator(model, request.sampling.seed or 0)
     prior = None

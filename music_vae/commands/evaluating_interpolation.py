@@ -71,9 +71,11 @@ def measure(request: Request) -> Metrics:
     interpolation.check(config)
     if request.picture:
         plotting.check_picture(request.picture, "picture")
-    paths = (request.examples_path, request.train_examples_path)
     windows, corpus = (
-        Examples(path, max_damaged=request.max_damaged).find(config).windows for path in paths
+        Examples(getattr(request, name), max_damaged=request.max_damaged, argument=name)
+        .find(config)
+        .windows
+        for name in ("examples_path", "train_examples_path")
     )
     return interpolation.measure(
         request.model.open(config, request.sampling.max_batch_size),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from music_vae.common import checks, lazy_imports
 from music_vae.common.constants import MAX_DAMAGED
+from music_vae.common.errors import naming
 
 if TYPE_CHECKING:
     from music_vae.configs import Config
@@ -45,12 +46,14 @@ class Examples:
       num_examples: Largest number of windows to use, which are drawn at random; None: all.
       seed: Seed of the random generator that draws them.
       max_damaged: Largest share of the records that may be damaged, and are then left out.
+      argument: Name of the argument that gave `path`, for messages.
     """
 
     path: str
     num_examples: int | None = None
     seed: int = 0
     max_damaged: float = MAX_DAMAGED
+    argument: str = dataclasses.field(default="examples_path", repr=False)
 
     def __post_init__(self) -> None:
         checks.check_numbers(self, checks.WINDOWS, "num_examples")
@@ -77,6 +80,7 @@ class Examples:
         from music_vae.dataset.windows import load_windows, subset
 
         lazy_imports.import_note_seq()
-        windows, num_sequences = load_windows(self.path, config, self.max_damaged)
+        with naming(self.argument, self.path):
+            windows, num_sequences = load_windows(self.path, config, self.max_damaged)
         used = subset(windows, self.num_examples, self.seed)
         return FoundWindows(used, len(windows), num_sequences)

@@ -16,7 +16,7 @@ from music_vae.commands import conditions, piece_files
 from music_vae.commands.generate_request import MIXING, SIMILARITY, InputFile, Request
 from music_vae.common import files, lazy_imports
 from music_vae.common.constants import DEFAULT_QPM
-from music_vae.common.errors import UserError
+from music_vae.common.errors import UserError, naming
 from music_vae.configs import Config
 from music_vae.latent import grooves, latent_space
 from music_vae.latent.latent_space import Prior
@@ -162,16 +162,17 @@ def _shift(request: Request, config: Config) -> np.ndarray | None:
     from music_vae.latent import attribute_vectors
 
     amounts = attribute_vectors.parse_amounts(request.attribute, "attribute")
-    if request.attribute_vectors is not None:
-        vectors = attribute_vectors.read(request.attribute_vectors, config)
-        return latent_space.attribute_shift(vectors, amounts)
-    path = attribute_vectors.default_path(request.model.resolve())
-    if not path.is_file():
+    given = request.attribute_vectors
+    path = given or attribute_vectors.default_path(request.model.resolve())
+    if given is None and not Path(path).is_file():
         raise UserError(
             f"there are no attribute vectors in {path}; make them with music_vae_attributes "
             "compute, or name a file with `attribute_vectors`"
         )
-    return latent_space.attribute_shift(attribute_vectors.read(path, config), amounts)
+    with naming("attribute_vectors", given):
+        vectors = attribute_vectors.read(path, config)
+    with naming("attribute", ",".join(request.attribute)):
+        return latent_space.attribute_shift(vectors, amounts)
 
 
 def _prior(request: Request, config: Config) -> Prior | None:
@@ -188,12 +189,16 @@ def _prior(request: Request, config: Config) -> Prior | None:
     source = request.model.resolve()
     owner = Owner.of(config, source)
     if request.personal:
-        return personal_models.read(request.personal, owner).prior()
+        with naming("personal", request.personal):
+            return personal_models.read(request.personal, owner).prior()
     folder = Path(request.constraint or "")
     if request.constraint == "own":
         folder = constraints.own_folder(source)
     wanted = constraints.parse_sides(request.attribute, "attribute")
-    return constraints.read(folder, owner).prior(wanted, config.hparams.latent_size)
+    with naming("constraint", request.constraint):
+        constraint = constraints.read(folder, owner)
+    with naming("attribute", ",".join(request.attribute)):
+        return constraint.prior(wanted, config.hparams.latent_size)
 
 
 def _controls(request: Request, config: Config, stamp: str) -> list[np.ndarray]:
@@ -216,7 +221,7 @@ def _pieces(request: Request, config: Config, stamp: str) -> "list[NoteSequence]
     """Reads the pieces to start from; grooves that are reconstructed or changed have any length."""
     whole = request.mode in ("reconstruct", "attribute")
     if whole and config.data_converter.plays_any_length:
-        return [piece_files.read_one(given.path) for given in request.inputs]
+        return [piece_files.read_one(given) for given in request.inputs]
     return piece_files.read_windows(config, request.inputs, request.output_dir, stamp)
 
 

@@ -121,7 +121,7 @@ def personalize(request: Request) -> str:
     paths = _paths(request)
     source = request.model.resolve()
     lazy_imports.import_note_seq()
-    windows = _windows(paths, config)
+    windows = _windows(paths, config, "input_dir" if request.input_dir else "input_midi")
     from music_vae.latent import corpus
     from music_vae.latent.personal_models import PersonalModel
     from music_vae.latent.small_networks import Owner
@@ -155,6 +155,9 @@ def _paths(request: Request) -> Sequence[Path]:
     """Returns the files that were named, or those in the folder."""
     root = request.input_dir
     if root is None:
+        for path in request.input_midi:
+            if not path.is_file():
+                raise UserError(f"`input_midi={path}`: no such file")
         return request.input_midi
     if not root.is_dir():
         raise UserError(f"`input_dir={root}` is not a folder")
@@ -163,7 +166,7 @@ def _paths(request: Request) -> Sequence[Path]:
     return [root / name for name in find_music_files(root, recursive=True)]
 
 
-def _windows(paths: Sequence[Path], config: "Config") -> "list[Window]":
+def _windows(paths: Sequence[Path], config: "Config", argument: str) -> "list[Window]":
     """Reads the windows in the files; logs files that cannot be read or hold no windows."""
     from music_vae.dataset.windows import read_windows
     from music_vae.music import notes_io
@@ -183,8 +186,8 @@ def _windows(paths: Sequence[Path], config: "Config") -> "list[Window]":
         windows += own
     if len(windows) < _MIN_WINDOWS:
         raise UserError(
-            f"{len(paths)} files hold {len(windows)} windows that {config.name} can encode; a "
-            f"personal model needs {_MIN_WINDOWS} at least, and some dozens are better"
+            f"`{argument}`: {len(paths)} files hold {len(windows)} windows that {config.name} can "
+            f"encode; a personal model needs {_MIN_WINDOWS} at least, and some dozens are better"
         )
     return windows
 

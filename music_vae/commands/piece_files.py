@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from music_vae.commands.generate_request import InputFile
 from music_vae.common import files
-from music_vae.common.errors import UserError
+from music_vae.common.errors import UserError, naming
 from music_vae.music import notes_io
 
 if TYPE_CHECKING:
@@ -40,7 +40,8 @@ def read_windows(
     pieces, errors = [], []
     for given in inputs:
         try:
-            pieces.append(_window(config, given, output_dir, stamp))
+            with naming(given.argument, given.path):
+                pieces.append(_window(config, given, output_dir, stamp))
         except UserError as error:
             errors.append(str(error))
     if errors:
@@ -48,18 +49,20 @@ def read_windows(
     return pieces
 
 
-def read_one(path: Path) -> "NoteSequence":
+def read_one(given: InputFile) -> "NoteSequence":
     """Reads the one piece in a file, which may have any length.
 
-    >>> read_one(Path("examples/tunes/soldiers_joy.mid")).total_time  # seconds
+    >>> tune = InputFile("input_midi", "input1", Path("examples/tunes/soldiers_joy.mid"))
+    >>> read_one(tune).total_time  # seconds
     33.5
 
     Raises:
       UserError: If it cannot be read, or holds several pieces.
     """
-    sequences = notes_io.read_music_file(path)
-    if len(sequences) > 1:
-        raise UserError(f"{path} holds {len(sequences)} tunes; expected a file with one")
+    with naming(given.argument, given.path):
+        sequences = notes_io.read_music_file(given.path)
+        if len(sequences) > 1:
+            raise UserError(f"it holds {len(sequences)} tunes; expected a file with one")
     return sequences[0]
 
 
@@ -67,11 +70,11 @@ def write(pieces: "Sequence[NoteSequence]", paths: Sequence[Path]) -> None:
     """Writes each piece as a MIDI file, to the path that stands at the same place.
 
     >>> import tempfile
-    >>> tune = read_one(Path("examples/tunes/soldiers_joy.mid"))
+    >>> (tune,) = notes_io.read_music_file("examples/tunes/soldiers_joy.mid")
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     paths = named(Path(folder), "tune", 1, grid=None)
     ...     write([tune], paths)
-    ...     len(read_one(paths[0]).notes) == len(tune.notes)
+    ...     len(notes_io.read_music_file(paths[0])[0].notes) == len(tune.notes)
     True
     """
     for piece, path in zip(pieces, paths, strict=True):
@@ -113,7 +116,7 @@ def _by_rows_and_columns(output_dir: Path, name: str, rows: int, columns: int) -
 
 def _window(config: "Config", given: InputFile, output_dir: Path, stamp: str) -> "NoteSequence":
     """Reads a file that holds one window; see `read_windows`."""
-    sequence = read_one(given.path)
+    sequence = read_one(given)
     converter = config.data_converter.for_inference()
     tensors = converter.to_tensors(sequence)
     count = len(tensors.outputs)
@@ -121,7 +124,7 @@ def _window(config: "Config", given: InputFile, output_dir: Path, stamp: str) ->
         return sequence
     if count == 0:
         reasons = ", ".join(f"{why} ({n})" for why, n in tensors.skipped.most_common())
-        raise UserError(f"{given.path} holds nothing that {config.name} can encode: {reasons}")
+        raise UserError(f"it holds nothing that {config.name} can encode: {reasons}")
     controls = tensors.controls if converter.control_depth else None
     extracts = converter.from_tensors(tensors.outputs, controls)
     tempo = notes_io.tempo_of(sequence)
@@ -134,7 +137,7 @@ def _window(config: "Config", given: InputFile, output_dir: Path, stamp: str) ->
     fitting = [p for p in paths if len(converter.extract(_read_back(p)).examples) == 1]
     advice = f": choose one, as in `{given.argument}={fitting[0]}`" if fitting else ""
     raise UserError(
-        f"{given.path} holds {count} pieces that {config.name} can encode, and one is needed; they "
+        f"it holds {count} pieces that {config.name} can encode, and one is needed; they "
         f"are now in {output_dir} as {name}-*.mid ({len(fitting)} of them fit as they are){advice}"
     )
 

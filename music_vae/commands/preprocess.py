@@ -8,6 +8,7 @@ from absl import flags
 from music_vae.commands import cli, flag_groups, pipelines
 from music_vae.common import checks, files, lazy_imports
 from music_vae.common.constants import MAX_DAMAGED
+from music_vae.common.errors import naming
 from music_vae.dataset import tfrecord
 
 if TYPE_CHECKING:
@@ -123,8 +124,7 @@ def preprocess(request: Request) -> str:
 
     >>> preprocess(Request("songs.tfrecord", "unique.tfrecord", config="my_melodies"))
     Traceback (most recent call last):
-    music_vae.common.errors.UserError: unknown config 'my_melodies'; known are cat-mel_2bar_small,
-    ...
+    music_vae.common.errors.UserError: `config=my_melodies`: unknown config 'my_melodies'; known ...
 
     Raises:
       UserError: If there is no such config or music, nothing can be written, or Apache Beam is not
@@ -141,7 +141,8 @@ def preprocess(request: Request) -> str:
         output = str(path)
     pipelines.require_beam(PROGRAM)
     if not any(map(tfrecord.is_remote, request.input_tfrecord.split(","))):
-        tfrecord.expand_patterns(request.input_tfrecord)  # fails before Beam is imported
+        with naming("input_tfrecord", request.input_tfrecord):
+            tfrecord.expand_patterns(request.input_tfrecord)  # fails before Beam is imported
     lazy_imports.import_note_seq()
     from music_vae.dataset import beam_pipelines, preprocessing
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from music_vae.commands import cli
-from music_vae.common.errors import UserError
+from music_vae.common.errors import UserError, naming
 from music_vae.training import cluster
 from music_vae.training.cluster import Cluster
 
@@ -39,7 +39,6 @@ def find_config(values: flags.FlagValues, run_dir: Path, warm_start: str | None)
       UserError: If no config is known, or the run has another.
     """
     from music_vae.commands import config_flag
-    from music_vae.common import overrides
 
     config = config_flag.read(run_dir, values.config) if run_dir.is_dir() else None
     if config is None and warm_start is not None and not values.config:
@@ -54,7 +53,7 @@ def find_config(values: flags.FlagValues, run_dir: Path, warm_start: str | None)
             f"{run_dir} is a run of the config {config.name}, {other}; give another --run_dir to "
             "start a new run"
         )
-    changed = config.replace(hparams=overrides.apply_overrides(config.hparams, values.hparams))
+    changed = config.with_overrides(values.hparams)
     for name, value in changed.hparams.values().items():
         if value != config.hparams.values()[name]:
             old = config.hparams.values()[name]
@@ -85,7 +84,8 @@ def find_warm_start(values: flags.FlagValues, run_dir: Path) -> str | None:
     if own is not None:
         _log.info("the run goes on from its own %s; --warm_start is not used", own.name)
         return None
-    checkpoint_files.check_there(values.warm_start)
+    with naming("warm_start", values.warm_start):
+        checkpoint_files.check_there(values.warm_start)
     return values.warm_start
 
 

@@ -1,7 +1,8 @@
 """Defines the errors that commands know, and the exit codes by which other processes know them."""
 
+import contextlib
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 EXIT_OK = 0
 EXIT_USER_ERROR = 2
@@ -25,6 +26,31 @@ class UserError(ValueError):
     def __init__(self, message: str = "", *, hint: str = "") -> None:
         super().__init__(message)
         self.hint = hint
+
+
+@contextlib.contextmanager
+def naming(argument: str, value: object) -> Iterator[None]:
+    """Has a `UserError` that is raised in the block begin with the argument that it is about.
+
+    What reads a file does not know by which of several arguments the file was given. An error that
+    begins with an argument already stays as it is.
+
+    >>> with naming("soundfont", "piano.sf2"):
+    ...     raise UserError("piano.sf2: no such file")
+    Traceback (most recent call last):
+    music_vae.common.errors.UserError: `soundfont=piano.sf2`: no such file
+
+    Args:
+      argument: Name of the argument.
+      value: Its value, as it was given; None: it was not given, and messages stay as they are.
+    """
+    try:
+        yield
+    except UserError as error:
+        message = str(error)
+        if value is not None and not message.startswith("`"):
+            error.args = (f"`{argument}={value}`: {message.removeprefix(f'{value}: ')}",)
+        raise
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -28,9 +28,7 @@ def apply_overrides(hparams: HParams, text: str) -> HParams:
     while position < len(text):
         match = _ASSIGNMENT.match(text, position)
         if not match:
-            raise UserError(
-                f"cannot read {text[position:]!r} in `hparams`; expected name=value,name=[1,2]"
-            )
+            raise UserError(f"cannot read {text[position:]!r}; expected name=value,name=[1,2]")
         name, value = match.groups()
         if name in changes:
             raise UserError(f"hyper-parameter {name} is given twice")

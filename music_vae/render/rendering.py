@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from music_vae.common import files, progress
-from music_vae.common.errors import UserError
+from music_vae.common.errors import UserError, naming
 from music_vae.render import audio, piano_rolls, plotting, results_page
 from music_vae.render.made import Made
 from music_vae.render.soundfont import SoundFont
@@ -72,7 +72,10 @@ def prepare(
         )
     audio.check(sounds)
     path = files.expand(soundfont) if soundfont else None
-    return Rendering(formats, audio.open_soundfont(path) if sounds else None)
+    if not sounds:
+        return Rendering(formats, None)
+    with naming("soundfont", path):
+        return Rendering(formats, audio.open_soundfont(path))
 
 
 def write(wanted: Rendering, made: Made) -> Iterator[Path]:

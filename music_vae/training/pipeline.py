@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from music_vae import data
 from music_vae.common import progress
-from music_vae.common.errors import UserError
+from music_vae.common.errors import UserError, naming
 from music_vae.configs import Config
 from music_vae.training import checkpoint_evaluation, devices, loop
 from music_vae.training.request import Corpus, EvaluationRequest, TrainRequest
@@ -56,7 +56,7 @@ def evaluate(request: EvaluationRequest, report: Callable[[int, dict[str, float]
     >>> config, corpus = get_config("cat-mel_2bar_small"), Corpus("none.tfrecord")
     >>> evaluate(EvaluationRequest(config, Path("run"), corpus), report=print)
     Traceback (most recent call last):
-    music_vae.common.errors.UserError: no file matches none.tfrecord
+    music_vae.common.errors.UserError: `examples_path=none.tfrecord`: no file matches none.tfrecord
 
     Args:
       request: The run to evaluate, and the music to evaluate it on.
@@ -106,7 +106,7 @@ def _open_run(request: TrainRequest) -> Run:
 
 @contextlib.contextmanager
 def converted(
-    corpus: Corpus, config: Config, split: str, *, augment: bool
+    corpus: Corpus, config: Config, split: str, *, augment: bool, argument: str = "examples_path"
 ) -> Iterator[data.Music | data.StreamedMusic]:
     """Converts a corpus to examples, which can be used inside the context; shows progress.
 
@@ -128,23 +128,27 @@ def converted(
       config: Config with the converter and the augmenter.
       split: Part of a TensorFlow Dataset to read: train, validation or test.
       augment: True if the music is to be transposed.
+      argument: Name of the argument that gave the files of the corpus, for messages.
 
     Raises:
       UserError: If the music cannot be read, or is kept and holds no example.
     """
     source, processes = corpus.source(split), corpus.num_data_processes
-    music = data.load(
-        source,
-        config,
-        augment=augment,
-        cache=corpus.cache_dataset,
-        num_processes=0 if processes == 1 else processes,
-        progress=progress.show_progress(),
-    )
+    given = "tfds_name" if corpus.tfds_name else argument, corpus.tfds_name or corpus.examples_path
+    with naming(*given):
+        music = data.load(
+            source,
+            config,
+            augment=augment,
+            cache=corpus.cache_dataset,
+            num_processes=0 if processes == 1 else processes,
+            progress=progress.show_progress(),
+        )
     with contextlib.closing(music):
         if isinstance(music, data.Music):
             if not music.num_examples:
-                raise UserError(f"{source} holds no music for {config.name}: {music}")
+                with naming(*given):
+                    raise UserError(f"{source} holds no music for {config.name}: {music}")
             _log.info("%s", music)
         yield music
 
@@ -156,5 +160,7 @@ def _validation(request: TrainRequest, run: Run) -> Iterator[Validation | None]:
     if corpus is None:
         yield None
         return
-    with converted(corpus, request.config, "validation", augment=False) as music:
+    with converted(
+        corpus, request.config, "validation", augment=False, argument="validation_path"
+    ) as music:
         yield Validation(request.run_dir, request.config, music, request.schedule, step=run.step)
