@@ -211,3 +211,56 @@ def test_examples_on_disk_are_made_anew_when_ones_own_code_changes(folder, tmp_p
     with (folder / "my_configs.py").open("a") as file:
         file.write("# which may be an important change\n")
     assert folders() == 2
+
+
+# -- Code of one's own that is wrong --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cache", ["memory", "none"])
+@pytest.mark.parametrize(
+    ("right", "wrong", "message"),
+    [
+        (
+            "return one_hot(inputs, self.input_depth)",
+            "return one_hot(inputs, 5)",
+            "dense_inputs makes rows [64, 5] of an example; with input_depth=3 it should make",
+        ),
+        (
+            "return one_hot(outputs, self.output_depth)",
+            "return one_hot(outputs, 4)",
+            "dense_outputs makes rows [64, 4] of an example; with output_depth=3 it should make",
+        ),
+        (
+            "return one_hot(outputs, self.output_depth)",
+            "return one_hot(outputs, self.depth)",
+            "dense_outputs fails with AttributeError: 'RhythmConverter' object has no attribute",
+        ),
+        (
+            "    def extract(self",
+            "    control_depth = 2\n\n    def extract(self",
+            "its examples have no controls, and control_depth is 2",
+        ),
+        (
+            "Example(window, window, None, length_of(len(window)))",
+            "Example(window, window, window, length_of(len(window)))",
+            "its examples have controls, and control_depth is 0",
+        ),
+        (
+            "    def extract(self",
+            "    length_shape = (2,)\n\n    def extract(self",
+            "the length of an example has shape [], and length_shape is [2]",
+        ),
+    ],
+)
+def test_a_converter_whose_arrays_are_not_as_it_says_leaves_no_run(
+    folder, tmp_path, monkeypatch, capsys, right, wrong, message, cache
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    assert CODE.count(right) == 1
+    (tmp_path / "my_wrong.py").write_text(CODE.replace(right, wrong))
+    monkeypatch.delitem(sys.modules, "my_wrong", raising=False)
+    line = f"music_vae_train --config=my_wrong.py:RHYTHM_4BAR --run_dir=run --cache_dataset={cache}"
+    assert run(f"{line} --examples_path={folder / 'mine.tfrecord'}") == 2
+    assert f"the RhythmConverter of rhythm_4bar: {message}" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()

@@ -73,6 +73,58 @@ def compact_batch(stacked: Example) -> CompactBatch:
     return CompactBatch(stacked.inputs, stacked.outputs, controls, lengths)
 
 
+def check_examples(music: Music | StreamedMusic, config: Config) -> None:
+    """Raises `UserError` unless the first example has the widths that its converter says.
+
+    A converter may be a user's own, and a model is built from what it says of its arrays. So this
+    is asked before anything is written.
+
+    >>> from music_vae.configs import get_config
+    >>> from music_vae.dataset.loading import convert
+    >>> from music_vae.music.notes_io import read_music_file
+    >>> config = get_config("cat-mel_2bar_small")
+    >>> music = convert(read_music_file("examples/tunes/soldiers_joy.mid"), config)
+    >>> check_examples(music, config)
+    """
+    stacked, converter = music.in_order(config).take(1), config.data_converter
+    if stacked is None:
+        return
+    if (stacked.controls is None) != (converter.control_depth == 0):
+        given = "no controls" if stacked.controls is None else "controls"
+        raise _misfit(
+            config, f"its examples have {given}, and control_depth is {converter.control_depth}"
+        )
+    for name, compact, dense, depth in (
+        ("input", stacked.inputs, converter.dense_inputs, converter.input_depth),
+        ("output", stacked.outputs, converter.dense_outputs, converter.output_depth),
+        ("control", stacked.controls, converter.dense_controls, converter.control_depth),
+    ):
+        if compact is None:
+            continue
+        try:
+            shape = np.shape(dense(compact))
+        except Exception as error:  # of the user's own class, which may do anything
+            reason = f"dense_{name}s fails with {type(error).__name__}: {error}"
+            raise _misfit(config, reason) from error
+        if shape != (*compact.shape[:2], depth):
+            raise _misfit(
+                config,
+                f"dense_{name}s makes rows {list(shape[1:])} of an example; with "
+                f"{name}_depth={depth} it should make {[compact.shape[1], depth]}",
+            )
+    if stacked.length.shape[1:] != converter.length_shape:
+        raise _misfit(
+            config,
+            f"the length of an example has shape {list(stacked.length.shape[1:])}, and "
+            f"length_shape is {list(converter.length_shape)}",
+        )
+
+
+def _misfit(config: Config, reason: str) -> UserError:
+    """Returns the error for a converter whose arrays are not as it says."""
+    return UserError(f"the {type(config.data_converter).__name__} of {config.name}: {reason}")
+
+
 def evaluation_batches(
     music: Music | StreamedMusic, config: Config, *, num_batches: int | None = None
 ) -> Iterator[Batch]:

@@ -8,6 +8,7 @@ from music_vae import data
 from music_vae.common import progress
 from music_vae.common.errors import UserError, naming
 from music_vae.configs import Config
+from music_vae.dataset import batching
 from music_vae.training import checkpoint_evaluation, devices, loop
 from music_vae.training.request import Corpus, EvaluationRequest, TrainRequest
 from music_vae.training.run import Run
@@ -150,6 +151,7 @@ def converted(
                 with naming(*given):
                     raise UserError(f"{source} holds no music for {config.name}: {music}")
             _log.info("%s", music)
+        batching.check_examples(music, config)
         yield music
 
 
