@@ -145,6 +145,23 @@ def test_checkpoints_and_warm_starts_need_the_config_as_well(rhythm, folder, cap
     assert run(f"music_vae_evaluate --checkpoint_file=x.tar {MUSIC} {OWN}") == 0
 
 
+def test_a_checkpoint_says_that_it_fits_ones_own_config(rhythm, folder, capsys):
+    """Also one by itself, to which no config.json says what it is, and in other sizes."""
+    assert run(f"music_vae_checkpoints info {rhythm} {OWN}") == 0
+    assert f"fits        {OWN} --hparams=" in capsys.readouterr().out
+    assert run(f"music_vae_checkpoints info {folder / 'runs' / 'mel_4bar'}") == 0
+    assert "fits        mel_4bar, its own config\n" in capsys.readouterr().out
+    alone = folder / "alone"
+    shutil.copytree(rhythm / "train", alone)
+    (alone / "config.json").unlink()
+    assert run(f"music_vae_checkpoints info {alone}") == 0
+    assert "fits        no published config; --config=FILE.py" in capsys.readouterr().out
+    assert run(f"music_vae_checkpoints info {alone} {OWN}") == 0
+    shown = capsys.readouterr().out
+    assert "config      not said\n" in shown
+    assert f"fits        {OWN} --hparams=z_size=4,enc_rnn_size=[6],dec_rnn_size=[6,6]\n" in shown
+
+
 @pytest.mark.parametrize(
     ("config", "message"),
     [

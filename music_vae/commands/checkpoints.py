@@ -1,7 +1,7 @@
 """Lists, downloads, describes and exports checkpoints: the command `music_vae_checkpoints`."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from music_vae.common import cache, lazy_imports
 from music_vae.common.errors import UserError
 
 if TYPE_CHECKING:
+    from music_vae.common.plans import Shapes
     from music_vae.configs import Config
     from music_vae.weights.tf_checkpoints import CheckpointWeights
 
@@ -81,11 +82,28 @@ def _download(ids: Sequence[str], base_url: str | None) -> None:
 
 def _info(checkpoint: str, values: flags.FlagValues) -> None:
     path, config = _located(checkpoint, values)
+    own = _own_configs(values.config, config)
     lazy_imports.import_tensorflow()
     from music_vae.weights import tf_checkpoints
 
     with tf_checkpoints.open_checkpoint(path) as weights:
-        _print_info(str(path), config, weights)
+        _print_info(str(path), config, weights, own)
+
+
+def _own_configs(given: str | None, config: "Config | None") -> "dict[str, Config]":
+    """Returns the config that was given, or lies in a file, unless it is published, by its text."""
+    from music_vae.commands import config_flag
+    from music_vae.configs import CONFIG_MAP
+
+    if given:
+        return (
+            {f"--config={given}": config_flag.get_config(given)} if given not in CONFIG_MAP else {}
+        )
+    return (
+        {f"{config.name}, its own config": config}
+        if config and config.name not in CONFIG_MAP
+        else {}
+    )
 
 
 def _located(checkpoint: str, values: flags.FlagValues) -> "tuple[str | Path, Config | None]":
@@ -100,9 +118,13 @@ def _located(checkpoint: str, values: flags.FlagValues) -> "tuple[str | Path, Co
     return published.resolve(checkpoint, values.checkpoint_base_url), config
 
 
-def _print_info(path: str, config: "Config | None", weights: "CheckpointWeights") -> None:
+def _print_info(
+    path: str,
+    config: "Config | None",
+    weights: "CheckpointWeights",
+    own: "Mapping[str, Config]",
+) -> None:
     from music_vae.common.weight_names import is_weight
-    from music_vae.weights.fit import fitting_configs
 
     shapes = {name: shape for name, shape in weights.shapes.items() if is_weight(name)}
     ignored = sorted(set(weights.shapes) - set(shapes))
@@ -110,10 +132,7 @@ def _print_info(path: str, config: "Config | None", weights: "CheckpointWeights"
     if config is not None:
         fits = config.model_spec.weight_shapes == shapes
         named = config.name if fits else f"{config.name}, which these weights do not fit"
-    fitting = [
-        f"--config={fit.config}" + (f" --hparams={fit.hparams}" if fit.hparams else "")
-        for fit in fitting_configs(shapes)
-    ]
+    fitting = _fitting(shapes, own) or ["no published config; --config=FILE.py:NAME tries one more"]
     count = sum(math.prod(shape) for shape in shapes.values())
     _print_columns(
         [
@@ -121,7 +140,7 @@ def _print_info(path: str, config: "Config | None", weights: "CheckpointWeights"
             ("layout", "a run of music_vae" if weights.of_run else "published (TF1)"),
             ("step", "not said" if weights.step is None else str(weights.step)),
             ("config", named),
-            *(("fits" if not n else "", text) for n, text in enumerate(fitting or ["no config"])),
+            *(("fits" if not n else "", text) for n, text in enumerate(fitting)),
             ("weights", f"{len(shapes)}, with {count:,} parameters"),
             ("ignored", str(len(ignored)) if ignored else "nothing"),
         ]
@@ -131,6 +150,17 @@ def _print_info(path: str, config: "Config | None", weights: "CheckpointWeights"
     if ignored:
         print("\nignored:")
         _print_columns([(name, str(list(weights.shapes[name]))) for name in ignored])
+
+
+def _fitting(shapes: "Shapes", own: "Mapping[str, Config]") -> list[str]:
+    """Returns the configs that fit, each as the flags that name it, or as `_own_configs` does."""
+    from music_vae.weights.fit import fitting_configs
+
+    return [
+        (fit.config if fit.config in own else f"--config={fit.config}")
+        + (f" --hparams={fit.hparams}" if fit.hparams else "")
+        for fit in fitting_configs(shapes, own)
+    ]
 
 
 def _export(checkpoint: str, out: str, values: flags.FlagValues) -> None:

@@ -10,7 +10,7 @@ from music_vae.common.errors import UserError
 from music_vae.common.model_spec import ModelSpec
 from music_vae.common.plans import BidirectionalPlan, LstmStackPlan, Shapes
 from music_vae.common.weight_names import is_weight
-from music_vae.configs import CONFIG_MAP
+from music_vae.configs import CONFIG_MAP, Config
 
 _MAX_LISTED = 12  # names in an error message
 
@@ -99,8 +99,8 @@ class Fit(NamedTuple):
     hparams: str
 
 
-def fitting_configs(shapes: Shapes) -> list[Fit]:
-    """Returns the published configs whose weights have these names and shapes.
+def fitting_configs(shapes: Shapes, own: Mapping[str, Config] | None = None) -> list[Fit]:
+    """Returns the configs whose weights have these names and shapes.
 
     Configs that fit as they are go first: only if there are none, those are returned that fit with
     other sizes, which can be told from the shapes.
@@ -111,12 +111,13 @@ def fitting_configs(shapes: Shapes) -> list[Fit]:
 
     Args:
       shapes: Shapes of variables by name; those that are no weights are ignored.
+      own: Configs to try besides the published ones, each by the name that it has in the result.
     """
     weights = {name: tuple(shape) for name, shape in shapes.items() if is_weight(name)}
     # A number by itself is no weight, and has no size to be read off.
     sized = {name: shape for name, shape in weights.items() if shape}
     fits = []
-    for config in CONFIG_MAP.values():
+    for name, config in {**CONFIG_MAP, **(own or {})}.items():
         values = config.hparams.values()
         sizes = _sizes(config.model_spec, sized)
         changes = {name: value for name, value in sizes.items() if values[name] != value}
@@ -126,7 +127,7 @@ def fitting_configs(shapes: Shapes) -> list[Fit]:
         except UserError:  # no size at all
             continue
         if expected == weights:
-            fits.append(Fit(config.name, _overrides(changes)))
+            fits.append(Fit(name, _overrides(changes)))
     return [fit for fit in fits if not fit.hparams] or fits
 
 
