@@ -93,7 +93,8 @@ train-%: $(VENV)/installed-dev
 	$(call train,$*) $(THEN) --num_steps=$(STEPS) --patience=8
 	$(BIN)/python scripts/plot_run.py $(RUNS)/$* docs/training/$*.png
 	$(BIN)/python scripts/ship_model.py --run_dir=$(RUNS)/$*
-	$(BIN)/music_vae_attributes compute --config=$* --num_examples=6000 --examples_path=$(call files,train)
+	$(BIN)/music_vae_attributes compute --config=$* --num_examples=6000 --examples_path=$(call files,train) \
+	  --output=music_vae/models/$*/attributes.safetensors
 
 clean:
 	rm -rf $(VENV) $(DEMO) $(SITE) build dist *.egg-info

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from music_vae.commands import cli, flag_groups
+from music_vae.commands import choices, cli, flag_groups
 from music_vae.commands.choices import ModelChoice, Sampling
 from music_vae.commands.examples import Examples
 from music_vae.common import checks, files
@@ -48,7 +48,8 @@ flags.DEFINE_string(
     "output",
     None,
     "The .safetensors file that compute writes; by default attributes.safetensors in --run_dir, or "
-    "NAME.attributes.safetensors beside --checkpoint_file.",
+    "NAME.attributes.safetensors beside --checkpoint_file. Required for a model that comes with "
+    "music_vae.",
     flag_values=FLAGS,
 )
 flags.DEFINE_string(
@@ -81,7 +82,8 @@ class ComputeRequest:
       model: The model.
       examples: The music that it encodes.
       sampling: Seed and batch size.
-      output: The .safetensors file to write; None: the one that lies with the model.
+      output: The .safetensors file to write; None: the one that lies with the model, unless that
+        comes with the package.
     """
 
     model: ModelChoice
@@ -164,7 +166,7 @@ def compute(request: ComputeRequest) -> str:
     config = _config(request.model)
     from music_vae.latent import attribute_vectors
 
-    output = request.output or attribute_vectors.default_path(request.model.resolve())
+    output = choices.output_path(request.model, request.output, attribute_vectors.default_path)
     files.check_writable(output.parent, "output")
     if output.is_dir() or output.suffix != ".safetensors":
         raise UserError(f"`output={output}`: expected the name of a .safetensors file")

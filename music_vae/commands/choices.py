@@ -7,6 +7,7 @@ too. `flag_groups` makes them of the flags of a command.
 import contextlib
 import dataclasses
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -163,6 +164,43 @@ class ModelChoice:
         from music_vae.weights import shipped
 
         return shipped.folder(config_flag.shipped_name(self.config or ""))
+
+
+def output_path(
+    model: ModelChoice, output: Path | None, beside: Callable[[str | Path], Path]
+) -> Path:
+    """Returns the path that a command writes what it finds about a model to.
+
+    That is the one that was given, else the one beside the model. A model that comes with the
+    package stays as it was installed.
+
+    >>> run, shipped = ModelChoice(run_dir="runs/mine"), ModelChoice(config="cat-mel_2bar_mini")
+    >>> output_path(run, None, lambda source: Path(source, "figures.json")).as_posix()
+    'runs/mine/figures.json'
+    >>> output_path(shipped, None, lambda source: Path(source, "figures.json"))
+    Traceback (most recent call last):
+    music_vae.common.errors.UserError: `output` is required, as cat-mel_2bar_mini comes with ...
+
+    Args:
+      model: The model.
+      output: The value of the argument `output`; None: it was not given.
+      beside: Function that returns the path for a run, or for the folder or file of a model.
+
+    Raises:
+      UserError: If nothing was given, and the path would lie in the installed package.
+    """
+    if output is not None:
+        return output
+    from music_vae.weights import shipped
+
+    path = beside(model.resolve())
+    if shipped.MODELS_DIR in path.absolute().resolve().parents:
+        name = model.config or path.parent.name
+        raise UserError(
+            f"`output` is required, as {name} comes with music_vae and stays as it was installed; "
+            f"name a place of your own, as in `output={path.name}`"
+        )
+    return path
 
 
 @dataclasses.dataclass(frozen=True)

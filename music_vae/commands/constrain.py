@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from music_vae.commands import cli, flag_groups
+from music_vae.commands import choices, cli, flag_groups
 from music_vae.commands.choices import ModelChoice, Sampling
 from music_vae.commands.examples import Examples
 from music_vae.common import checks, files, lazy_imports, progress
@@ -55,7 +55,7 @@ flags.DEFINE_string(
     "output",
     None,
     "The folder that train writes; by default 'constraint' in --run_dir, or NAME.constraint beside "
-    "--checkpoint_file.",
+    "--checkpoint_file. Required for a model that comes with music_vae.",
     flag_values=FLAGS,
 )
 flags.DEFINE_string(
@@ -93,7 +93,8 @@ class TrainRequest:
       sampling: Seed and batch size.
       attribute: Attributes that can be asked for afterwards, as in note_density=high; a name alone
         means high and low.
-      output: The folder to write; None: the one that lies with the model.
+      output: The folder to write; None: the one that lies with the model, unless that comes
+        with the package.
       num_steps: Number of steps of training.
       hidden: Number of units of each hidden layer.
       distance_weight: Weight of the distance by which a sample is moved: more keeps it nearer.
@@ -177,7 +178,7 @@ def train(request: TrainRequest) -> str:
     asked = constraints.parse_sides(request.attribute, "attribute", all_by_default=True)
     _check_attributes(config, asked)
     source, seed = request.model.resolve(), request.sampling.seed or 0
-    output = request.output or constraints.own_folder(source)
+    output = choices.output_path(request.model, request.output, constraints.own_folder)
     files.check_writable(output, "output")
     owner = constraints.Owner.of(config, source)
     windows = request.examples.find(config).windows

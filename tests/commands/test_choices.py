@@ -1,15 +1,16 @@
 """Choices that several commands offer check themselves, and are made of flags in one place."""
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
-from music_vae.commands import cli, flag_groups
-from music_vae.commands.choices import ModelChoice, Sampling
+from music_vae.commands import attributes, cli, constrain, flag_groups
+from music_vae.commands.choices import ModelChoice, Sampling, output_path
 from music_vae.commands.examples import Examples
 from music_vae.common.errors import UserError
 from music_vae.engine import ENGINES
-from music_vae.weights import config_file
+from music_vae.weights import config_file, shipped
 
 
 @pytest.mark.parametrize(
@@ -91,3 +92,35 @@ def test_flags_make_the_choices():
     assert flag_groups.formats(values) == ("wav", "png")
     assert tuple(values["engine"].parser.enum_values) == ENGINES
     assert flag_groups.sampling(values) == dataclasses.replace(Sampling(), seed=2, temperature=0.5)
+
+
+def test_a_shipped_model_stays_as_it_was_installed(tiny_run, tmp_path):
+    def beside(source):
+        return Path(source) / "found"
+
+    by_name = ModelChoice(config="cat-mel_2bar_mini")
+    by_folder = ModelChoice(run_dir=str(shipped.folder("cat-mel_2bar_mini")))
+    for model in (by_name, by_folder):
+        with pytest.raises(UserError, match="`output` is required, as cat-mel_2bar_mini comes"):
+            output_path(model, None, beside)
+        assert output_path(model, tmp_path / "own", beside) == tmp_path / "own"
+    link = tmp_path / "link"
+    link.symlink_to(shipped.folder("cat-mel_2bar_mini"))
+    with pytest.raises(UserError, match="`output` is required"):
+        output_path(ModelChoice(run_dir=str(link)), None, beside)
+    own = ModelChoice(run_dir=str(tiny_run))
+    assert output_path(own, None, beside) == tiny_run / "found"
+
+
+@pytest.mark.parametrize(
+    ("main", "command"),
+    [(attributes.main, "compute"), (constrain.main, "train")],
+    ids=["attributes", "constrain"],
+)
+def test_commands_do_not_write_into_the_package(main, command, tunes, monkeypatch, capsys):
+    folder = shipped.folder("cat-drums_2bar_mini_hikl")
+    before = sorted(folder.rglob("*"))
+    assert main([command, f"--config={folder.name}", f"--examples_path={tunes}"]) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert "--output is required, as cat-drums_2bar_mini_hikl comes with music_vae" in error
+    assert sorted(folder.rglob("*")) == before
