@@ -10,7 +10,7 @@ import abc
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import NamedTuple, TypeAlias
+from typing import ClassVar, NamedTuple, TypeAlias
 
 from music_vae.common import weight_names as names
 from music_vae.common.specs import HeadSpec
@@ -311,8 +311,18 @@ class _VoicedPlan(abc.ABC):
         return sum(voice.lstm.state_size for voice in self.voices)
 
 
+class _UndividedPlan(_VoicedPlan):
+    """A decoder without conductors: it is the core itself, and the whole sequence its segment."""
+
+    level_lengths: ClassVar[tuple[int, ...]] = ()
+    conductors: "ClassVar[tuple[ConductorPlan, ...]]" = ()
+    reencoder: ClassVar[tuple[FlatEncoderPlan, ...]] = ()
+    num_segments: ClassVar[int] = 1
+    reads_back: ClassVar[bool] = False
+
+
 @dataclasses.dataclass(frozen=True)
-class FlatDecoderPlan(_VoicedPlan):
+class FlatDecoderPlan(_UndividedPlan):
     """A decoder of one LSTM stack that reads [x(t-1), z, control(t)] at every step.
 
     >>> from music_vae.configs import get_config
@@ -342,9 +352,14 @@ class FlatDecoderPlan(_VoicedPlan):
     def voices(self) -> "tuple[FlatDecoderPlan, ...]":
         return (self,)
 
+    @property
+    def core(self) -> "FlatDecoderPlan":
+        """The decoder of the whole sequence: itself."""
+        return self
+
 
 @dataclasses.dataclass(frozen=True)
-class SplitDecoderPlan(_VoicedPlan):
+class SplitDecoderPlan(_UndividedPlan):
     """A decoder of its own for each of several outputs, all conditioned on one z.
 
     >>> from music_vae.configs import get_config
@@ -358,6 +373,11 @@ class SplitDecoderPlan(_VoicedPlan):
     @property
     def voices(self) -> tuple[FlatDecoderPlan, ...]:
         return self.cores
+
+    @property
+    def core(self) -> "SplitDecoderPlan":
+        """The decoder of the whole sequence: itself."""
+        return self
 
 
 CorePlan: TypeAlias = FlatDecoderPlan | SplitDecoderPlan
@@ -416,6 +436,11 @@ class HierarchicalDecoderPlan(_VoicedPlan):
     @property
     def voices(self) -> tuple[FlatDecoderPlan, ...]:
         return self.core.voices
+
+    @property
+    def level_lengths(self) -> tuple[int, ...]:
+        """Number of parts in each level, from the top down; the last are steps of a segment."""
+        return (*(conductor.steps for conductor in self.conductors), self.core_steps)
 
     @property
     def num_segments(self) -> int:

@@ -14,7 +14,6 @@ import numpy as np
 from music_vae.common import checks, seeds
 from music_vae.common.chunks import map_chunks
 from music_vae.common.errors import UserError
-from music_vae.common.specs import HierarchicalDecoderSpec
 from music_vae.configs import Config
 from music_vae.engine import ENGINES, Engine
 from music_vae.engine.numpy_engine import NumpyEngine
@@ -70,7 +69,7 @@ class ArrayModel:
         self._converter = config.data_converter.for_inference()
         self._batch_size = batch_size
         # A hierarchy makes all its segments, each with padding after its end.
-        self._fixed_length = isinstance(config.decoder, HierarchicalDecoderSpec)
+        self._fixed_length = bool(config.model_spec.decoder.conductors)
         self._engine = _engine(engine, config, checkpoint_dir_or_path, with_encoder=with_encoder)
 
     @property

@@ -4,12 +4,10 @@ That is the sizes of the model, the inputs and outputs of each file, the meaning
 step, and how the files work together.
 """
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from music_vae.common.constants import MAX_MIDI_VELOCITY
-from music_vae.common.specs import HierarchicalDecoderSpec
 from music_vae.configs import Config, config_to_json
 from music_vae.export import representations
 from music_vae.export.onnx_graph import OPSET, Tensor
@@ -47,9 +45,7 @@ def manifest(config: Config, ends: Mapping[str, Ends]) -> dict[str, Any]:
     """
     converter, hparams = config.data_converter.for_inference(), config.hparams
     rows = _rows(converter)
-    segments = 1
-    if isinstance(config.decoder, HierarchicalDecoderSpec):
-        segments = math.prod(config.decoder.level_lengths[:-1])
+    segments = config.model_spec.decoder.num_segments
     return {
         "format": "music_vae.onnx",
         "format_version": FORMAT_VERSION,

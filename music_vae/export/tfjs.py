@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 
 from music_vae.common import weight_names as names
-from music_vae.common.specs import HierarchicalDecoderSpec
 from music_vae.configs import Config
 from music_vae.export import tfjs_config, tfjs_files
 from music_vae.weights.config_file import CONFIG_FILE
@@ -115,7 +114,7 @@ def _dummy_encoder(config: Config) -> dict[str, np.ndarray]:
     """Returns the weights, all zeros, of the smallest encoder that the player accepts."""
     converter, units = config.data_converter, _DUMMY_UNITS
     scopes = [names.ENCODER]
-    if isinstance(config.decoder, HierarchicalDecoderSpec):
+    if config.model_spec.decoder.conductors:
         scopes = [names.encoder_level(names.ENCODER, level) for level in range(2)]
     size = converter.input_depth + converter.control_depth
     shapes: dict[str, tuple[int, ...]] = {}

@@ -9,17 +9,15 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from music_vae.common.errors import UserError
+from music_vae.common.plans import FlatDecoderPlan, SplitDecoderPlan
 from music_vae.common.specs import (
     BidirectionalEncoderSpec,
     BooleanHeadSpec,
     CategoricalHeadSpec,
-    FlatDecoderSpec,
     GrooveHeadSpec,
     HeadSpec,
-    HierarchicalDecoderSpec,
     HierarchicalEncoderSpec,
     NadeHeadSpec,
-    SplitDecoderSpec,
 )
 from music_vae.configs import Config
 from music_vae.export import representations
@@ -30,7 +28,6 @@ from music_vae.music.converters.melody import OneHotMelodyConverter
 from music_vae.music.converters.performance import MultiInstrumentPerformanceConverter
 from music_vae.music.converters.trio import TrioConverter
 
-_LEVELS = 2  # number of levels in the hierarchies that the player knows
 _END_TOKEN = "its sequences end with an end token"
 
 Json = dict[str, Any]
@@ -99,31 +96,29 @@ def left_out(config: Config) -> tuple[int, ...]:
 
 def _decoder_reasons(config: Config) -> Iterator[str]:
     """Yields the reasons against the decoder."""
-    spec, hparams = config.decoder, config.hparams
+    plan, hparams = config.model_spec.decoder, config.hparams
     if not hparams.latent_size:
         yield "it has no latent space"
     if len(set(hparams.dec_rnn_size)) > 1:
         yield f"the decoder's layers differ in size ({_listed(hparams.dec_rnn_size)})"
     if hparams.residual_decoder:
         yield "its decoder has residual layers"
-    if isinstance(spec, HierarchicalDecoderSpec):
-        if len(spec.level_lengths) != _LEVELS:
-            yield f"it has {len(spec.level_lengths) - 1} levels of conductors, not one"
-        if spec.autoregressive_levels:
-            yield "its conductor reads back what it conducts"
-        if spec.reencoder is not None:
-            yield "its conductor re-encodes"
-        spec = spec.core
-    cores = spec.cores if isinstance(spec, SplitDecoderSpec) else (spec,)
-    preprocesses = any(core.preprocess_controls for core in cores)
+    if len(plan.conductors) > 1:
+        yield f"it has {len(plan.conductors)} levels of conductors, not one"
+    if plan.reads_back:
+        yield "its conductor reads back what it conducts"
+    if plan.reencoder:
+        yield "its conductor re-encodes"
+    preprocesses = any(voice.control_lstm is not None for voice in plan.voices)
     layers = len(hparams.control_preprocessing_rnn_size)
-    if preprocesses and (layers > 1 or len(cores) > 1):
+    if preprocesses and (layers > 1 or len(plan.voices) > 1):
         yield "it reads controls with more than one layer, or more than once"
 
 
 def _encoder_reasons(config: Config) -> Iterator[str]:
     """Yields the reasons against the encoder, which must be of the same kind as the decoder."""
-    encoder, decoder, hparams = config.encoder, config.decoder, config.hparams
+    encoder, hparams = config.encoder, config.hparams
+    wanted = config.model_spec.decoder.level_lengths
     if len(hparams.enc_rnn_size) > 1:
         yield f"its encoder has {len(hparams.enc_rnn_size)} layers, not one"
     if hparams.residual_encoder:
@@ -132,20 +127,19 @@ def _encoder_reasons(config: Config) -> Iterator[str]:
     if not isinstance(core, BidirectionalEncoderSpec):
         yield "its encoder reads in one direction"
     lengths = encoder.level_lengths if isinstance(encoder, HierarchicalEncoderSpec) else None
-    if not isinstance(decoder, HierarchicalDecoderSpec):
+    if not wanted:
         if lengths is not None:
             yield "its encoder is hierarchical and its decoder is not"
     elif lengths is None:
         yield "its decoder is hierarchical and its encoder is not"
-    elif lengths != decoder.level_lengths[::-1]:
-        yield f"its encoder's levels {lengths} are not the decoder's, {decoder.level_lengths}"
+    elif lengths != wanted[::-1]:
+        yield f"its encoder's levels {lengths} are not the decoder's, {wanted}"
 
 
 def _head(config: Config) -> HeadSpec | None:
     """Returns the decoder's output distribution; None if there are several decoders."""
-    spec = config.decoder
-    core = spec.core if isinstance(spec, HierarchicalDecoderSpec) else spec
-    return core.head if isinstance(core, FlatDecoderSpec) else None
+    core = config.model_spec.decoder.core
+    return core.head.spec if isinstance(core, FlatDecoderPlan) else None
 
 
 # -- Representations ------------------------------------------------------------------------------
@@ -170,19 +164,19 @@ def _converter(config: Config) -> Json:
     """Returns the player's name for the representation of music, and its arguments."""
     converter = config.data_converter.for_inference()
     args: Json = {"numSteps": config.hparams.max_seq_len}
-    if isinstance(config.decoder, HierarchicalDecoderSpec):
-        args["numSegments"] = config.decoder.level_lengths[0]
+    plan = config.model_spec.decoder
+    if plan.conductors:
+        args["numSegments"] = plan.num_segments
     kind, own = _known(converter).described(converter)
     return {"type": kind, "args": args | own}
 
 
 def _trio_reasons(config: Config, converter: TrioConverter) -> Iterator[str]:
-    spec = config.decoder
-    core = spec.core if isinstance(spec, HierarchicalDecoderSpec) else spec
-    if not isinstance(core, SplitDecoderSpec):
+    core = config.model_spec.decoder.core
+    if not isinstance(core, SplitDecoderPlan):
         yield "one decoder makes melody, bass and drums together, not one for each"
-    elif core.depths != tuple(converter.split_output_depths) or any(
-        not isinstance(part.head, CategoricalHeadSpec) for part in core.cores
+    elif [part.output_depth for part in core.cores] != list(converter.split_output_depths) or any(
+        not isinstance(part.head.spec, CategoricalHeadSpec) for part in core.cores
     ):
         yield "its decoders are not those of a melody, a bass and drums"
 
@@ -224,9 +218,8 @@ def _performance_reasons(
             f"its pieces have {converter.chunk_steps} steps and its longest time shift "
             f"{converter.vocabulary.max_shift_steps}, which must be the same"
         )
-    spec = config.decoder
     lengths = converter.max_num_instruments, converter.max_events_per_instrument
-    if not isinstance(spec, HierarchicalDecoderSpec) or spec.level_lengths != lengths:
+    if config.model_spec.decoder.level_lengths != lengths:
         yield f"its decoder does not conduct {lengths[0]} instruments of {lengths[1]} events"
 
 

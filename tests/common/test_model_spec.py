@@ -254,3 +254,13 @@ def test_parts_that_do_not_fit_are_refused_before_anything_is_built(config, mess
     for build in (build_model, lambda config: NumpyEngine(config, {})):
         with pytest.raises(UserError, match=message):
             build(config)
+
+
+def test_every_decoder_says_what_it_conducts():
+    hierarchy = get_config("hierdec-trio_16bar").model_spec.decoder
+    assert (hierarchy.level_lengths, hierarchy.num_segments) == ((16, 16), 16)
+    assert hierarchy.core.core is hierarchy.core
+    for name in ("cat-mel_2bar_small", "flat-trio_16bar"):
+        flat = get_config(name).model_spec.decoder
+        assert (flat.level_lengths, flat.conductors, flat.num_segments) == ((), (), 1)
+        assert flat.core is flat

@@ -1,5 +1,7 @@
 """Which configs @magenta/music can carry and why not; `config.json` of those that it can."""
 
+import dataclasses
+
 import pytest
 
 from music_vae.common.errors import UserError
@@ -25,6 +27,7 @@ ENCODER_REFUSED = {
 REFUSED = {"flat-trio_16bar": ("melody, bass and drums together", "its encoder has 2 layers")}
 
 MELODY = get_config("cat-mel_2bar_small")
+CHORDS = get_config("cat-mel_2bar_med_chords")
 DRUMS = get_config("cat-drums_2bar_small")
 HIER = get_config("hier-mel_16bar")
 TRIO = get_config("hier-trio_16bar")
@@ -34,6 +37,14 @@ PERFORMANCE = get_config("hier-multiperf_vel_1bar_med")
 
 def sizes(config, **values):
     return config.replace(hparams=config.hparams.replace(**values))
+
+
+def levels(config, *lengths):
+    """A config whose hierarchies have levels of these lengths, from the top down."""
+    return config.replace(
+        encoder=dataclasses.replace(config.encoder, level_lengths=lengths[::-1]),
+        decoder=dataclasses.replace(config.decoder, level_lengths=lengths),
+    )
 
 
 @pytest.mark.parametrize("name", CONFIG_MAP)
@@ -105,7 +116,10 @@ def test_all_but_one_decoder_can_be_carried_without_its_encoder(name):
         (heard(DRUMS, roll_output=True), r"the outputs of its decoder \(categorical\)"),
         (MELODY.replace(decoder=FlatDecoderSpec(NadeHeadSpec())), r"its decoder \(nade\)"),
         (MELODY.replace(decoder=FlatDecoderSpec(BooleanHeadSpec())), r"its decoder \(boolean\)"),
-        (DRUMS.replace(decoder=FlatDecoderSpec(GrooveHeadSpec())), r"its decoder \(groove\)"),
+        (
+            heard(DRUMS, roll_output=True).replace(decoder=FlatDecoderSpec(GrooveHeadSpec())),
+            r"its decoder \(groove\)",
+        ),
         (
             MELODY.replace(decoder=SplitDecoderSpec((40, 50), (FlatDecoderSpec(),) * 2)),
             r"its decoder \(several\)",
@@ -118,16 +132,16 @@ def test_all_but_one_decoder_can_be_carried_without_its_encoder(name):
         (heard(GROOVE, split_instruments=True), "every drum has a step of its own"),
         (heard(GROOVE, tapify=True), "reads the velocities of tapped rhythms"),
         (heard(GROOVE, fixed_velocities=True), "reads offsets without velocities"),
-        (heard(PERFORMANCE, hop_size_bars=2), "its pieces are cut into chunks"),
+        (levels(heard(PERFORMANCE, hop_size_bars=2), 16, 64), "its pieces are cut into chunks"),
         (heard(PERFORMANCE, quarters_per_bar=3), "72 steps and its longest time shift 96"),
         (
-            heard(PERFORMANCE, max_num_instruments=4),
+            levels(heard(PERFORMANCE, max_num_instruments=4), 16, 16),
             "its decoder does not conduct 4 instruments of 64 events",
         ),
         (PERFORMANCE.replace(decoder=MELODY.decoder), "does not conduct 8 instruments"),
         (
             sizes(
-                MELODY.replace(decoder=FlatDecoderSpec(preprocess_controls=True)),
+                CHORDS.replace(decoder=FlatDecoderSpec(preprocess_controls=True)),
                 control_preprocessing_rnn_size=(8, 8),
             ),
             "it reads controls with more than one layer",
