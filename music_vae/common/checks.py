@@ -154,13 +154,13 @@ def check_number(name: str, number: Any, allowed: Range) -> None:
     """
     if number in allowed:
         return
-    raise UserError(f"`{name}={shown(number)}` must be {allowed.expected_of(number)}")
+    raise UserError(f"`{name}={value_text(number)}` must be {allowed.expected_of(number)}")
 
 
-def shown(value: object) -> str:
+def value_text(value: object) -> str:
     """Returns a value for a message: texts in quotes, and long values cut.
 
-    >>> shown(3), shown("3"), shown([0] * 100)
+    >>> value_text(3), value_text("3"), value_text([0] * 100)
     ('3', "'3'", '[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, ...')
     """
     text = repr(value) if isinstance(value, str | bytes) else str(value)

@@ -4,7 +4,7 @@ import dataclasses
 import sys
 from typing import Any
 
-from music_vae.common.checks import Range, shown
+from music_vae.common.checks import Range, value_text
 from music_vae.common.errors import UserError
 
 SAMPLING_SCHEDULES = ("constant", "inverse_sigmoid", "exponential")
@@ -90,7 +90,7 @@ class HParams:
     def __post_init__(self) -> None:
         for name, allowed in _RANGES.items():
             value = getattr(self, name)
-            _check(value in allowed, name, shown(value), allowed.expected_of(value))
+            _check(value in allowed, name, value_text(value), allowed.expected_of(value))
         for field in dataclasses.fields(self):
             if field.type == tuple[int, ...]:
                 value = getattr(self, field.name)
@@ -148,9 +148,9 @@ def _check_sizes(name: str, sizes: Any) -> None:
     """Raises `UserError` unless a hyper-parameter is the sizes of some layers."""
     several = isinstance(sizes, tuple | list)
     whole = several and all(size in Range(1, sys.maxsize) for size in sizes)
-    _check(bool(whole and sizes), name, shown(sizes), "sizes above 0")
-    _check(max(sizes) <= MAX_SIZE, name, shown(sizes), f"sizes up to {MAX_SIZE}")
-    _check(len(sizes) <= MAX_LAYERS, name, shown(sizes), f"up to {MAX_LAYERS} layers")
+    _check(bool(whole and sizes), name, value_text(sizes), "sizes above 0")
+    _check(max(sizes) <= MAX_SIZE, name, value_text(sizes), f"sizes up to {MAX_SIZE}")
+    _check(len(sizes) <= MAX_LAYERS, name, value_text(sizes), f"up to {MAX_LAYERS} layers")
 
 
 def _check(holds: bool, name: str, value: Any, expected: str) -> None:

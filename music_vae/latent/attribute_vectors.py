@@ -15,6 +15,7 @@ import numpy as np
 
 from music_vae.common import checks, files
 from music_vae.common.errors import UserError
+from music_vae.common.json_values import shown
 from music_vae.configs import Config, get_config
 from music_vae.latent import corpus, latent_space
 from music_vae.weights import safetensors_file, shipped
@@ -147,13 +148,13 @@ def read(path: str | Path, config: Config) -> dict[str, np.ndarray]:
     if other != config.name or shapes != {(size,)}:
         listed = ", ".join(str(list(shape)) for shape in sorted(shapes))
         raise UserError(
-            f"{str(path)!r} has the attribute vectors of another model: of {other}, of shape "
-            f"{listed}; {config.name} needs [{size}]"
+            f"{str(path)!r} has the attribute vectors of another model: of {shown(other)}, of "
+            f"shape {listed}; {config.name} needs [{size}]"
         )
     vectors = {name: np.array(array, np.float32) for name, array in file.items()}
     for name, vector in vectors.items():
         if not np.isfinite(vector).all():
-            raise UserError(f"{str(path)!r} has a vector of {name} that is not of numbers")
+            raise UserError(f"{str(path)!r} has a vector of {shown(name)} that is not of numbers")
     return vectors
 
 

@@ -157,7 +157,9 @@ def read(folder: str | Path, owner: Owner) -> Constraint:
         ]
     except (TypeError, KeyError, ValueError):
         raise UserError(f"{str(folder)!r} does not describe its attributes") from None
-    if not all(side in SIDES for attribute in known for side in attribute.sides):
+    sides = [side for attribute in known for side in attribute.sides]
+    named = all(attribute.name.isidentifier() for attribute in known)
+    if not named or not all(isinstance(side, str) and side in SIDES for side in sides):
         raise UserError(f"{str(folder)!r} does not describe its attributes")
     small_networks.check_shape(folder, layers, owner.z_size + len(known), 2 * owner.z_size)
     return Constraint(layers, known)

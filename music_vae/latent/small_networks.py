@@ -14,6 +14,7 @@ import numpy as np
 
 from music_vae.common import files
 from music_vae.common.errors import UserError
+from music_vae.common.json_values import shown
 from music_vae.weights import locate, safetensors_file
 from music_vae.weights.safetensors_file import WEIGHTS_FILE, WeightsFile
 
@@ -124,7 +125,8 @@ def read(folder: str | Path, kind: str, owner: Owner) -> tuple[Layers, dict[str,
     described = _described(path, kind)
     for name, own in owner._asdict().items():
         if described.get(name) != own:
-            where = f"{described.get('config')} with z of {described.get('z_size')} numbers"
+            config, size = shown(described.get("config")), shown(described.get("z_size"))
+            where = f"{config} with z of {size} numbers"
             if name == "weights_key":
                 where = f"{owner.config} with other weights"
             raise UserError(
@@ -173,11 +175,13 @@ def _described(path: Path, kind: str) -> dict[str, Any]:
     version = described.get("format_version")
     if not isinstance(version, int) or version > FORMAT_VERSION:
         raise UserError(
-            f"{str(path)!r} has format version {version}; this version of music_vae reads "
+            f"{str(path)!r} has format version {shown(version)}; this version of music_vae reads "
             f"{FORMAT_VERSION}"
         )
-    if described.get("kind") != kind:
-        raise UserError(f"{str(path.parent)!r} holds a {described.get('kind')}; expected a {kind}")
+    if (other := described.get("kind")) != kind:
+        raise UserError(
+            f"{str(path.parent)!r} holds a network of the kind {shown(other)}; expected a {kind}"
+        )
     return described
 
 

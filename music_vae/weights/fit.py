@@ -65,9 +65,13 @@ def check_fit(expected: Shapes, actual: Shapes, source: str, *, with_encoder: bo
 
 
 def _listed(names: list[str]) -> str:
-    """Returns names as part of a sentence: all of them, or the first and how many more."""
+    """Returns names as part of a sentence: all of them, or the first and how many more.
+
+    They may be from a file, so what does not print is escaped.
+    """
     rest = len(names) - _MAX_LISTED
-    return ", ".join(names[:_MAX_LISTED]) + (f" and {rest} more" if rest > 0 else "")
+    listed = ", ".join(ascii(name)[1:-1] for name in names[:_MAX_LISTED])
+    return listed + (f" and {rest} more" if rest > 0 else "")
 
 
 def _table(expected: Shapes, actual: Shapes) -> str:

@@ -30,14 +30,25 @@ def test_vectors_of_another_model_are_refused(tmp_path):
     attribute_vectors.write(path, {"a": np.ones(3)}, CONFIG, num_windows=9)
     with pytest.raises(UserError, match=r"of another model: .* of shape \[3\]; .* needs \[4\]"):
         attribute_vectors.read(path, get_config("cat-mel_2bar_small", "z_size=4"))
-    with pytest.raises(UserError, match="of another model: of cat-mel_2bar_small"):
+    with pytest.raises(UserError, match="of another model: of 'cat-mel_2bar_small'"):
         attribute_vectors.read(path, get_config("cat-drums_2bar_small", "z_size=3"))
 
 
 def test_a_vector_without_numbers_is_refused(tmp_path):
     path = tmp_path / "v.safetensors"
     attribute_vectors.write(path, {"a": np.array([1, np.inf, 0])}, CONFIG, num_windows=9)
-    with pytest.raises(UserError, match="has a vector of a that is not of numbers"):
+    with pytest.raises(UserError, match="has a vector of 'a' that is not of numbers"):
+        attribute_vectors.read(path, CONFIG)
+
+
+def test_names_from_a_file_are_escaped(tmp_path):
+    path = tmp_path / "v.safetensors"
+    attribute_vectors.write(path, {"\x1b[31m": np.full(3, np.inf)}, CONFIG, num_windows=9)
+    with pytest.raises(UserError, match=r"has a vector of '\\x1b\[31m' that is not of numbers"):
+        attribute_vectors.read(path, CONFIG)
+    other = CONFIG.replace(name="other")
+    attribute_vectors.write(path, {"a": np.ones(3)}, other, num_windows=9)
+    with pytest.raises(UserError, match="of another model: of 'other', of shape"):
         attribute_vectors.read(path, CONFIG)
 
 

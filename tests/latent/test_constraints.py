@@ -77,18 +77,34 @@ def test_a_constraint_is_read_as_it_was_written(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"config": "other"}, "of another model: of other with z of 2"),
-        ({"z_size": 9}, "of another model: of some-config with z of 9"),
+        ({"config": "other"}, "of another model: of 'other' with z of 2"),
+        ({"z_size": 9}, "of another model: of 'some-config' with z of 9"),
         ({"weights_key": "x"}, "of another model: of some-config with other weights"),
-        ({"kind": "personal model"}, "holds a personal model; expected a constraint"),
+        (
+            {"kind": "personal model"},
+            "holds a network of the kind 'personal model'; expected a constraint",
+        ),
         ({"format_version": 2}, "has format version 2"),
-        ({"format_version": None}, "has format version None"),
+        ({"format_version": None}, "has format version null"),
+        ({"config": "\x1b[31mred"}, r"of another model: of '\\x1b\[31mred' with z"),
+        ({"z_size": "\x1b[31m"}, r"with z of '\\x1b\[31m' numbers"),
+        ({"kind": "\x1b[31m"}, r"of the kind '\\x1b\[31m'; expected a constraint"),
+        ({"format_version": "\x1b[31m"}, r"has format version '\\x1b\[31m'; this"),
+        ({"kind": ["x"] * 10**5}, "of the kind a list of 100000; expected"),
         ({"network_key": "x"}, "are of two networks"),
         ({"options": 3}, "describes no network"),
         ({"options": {"attributes": 3}}, "does not describe its attributes"),
         ({"options": {"attributes": [{"name": "a"}]}}, "does not describe its attributes"),
         (
             {"options": {"attributes": [{"name": "a", "threshold": 1, "sides": ["up"]}]}},
+            "does not describe its attributes",
+        ),
+        (
+            {"options": {"attributes": [{"name": "\x1b[31m", "threshold": 1, "sides": ["high"]}]}},
+            "does not describe its attributes",
+        ),
+        (
+            {"options": {"attributes": [{"name": "a", "threshold": 1, "sides": [["high"]]}]}},
             "does not describe its attributes",
         ),
         ({"options": {"attributes": []}}, "from 3 to 4 numbers; expected one from 2 to 4"),
