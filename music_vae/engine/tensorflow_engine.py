@@ -11,7 +11,7 @@ from music_vae.common.batches import Batch
 from music_vae.configs import Config
 from music_vae.engine import EVEN_CHANCE, Reconstruction
 from music_vae.lstm_models import Decoder, Policy, build_model
-from music_vae.weights import locate, tf_checkpoints
+from music_vae.weights import tf_checkpoints
 
 
 class TensorFlowEngine:
@@ -42,13 +42,11 @@ class TensorFlowEngine:
           UserError: If there are no such weights, or they are of another config.
         """
         self._config = config
-        self._model = build_model(config, with_encoder=with_encoder)
         self._decoders: dict[int | None, Any] = {}
-        self.noise_size = self._model.spec.decoder.noise_size
-        weights = locate.find_file(path)
-        if weights is None:
-            tf_checkpoints.load_weights(self._model, path)
-        else:
+        spec = config.model_spec if with_encoder else config.model_spec.without_encoder()
+        self.noise_size = spec.decoder.noise_size
+        with tf_checkpoints.open_fitting(path, spec) as weights:
+            self._model = build_model(config, with_encoder=with_encoder)
             tf_checkpoints.assign_weights(self._model, weights, str(path))
 
     def encode(

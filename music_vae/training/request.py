@@ -154,7 +154,8 @@ class TrainRequest:
       num_steps: Number of steps to train for, in all; None: until interrupted.
       seed: Seed of weights, data order and noise; None: the seed of the run so far, or a random one
         for a new run.
-      warm_start: A checkpoint, or the id of a published one, whose weights a new run starts with.
+      warm_start: A checkpoint, a .safetensors file, or the id of a published checkpoint, whose
+        weights a new run starts with.
       checkpoints: Policy of which checkpoints are kept.
       validation_path: TFRecords to validate on while training; None: the run is not validated.
       schedule: The times at which the run is validated, and at which it stops early.

@@ -6,9 +6,11 @@ RUN_DIR/eval/    TensorBoard events (see `checkpoint_evaluation`)
 RUN_DIR/best/    with validation: the weights of the least loss (see `validation`)
 """
 
+import contextlib
 import json
 import secrets
 from pathlib import Path
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -17,12 +19,12 @@ from music_vae.common import files
 from music_vae.common.errors import UserError
 from music_vae.configs import Config
 from music_vae.data import Position
-from music_vae.lstm_models import build_model
+from music_vae.lstm_models import MusicVAE, build_model
 from music_vae.nn.numerics import PLAIN, Numerics
 from music_vae.training.devices import ONE_DEVICE, Devices
 from music_vae.training.request import DEFAULT_POLICY, CheckpointPolicy
 from music_vae.training.trainer import Trainer
-from music_vae.weights import config_file, locate, tf_checkpoints
+from music_vae.weights import checkpoint_files, config_file, locate, tf_checkpoints
 
 _PROGRESS_FILE = "progress.json"
 
@@ -70,7 +72,7 @@ class Run:
           seed: Seed of weights, data order and noise. None: the seed of the run so far, or a random
             one for a new run.
           policy: Policy of which checkpoints are kept.
-          warm_start: A checkpoint (see `checkpoint_files.open_prefix`) whose weights a new run
+          warm_start: A checkpoint or a file of weights (see `locate.open_weights`) that a new run
             starts with; its step counter and optimizer start afresh.
           devices: The devices to train on. Of several processes only the chief writes; all restore.
           numerics: The way in which the model computes.
@@ -85,8 +87,7 @@ class Run:
         self.config = config
         first_seed = secrets.randbits(31) if seed is None else seed
         keras.utils.set_random_seed(first_seed % 2**32)
-        with devices.scope():
-            model = build_model(config)
+        model = self._built(warm_start)
         self.trainer = Trainer(model, seed=first_seed, devices=devices, numerics=numerics)
         self._epoch = tf.Variable(0, dtype=tf.int64, trainable=False)
         self._offset = tf.Variable(0, dtype=tf.int64, trainable=False)
@@ -108,12 +109,23 @@ class Run:
         if devices.is_chief:
             self._checkpoints.remove_unfinished()
         self.restored = self._checkpoints.restore_newest()
-        if warm_start is not None and not self.restored:
-            tf_checkpoints.load_weights(self.trainer.model, warm_start)
         if self.restored and seed is not None and seed != self.seed:
             raise UserError(
                 f"{run_dir} was started with `seed={self.seed}`; leave `seed` away to go on with it"
             )
+
+    def _built(self, warm_start: str | Path | None) -> MusicVAE:
+        """Builds the model, with the weights that a new run starts with, if there are any.
+
+        Weights that do not fit are refused before.
+        """
+        newest = checkpoint_files.find_newest(self.directory)
+        with _first_weights(self.config, newest or warm_start) as weights:
+            with self.devices.scope():
+                model = build_model(self.config)
+            if weights is not None and newest is None:
+                tf_checkpoints.assign_weights(model, weights, str(warm_start))
+        return model
 
     @property
     def step(self) -> int:
@@ -162,6 +174,15 @@ class Run:
             return
         progress = {"step": self.step, "num_steps": num_steps, "finished": finished}
         files.write_text(self.directory / _PROGRESS_FILE, json.dumps(progress) + "\n")
+
+
+def _first_weights(
+    config: Config, source: str | Path | None
+) -> contextlib.AbstractContextManager[Any]:
+    """Opens the weights that a run begins with, which have to fit; of none it gives None."""
+    if source is None:
+        return contextlib.nullcontext()
+    return tf_checkpoints.open_fitting(source, config.model_spec)
 
 
 def is_finished(train_dir: Path) -> bool:

@@ -19,8 +19,10 @@ import numpy as np
 import tensorflow as tf
 
 from music_vae.common.errors import UserError
+from music_vae.common.model_spec import ModelSpec
 from music_vae.common.plans import Shapes
 from music_vae.lstm_models import MusicVAE
+from music_vae.weights import locate
 from music_vae.weights.checkpoint_files import find_newest, open_prefix
 from music_vae.weights.fit import check_fit
 from music_vae.weights.tf_variables import named_variables
@@ -157,6 +159,44 @@ def read_weights(path: str | Path) -> dict[str, np.ndarray]:
         return dict(weights)
 
 
+@contextlib.contextmanager
+def open_fitting(
+    path: str | Path, spec: ModelSpec
+) -> Iterator[CheckpointWeights | Mapping[str, np.ndarray]]:
+    """Opens weights that fit the plan of a model, which is asked before the model is built.
+
+    To build a large model takes seconds and gigabytes.
+
+    >>> from music_vae.configs import get_config
+    >>> with open_fitting("tests/golden/models/cat-mel_2bar_small", get_config(
+    ...     "cat-mel_2bar_small", "z_size=12,enc_rnn_size=[24],dec_rnn_size=[20,16]"
+    ... ).model_spec) as weights:
+    ...     weights["encoder/mu/bias"].shape
+    (12,)
+
+    Args:
+      path: Any of what `locate.open_weights` takes.
+      spec: The plan of the model; without an encoder, weights of one are ignored.
+
+    Raises:
+      UserError: If there are no such weights, or they cannot be read or do not fit.
+    """
+    found = locate.find_file(path)
+    opened = contextlib.nullcontext(found) if found is not None else open_checkpoint(path)
+    with opened as weights:
+        check_fit(
+            spec.weight_shapes, _shapes(weights), str(path), with_encoder=spec.encoder is not None
+        )
+        yield weights
+
+
+def _shapes(weights: CheckpointWeights | Mapping[str, np.ndarray]) -> Shapes:
+    """Returns the shapes of weights by name, of which no more is read than has to be."""
+    if isinstance(weights, CheckpointWeights):
+        return weights.shapes
+    return {name: tuple(array.shape) for name, array in weights.items()}
+
+
 def load_weights(model: MusicVAE, path: str | Path) -> None:
     """Sets every weight of `model` from a checkpoint, by published name, one at a time.
 
@@ -214,12 +254,8 @@ def assign_weights(
       UserError: As for `load_weights`.
     """
     variables = named_variables(model)
-    if isinstance(weights, CheckpointWeights):
-        actual: Shapes = weights.shapes
-    else:
-        actual = {name: array.shape for name, array in weights.items()}
     expected = {name: tuple(variable.shape) for name, variable in variables.items()}
-    check_fit(expected, actual, source, with_encoder=model.encoder is not None)
+    check_fit(expected, _shapes(weights), source, with_encoder=model.encoder is not None)
     for name, variable in variables.items():
         variable.assign(weights[name])
     _log.debug("%s: %d weights loaded", source, len(variables))

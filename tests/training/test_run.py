@@ -1,7 +1,15 @@
 """A run on disk."""
 
+import shutil
+
+import numpy as np
+import pytest
+
+from music_vae.common.errors import UserError
 from music_vae.configs import get_config
+from music_vae.training import run as run_module
 from music_vae.training.run import Run
+from music_vae.weights import tf_checkpoints
 
 SIZES = "z_size=2,enc_rnn_size=[4],dec_rnn_size=[4]"
 
@@ -20,3 +28,33 @@ def test_what_a_killed_run_left_is_removed_at_its_next_start(tmp_path):
     again = Run(run.config, tmp_path)
     assert again.restored == first
     assert before - {path.name for path in train.iterdir()} == {*names, "model.ckpt-7_temp"}
+
+
+@pytest.fixture
+def no_model(monkeypatch):
+    """No model can be built."""
+
+    def build_model(*_, **__):
+        raise AssertionError("a model was built")
+
+    monkeypatch.setattr(run_module, "build_model", build_model)
+
+
+def test_weights_of_other_shapes_are_refused_before_a_model_is_built(tmp_path, no_model, tiny_run):
+    config = get_config("cat-mel_2bar_small", SIZES)
+    for source in (tiny_run, tiny_run / "train" / "weights.safetensors"):
+        with pytest.raises(UserError, match="is a checkpoint of another config or other"):
+            Run(config, tmp_path / "new", warm_start=source)
+    with pytest.raises(UserError, match="is a checkpoint of another config or other"):
+        Run(config, tiny_run)
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_run_may_start_from_a_file_of_weights(tmp_path, tiny_run, tiny_config):
+    shutil.copy(tiny_run / "train" / "weights.safetensors", tmp_path)
+    expected = tf_checkpoints.read_weights(tiny_run)
+    for source in (tmp_path, tmp_path / "weights.safetensors"):
+        run = Run(tiny_config, tmp_path / "new", warm_start=source)
+        assert (run.step, run.restored) == (0, None)
+        for name, array in tf_checkpoints.weights_of(run.trainer.model).items():
+            np.testing.assert_array_equal(array, expected[name])
