@@ -46,7 +46,8 @@ flags.DEFINE_string(
 flags.DEFINE_string(
     "warm_start",
     None,
-    "A checkpoint, or the id of a published one, from whose weights a new run starts. Its config "
+    "A checkpoint, a .safetensors file, or the id of a published checkpoint, from whose weights a "
+    "new run starts. Its config "
     "is taken if none is named; another may be, if the shapes of all weights agree.",
     flag_values=FLAGS,
 )

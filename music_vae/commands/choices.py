@@ -62,10 +62,10 @@ class ModelChoice:
                 f"({shipped.listed()}), or `run_dir` or `checkpoint_file` for another"
             )
         if self.checkpoint_file:
-            from music_vae.weights import checkpoint_files
+            from music_vae.weights import locate
 
             with self._naming():
-                checkpoint_files.check_there(self.checkpoint_file)
+                locate.check_there(self.checkpoint_file)
 
     def read_config(self, *, with_latent: bool = False) -> "Config":
         """Returns the config of the run or of the checkpoint, else the one that was named.

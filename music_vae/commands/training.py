@@ -78,14 +78,14 @@ def find_warm_start(values: flags.FlagValues, run_dir: Path) -> str | None:
     """
     if not values.warm_start:
         return None
-    from music_vae.weights import checkpoint_files, config_file
+    from music_vae.weights import checkpoint_files, config_file, locate
 
     own = checkpoint_files.find_newest(run_dir / config_file.TRAIN_DIR)
     if own is not None:
         _log.info("the run goes on from its own %s; --warm_start is not used", own.name)
         return None
     with naming("warm_start", values.warm_start):
-        checkpoint_files.check_there(values.warm_start)
+        locate.check_there(values.warm_start)
     return values.warm_start
 
 

@@ -60,13 +60,19 @@ def open_prefix(path: str | Path) -> Iterator[Path]:
         yield plain
 
 
-def check_there(path: str | Path) -> None:
-    """Raises `UserError` if `path` stands for no checkpoint; downloads and unpacks nothing.
+def check_there(path: str | Path, others: str = "") -> None:
+    """Raises `UserError` if `path` stands for no TensorFlow checkpoint; see `locate.check_there`.
+
+    Nothing is downloaded or unpacked.
 
     >>> check_there("tests/golden/models/cat-mel_2bar_small")
     >>> check_there("examples")
     Traceback (most recent call last):
     music_vae.common.errors.UserError: there is no checkpoint in the directory 'examples'
+
+    Args:
+      path: The checkpoint, as for `open_prefix`.
+      others: Further things that the caller takes, for the message: a list that ends with a comma.
     """
     if published.find(path) is not None:
         return
@@ -74,7 +80,7 @@ def check_there(path: str | Path) -> None:
     if path.is_dir():
         newest_prefix(path)
     elif not archives.is_archive(path):
-        _prefix(path)
+        _prefix(path, others)
 
 
 def newest_prefix(directory: Path) -> Path:
@@ -113,14 +119,15 @@ def find_newest(folder: Path) -> Path | None:
     return indices[-1].with_suffix("") if indices else None
 
 
-def _prefix(path: Path) -> Path:
+def _prefix(path: Path, others: str = "") -> Path:
     """Returns the prefix of the checkpoint that has the file `path`, or whose prefix it is."""
     prefix = path.with_name(_SUFFIX.sub("", path.name))
     if not index_of(prefix).is_file():
         raise UserError(
             f"there is no checkpoint {str(path)!r}; expected a prefix such as "
-            f"RUN_DIR/train/model.ckpt-1000, a directory, a {', '.join(archives.SUFFIXES)}, or the "
-            f"id of a published checkpoint ({did_you_mean(str(path), published.PUBLISHED)})"
+            f"RUN_DIR/train/model.ckpt-1000, {others}a directory, a "
+            f"{', '.join(archives.SUFFIXES)}, or the id of a published checkpoint "
+            f"({did_you_mean(str(path), published.PUBLISHED)})"
         )
     return prefix
 

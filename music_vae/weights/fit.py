@@ -39,6 +39,13 @@ def check_fit(expected: Shapes, actual: Shapes, source: str, *, with_encoder: bo
     if _log.isEnabledFor(logging.DEBUG):
         _log.debug("weights of %s:\n%s", source, _table(expected, actual))
     missing = [name for name in expected if name not in actual]
+    if missing and missing == [name for name in expected if _is_encoder(name)]:
+        decoder = {name: shape for name, shape in expected.items() if not _is_encoder(name)}
+        check_fit(decoder, actual, source, with_encoder=False)
+        raise UserError(
+            f"{source} has a decoder and no encoder: the model can sample and decode, but nothing "
+            "can be encoded"
+        )
     if missing:
         raise UserError(
             f"{source} lacks {len(missing)} of {len(expected)} weights of this config: "
@@ -52,7 +59,7 @@ def check_fit(expected: Shapes, actual: Shapes, source: str, *, with_encoder: bo
             )
     more = [name for name in actual if is_weight(name) and name not in expected]
     if not with_encoder:
-        more = [name for name in more if not name.startswith(f"{names.ENCODER}/")]
+        more = [name for name in more if not _is_encoder(name)]
     if not more:
         return
     if fitting_configs(actual):
@@ -62,6 +69,10 @@ def check_fit(expected: Shapes, actual: Shapes, source: str, *, with_encoder: bo
             f"{_listed(more)}; {describe_fits(actual)}"
         )
     _log.warning("%s also holds what this config does not use: %s", source, _listed(more))
+
+
+def _is_encoder(name: str) -> bool:
+    return name.startswith(f"{names.ENCODER}/")
 
 
 def _listed(names: list[str]) -> str:
@@ -114,12 +125,14 @@ def fitting_configs(shapes: Shapes, own: Mapping[str, Config] | None = None) -> 
     [Fit(config='nade-drums_2bar_full', hparams='')]
 
     Args:
-      shapes: Shapes of variables by name; those that are no weights are ignored.
+      shapes: Shapes of variables by name; those that are no weights are ignored. If none is of an
+        encoder, they are compared with decoders alone.
       own: Configs to try besides the published ones, each by the name that it has in the result.
     """
     weights = {name: tuple(shape) for name, shape in shapes.items() if is_weight(name)}
     # A number by itself is no weight, and has no size to be read off.
     sized = {name: shape for name, shape in weights.items() if shape}
+    with_encoder = any(map(_is_encoder, sized))
     fits = []
     for name, config in {**CONFIG_MAP, **(own or {})}.items():
         values = config.hparams.values()
@@ -127,7 +140,8 @@ def fitting_configs(shapes: Shapes, own: Mapping[str, Config] | None = None) -> 
         changes = {name: value for name, value in sizes.items() if values[name] != value}
         try:
             resized = config.replace(hparams=config.hparams.replace(**changes))
-            expected = resized.model_spec.weight_shapes
+            spec = resized.model_spec
+            expected = (spec if with_encoder else spec.without_encoder()).weight_shapes
         except UserError:  # no size at all
             continue
         if expected == weights:
@@ -163,12 +177,13 @@ def _sizes(spec: ModelSpec, shapes: Shapes) -> dict[str, Any]:
     """
     sizes: dict[str, Any] = {}
     voice = spec.decoder.voices[0]
+    top = spec.decoder.conductors[0] if spec.decoder.conductors else voice
+    if top.z_size and top.initial_state.kernel in shapes:
+        sizes["z_size"] = shapes[top.initial_state.kernel][0]
     decoder = _read_layers(voice.lstm, shapes)
     encoder = _Layers((), False)
     if spec.encoder is not None and spec.posterior is not None:
         encoder = _read_layers(spec.encoder.levels[0].lstm, shapes)
-        if spec.posterior.mu.bias in shapes:
-            sizes["z_size"] = shapes[spec.posterior.mu.bias][0]
     if encoder.units:
         sizes["enc_rnn_size"] = encoder.units
     if decoder.units:

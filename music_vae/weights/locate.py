@@ -51,6 +51,34 @@ def open_weights(path: str | Path) -> WeightsFile:
         return _cached(key, lambda target: _convert(prefix, target, key))
 
 
+def check_there(path: str | Path) -> None:
+    """Raises `UserError` if `path` stands for no weights; downloads, unpacks and reads nothing.
+
+    >>> check_there("music_vae/models/cat-mel_2bar_mini")
+    >>> check_there("examples")
+    Traceback (most recent call last):
+    music_vae.common.errors.UserError: there is no checkpoint in the directory 'examples'
+
+    Args:
+      path: Any of what `open_weights` takes.
+    """
+    expanded = files.expand(path)
+    if published.find(path) is None and not _holds_file(expanded):
+        checkpoint_files.check_there(path, f"a {SUFFIX} file, ")
+
+
+def _holds_file(path: Path) -> bool:
+    """Returns True if there is a file of weights at `path`, or in it if it is a directory."""
+    if path.name.endswith(SUFFIX):
+        return path.is_file()
+    return any((folder / WEIGHTS_FILE).is_file() for folder in _folders(path))
+
+
+def _folders(path: Path) -> tuple[Path, ...]:
+    """Returns the folders of a directory in which its weights may lie; none of another path."""
+    return (path, path / TRAIN_DIR) if path.is_dir() else ()
+
+
 def find_file(path: str | Path) -> WeightsFile | None:
     """Opens the weights at `path` that need no conversion; returns None if there are none.
 
@@ -73,7 +101,7 @@ def find_file(path: str | Path) -> WeightsFile | None:
         return WeightsFile(path)
     if archives.is_archive(path):
         return _find_in_archive(path)
-    for folder in (path, path / TRAIN_DIR) if path.is_dir() else ():
+    for folder in _folders(path):
         newest, file = checkpoint_files.find_newest(folder), folder / WEIGHTS_FILE
         if file.is_file():
             weights = WeightsFile(file)

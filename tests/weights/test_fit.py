@@ -6,10 +6,11 @@ import sys
 
 import pytest
 
+from music_vae.common.errors import UserError
 from music_vae.common.hparams import HParams
 from music_vae.common.weight_names import is_weight
 from music_vae.configs import CONFIG_MAP, get_config
-from music_vae.weights.fit import Fit, describe_fits, fitting_configs
+from music_vae.weights.fit import Fit, check_fit, describe_fits, fitting_configs
 from support.paths import GOLDEN
 
 MODELS = GOLDEN / "models"
@@ -30,6 +31,28 @@ def test_a_config_fits_its_own_weights_in_any_size(name):
     if name.startswith("nade"):
         sizes += ",nade_num_hidden=3"
     assert Fit(name, sizes) in fitting_configs(get_config(name, sizes).model_spec.weight_shapes)
+
+
+@pytest.mark.parametrize("name", ["cat-mel_2bar_small", "hierdec-trio_16bar"])
+def test_a_decoder_alone_fits_the_config_that_it_is_of(name):
+    shapes = get_config(name, "z_size=4,dec_rnn_size=[6,4]").model_spec.without_encoder()
+    assert Fit(name, "z_size=4,dec_rnn_size=[6,4]") in fitting_configs(shapes.weight_shapes)
+    plain = get_config(name).model_spec
+    assert Fit(name, "") in fitting_configs(plain.without_encoder().weight_shapes)
+
+
+def test_of_a_decoder_alone_it_is_said_that_it_cannot_encode():
+    spec = get_config("cat-mel_2bar_small").model_spec
+    decoder = spec.without_encoder().weight_shapes
+    check_fit(decoder, decoder, "my.ckpt", with_encoder=False)
+    with pytest.raises(UserError, match=r"^my\.ckpt has a decoder and no encoder: .* can sample"):
+        check_fit(spec.weight_shapes, decoder, "my.ckpt", with_encoder=True)
+    half = decoder | {"encoder/mu/bias": (256,)}
+    with pytest.raises(UserError, match=r"^my\.ckpt lacks "):
+        check_fit(spec.weight_shapes, half, "my.ckpt", with_encoder=True)
+    other = get_config("cat-mel_2bar_small", "z_size=4").model_spec
+    with pytest.raises(UserError, match=r"another config .* it fits `config=cat-mel_2bar_small`"):
+        check_fit(other.weight_shapes, decoder, "my.ckpt", with_encoder=True)
 
 
 def test_residual_layers_are_seen():

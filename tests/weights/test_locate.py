@@ -113,6 +113,26 @@ def test_weights_of_an_older_checkpoint_are_left_aside(tiny_run, tmp_path, conve
     assert not locate.open_weights(run)[NAME].any()
 
 
+def test_all_that_can_be_opened_is_there(tiny_run, archive, tmp_path):
+    file = tiny_run / "train" / "weights.safetensors"
+    alone = tmp_path / "alone"
+    for folder in (alone, alone / "run" / "train"):
+        folder.mkdir(parents=True)
+        shutil.copy(file, folder)
+    checkpoints = (GOLDEN, GOLDEN / "model.ckpt", GOLDEN / "model.ckpt.index", archive, tiny_run)
+    for path in (file, alone, alone / "run", alone / "run" / "train", *checkpoints):
+        locate.check_there(path)
+        assert NAME in locate.open_weights(path)
+
+
+@pytest.mark.parametrize("path", ["nowhere", "", "nowhere.safetensors", "nowhere.tar", "empty"])
+def test_what_cannot_be_opened_is_not_there(tmp_path, path):
+    (tmp_path / "empty" / "train").mkdir(parents=True)
+    for look in (locate.check_there, locate.open_weights):
+        with pytest.raises(UserError):
+            look(tmp_path / path)
+
+
 @pytest.mark.parametrize(
     ("path", "message"),
     [

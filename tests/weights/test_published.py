@@ -11,7 +11,7 @@ from music_vae.common import cache
 from music_vae.common.errors import UserError
 from music_vae.configs import CONFIG_MAP
 from music_vae.export import tf1
-from music_vae.weights import checkpoint_files, config_file, downloads, published
+from music_vae.weights import config_file, downloads, locate, published
 from support.sizes import TINY
 
 BIG = "cat-mel_2bar_big"
@@ -111,12 +111,12 @@ def test_a_folder_of_music_with_that_name_does_not(server):
     Path(BIG).mkdir()
     (Path(BIG) / "sample.mid").write_bytes(b"")
     assert published.find(BIG) is not None
-    checkpoint_files.check_there(BIG)
+    locate.check_there(BIG)
 
 
 def test_an_id_names_its_config_without_a_download(server):
     assert config_file.read("cat-drums_2bar_small.lokl") == CONFIG_MAP["cat-drums_2bar_small"]
-    checkpoint_files.check_there("cat-drums_2bar_small.lokl")
+    locate.check_there("cat-drums_2bar_small.lokl")
     assert not server.requests
 
 
