@@ -7,6 +7,9 @@ The names below come from the rooms of the package when they are first asked for
 """
 
 import importlib
+import sys
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 from typing import Any
 
 __version__ = "0.1.0"
@@ -31,6 +34,7 @@ _FORMER = {
     "attribute_tool": "commands.attributes",
     "audio": "render.audio",
     "augment": "music.augmentation",
+    "beam_pipelines": "dataset.beam_pipelines",
     "cache": "common.cache",
     "checkpoint_files": "weights.checkpoint_files",
     "checkpoint_tool": "commands.checkpoints",
@@ -45,21 +49,28 @@ _FORMER = {
     "convert_weights": "weights.convert",
     "converting": "dataset.conversion",
     "dense": "nn.densify",
+    "dense_networks": "training.dense_networks",
     "devices": "training.devices",
     "downloads": "weights.downloads",
+    "drum_augment": "music.drum_augmentation",
     "epochs": "dataset.epochs",
+    "errors": "common.errors",
     "evaluate": "commands.evaluate",
     "example_cache": "dataset.disk_cache",
+    "example_store": "dataset.example_store",
     "export_tf1": "export.tf1",
     "export_tool": "commands.export",
     "files": "common.files",
     "imports": "common.lazy_imports",
     "interpolation_figures": "evaluation.interpolation",
+    "language_model": "evaluation.language_model",
     "measures": "evaluation.metrics",
+    "overrides": "common.overrides",
     "personal": "latent.personal_models",
     "personal_training": "training.personal_networks",
     "personalize": "commands.personalize",
     "piano_rolls": "render.piano_rolls",
+    "piece_files": "commands.piece_files",
     "plotting": "render.plotting",
     "pools": "common.pools",
     "preprocess": "commands.preprocess",
@@ -73,14 +84,59 @@ _FORMER = {
     "shipped": "weights.shipped",
     "small_networks": "latent.small_networks",
     "soundfont": "render.soundfont",
+    "sources": "dataset.sources",
+    "specs": "common.specs",
     "synthesizer": "render.synthesizer",
     "tfrecord": "dataset.tfrecord",
+    "trainer": "training.trainer",
     "validation": "training.validation",
     "weight_fit": "weights.fit",
+    "weight_names": "common.weight_names",
     "weights_file": "weights.safetensors_file",
     "weights_source": "weights.locate",
 }
 """Names of modules from before there were rooms, for programs that import them."""
+
+
+class _ModulesElsewhere:
+    """Finds the modules that lie in a room by the names that they have without it.
+
+    So `import music_vae.notes_io` and `from music_vae.notes_io import write_midi` work, and give
+    the one module `music_vae.music.notes_io`. It is the last that is asked: only for a name of this
+    package that no file has.
+    """
+
+    @staticmethod
+    def find_spec(name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        """Returns the spec of such a module, as finders of `sys.meta_path` do; None for others."""
+        del path, target
+        package, _, last = name.rpartition(".")
+        place = _PUBLIC.get(last) or _FORMER.get(last)
+        if package != __name__ or place is None:
+            return None
+        loader: Any = _Loader(place)
+        return ModuleSpec(name, loader)
+
+
+class _Loader:
+    """Loads a module by the name of the place where it lies.
+
+    It is no `importlib.abc.Loader`, which takes longer to import than this package.
+    """
+
+    def __init__(self, place: str) -> None:
+        self._place = f"{__name__}.{place}"
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        module = importlib.import_module(self._place)
+        self._own_spec = module.__spec__
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__spec__ = self._own_spec  # which the import system has set to that of the name
+
+
+sys.meta_path.append(_ModulesElsewhere)
 
 __all__ = ["TrainedModel", "__version__", *_PUBLIC]
 

@@ -1,5 +1,6 @@
 """The package's face: what may be imported from `music_vae` itself, and what that loads."""
 
+import importlib
 import importlib.util
 import json
 import subprocess
@@ -76,6 +77,43 @@ def test_former_names_go_on_working():
     from music_vae.weights import safetensors_file
 
     assert (measures, weights_file) == (metrics, safetensors_file)
+
+
+def test_names_are_modules_for_import_too():
+    code = """
+import importlib, sys
+import music_vae.notes_io
+from music_vae.weights_file import WeightsFile
+from music_vae.music import notes_io
+from music_vae.weights import safetensors_file
+assert music_vae.notes_io is notes_io is sys.modules["music_vae.notes_io"]
+assert WeightsFile is safetensors_file.WeightsFile
+assert notes_io.__name__ == notes_io.__spec__.name == "music_vae.music.notes_io"
+assert importlib.reload(notes_io) is notes_io
+import music_vae.attributes as attributes
+assert attributes.__name__ == "music_vae.music.attributes"
+"""
+    assert "tensorflow" not in loaded_by(code)
+
+
+@pytest.mark.parametrize("name", sorted({*music_vae._PUBLIC, *music_vae._FORMER}))
+def test_every_name_can_be_imported_by_its_path(name):
+    spec = importlib.util.find_spec(f"music_vae.{name}")
+    assert spec.name == f"music_vae.{name}"
+
+
+def test_to_find_modules_costs_other_imports_nothing():
+    names = subprocess.run(
+        [sys.executable, "-c", "import sys, music_vae; print(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    assert "importlib.resources" not in names
+    with pytest.raises(ModuleNotFoundError, match=r"No module named 'music_vae\.melody'"):
+        importlib.import_module("music_vae.melody")
+    with pytest.raises(ModuleNotFoundError, match=r"No module named 'music_vae\.nn\.notes_io'"):
+        importlib.import_module("music_vae.nn.notes_io")
 
 
 def test_an_unknown_name_is_an_error_as_ever():
