@@ -19,6 +19,7 @@ from typing import Any, NoReturn, TypeVar
 
 from absl import flags
 
+from music_vae.commands import idle_flags
 from music_vae.common import checks, files
 from music_vae.common.errors import EXIT_OK, EXIT_USER_ERROR, UserError
 from music_vae.common.hparams import HParams
@@ -28,6 +29,7 @@ _Subcommand = TypeVar("_Subcommand")
 EXIT_INTERRUPTED = 130  # as shells have it: 128, and 2 for the signal
 
 _ARGUMENT = re.compile(r"`(\w+)(=[^`]*)?`")
+_log = logging.getLogger(__name__)
 _LOG_LEVELS = ("DEBUG", "INFO", "WARN", "ERROR", "FATAL")
 
 
@@ -268,6 +270,8 @@ class Command:
         if rest and not self.takes_arguments:
             raise UserError(f"unexpected argument {rest[0]!r}; flags are written --name=value")
         _set_up_logging(values.log)
+        for line in idle_flags.lines(self.program, values, rest):
+            _log.warning("%s", line)
         return (self.body(values, rest) if self.takes_arguments else self.body(values)) or EXIT_OK
 
 
