@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from music_vae.common import seeds
+from music_vae.common import checks, seeds
 from music_vae.common.errors import (
     MultipleExtractedExamplesError,
     NoExtractedExamplesError,
@@ -13,8 +13,10 @@ from music_vae.common.errors import (
 )
 from music_vae.common.lazy_imports import import_note_seq
 from music_vae.configs import get_config
+from music_vae.engine import arguments
 from music_vae.engine.array_model import ArrayModel
 from music_vae.latent import latent_space
+from music_vae.music import pieces
 from music_vae.music.converters.base import Tensors
 from music_vae.weights import shipped
 
@@ -57,6 +59,10 @@ class TrainedModel(ArrayModel):
         Raises:
           UserError: If no model of that config comes with the package.
         """
+        if not isinstance(config_name, str):
+            raise UserError(
+                f"`config_name` must be the name of a config, not {checks.value_text(config_name)}"
+            )
         folder = shipped.folder(config_name)
         return cls(get_config(config_name), batch_size, folder)
 
@@ -92,16 +98,19 @@ class TrainedModel(ArrayModel):
             `PersonalModel`; None: the model's own prior.
           seed: Seed of the points and of the decoder's random choices; None: every call differs.
         """
-        count = self.batch_size if n is None else n
-        if count < 0:
-            raise UserError(f"n={count} must not be below 0")
+        count = self._count(n)
+        if prior is not None and not isinstance(prior, latent_space.Prior):
+            raise UserError(
+                "`prior` must be a Prior, as `prior()` of a personal model or a constraint returns "
+                f"it, not {checks.value_text(prior)}"
+            )
+        move = self._shift(shift)
         rng = seeds.generator(seed)
         size = self.config.hparams.latent_size if prior is None else prior.size
         z = rng.standard_normal((1 if same_z else count, size), np.float32)
         z = z if prior is None else prior.points(z)
         z = np.broadcast_to(z, (count, z.shape[1]))
-        z = z if shift is None else z + shift
-        return self.decode(z, length, temperature, c_input, seed=seeds.draw(rng))
+        return self.decode(z + move, length, temperature, c_input, seed=seeds.draw(rng))
 
     def encode(
         self,
@@ -144,6 +153,7 @@ class TrainedModel(ArrayModel):
         Raises:
           NoExtractedExamplesError: If there are no such parts; it says why.
         """
+        pieces.check("note_sequence", note_sequence)
         tensors = self.converter.to_tensors(note_sequence)
         controls = tensors.controls if self.converter.control_depth else None
         parts = self.converter.from_tensors(tensors.outputs, controls)
@@ -200,6 +210,9 @@ class TrainedModel(ArrayModel):
         78 81 74 76 69 74 69 74 66
         78 81 78 74 76 79 76 73 74 74 74
         """
+        pieces.check("start_sequence", start_sequence)
+        pieces.check("end_sequence", end_sequence)
+        checks.check_number("num_steps", num_steps, checks.COUNT)
         _, mu, _ = self.encode([start_sequence, end_sequence], assert_same_length)
         z = latent_space.interpolate(mu[0], mu[1], num_steps).astype(np.float32)
         return self.decode(z, length, temperature, c_input, seed=seed)
@@ -215,6 +228,7 @@ class TrainedModel(ArrayModel):
         seed: int | None = None,
     ) -> "list[NoteSequence]":
         """Interpolates through two or more pieces in equal steps: see `latent_space.path`."""
+        checks.check_number("num_steps", num_steps, checks.COUNT)
         _, mu, _ = self.encode(note_sequences)
         z = latent_space.path(mu, num_steps)
         return self.decode(z, length, temperature, c_input, seed=seed)
@@ -231,6 +245,8 @@ class TrainedModel(ArrayModel):
         seed: int | None = None,
     ) -> "list[list[NoteSequence]]":
         """Returns rows of music between four pieces, the corners: see `latent_space.grid`."""
+        for name, number in (("rows", rows), ("columns", columns)):
+            checks.check_number(name, number, checks.COUNT)
         _, mu, _ = self.encode(note_sequences)
         z = latent_space.grid(mu, rows, columns).reshape(rows * columns, -1)
         pieces = self.decode(z, length, temperature, c_input, seed=seed)
@@ -265,9 +281,11 @@ class TrainedModel(ArrayModel):
 
         See `sample` for `shift` and the other arguments.
         """
+        move = self._shift(shift)
         mu, own = self._means(note_sequences, length)
-        z = mu if shift is None else mu + shift
-        return self.decode(z, length, temperature, own if c_input is None else c_input, seed=seed)
+        return self.decode(
+            mu + move, length, temperature, own if c_input is None else c_input, seed=seed
+        )
 
     def similar(
         self,
@@ -284,9 +302,10 @@ class TrainedModel(ArrayModel):
 
         See `latent_space.similar` for `similarity`, and `reconstruct` for the other arguments.
         """
-        rng = seeds.generator(seed)
+        pieces.check("note_sequence", note_sequence)
+        checks.check_number("similarity", similarity, checks.SHARE)
+        count, rng = self._count(n), seeds.generator(seed)
         mu, own = self._means([note_sequence], length)
-        count = self.batch_size if n is None else n
         z = latent_space.similar(np.repeat(mu, count, axis=0), similarity, rng)
         controls = own[0] if c_input is None and own is not None else c_input
         return self.decode(z, length, temperature, controls, seed=seeds.draw(rng))
@@ -296,7 +315,7 @@ class TrainedModel(ArrayModel):
     ) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
         """Returns inputs, controls and lengths of pieces that each give exactly one example."""
         inputs, controls, lengths = [], [], []
-        for number, sequence in enumerate(note_sequences, start=1):
+        for number, sequence in enumerate(pieces.listed("note_sequences", note_sequences), start=1):
             tensors = self.converter.to_tensors(sequence)
             if not tensors.inputs:
                 raise NoExtractedExamplesError(
@@ -312,6 +331,22 @@ class TrainedModel(ArrayModel):
             lengths.append(tensors.lengths[0])
         return inputs, controls, lengths
 
+    def _count(self, n: int | None) -> int:
+        """Returns the number of pieces for a given `n`."""
+        if n is None:
+            return self.batch_size
+        checks.check_number("n", n, checks.COUNT_OR_NONE)
+        return n
+
+    def _shift(self, shift: np.ndarray | None) -> np.ndarray:
+        """Returns the vector `[Z]` that is added to latent vectors: zeros if none is given."""
+        size = self.config.hparams.latent_size
+        return (
+            np.zeros(size, np.float32)
+            if shift is None
+            else arguments.array_of("shift", shift, (size,))
+        )
+
     def _means(
         self, note_sequences: "Sequence[NoteSequence]", length: int | None
     ) -> tuple[np.ndarray, np.ndarray | None]:
@@ -320,7 +355,7 @@ class TrainedModel(ArrayModel):
         _, mu, _ = self.encode_tensors(inputs, lengths, controls)
         if not self.converter.control_depth:
             return mu, None
-        steps = self.config.hparams.max_seq_len if length is None else length
+        steps = self._steps(length)
         return mu, np.stack([self.converter.extended_controls(rows, steps) for rows in controls])
 
 

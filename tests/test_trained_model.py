@@ -133,10 +133,13 @@ def test_the_windows_of_a_longer_piece_can_be_encoded(model):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"z": np.zeros((2, 3))}, r"z has shape \[2, 3\]; cat-mel_2bar_small needs \[N, 4\]"),
-        ({"z": np.zeros((2, 4)), "temperature": -1.0}, "number of at least 0"),
-        ({"z": np.zeros((2, 4)), "temperature": np.nan}, "number of at least 0"),
-        ({"z": np.zeros((2, 4)), "length": 0}, "at least 1 step"),
+        ({"z": np.zeros((2, 3))}, r"`z` has shape \[2, 3\]; expected \[N, 4\]"),
+        ({"z": np.zeros((2, 4)), "temperature": -1.0}, "`temperature=-1.0` must be at least 0"),
+        (
+            {"z": np.zeros((2, 4)), "temperature": np.nan},
+            "`temperature=nan` must be a number from 0",
+        ),
+        ({"z": np.zeros((2, 4)), "length": 0}, "`length=0` must be at least 1"),
         ({"z": np.zeros((2, 4)), "c_input": np.zeros((32, 3))}, "has no control"),
     ],
 )
@@ -146,11 +149,11 @@ def test_wrong_arguments_are_named(model, arguments, message):
 
 
 def test_a_seed_below_zero_is_refused(model):
-    with pytest.raises(UserError, match="seed=-1 must not be below 0"):
+    with pytest.raises(UserError, match="`seed=-1` must not be below 0"):
         model.sample(1, seed=-1)
-    with pytest.raises(UserError, match="seed=-1 must not be below 0"):
+    with pytest.raises(UserError, match="`seed=-1` must not be below 0"):
         model.decode(np.zeros((1, 4)), seed=-1)
-    with pytest.raises(UserError, match="n=-1 must not be below 0"):
+    with pytest.raises(UserError, match="`n=-1` must be at least 0"):
         model.sample(-1)
 
 

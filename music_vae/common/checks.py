@@ -83,6 +83,9 @@ STEPS_OR_NONE = Range(0, STEPS.most)
 BATCH_SIZE = Range(1, 2**16)
 """Numbers of examples that are computed at once: the same as for the batches of training."""
 
+LENGTH = Range(1, 2**16)
+"""Numbers of steps of a sequence: the same as for `max_seq_len`."""
+
 UNITS = Range(1, 2**14)
 """Widths of a layer of a small network: 32 times the latent vectors of the published models."""
 

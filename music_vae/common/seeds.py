@@ -3,6 +3,7 @@
 Needs NumPy only where a seed is drawn.
 """
 
+import numbers
 from typing import TYPE_CHECKING
 
 from music_vae.common.errors import UserError
@@ -39,10 +40,12 @@ def generator(seed: int | None) -> "np.random.Generator":
         [4, 5, 7]
 
     Raises:
-      UserError: For a seed below 0.
+      UserError: For a seed below 0, or that is no whole number.
     """
     import numpy as np
 
+    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, numbers.Integral)):
+        raise UserError(f"`seed={seed!r}` must be a whole number or None")
     if seed is not None and seed < 0:
         raise UserError(f"`seed={seed}` must not be below 0")
     return np.random.default_rng(seed)

@@ -15,7 +15,7 @@ from music_vae.common import checks, seeds
 from music_vae.common.chunks import map_chunks
 from music_vae.common.errors import UserError
 from music_vae.configs import Config
-from music_vae.engine import ENGINES, Engine
+from music_vae.engine import ENGINES, Engine, arguments
 from music_vae.engine.numpy_engine import NumpyEngine
 from music_vae.music.converters.base import Converter
 from music_vae.weights import locate
@@ -63,8 +63,9 @@ class ArrayModel:
         Raises:
           UserError: If there are no such weights, or they are of another config.
         """
-        if batch_size < 1:
-            raise UserError(f"batch_size={batch_size} must be at least 1")
+        arguments.check_config(config)
+        checks.check_number("batch_size", batch_size, checks.BATCH_SIZE)
+        arguments.check_path("checkpoint_dir_or_path", checkpoint_dir_or_path)
         self._config = config
         self._converter = config.data_converter.for_inference()
         self._batch_size = batch_size
@@ -113,23 +114,20 @@ class ArrayModel:
         Raises:
           UserError: If there are no arrays, or their shapes or lengths do not fit.
         """
-        if not len(input_tensors):
+        arrays = arguments.arrays_of("input_tensors", input_tensors, self._converter.input_depth)
+        if not arrays:
             raise UserError("there is nothing to encode")
-        depth = self._converter.control_depth
-        if control_tensors is None and depth:
-            raise UserError(f"{self._config.name} needs controls [T, {depth}] to encode")
-        self._check_inputs(input_tensors, lengths)
+        steps = arguments.lengths_of(lengths, arrays)
+        told = self._controls(control_tensors, arrays)
+        rng = seeds.generator(seed)
 
         def encode(chunk: slice) -> tuple[np.ndarray, np.ndarray]:
-            inputs = _padded(input_tensors[chunk])
-            controls = np.zeros((*inputs.shape[:2], 0), np.float32)
-            if control_tensors is not None and depth:
-                controls = _padded(control_tensors[chunk])
-            return self._engine.encode(inputs, np.asarray(lengths[chunk], np.int32), controls)
+            inputs, controls = _padded(arrays[chunk]), _padded(told[chunk])
+            return self._engine.encode(inputs, np.asarray(steps[chunk], np.int32), controls)
 
-        batches = map_chunks(encode, len(input_tensors), self._batch_size)
+        batches = map_chunks(encode, len(arrays), self._batch_size)
         mu, sigma = (np.concatenate(parts) for parts in zip(*batches, strict=True))
-        noise = seeds.generator(seed).standard_normal(mu.shape, np.float32)
+        noise = rng.standard_normal(mu.shape, np.float32)
         return mu + sigma * noise, mu, sigma
 
     def decode_to_tensors(
@@ -198,74 +196,75 @@ class ArrayModel:
           in nats of every step of the music, arrays `[T]`, zeros after the valid ones.
         """
 
-        def reconstruct(chunk: slice) -> list[tuple[np.ndarray, np.ndarray]]:
-            targets = _padded(output_tensors[chunk])
-            controls = np.zeros((*targets.shape[:2], 0), np.float32)
-            if control_tensors is not None:
-                controls = _padded(control_tensors[chunk])
-            made = self._engine.reconstruct(
-                np.asarray(z[chunk], np.float32),
-                targets,
-                np.asarray(lengths[chunk], np.int32),
-                controls,
-            )
-            steps = [len(array) for array in output_tensors[chunk]]
-            both = zip(made.outputs, made.loss_nats, steps, strict=True)
-            return [(outputs[:n], loss[:n]) for outputs, loss, n in both]
+        z = self._checked_z(z)
+        arrays = arguments.arrays_of("output_tensors", output_tensors, self._converter.output_depth)
+        if len(z) != len(arrays):
+            raise UserError(f"{len(arrays)} `output_tensors` need as many `z`, not {len(z)}")
+        steps = arguments.lengths_of(lengths, arrays)
+        told = self._controls(control_tensors, arrays)
 
-        batches = map_chunks(reconstruct, len(output_tensors), self._batch_size)
+        def reconstruct(chunk: slice) -> list[tuple[np.ndarray, np.ndarray]]:
+            made = self._engine.reconstruct(
+                z[chunk],
+                _padded(arrays[chunk]),
+                np.asarray(steps[chunk], np.int32),
+                _padded(told[chunk]),
+            )
+            both = zip(made.outputs, made.loss_nats, arrays[chunk], strict=True)
+            return [(outputs[: len(own)], loss[: len(own)]) for outputs, loss, own in both]
+
+        batches = map_chunks(reconstruct, len(arrays), self._batch_size)
         examples = [example for batch in batches for example in batch]
         return [outputs for outputs, _ in examples], [loss for _, loss in examples]
 
     # -- Checks -------------------------------------------------------------------------------
 
-    def _check_inputs(self, inputs: Sequence[np.ndarray], lengths: Sequence[Any]) -> None:
-        """Raises `UserError` for inputs of the wrong width and lengths that do not fit them."""
-        if len(inputs) != len(lengths):
-            raise UserError(f"{len(inputs)} inputs need as many lengths, not {len(lengths)}")
-        width = self._converter.input_depth
-        for array, length in zip(inputs, lengths, strict=True):
-            if np.ndim(array) != 2 or np.shape(array)[1] != width:
-                raise UserError(
-                    f"an input has shape {list(np.shape(array))}; expected [T, {width}]"
-                )
-            if np.min(length) < 0 or np.max(length) > len(array):
-                raise UserError(f"length {length} does not lie within the {len(array)} steps")
+    def _controls(
+        self, given: Sequence[np.ndarray] | None, arrays: Sequence[np.ndarray]
+    ) -> list[np.ndarray]:
+        """Returns the controls `[T, Dc]` of each array, of width 0 if the config has none."""
+        depth = self._converter.control_depth
+        if not depth:
+            return [np.zeros((len(array), 0), np.float32) for array in arrays]
+        if given is None:
+            raise UserError(f"{self._config.name} needs `control_tensors`, arrays [T, {depth}]")
+        controls = arguments.arrays_of("control_tensors", given, depth)
+        if [len(array) for array in controls] != [len(array) for array in arrays]:
+            raise UserError("`control_tensors` must be as many and as long as the music")
+        return controls
 
     def _checked_z(self, z: np.ndarray) -> np.ndarray:
         """Returns latent vectors as float32, after checking that they are `[N, Z]`."""
-        z = np.asarray(z, np.float32)
-        z_size = self._config.hparams.latent_size
-        if z.ndim != 2 or z.shape[1] != z_size:
-            raise UserError(f"z has shape {list(z.shape)}; {self._config.name} needs [N, {z_size}]")
-        return z
+        return arguments.array_of("z", z, ("N", self._config.hparams.latent_size))
 
     def _steps(self, length: int | None) -> int:
         """Returns the number of steps of a sample for a given `length`."""
         longest = self._config.hparams.max_seq_len
-        steps = longest if length is None else length
-        if steps < 1:
-            raise UserError(f"length={steps} must be at least 1 step")
-        if self._fixed_length and steps != longest:
-            raise UserError(f"length={steps}: {self._config.name} always makes {longest} steps")
-        return steps
+        if length is None:
+            return longest
+        checks.check_number("length", length, checks.LENGTH)
+        if self._fixed_length and length != longest:
+            raise UserError(f"`length={length}`: {self._config.name} always makes {longest} steps")
+        return length
 
     def _control(self, c_input: np.ndarray | None, steps: int, number: int) -> np.ndarray:
         """Returns the controls for `steps` steps of `number` examples, `[number, steps, Dc]`."""
         depth = self._converter.control_depth
         if not depth:
             if c_input is not None:
-                raise UserError(f"{self._config.name} has no control; c_input must be None")
+                raise UserError(f"{self._config.name} has no control; `c_input` must be None")
             return np.zeros((number, steps, 0), np.float32)
         if c_input is None:
-            raise UserError(f"{self._config.name} needs a control: c_input [T, {depth}]")
-        control = np.asarray(c_input, np.float32)
-        if control.ndim == 2:
-            control = np.broadcast_to(control, (number, *control.shape))
-        if control.ndim != 3 or control.shape[::2] != (number, depth) or control.shape[1] < steps:
+            raise UserError(f"{self._config.name} needs a control: `c_input` [T, {depth}]")
+        each = getattr(c_input, "ndim", 2) == 3
+        shape: tuple[str | int, ...] = (number, "T", depth) if each else ("T", depth)
+        control = arguments.array_of("c_input", c_input, shape)
+        if control.shape[-2] < steps:
             raise UserError(
-                f"c_input has shape {list(np.shape(c_input))}; expected [{steps} or more, {depth}]"
+                f"`c_input` has {control.shape[-2]} rows; expected {steps}, one for each step"
             )
+        if not each:
+            control = np.broadcast_to(control, (number, *control.shape))
         return control[:, :steps]
 
 

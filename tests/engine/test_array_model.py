@@ -79,13 +79,13 @@ def test_a_seed_repeats_samples_whatever_the_batch_size(random_run, z):
 
 def test_a_hierarchy_always_makes_all_its_steps(random_run, z):
     hierarchy = model_of(random_run, "hierdec-mel_16bar")
-    with pytest.raises(UserError, match="length=32: hierdec-mel_16bar always makes 256 steps"):
+    with pytest.raises(UserError, match="`length=32`: hierdec-mel_16bar always makes 256 steps"):
         hierarchy.decode_to_tensors(z, length=32)
     assert [len(array) for array in hierarchy.decode_to_tensors(z, seed=1)] == [256] * 3
 
 
 def test_a_batch_of_none_is_refused(random_run):
-    with pytest.raises(UserError, match="batch_size=0 must be at least 1"):
+    with pytest.raises(UserError, match="`batch_size=0` must be at least 1"):
         model_of(random_run, "cat-mel_2bar_small", 0)
 
 
@@ -99,9 +99,9 @@ def test_a_seed_below_zero_is_refused(model, z):
 @pytest.mark.parametrize(
     ("inputs", "lengths", "message"),
     [
-        ([np.zeros((8, 90))], [40], "length 40 does not lie within the 8 steps"),
-        ([np.zeros((8, 3))], [8], r"an input has shape \[8, 3\]; expected \[T, 90\]"),
-        ([np.zeros((8, 90))], [8, 8], "1 inputs need as many lengths, not 2"),
+        ([np.zeros((8, 90))], [40], "`lengths`: 40 does not lie within the 8 steps"),
+        ([np.zeros((8, 3))], [8], r"`input_tensors\[0\]` has shape \[8, 3\]; expected \[T, 90\]"),
+        ([np.zeros((8, 90))], [8, 8], "1 arrays need as many `lengths`, not 2"),
         ([], [], "nothing to encode"),
     ],
 )
@@ -122,12 +122,12 @@ def test_every_example_can_have_a_control_of_its_own(harmonist, z):
     for number, told in ((0, chords), (1, others), (2, chords)):
         expected = harmonist.decode_to_tensors(z, c_input=told, seed=1)[number]
         np.testing.assert_array_equal(made[number], expected)
-    with pytest.raises(UserError, match=r"c_input has shape \[2, 32, 49\]; expected"):
+    with pytest.raises(UserError, match=r"`c_input` has shape \[2, 32, 49\]; expected"):
         harmonist.decode_to_tensors(z, c_input=np.stack([chords, others]))
 
 
 def test_a_model_with_controls_needs_them(harmonist, z):
-    with pytest.raises(UserError, match=r"needs controls \[T, 49\] to encode"):
+    with pytest.raises(UserError, match=r"needs `control_tensors`, arrays \[T, 49\]"):
         harmonist.encode_tensors([np.zeros((8, 90))], [8])
-    with pytest.raises(UserError, match=r"needs a control: c_input \[T, 49\]"):
+    with pytest.raises(UserError, match=r"needs a control: `c_input` \[T, 49\]"):
         harmonist.decode_to_tensors(z)
