@@ -17,7 +17,7 @@ from absl import flags
 from splits import SPLITS, TEST, VALIDATION, Shares, split, without_copies
 
 from music_vae.commands import cli
-from music_vae.common import files, lazy_imports, progress
+from music_vae.common import checks, files, lazy_imports, progress
 from music_vae.common.errors import UserError
 from music_vae.dataset import music_files, tfrecord
 from music_vae.music import notes_io
@@ -46,8 +46,8 @@ def define_shares(values: flags.FlagValues) -> None:
     """Adds the flags for what is held out."""
     for name in (VALIDATION, TEST):
         default = getattr(Shares, name)
-        flags.DEFINE_float(
-            f"{name}_share", default, f"Part of the tunes for {name}.", flag_values=values
+        cli.define_number(
+            f"{name}_share", default, f"Part of the tunes for {name}.", checks.SHARE, values=values
         )
 
 

@@ -23,7 +23,7 @@ from absl import flags
 
 from music_vae import data
 from music_vae.commands import cli
-from music_vae.common import files, lazy_imports, progress
+from music_vae.common import checks, files, lazy_imports, progress
 from music_vae.common.constants import DEFAULT_QPM, OUTPUT_VELOCITY
 from music_vae.common.errors import UserError
 from music_vae.music import notes_io
@@ -56,7 +56,7 @@ flags.DEFINE_string(
     "A folder of ABC files, or TFRecords of NoteSequences; music21's corpus by default.",
     flag_values=FLAGS,
 )
-flags.DEFINE_integer("num_workers", 2, "How many processes read ABC.", 1, flag_values=FLAGS)
+cli.define_number("num_workers", 2, "How many processes read ABC.", checks.PROCESSES, values=FLAGS)
 
 
 class Note(NamedTuple):

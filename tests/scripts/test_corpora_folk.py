@@ -157,6 +157,9 @@ def test_tunes_of_a_tfrecord_are_split_as_they_are(make_tune, tmp_path):
     ("flags", "message"),
     [
         (["--input={0}/none"], "no file matches"),
+        (["--validation_share=nan"], "--validation_share=nan: expected a number from 0 to 1"),
+        (["--test_share=-1"], "--test_share=-1: expected a number from 0 to 1"),
+        (["--num_workers=100000000000000000000"], "expected a whole number from 1 to 4096"),
         (["--input={0}/empty"], "holds no ABC files (.abc)"),
         (["--input={0}/text"], "is this a TFRecord file?"),
         (["--input={0}/text", "--output_dir={0}/text"], "is not a directory"),
