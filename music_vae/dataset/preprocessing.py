@@ -15,8 +15,9 @@ import numpy as np
 from music_vae.common import checks, lazy_imports
 from music_vae.dataset.sources import is_other_message
 from music_vae.music.converters.base import Converter, Example
-from music_vae.music.converters.grid import quantise_in_any_metre, why_impossible
-from music_vae.music.converters.score import Score, change_times, cut, read
+from music_vae.music.converters.grid import quantise_in_any_metre
+from music_vae.music.converters.score import Score, cut, read
+from music_vae.music.converters.sections import change_times, why_impossible
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence

@@ -23,8 +23,9 @@ from music_vae.common.errors import UserError
 from music_vae.music.converters.base import Conditioning
 from music_vae.music.converters.chord_inference import infer_chords
 from music_vae.music.converters.compact import one_hot
-from music_vae.music.converters.grid import Grid, sections
+from music_vae.music.converters.grid import Grid
 from music_vae.music.converters.score import Chord, Key, Score
+from music_vae.music.converters.sections import sections
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence

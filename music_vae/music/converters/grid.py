@@ -1,7 +1,7 @@
-"""Cuts scores into sections of one metre and tempo, and puts their notes on a grid of steps.
+"""Puts the notes of sections, of one metre and tempo each, on a grid of steps.
 
 Music that cannot be used is counted in a `skipped` counter under a reason that a musician
-understands. Limits far beyond any real piece keep a false time or tempo in a broken file from
+understands. A limit far beyond any real piece keeps a false time or tempo in a broken file from
 filling the memory.
 
 The examples below count a step for each quarter note, at MIDI's default of 120 a minute.
@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from music_vae.common.constants import DEFAULT_QPM, MAX_MIDI_VELOCITY
+from music_vae.common.constants import DEFAULT_QPM
 from music_vae.music.converters.base import Extraction, bars
-from music_vae.music.converters.score import Metre, Score, Tempo, change_times, cut, read_all
+from music_vae.music.converters.score import Metre, Score, Tempo, read_all
+from music_vae.music.converters.sections import sections
 from music_vae.music.converters.segments import join, maxima, minima, split, take
 
 if TYPE_CHECKING:
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
 
 # The longest real pieces stay far below: the Ring cycle has some 20,000 bars in four evenings.
 MAX_BARS = 10_000  # of a section
-MAX_TIME_S = 1e7
-MAX_TIME_CHANGES = 10_000
-MAX_INSTRUMENTS = 1_000
 
 DEFAULT_METRE = Metre(0.0, 4, 4)  # MIDI's
 CHANGES = "time signature or tempo changes"
@@ -96,102 +94,6 @@ class Grid(NamedTuple):
         """Returns the grid with those notes alone that a mask `[N]` chooses; it stays as long."""
         section = self.section._replace(notes=take(self.notes, chosen))
         return self._replace(section=section, starts=self.starts[chosen], ends=self.ends[chosen])
-
-
-def sections(
-    scores: Sequence[Score],
-    skipped: Sequence[Counter[str]],
-    *,
-    split_on_time_changes: bool,
-    with_pedals: bool = False,
-) -> list[list[Score]]:
-    """Cuts pieces into sections of one metre and tempo, each shifted to time 0.
-
-    Args:
-      scores: Pieces that have not been quantised.
-      skipped: Counters, one for each piece, of the reasons for which it cannot be used, and of the
-        notes outside the time from 0 to its total time.
-      split_on_time_changes: False if the whole piece is to be the one section.
-      with_pedals: True if the sections are to have the changes of the sustain pedal.
-
-    Returns:
-      For each piece the sections with notes, in order.
-
-    Here is a piece that changes from 4/4 to 3/4 after two seconds:
-
-    >>> from music_vae.music.converters.score import NOTE
-    >>> notes = [(0.0, 2.0, 60, 80, 0, 0, False), (2.0, 3.5, 64, 80, 0, 0, False)]
-    >>> score = Score(np.array(notes, NOTE), 3.5, metres=[Metre(0.0, 4, 4), Metre(2.0, 3, 4)])
-    >>> (parts,) = sections([score], [Counter()], split_on_time_changes=True)
-    >>> [(part.total_time_s, part.metres) for part in parts]
-    [(2.0, [Metre(time_s=0.0, numerator=4, denominator=4)]),
-     (1.5, [Metre(time_s=0.0, numerator=3, denominator=4)])]
-    """
-    sections_of: list[list[Score]] = [[] for _ in scores]
-    used = []
-    for number, (score, reason) in enumerate(zip(scores, why_impossible(scores), strict=True)):
-        if not len(score.notes):
-            reason = "no notes"
-        elif reason is None and split_on_time_changes and score.is_quantised:
-            reason = "already quantised"
-        if reason:
-            skipped[number][reason] += 1
-        elif split_on_time_changes:
-            used.append(number)
-        else:
-            sections_of[number] = [score]
-    chosen = [scores[number] for number in used]
-    parts = cut(chosen, [change_times(score) for score in chosen], with_pedals=with_pedals)
-    for number, own in zip(used, parts, strict=True):
-        lost = len(scores[number].notes) - sum(len(part.notes) for part in own)
-        if lost:
-            skipped[number]["note before the beginning or after the end of the piece"] += lost
-        sections_of[number] = [part for part in own if len(part.notes)]
-    return sections_of
-
-
-def why_impossible(scores: Sequence[Score]) -> list[str | None]:
-    """Returns for each piece the reason for which it cannot be music, or None.
-
-    >>> from music_vae.music.converters.score import NOTE
-    >>> whole_note = np.array([(0.0, 2.0, 60, 80, 0, 0, False)], NOTE)
-    >>> why_impossible([Score(whole_note, 2.0), Score(whole_note, math.nan)])
-    [None, 'a time that is not a number']
-    """
-    if not scores:
-        return []
-    notes, sizes = join([score.notes for score in scores])
-    latest_s = np.maximum(
-        maxima(np.abs(notes["start_s"]), sizes), maxima(np.abs(notes["end_s"]), sizes)
-    )
-    velocities = minima(notes["velocity"], sizes), maxima(notes["velocity"], sizes)
-    limits = (latest_s.tolist(), *(v.tolist() for v in velocities))
-    return list(map(_why_impossible, scores, *limits))
-
-
-def _why_impossible(score: Score, latest_s: float, softest: int, loudest: int) -> str | None:
-    """Returns the reason for which a piece with notes of these limits cannot be music, or None."""
-    times_s = [latest_s, score.total_time_s, *score.remark_times_s]
-    for events in (score.tempos, score.metres, score.keys, score.chords):
-        times_s += [event.time_s for event in events]
-    if len(score.controls):
-        times_s.append(float(np.abs(score.controls["time_s"]).max()))
-    if not all(map(math.isfinite, times_s)):
-        return "a time that is not a number"
-    if max(map(abs, times_s)) > MAX_TIME_S:
-        return f"a time beyond {MAX_TIME_S:.0f} seconds"
-    if not all(0 <= tempo.qpm < math.inf for tempo in score.tempos):
-        return "a tempo that is not a number from 0 on"
-    if not 0 <= softest <= loudest <= MAX_MIDI_VELOCITY:
-        return f"a velocity outside 0-{MAX_MIDI_VELOCITY}"
-    if len(score.tempos) + len(score.metres) > MAX_TIME_CHANGES:
-        return f"more than {MAX_TIME_CHANGES} changes of metre and tempo"
-    if (
-        len(score.notes) > MAX_INSTRUMENTS
-        and len(set(score.notes["instrument"].tolist())) > MAX_INSTRUMENTS
-    ):
-        return f"more than {MAX_INSTRUMENTS} instruments"
-    return None
 
 
 def quantise(

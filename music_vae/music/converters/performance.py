@@ -30,7 +30,7 @@ from music_vae.music.converters.controls import (
     decode_chords,
 )
 from music_vae.music.converters.extract import check_grid
-from music_vae.music.converters.grid import Grid, sections
+from music_vae.music.converters.grid import Grid
 from music_vae.music.converters.performance_events import (
     PROGRAMS,
     Events,
@@ -47,6 +47,7 @@ from music_vae.music.converters.performance_tracks import (
 )
 from music_vae.music.converters.pitches import transposable
 from music_vae.music.converters.score import Score, read, sustained
+from music_vae.music.converters.sections import sections
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence

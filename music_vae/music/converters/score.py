@@ -277,30 +277,6 @@ def sustained(section: Score) -> Score:
     return read(sequences_lib.apply_sustain_control_changes(as_sequence(section)))
 
 
-def change_times(score: Score) -> list[float]:
-    """Returns the times at which to cut a piece into parts of one metre and tempo.
-
-    These are 0, the changes, and the end; 0 alone if the piece has no length.
-
-    >>> change_times(Score(np.zeros(0, NOTE), 8.0, metres=[Metre(0.0, 4, 4), Metre(6.0, 3, 4)]))
-    [0.0, 6.0, 8.0]
-    """
-    metre, qpm, times = (4, 4), DEFAULT_QPM, [0.0]
-    events: list[Metre | Tempo] = [*score.metres, *score.tempos]
-    for event in sorted(events, key=itemgetter(0)):
-        if event.time_s >= score.total_time_s:
-            break
-        if isinstance(event, Metre):
-            changed, metre = event[1:] != metre, event[1:]
-        else:
-            changed, qpm = event.qpm != qpm, event.qpm
-        if changed and event.time_s > times[-1]:
-            times.append(event.time_s)
-    if score.total_time_s > times[-1]:
-        times.append(score.total_time_s)
-    return times
-
-
 def cut(
     scores: Sequence[Score], times: Sequence[Sequence[float]], *, with_pedals: bool = False
 ) -> list[list[Score]]:

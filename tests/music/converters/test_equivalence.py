@@ -16,11 +16,11 @@ from music_vae.music.converters.grid import Grid, quantise_in_any_metre
 from music_vae.music.converters.score import (
     SUSTAIN,
     as_sequence,
-    change_times,
     cut,
     read,
     sustained,
 )
+from music_vae.music.converters.sections import change_times
 from support.paths import TUNES
 
 TUNES = sorted((TUNES).glob("*.mid"))

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from music_vae.configs import CONFIG_MAP
-from music_vae.music.converters import extract, grid
+from music_vae.music.converters import extract, sections
 
 CONFIGS = (
     "cat-mel_2bar_small",
@@ -87,12 +87,12 @@ def pedal(seconds):
 
 
 def many_tempos(sequence):
-    for number in range(grid.MAX_TIME_CHANGES):
+    for number in range(sections.MAX_TIME_CHANGES):
         sequence.tempos.add(qpm=100 + number % 7, time=number / 1000)
 
 
 def many_instruments(sequence):
-    for number in range(grid.MAX_INSTRUMENTS + 1):
+    for number in range(sections.MAX_INSTRUMENTS + 1):
         sequence.notes.add(pitch=60, velocity=80, end_time=1, instrument=number)
 
 
