@@ -16,8 +16,8 @@ from music_vae.common import checks, lazy_imports
 from music_vae.dataset.sources import is_other_message
 from music_vae.music.converters.base import Converter, Example
 from music_vae.music.converters.grid import quantise_in_any_metre
-from music_vae.music.converters.score import Score, cut, read
-from music_vae.music.converters.sections import change_times, why_impossible
+from music_vae.music.converters.score import Score, read
+from music_vae.music.converters.sections import cut_at_changes, why_impossible
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
@@ -109,7 +109,7 @@ def examples_of(
     if impossible:
         counts[impossible] += 1
         return
-    (parts,) = cut([score], [change_times(score)], with_pedals=True)
+    (parts,) = cut_at_changes([score], converter.steps_per_quarter, with_pedals=True)
     if len(parts) > MAX_PARTS:
         counts[f"more than {MAX_PARTS} changes of metre and tempo"] += 1
         return

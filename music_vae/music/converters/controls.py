@@ -154,14 +154,19 @@ class Harmony:
         """Returns True if `score` itself has the harmony, so that nothing has to be inferred."""
         return (not self.chords or bool(score.chords)) and (not self.keys or bool(score.keys))
 
-    def is_written_throughout(self, score: Score) -> bool:
+    def is_written_throughout(self, score: Score, steps_per_quarter: int) -> bool:
         """Returns True if every section of `score` of one metre and tempo has the harmony."""
         if not self.depth:
             return True
-        (parts,) = sections([score], [Counter()], split_on_time_changes=True)
+        (parts,) = sections(
+            [score],
+            [Counter()],
+            steps_per_quarter=steps_per_quarter,
+            split_on_time_changes=True,
+        )
         return all(self.is_written(part) for part in parts)
 
-    def moves_with(self, score: Score) -> bool:
+    def moves_with(self, score: Score, steps_per_quarter: int) -> bool:
         """Returns True if the harmony of `score`, transposed, is that of the transposed score.
 
         That does not hold for inferred harmony, because ties are resolved otherwise for transposed
@@ -170,7 +175,7 @@ class Harmony:
         if not self.depth:
             return True
         readable = not self.chords or all(is_readable_chord(chord.symbol) for chord in score.chords)
-        return readable and self.is_written_throughout(score)
+        return readable and self.is_written_throughout(score, steps_per_quarter)
 
     def complete(self, grid: Grid, skipped: Counter[str]) -> Grid | None:
         """Infers the harmony of a section that has none, or not all that is needed.

@@ -240,7 +240,12 @@ def grids_of(
     owned = [
         (owner, section)
         for owner, own in enumerate(
-            sections(scores, skipped, split_on_time_changes=split_on_time_changes)
+            sections(
+                scores,
+                skipped,
+                steps_per_quarter=steps_per_quarter,
+                split_on_time_changes=split_on_time_changes,
+            )
         )
         for section in own
     ]

@@ -374,7 +374,8 @@ class OneHotMelodyConverter(Converter):
             self.pad_to_total_time and not ends_with_notes
         ):
             return 0, 0
-        if self.control_depth and not (ends_with_notes and self.harmony.moves_with(score)):
+        moves = self.harmony.moves_with(score, self.steps_per_quarter)
+        if self.control_depth and not (ends_with_notes and moves):
             return 0, 0
         pitched = score.notes[~score.notes["is_drum"]]
         pitches = pitched["pitch"]

@@ -230,7 +230,11 @@ class MultiInstrumentPerformanceConverter(Converter):
         extraction = Extraction()
         skipped = extraction.skipped
         (parts,) = sections(
-            [read(sequence)], [skipped], split_on_time_changes=True, with_pedals=True
+            [read(sequence)],
+            [skipped],
+            steps_per_quarter=self.steps_per_quarter,
+            split_on_time_changes=True,
+            with_pedals=True,
         )
         for section in parts:
             for hop in self._hops(sustained(section), skipped):
@@ -452,7 +456,7 @@ class MultiInstrumentPerformanceConverter(Converter):
             sensitive and score.total_time_s != score.last_end_s
         ):
             return 0, 0
-        if not self.harmony.moves_with(score):
+        if not self.harmony.moves_with(score, self.steps_per_quarter):
             return 0, 0
         pitches = score.notes["pitch"][~score.notes["is_drum"]]
         low, high = -MAX_MIDI_PITCH, MAX_MIDI_PITCH

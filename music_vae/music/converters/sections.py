@@ -6,6 +6,7 @@ filling the memory.
 """
 
 import math
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
 from operator import itemgetter
@@ -25,6 +26,7 @@ def sections(
     scores: Sequence[Score],
     skipped: Sequence[Counter[str]],
     *,
+    steps_per_quarter: int,
     split_on_time_changes: bool,
     with_pedals: bool = False,
 ) -> list[list[Score]]:
@@ -34,6 +36,7 @@ def sections(
       scores: Pieces that have not been quantised.
       skipped: Counters, one for each piece, of the reasons for which it cannot be used, and of the
         notes outside the time from 0 to its total time.
+      steps_per_quarter: Steps in a quarter note: what is shorter than a step is no section.
       split_on_time_changes: False if the whole piece is to be the one section.
       with_pedals: True if the sections are to have the changes of the sustain pedal.
 
@@ -45,7 +48,8 @@ def sections(
     >>> from music_vae.music.converters.score import NOTE
     >>> notes = [(0.0, 2.0, 60, 80, 0, 0, False), (2.0, 3.5, 64, 80, 0, 0, False)]
     >>> score = Score(np.array(notes, NOTE), 3.5, metres=[Metre(0.0, 4, 4), Metre(2.0, 3, 4)])
-    >>> (parts,) = sections([score], [Counter()], split_on_time_changes=True)
+    >>> (parts,) = sections(
+    ...     [score], [Counter()], steps_per_quarter=4, split_on_time_changes=True)
     >>> [(part.total_time_s, part.metres) for part in parts]
     [(2.0, [Metre(time_s=0.0, numerator=4, denominator=4)]),
      (1.5, [Metre(time_s=0.0, numerator=3, denominator=4)])]
@@ -62,9 +66,9 @@ def sections(
         elif split_on_time_changes:
             used.append(number)
         else:
-            sections_of[number] = [score]
+            sections_of[number] = [_settled(score, steps_per_quarter)]
     chosen = [scores[number] for number in used]
-    parts = cut(chosen, [change_times(score) for score in chosen], with_pedals=with_pedals)
+    parts = cut_at_changes(chosen, steps_per_quarter, with_pedals=with_pedals)
     for number, own in zip(used, parts, strict=True):
         lost = len(scores[number].notes) - sum(len(part.notes) for part in own)
         if lost:
@@ -115,6 +119,65 @@ def _why_impossible(score: Score, latest_s: float, softest: int, loudest: int) -
     ):
         return f"more than {MAX_INSTRUMENTS} instruments"
     return None
+
+
+def cut_at_changes(
+    scores: Sequence[Score], steps_per_quarter: int, *, with_pedals: bool = False
+) -> list[list[Score]]:
+    """Cuts each piece into parts of one metre and tempo, each shifted to time 0.
+
+    A part that is shorter than a step belongs to the next one: a tempo that a program sets at the
+    second tick is meant for the first note, too. Such notes start with the next part.
+
+    >>> from music_vae.music.converters.score import NOTE
+    >>> notes = [(0.0, 1.0, 60, 80, 0, 0, False), (1.001, 2.0, 62, 80, 0, 0, False)]
+    >>> score = Score(np.array(notes, NOTE), 2.0, tempos=[Tempo(0.001, 60.0)])
+    >>> ((part,),) = cut_at_changes([score], steps_per_quarter=4)
+    >>> part.qpm, part.notes["start_s"].tolist()
+    (60.0, [0.0, 1.0])
+    """
+    settled = [_without_short_parts(score, steps_per_quarter) for score in scores]
+    moved, times = [score for score, _ in settled], [at for _, at in settled]
+    return cut(moved, times, with_pedals=with_pedals)
+
+
+def _settled(score: Score, steps_per_quarter: int) -> Score:
+    """Returns a piece that is of one metre and tempo but for less than a step without that."""
+    moved, times = _without_short_parts(score, steps_per_quarter)
+    if len(times) != 2 or times[0] == 0:
+        return score
+    ((part,),) = cut([moved], [times])
+    return part
+
+
+def _without_short_parts(score: Score, steps_per_quarter: int) -> tuple[Score, list[float]]:
+    """Returns the piece with the notes of short parts at the next one, and the times to cut it at.
+
+    Of several short parts in a row, as in a ritardando, only those move that begin less than a
+    step before one that is longer.
+    """
+    times = change_times(score)
+    begins = times[:-1]
+    tempos = sorted(score.tempos, key=itemgetter(0))
+    starts_s = [tempo.time_s for tempo in tempos]
+    next_long = times[-2:][0]  # where the last part begins, which has no next one
+    for number in reversed(range(len(begins) - 1)):
+        changes = bisect_right(starts_s, times[number])
+        qpm = tempos[changes - 1].qpm if changes else DEFAULT_QPM
+        step_s = 60 / qpm / steps_per_quarter if qpm > 0 else 0.0
+        if times[number + 1] - times[number] >= step_s:
+            next_long = times[number]
+        elif next_long - times[number] < step_s:
+            begins[number] = next_long
+    if begins == times[:-1]:
+        return score, times
+    notes = score.notes.copy()
+    parts = np.searchsorted(times, notes["start_s"], side="right") - 1
+    inside = (parts >= 0) & (parts < len(begins))
+    targets = np.array(begins)[parts[inside]]
+    notes["start_s"][inside] = np.maximum(notes["start_s"][inside], targets)
+    notes["end_s"][inside] = np.maximum(notes["end_s"][inside], targets)
+    return score._replace(notes=notes), [*dict.fromkeys(begins), *times[-1:]]
 
 
 def change_times(score: Score) -> list[float]:

@@ -182,17 +182,17 @@ class TestIsWrittenThroughout:
     def test_harmony_written_at_the_beginning_counts_for_the_whole(self, song):
         sequence = song(BAR_OF_C + BAR_OF_G, [("C", 0)], [(0, 0)])
         sequence.tempos.add(qpm=90, time=16 * STEP_S)
-        assert BOTH.is_written_throughout(read(sequence))
+        assert BOTH.is_written_throughout(read(sequence), 4)
 
     def test_a_part_before_the_first_chord_has_none(self, song):
         sequence = song(BAR_OF_C + BAR_OF_G, [("G", 20)])
-        assert CHORDS.is_written_throughout(read(sequence))
+        assert CHORDS.is_written_throughout(read(sequence), 4)
         sequence.tempos.add(qpm=90, time=16 * STEP_S)
-        assert not CHORDS.is_written_throughout(read(sequence))
+        assert not CHORDS.is_written_throughout(read(sequence), 4)
 
     def test_what_is_not_wanted_need_not_be_written(self, song):
-        assert NEITHER.is_written_throughout(read(song(BAR_OF_C)))
-        assert KEYS.is_written_throughout(read(song(BAR_OF_C, keys=[(0, 0)])))
+        assert NEITHER.is_written_throughout(read(song(BAR_OF_C)), 4)
+        assert KEYS.is_written_throughout(read(song(BAR_OF_C, keys=[(0, 0)])), 4)
 
 
 class TestDense:
