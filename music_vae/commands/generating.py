@@ -46,12 +46,14 @@ class Material:
         Empty: a piece that is reconstructed, changed or varied keeps its own controls.
       shift: Vector `[Z]` that is added to latent vectors to change attributes; None: no change.
       prior: Prior from which samples are drawn; None: the model's own.
+      qpm: Tempo of what the model reads of the first piece; None: that at its beginning.
     """
 
     pieces: "Sequence[NoteSequence]" = ()
     controls: Sequence[np.ndarray] = ()
     shift: np.ndarray | None = None
     prior: Prior | None = None
+    qpm: float | None = None
 
 
 def generate(request: Request) -> Iterator[Path]:
@@ -152,7 +154,9 @@ def gather(request: Request, config: Config, stamp: str) -> Material:
     shift, prior = _shift(request, config), _prior(request, config)
     lazy_imports.import_note_seq()
     controls = _controls(request, config, stamp)
-    return Material(_pieces(request, config, stamp), controls, shift, prior)
+    pieces = _pieces(request, config, stamp)
+    qpm = piece_files.tempo_of(config, pieces[0]) if pieces else None
+    return Material(pieces, controls, shift, prior, qpm)
 
 
 def _shift(request: Request, config: Config) -> np.ndarray | None:
@@ -366,7 +370,7 @@ def at_tempo(
     """
     qpm = request.qpm
     if qpm is None and material.pieces:
-        qpm = notes_io.tempo_of(material.pieces[0])
+        qpm = material.qpm or notes_io.tempo_of(material.pieces[0])
     return pieces if qpm is None else [notes_io.with_tempo(piece, qpm) for piece in pieces]
 
 

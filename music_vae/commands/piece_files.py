@@ -66,6 +66,25 @@ def read_one(given: InputFile) -> "NoteSequence":
     return sequences[0]
 
 
+def tempo_of(config: "Config", piece: "NoteSequence") -> float:
+    """Returns the tempo, in quarter notes a minute, of what a model of `config` reads of a piece.
+
+    That can begin after a count-in of another tempo.
+
+    >>> from music_vae.configs import get_config
+    >>> piece = read_one(Path("examples/two_bars/durangs_hornpipe.mid"))
+    >>> early = piece.tempos.add(time=0.0, qpm=60.0)  # and 120 from the second tick on
+    >>> piece.tempos[0].time = 0.002
+    >>> tempo_of(get_config("cat-mel_2bar_mini"), piece)
+    120.0
+    """
+    converter = config.data_converter.for_inference()
+    if converter.plays_any_length:
+        converter = converter.whole()
+    qpms = converter.extract(piece).qpms
+    return qpms[0] if qpms else notes_io.tempo_of(piece)
+
+
 def write(pieces: "Sequence[NoteSequence]", paths: Sequence[Path]) -> None:
     """Writes each piece as a MIDI file, to the path that stands at the same place.
 
@@ -127,8 +146,8 @@ def _window(config: "Config", given: InputFile, output_dir: Path, stamp: str) ->
         raise UserError(f"it holds nothing that {config.name} can encode: {reasons}")
     controls = tensors.controls if converter.control_depth else None
     extracts = converter.from_tensors(tensors.outputs, controls)
-    tempo = notes_io.tempo_of(sequence)
-    extracts = [notes_io.with_tempo(extract, tempo) for extract in extracts]
+    qpms = tensors.qpms or [notes_io.tempo_of(sequence)] * count
+    extracts = list(map(notes_io.with_tempo, extracts, qpms))
     wanted = f"{config.name}_{given.label}-extractions_{stamp}"
     with files.free_name(output_dir, wanted) as name:
         paths = _numbered(output_dir, name, count)

@@ -1,4 +1,4 @@
-"""Reads the windows of a corpus that a model encodes, each with the tempo of its piece."""
+"""Reads the windows of a corpus that a model encodes, each with its tempo."""
 
 import dataclasses
 from collections import Counter
@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from music_vae.common import progress
-from music_vae.common.constants import DEFAULT_QPM, MAX_DAMAGED
+from music_vae.common.constants import MAX_DAMAGED
 from music_vae.common.errors import UserError
 from music_vae.configs import Config
 from music_vae.dataset.sources import read_note_sequences
+from music_vae.music import notes_io
 from music_vae.music.converters.base import Example
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class Window:
 
     Attributes:
       example: Compact arrays of the window, of at most `max_seq_len` steps.
-      step_s: Length of a step in seconds, by the tempo of its piece.
+      step_s: Length of a step in seconds, by the tempo at that place of its piece.
     """
 
     example: Example
@@ -62,9 +63,11 @@ def read_windows(
     for sequence in sequences:
         extraction = converter.extract(sequence)
         count_skipped(extraction.skipped)
-        qpm = sequence.tempos[0].qpm if sequence.tempos else DEFAULT_QPM
-        step_s = 60 / qpm / converter.steps_per_quarter
-        windows += [Window(_cut(example, most), step_s) for example in extraction.examples]
+        qpms = extraction.qpms or [notes_io.tempo_of(sequence)] * len(extraction.examples)
+        windows += [
+            Window(_cut(example, most), 60 / qpm / converter.steps_per_quarter)
+            for example, qpm in zip(extraction.examples, qpms, strict=True)
+        ]
     return windows
 
 

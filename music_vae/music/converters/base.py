@@ -55,19 +55,33 @@ class Extraction:
     Attributes:
       examples: The examples, in a stable order.
       skipped: How often music was left out for each reason.
+      qpms: Tempo of each example, in quarter notes a minute; empty if a converter does not say it.
 
     >>> extraction = Extraction()
     >>> extraction.skipped["time signature 3/4"] += 1
     >>> extraction
-    Extraction(examples=[], skipped=Counter({'time signature 3/4': 1}))
+    Extraction(examples=[], skipped=Counter({'time signature 3/4': 1}), qpms=[])
     """
 
     examples: list[Example] = dataclasses.field(default_factory=list)
     skipped: Counter[str] = dataclasses.field(default_factory=Counter)
+    qpms: list[float] = dataclasses.field(default_factory=list)
+
+    def add(self, examples: Sequence[Example], qpm: float) -> None:
+        """Adds examples of a section of one tempo.
+
+        >>> melody = np.array([41, 0, 0, 0], np.int16)
+        >>> extraction = Extraction()
+        >>> extraction.add([Example(melody, melody, None, np.int32(4))], qpm=96.0)
+        >>> len(extraction.examples), extraction.qpms
+        (1, [96.0])
+        """
+        self.examples += examples
+        self.qpms += [qpm] * len(examples)
 
 
 class Tensors(NamedTuple):
-    """The examples of one sequence as dense arrays: the four lists have equal lengths.
+    """The examples of one sequence as dense arrays: the first four lists have equal lengths.
 
     Attributes:
       inputs: Arrays `[T, input_depth]`.
@@ -75,6 +89,7 @@ class Tensors(NamedTuple):
       controls: Arrays `[T, control_depth]` (`[T, 0]` without controls).
       lengths: int32 arrays, each of the converter's `length_shape`.
       skipped: How often music was left out for each reason.
+      qpms: Tempos as in `Extraction`.
 
     >>> from music_vae.music.converters.melody import OneHotMelodyConverter
     >>> from music_vae.music.notes_io import read_music_file
@@ -89,6 +104,7 @@ class Tensors(NamedTuple):
     controls: list[np.ndarray]
     lengths: list[np.ndarray]
     skipped: Counter[str]
+    qpms: Sequence[float] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -472,6 +488,7 @@ class Converter(abc.ABC):
             ],
             lengths=[e.length for e in examples],
             skipped=extraction.skipped,
+            qpms=extraction.qpms,
         )
 
 

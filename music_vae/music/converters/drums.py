@@ -169,14 +169,15 @@ class DrumsConverter(Converter):
         )
         tracks = self._tracks(grids, [extractions[owner].skipped for owner in owners])
         cut = iter(self._windows([events for own in tracks for events in own]))
-        for owner, own in zip(owners, tracks, strict=True):
+        for owner, grid, own in zip(owners, grids, tracks, strict=True):
             windows_of_tracks = [next(cut) for _ in own]
             short = sum(not len(windows) for windows in windows_of_tracks)
             if short:
                 reason = f"drum track shorter than {bars(self.slice_bars or 0)}"
                 extractions[owner].skipped[reason] += short
             masks = unique(window for windows in windows_of_tracks for window in windows)
-            extractions[owner].examples += [self._example(window) for window in masks]
+            examples = [self._example(window) for window in masks]
+            extractions[owner].add(examples, grid.section.qpm)
         for extraction in extractions:
             if not extraction.examples and not extraction.skipped:
                 extraction.skipped["no drum track"] += 1

@@ -251,7 +251,8 @@ class GrooveConverter(Converter):
                 # Rounded to float32, a hit almost half a step late would change into the bin of -1.
                 dtype=np.float32 if self.num_offset_bins is None else np.float64,
             )
-            extraction.examples += self._examples(self._cut(grid, extraction.skipped))
+            examples = self._examples(self._cut(grid, extraction.skipped))
+            extraction.add(examples, quantised.section.qpm)
         return extractions
 
     def _cut(self, grid: np.ndarray, skipped: Counter[str]) -> np.ndarray:

@@ -188,7 +188,8 @@ class OneHotMelodyConverter(Converter):
             tokens = [next(cut) for _ in own]
             starts = [line.start_step for line in own]
             extraction = extractions[owner]
-            extraction.examples += self._examples(grid, starts, tokens, extraction.skipped)
+            examples = self._examples(grid, starts, tokens, extraction.skipped)
+            extraction.add(examples, grid.section.qpm)
         for extraction in extractions:
             if not extraction.examples and not extraction.skipped:
                 extraction.skipped["no melody"] += 1

@@ -240,7 +240,7 @@ class MultiInstrumentPerformanceConverter(Converter):
             for hop in self._hops(sustained(section), skipped):
                 example = self._example(hop, skipped)
                 if example is not None:
-                    extraction.examples.append(example)
+                    extraction.add([example], section.qpm)
         if not extraction.examples and not skipped:
             skipped["no notes"] += 1
         return extraction

@@ -170,10 +170,9 @@ class TrioConverter(Converter):
         num_bars = list(map(self._num_bars, grids, skipped))
         tokens = self._tokens(grids, num_bars, skipped)
         windows = map(self._windows, grids, num_bars, tokens, skipped)
-        for owner, own in zip(owners, windows, strict=True):
-            for steps in own:
-                length = length_of(len(steps))
-                extractions[owner].examples.append(Example(steps, steps, None, length))
+        for owner, grid, own in zip(owners, grids, windows, strict=True):
+            examples = [Example(steps, steps, None, length_of(len(steps))) for steps in own]
+            extractions[owner].add(examples, grid.section.qpm)
         return extractions
 
     def _num_bars(self, grid: Grid, skipped: Counter[str]) -> int:
