@@ -13,12 +13,14 @@ import numpy as np
 from music_vae.common import checks
 from music_vae.common.constants import MAX_MIDI_VELOCITY
 from music_vae.common.errors import NoExtractedExamplesError, UserError
-from music_vae.music.symbols import Groove
+from music_vae.music.converters import groove_notes
+from music_vae.music.symbols import DrumHits, Groove
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
 
     from music_vae.engine.array_model import ArrayModel
+    from music_vae.music.converters.base import Converter
 
 MODEL, INPUT, BOTH = "model", "input", "both"
 HITS = (MODEL, INPUT, BOTH)
@@ -37,7 +39,7 @@ class Playing:
     Attributes:
       timing: Share of the model's timing: 0 keeps that of the input, 1 takes the model's.
       velocity: Share of the model's velocities: 0 keeps those of the input, 1 takes the model's.
-      hits: Source of the hits, one of `HITS`.
+      hits: Source of the hits, one of `HITS`. Those of the input keep their pitches.
 
     Raises:
       UserError: For an amount that is not from 0 to 1, or unknown hits.
@@ -127,11 +129,12 @@ def reconstruct(
     made = model.decode_to_tensors(z, size, temperature, c_input, seed=seed)
     rows = np.concatenate(made).reshape(n, -1, converter.output_depth)
     takes = list(rows[:, : len(example.outputs)])
-    if not playing.is_models:
-        played = converter.groove(converter.dense_outputs(example.outputs))
-        mixed = [_mixed(played, converter.groove(take), playing) for take in takes]
-        takes = [converter.groove_outputs(groove) for groove in mixed]
-    return [without_early_hits(take) for take in converter.from_tensors(takes)]
+    if playing.is_models:
+        return [without_early_hits(take) for take in converter.from_tensors(takes)]
+    played = converter.groove(converter.dense_outputs(example.outputs))
+    mixed = [_mixed(played, converter.groove(take), playing) for take in takes]
+    own = None if playing.hits == MODEL else converter.drum_hits(sequence)
+    return [without_early_hits(_notes(converter, played, groove, own)) for groove in mixed]
 
 
 def without_early_hits(sequence: "NoteSequence") -> "NoteSequence":
@@ -155,6 +158,33 @@ def _windows(rows: np.ndarray, size: int) -> list[np.ndarray]:
     """Cuts rows `[T, D]` into windows `[size, D]`, the last with zeros at its end."""
     padded = np.pad(rows, ((0, -len(rows) % size), (0, 0)))
     return list(padded.reshape(-1, size, rows.shape[1]))
+
+
+def _notes(
+    converter: "Converter", played: Groove, made: Groove, own: DrumHits | None
+) -> "NoteSequence":
+    """Returns the notes of a mixed groove, in which hits of the input, if any, are its own notes.
+
+    Where the model hears one hit of several, those of a drum at one step, the others go with it;
+    hits of drums that it does not know go with the loudest of their step.
+    """
+    if own is None:
+        return converter.from_tensors([converter.groove_outputs(made)])[0]
+    added = made.hits & ~played.hits
+    rows = converter.groove_outputs(Groove(added, *(part * added for part in made[1:])))
+    (notes,) = converter.from_tensors([rows])
+    loudest = np.argmax(np.where(played.hits, played.velocities, -1), axis=-1)
+    steps = np.minimum(own.steps, len(loudest) - 1)  # drums of no class may come later
+    places = steps, np.where(own.drums < 0, loudest[steps], own.drums)
+    heard = played.hits[places] & (steps == own.steps)
+    earlier = np.where(heard, made.offsets[places] - played.offsets[places], 0)
+    before = np.maximum(played.velocities[places], _SOFTEST)
+    louder = np.where(heard & (own.drums >= 0), made.velocities[places] / before, 1)
+    velocities = np.round(own.velocities * louder).clip(1, MAX_MIDI_VELOCITY).astype(int)
+    moved = own._replace(velocities=velocities, offsets=own.offsets + earlier)
+    groove_notes.add_hits(notes, moved, steps_per_quarter=converter.steps_per_quarter)
+    notes.notes.sort(key=lambda note: (note.start_time, note.pitch))
+    return notes
 
 
 def _mixed(played: Groove, made: Groove, playing: Playing) -> Groove:

@@ -49,6 +49,32 @@ class Groove(NamedTuple):
     offsets: np.ndarray
 
 
+class DrumHits(NamedTuple):
+    """Hits of drums one by one, each with its own pitch; five arrays `[N]`.
+
+    Two snares at a step are one to a `Groove`, which has the louder. Here are a flam and its hit:
+
+    >>> flam = DrumHits(
+    ...     steps=np.array([4, 4]), drums=np.array([1, 1]), pitches=np.array([38, 38]),
+    ...     velocities=np.array([40, 100]), offsets=np.array([0.5, 0.0]))
+    >>> flam.velocities[flam.offsets > 0].tolist()  # of the hit that comes early
+    [40]
+
+    Attributes:
+      steps: The step to which each hit is nearest.
+      drums: The number of its drum in a `Groove`; -1 for a drum that is not in it.
+      pitches: Its MIDI pitch.
+      velocities: Its MIDI velocity.
+      offsets: Its timing in half steps, -1 to 1; positive is early.
+    """
+
+    steps: np.ndarray
+    drums: np.ndarray
+    pitches: np.ndarray
+    velocities: np.ndarray
+    offsets: np.ndarray
+
+
 def without_key(tokens: np.ndarray, is_pitch: np.ndarray) -> np.ndarray:
     """Moves pitches so that the tokens of music are the same in any key.
 

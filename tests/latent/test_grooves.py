@@ -109,6 +109,34 @@ def test_timing_and_velocity_are_mixed_each_by_its_amount():
     assert late == pytest.approx(0.75 * -0.2 + 0.25 * 0.4)
 
 
+RIM, FLOOR_TOM, SNARE_ROLL = 37, 43, 25  # the last is in no class
+
+
+def test_hits_of_the_input_keep_their_pitches_and_none_is_lost():
+    notes = [(KICK, 0, 100, 0.0), (RIM, 4, 70, 0.1), (SNARE, 4, 90, 0.0), (SNARE_ROLL, 6, 50, 0.2)]
+    roll = [(SNARE, 8, 60, 0.0), (SNARE, 8, 60, 0.25), (SNARE, 9, 60, -0.5), (FLOOR_TOM, 9, 80, 0)]
+    late = [(SNARE_ROLL, 40, 50, 0.25)]  # after the last bar that has a hit
+    playing = Playing(timing=0, velocity=0, hits="input")
+    (made,) = grooves.reconstruct(Drummer(), groove(notes + roll + late), playing=playing)
+    expected = sorted((round(s + o, 4), p, v) for p, s, v, o in notes + roll + late)
+    found = [(round(n.start_time / STEP_S, 4), n.pitch, n.velocity) for n in made.notes]
+    assert found == expected
+
+
+def test_hits_that_the_model_does_not_hear_go_with_those_that_it_hears():
+    notes = [(RIM, 4, 46, 0.1), (SNARE, 4, 90, 0.0), (SNARE_ROLL, 4, 50, 0.2), (RIM, 9, 70, 0.25)]
+    playing = Playing(hits="both")  # the model plays 0.4 steps late, at full velocity
+    (made,) = grooves.reconstruct(Drummer(), groove(notes), playing=playing)
+    found = [(n.pitch, round(n.start_time / STEP_S, 4), n.velocity) for n in made.notes]
+    assert found == [
+        (51, 3.4, 127),
+        (SNARE, 4.4, 127),
+        (RIM, 4.5, 65),
+        (SNARE_ROLL, 4.6, 50),
+        (RIM, 9.4, 127),
+    ]
+
+
 class SplitDrummer:
     """A model of one drum a row, which plays what it hears, at full velocity and on the step."""
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from music_vae.common.batches import Compact
 from music_vae.common.errors import UserError
-from music_vae.music.symbols import Groove, Melody
+from music_vae.music.symbols import DrumHits, Groove, Melody
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
@@ -359,6 +359,15 @@ class Converter(abc.ABC):
         """
         del outputs
         raise self._lacks("hits of drums alone")
+
+    def drum_hits(self, sequence: "NoteSequence | Score") -> DrumHits:
+        """Returns every hit of a piece with its own pitch, one by one.
+
+        Raises:
+          UserError: If the representation is not one of grooves.
+        """
+        del sequence
+        raise self._lacks("hits of single drums")
 
     @property
     def has_bins(self) -> bool:

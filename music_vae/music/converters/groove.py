@@ -23,11 +23,11 @@ from music_vae.music.converters.base import Conditioning, Converter, Example, Ex
 from music_vae.music.converters.compact import bit_masks, length_of
 from music_vae.music.converters.extract import check_grid, windows
 from music_vae.music.converters.grid import grids_of
-from music_vae.music.converters.groove_notes import read_hits, write_hits
+from music_vae.music.converters.groove_notes import read_hits, single_hits, write_hits
 from music_vae.music.converters.groove_rows import HIT, OFFSET, VELOCITY, GrooveRows
 from music_vae.music.converters.pitches import checked_pitch_classes
 from music_vae.music.converters.score import Score
-from music_vae.music.symbols import Groove
+from music_vae.music.symbols import DrumHits, Groove
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
@@ -380,6 +380,18 @@ class GrooveConverter(Converter):
     def hits(self, outputs: np.ndarray) -> np.ndarray:
         """Returns the hits of dense outputs, booleans `[steps, drums]` for any layout of rows."""
         return self._layout.split(np.asarray(outputs))[HIT].reshape(-1, self.num_drums) > 0.5
+
+    def drum_hits(self, sequence: "NoteSequence | Score") -> DrumHits:
+        """Returns every hit of a groove with its pitch; none of music that `extract` skips."""
+        _, _, grids = grids_of(
+            [sequence],
+            split_on_time_changes=False,
+            steps_per_quarter=self.steps_per_quarter,
+            quarters_per_bar=self.quarters_per_bar,
+        )
+        if not grids:
+            return DrumHits(*np.zeros((5, 0), int))
+        return single_hits(grids[0], self.pitch_classes)
 
     @property
     def has_bins(self) -> bool:

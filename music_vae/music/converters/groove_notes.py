@@ -1,4 +1,4 @@
-"""Reads drum notes as hits, velocities and offsets at every step, and writes them as notes."""
+"""Reads drum notes as hits with velocities and offsets, of steps or singly, and writes them."""
 
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -9,7 +9,7 @@ from music_vae.common.constants import DEFAULT_QPM, DRUMS_INSTRUMENT, MAX_MIDI_V
 from music_vae.music.converters.grid import Grid
 from music_vae.music.converters.groove_rows import HIT, OFFSET, VELOCITY
 from music_vae.music.converters.pitches import class_of
-from music_vae.music.symbols import HALF_STEPS
+from music_vae.music.symbols import HALF_STEPS, DrumHits
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
@@ -60,6 +60,53 @@ def read_hits(
     grid[steps, VELOCITY, drums] = velocities / MAX_MIDI_VELOCITY
     grid[steps, OFFSET, drums] = (step_s * steps - start_s) / step_s * HALF_STEPS
     return grid
+
+
+def single_hits(quantised: Grid, pitch_classes: tuple[tuple[int, ...], ...]) -> DrumHits:
+    """Returns every hit of a groove, in the order of its notes; drums of no class are among them.
+
+    >>> from note_seq.protobuf.music_pb2 import NoteSequence
+    >>> from music_vae.music.converters.grid import grids_of
+    >>> beat = NoteSequence(total_time=0.2)
+    >>> for pitch in (38, 40, 25):  # a snare, its rim and a snare roll, which is in no class
+    ...     _ = beat.notes.add(pitch=pitch, velocity=90, end_time=0.2, is_drum=True)
+    >>> _, _, (quantised,) = grids_of(
+    ...     [beat], split_on_time_changes=False, steps_per_quarter=4, quarters_per_bar=4)
+    >>> hits = single_hits(quantised, ((36,), (38, 40)))
+    >>> hits.pitches.tolist(), hits.drums.tolist()
+    ([38, 40, 25], [1, 1, -1])
+    """
+    classes = class_of(pitch_classes, quantised.notes["pitch"])
+    is_drum = quantised.notes["is_drum"]
+    chosen = is_drum | (classes >= 0).all()
+    notes, steps = quantised.notes[chosen], quantised.starts[chosen]
+    late = notes["start_s"] * quantised.steps_per_second - steps
+    return DrumHits(steps, classes[chosen], notes["pitch"], notes["velocity"], -late * HALF_STEPS)
+
+
+def add_hits(sequence: "NoteSequence", hits: DrumHits, *, steps_per_quarter: int) -> None:
+    """Adds hits to a piece at 120 quarter notes a minute; each lasts a step.
+
+    >>> from note_seq.protobuf.music_pb2 import NoteSequence
+    >>> snare = DrumHits(*(np.array([value]) for value in (4, 1, 40, 90, -1.0)))
+    >>> piece = NoteSequence()
+    >>> add_hits(piece, snare, steps_per_quarter=4)
+    >>> piece.notes[0].pitch, piece.notes[0].start_time  # half a step late
+    (40, 0.5625)
+    """
+    step_s = 60 / DEFAULT_QPM / steps_per_quarter
+    starts_s = (hits.steps - hits.offsets / HALF_STEPS) * step_s
+    for pitch, velocity, start_s in zip(
+        hits.pitches.tolist(), hits.velocities.tolist(), starts_s.tolist(), strict=True
+    ):
+        sequence.notes.add(
+            instrument=DRUMS_INSTRUMENT,
+            is_drum=True,
+            pitch=pitch,
+            velocity=velocity,
+            start_time=start_s,
+            end_time=start_s + step_s,
+        )
 
 
 def _drum_notes(is_drum: np.ndarray, is_known: np.ndarray, skipped: Counter[str]) -> np.ndarray:
