@@ -16,7 +16,8 @@ import re
 import tempfile
 import warnings
 import zipfile
-from collections import Counter
+from bisect import bisect_right
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -60,6 +61,7 @@ MAX_TEXT_BYTES = 50 * 2**20
 MAX_LENGTH_S = 24 * 3600.0
 
 _SHOWN_REMARKS = 3
+_TICKS_PER_QUARTER = 220  # of MIDI that note_seq writes
 _WORDS_OF_ERRORS = ("music", "parse", "error", "conversion")
 _MXL_CONTAINER = "META-INF/container.xml"
 _MXL_SCORE_TYPES = (None, "application/vnd.recordare.musicxml+xml")
@@ -200,22 +202,52 @@ def _writable(sequence: NoteSequence) -> NoteSequence:
     """Returns `sequence`, or a copy that note_seq and MIDI can write.
 
     note_seq keeps only the last program of instrument 0 when it writes; all other instruments may
-    have several.
+    have several. In MIDI, the end of a note is the end of all notes of its pitch that sound, so a
+    note that does not end with the next of its pitch ends where that begins, at the latest.
     """
     events = (*sequence.notes, *sequence.pitch_bends, *sequence.control_changes)
     shared = len({(e.program, e.is_drum) for e in events if e.instrument == 0}) > 1
     tempos = [_midi_tempo(t.qpm) if t.qpm > 0 else DEFAULT_QPM for t in sequence.tempos]
-    if not shared and tempos == [tempo.qpm for tempo in sequence.tempos]:
+    ends_s = _ends_before_the_next(sequence)
+    if not (shared or ends_s) and tempos == [tempo.qpm for tempo in sequence.tempos]:
         return sequence
     copy = type(sequence)()
     copy.CopyFrom(sequence)
     for tempo, qpm in zip(copy.tempos, tempos, strict=True):
         tempo.qpm = qpm
+    for number, end_s in ends_s.items():
+        copy.notes[number].end_time = end_s
     if shared:
         for group in (copy.notes, copy.pitch_bends, copy.control_changes, copy.instrument_infos):
             for event in group:
                 event.instrument += 1
     return copy
+
+
+def _ends_before_the_next(sequence: NoteSequence) -> dict[int, float]:
+    """Returns the end in seconds of the notes, by number, that overlap the next of their pitch.
+
+    Notes that begin or end within a tick of each other are not told apart.
+    """
+    keys: dict[tuple[int, int, bool, int], list[tuple[float, float, int]]] = defaultdict(list)
+    for number, note in enumerate(sequence.notes):
+        key = note.instrument, note.program, note.is_drum, note.pitch
+        keys[key].append((note.start_time, note.end_time, number))
+    ticks = sequence.ticks_per_quarter or _TICKS_PER_QUARTER
+    fastest = max((tempo.qpm for tempo in sequence.tempos), default=0.0)
+    tick_s = 60 / (fastest if fastest > 0 else DEFAULT_QPM) / ticks
+    ends_s: dict[int, float] = {}
+    for spans in keys.values():
+        spans.sort()
+        starts_s = [start_s for start_s, _, _ in spans]
+        for start_s, end_s, number in spans:
+            following = bisect_right(starts_s, start_s + tick_s)
+            if following == len(spans):
+                continue
+            next_s, next_end_s, _ = spans[following]
+            if next_s < end_s and abs(end_s - next_end_s) > tick_s:
+                ends_s[number] = next_s
+    return ends_s
 
 
 def _size_limit(path: Path) -> int:

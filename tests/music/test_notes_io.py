@@ -343,6 +343,45 @@ def test_midi_is_written_and_read_back_the_same(tmp_path):
         assert read == pytest.approx(written, abs=1e-3)
 
 
+def as_others_read(path):
+    """Pitch, start and end in seconds of the notes in a MIDI file, by note-ons and note-offs."""
+    import mido
+
+    time, sounding, found = 0.0, {}, []
+    for message in mido.MidiFile(path):
+        time += message.time
+        if message.type == "note_on" and message.velocity:
+            sounding[message.channel, message.note] = time
+        elif message.type in ("note_on", "note_off"):
+            start = sounding.pop((message.channel, message.note))
+            found.append((message.note, round(start, 2), round(time, 2)))
+    assert not sounding
+    return sorted(found)
+
+
+@pytest.mark.parametrize("is_drum", [True, False])
+def test_a_written_note_ends_where_the_next_of_its_pitch_begins(tmp_path, is_drum):
+    sequence = lazy_imports.import_note_seq().NoteSequence(tempos=[{"qpm": 120}])
+    for pitch, start, end in [(38, 0, 0.5), (38, 0.25, 0.75), (42, 0.1, 0.6), (38, 0.75, 1)]:
+        note = {"pitch": pitch, "start_time": start, "end_time": end, "is_drum": is_drum}
+        sequence.notes.add(velocity=80, **note)
+    before = sequence.SerializeToString()
+    notes_io.write_midi(sequence, tmp_path / "a.mid")
+    assert sequence.SerializeToString() == before
+    expected = [(38, 0, 0.25), (38, 0.25, 0.75), (38, 0.75, 1), (42, 0.1, 0.6)]
+    assert as_others_read(tmp_path / "a.mid") == expected
+
+
+def test_notes_of_one_pitch_that_begin_or_end_together_are_written_as_they_are(tmp_path):
+    sequence = lazy_imports.import_note_seq().NoteSequence(tempos=[{"qpm": 120}])
+    for start, end, velocity in [(0, 1, 80), (0.001, 1, 90), (0.5, 1.001, 70)]:
+        sequence.notes.add(pitch=60, start_time=start, end_time=end, velocity=velocity)
+    notes_io.write_midi(sequence, tmp_path / "a.mid")
+    (again,) = read_music_file(tmp_path / "a.mid")
+    found = [(n.velocity, round(n.start_time, 2), round(n.end_time, 2)) for n in again.notes]
+    assert sorted(found) == [(70, 0.5, 1), (80, 0, 1), (90, 0, 1)]
+
+
 def test_instrument_zero_may_have_several_programs_when_written(tmp_path):
     (sequence,) = read_music_file(saved(tmp_path / "a.mid", midi(NOTE + END_OF_TRACK)))
     for program, is_drum in ((40, False), (0, True)):
