@@ -225,7 +225,7 @@ def _pieces(request: Request, config: Config, stamp: str) -> "list[NoteSequence]
     """Reads the pieces to start from; grooves that are reconstructed or changed have any length."""
     whole = request.mode in ("reconstruct", "attribute")
     if whole and config.data_converter.plays_any_length:
-        return [piece_files.read_one(given) for given in request.inputs]
+        return [piece_files.read_piece(config, given) for given in request.inputs]
     return piece_files.read_windows(config, request.inputs, request.output_dir, stamp)
 
 

@@ -170,6 +170,7 @@ def _windows(paths: Sequence[Path], config: "Config", argument: str) -> "list[Wi
     """Reads the windows in the files; logs files that cannot be read or hold no windows."""
     from music_vae.dataset.windows import read_windows
     from music_vae.music import notes_io
+    from music_vae.music.drum_part import drum_part
 
     windows: list[Window] = []
     for path in progress.bar(paths, "reading", unit="file"):
@@ -179,6 +180,8 @@ def _windows(paths: Sequence[Path], config: "Config", argument: str) -> "list[Wi
         except notes_io.UnreadableMusicError as error:
             _log.warning("skipped %s", error)
             continue
+        if config.data_converter.has_hits:
+            sequences = [drum_part(sequence).piece for sequence in sequences]
         own = read_windows(sequences, config, skipped.update)
         if not own:
             reasons = ", ".join(f"{reason} ({n})" for reason, n in skipped.most_common())

@@ -1,5 +1,6 @@
 """Reads the pieces that a model is given, and names and writes those that it makes."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,11 +9,14 @@ from music_vae.commands.generate_request import InputFile
 from music_vae.common import files
 from music_vae.common.errors import UserError, naming
 from music_vae.music import notes_io
+from music_vae.music.drum_part import DRUM_CHANNEL, drum_part
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
 
     from music_vae.configs import Config
+
+_log = logging.getLogger(__name__)
 
 
 def read_windows(
@@ -66,13 +70,42 @@ def read_one(given: InputFile) -> "NoteSequence":
     return sequences[0]
 
 
+def read_piece(config: "Config", given: InputFile) -> "NoteSequence":
+    """Reads the one piece in a file as a model of `config` takes it: of drums, the drums alone.
+
+    It logs a line if the drums are on an unusual channel.
+
+    >>> from music_vae.configs import get_config
+    >>> tune = InputFile("input_midi", "input1", Path("examples/tunes/soldiers_joy.mid"))
+    >>> len(read_piece(get_config("cat-mel_2bar_mini"), tune).notes)
+    112
+
+    Raises:
+      UserError: If it cannot be read, holds several pieces, or has no drums for a model of drums.
+    """
+    piece = read_one(given)
+    if not config.data_converter.has_hits:
+        return piece
+    drums, remark = drum_part(piece)
+    if remark:
+        _log.warning("%s: %s", given.path, remark)
+    if not any(note.is_drum for note in drums.notes):
+        with naming(given.argument, given.path):
+            raise UserError(
+                f"it has no drums: nothing is on channel {DRUM_CHANNEL}, where MIDI has them, and "
+                "what is on other channels does not look like a drum kit"
+            )
+    return drums
+
+
 def tempo_of(config: "Config", piece: "NoteSequence") -> float:
     """Returns the tempo, in quarter notes a minute, of what a model of `config` reads of a piece.
 
     That can begin after a count-in of another tempo.
 
     >>> from music_vae.configs import get_config
-    >>> piece = read_one(Path("examples/two_bars/durangs_hornpipe.mid"))
+    >>> tune = Path("examples/two_bars/durangs_hornpipe.mid")
+    >>> piece = read_one(InputFile("input_midi", "input1", tune))
     >>> early = piece.tempos.add(time=0.0, qpm=60.0)  # and 120 from the second tick on
     >>> piece.tempos[0].time = 0.002
     >>> tempo_of(get_config("cat-mel_2bar_mini"), piece)
@@ -135,7 +168,7 @@ def _by_rows_and_columns(output_dir: Path, name: str, rows: int, columns: int) -
 
 def _window(config: "Config", given: InputFile, output_dir: Path, stamp: str) -> "NoteSequence":
     """Reads a file that holds one window; see `read_windows`."""
-    sequence = read_one(given)
+    sequence = read_piece(config, given)
     converter = config.data_converter.for_inference()
     tensors = converter.to_tensors(sequence)
     count = len(tensors.outputs)

@@ -1,0 +1,104 @@
+"""Finds the drums of a piece that somebody hands to a model of drums.
+
+MIDI keeps its tenth channel for drums, but pads, drum machines and plug-ins often send on another.
+In a song the notes of all other instruments are not drums, although most of their pitches are also
+those of a drum.
+"""
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from music_vae.common.constants import REDUCED_DRUM_PITCH_CLASSES
+
+if TYPE_CHECKING:
+    from note_seq.protobuf.music_pb2 import NoteSequence
+
+DRUM_CHANNEL = 10
+"""MIDI's channel of drums, as musicians count."""
+
+_DRUM_PITCHES = tuple(pitch for pitches in REDUCED_DRUM_PITCH_CLASSES for pitch in pitches)
+# General MIDI: bass drums, snares with rim and clap, hi-hats.
+_CORE_PITCHES = (35, 36, 37, 38, 39, 40, 42, 44, 46)
+# The least share of a kit's hits that are on these. Of piano music, up to a tenth is there.
+_CORE_SHARE, _CORE_SHARE_ALONE = 0.5, 0.25
+# A rhythm is tapped on a few keys.
+_MAX_TAPPED_PITCHES = 3
+# General MIDI, counted from 0: no program was set, and percussion such as a synth drum.
+_KIT_PROGRAMS = (0, *range(112, 120))
+
+
+class DrumPart(NamedTuple):
+    """The drums of a piece.
+
+    Attributes:
+      piece: The piece with its drums alone, or all of it if there are none.
+      remark: What had to be guessed, as a clause; empty if the piece says what its drums are.
+
+    >>> from note_seq.protobuf.music_pb2 import NoteSequence
+    >>> DrumPart(NoteSequence(notes=[{"pitch": 36, "is_drum": True}]), remark="").remark
+    ''
+    """
+
+    piece: "NoteSequence"
+    remark: str
+
+
+def drum_part(piece: "NoteSequence") -> DrumPart:
+    """Returns the drums of a piece.
+
+    If nothing is on the drum channel, instruments that mostly play bass drum, snare and hi-hat are
+    drums. What is asked of an instrument that is alone is less: it may be a tapped rhythm.
+
+    >>> from note_seq.protobuf.music_pb2 import NoteSequence
+    >>> pads = NoteSequence(notes=[{"pitch": 36, "end_time": 0.1}, {"pitch": 42, "end_time": 0.1}])
+    >>> kit, remark = drum_part(pads)
+    >>> [note.is_drum for note in kit.notes]
+    [True, True]
+    >>> remark
+    'nothing is on channel 10, where MIDI has drums; all 2 notes are read as drums'
+    """
+    is_drum = [note.is_drum for note in piece.notes]
+    if all(is_drum):
+        return DrumPart(piece, "")
+    if any(is_drum):
+        return DrumPart(_only(piece, is_drum), "")
+    pitches: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for note in piece.notes:
+        pitches[note.instrument, note.program].append(note.pitch)
+    kits = {
+        (instrument, program)
+        for (instrument, program), own in pitches.items()
+        if _is_kit(own, program, is_alone=len(pitches) == 1)
+    }
+    chosen = [(note.instrument, note.program) in kits for note in piece.notes]
+    if not any(chosen):
+        return DrumPart(piece, "")
+    count, total = sum(chosen), len(chosen)
+    read = f"all {total} notes" if count == total else f"{count} of {total} notes"
+    remark = f"nothing is on channel {DRUM_CHANNEL}, where MIDI has drums; {read} are read as drums"
+    return DrumPart(_only(piece, chosen), remark)
+
+
+def _is_kit(pitches: list[int], program: int, *, is_alone: bool) -> bool:
+    """Returns True if the notes of an instrument are probably those of a drum kit."""
+    core_share = float(np.isin(pitches, _CORE_PITCHES).mean())
+    if not is_alone:
+        return program in _KIT_PROGRAMS and core_share >= _CORE_SHARE
+    is_tapped = len(set(pitches)) <= _MAX_TAPPED_PITCHES
+    is_known = bool(np.isin(pitches, _DRUM_PITCHES).all())
+    has_core = core_share >= _CORE_SHARE_ALONE
+    return core_share >= _CORE_SHARE or (is_known and (is_tapped or has_core))
+
+
+def _only(piece: "NoteSequence", chosen: list[bool]) -> "NoteSequence":
+    """Returns a copy of the piece with only the chosen notes, as drums."""
+    copy = type(piece)()
+    copy.CopyFrom(piece)
+    del copy.notes[:]
+    for note, is_chosen in zip(piece.notes, chosen, strict=True):
+        if is_chosen:
+            copy.notes.add().CopyFrom(note)
+            copy.notes[-1].is_drum = True
+    return copy

@@ -1,0 +1,84 @@
+"""Which notes of a piece are drums, whatever the channel."""
+
+import pytest
+from note_seq.protobuf.music_pb2 import NoteSequence
+
+from music_vae.music.drum_part import drum_part
+from music_vae.music.notes_io import read_music_file
+from support.paths import MIDI, TUNES
+
+KIT = [36, 42, 38, 42, 36, 36, 46, 51]
+MELODY = [60, 64, 67, 72, 71, 67, 62, 60]
+BASS = [36, 36, 43, 43, 41, 41, 45, 45]
+
+
+def piece(*parts):
+    """A piece of parts (pitches, program, is_drum)."""
+    sequence = NoteSequence()
+    for instrument, (pitches, program, is_drum) in enumerate(parts):
+        fields = {"instrument": instrument, "program": program, "is_drum": is_drum}
+        for pitch in pitches:
+            sequence.notes.add(pitch=pitch, velocity=80, end_time=0.1, **fields)
+    return sequence
+
+
+def pitches(found):
+    assert all(note.is_drum for note in found.piece.notes)
+    return [note.pitch for note in found.piece.notes]
+
+
+def test_what_is_on_the_drum_channel_is_all_of_the_drums():
+    found = drum_part(piece((MELODY, 0, False), (BASS, 0, False), ([25, *KIT], 0, True)))
+    assert pitches(found) == [25, *KIT]
+    assert not found.remark
+
+
+def test_drums_alone_stay_as_they_are():
+    drums = piece((KIT, 0, True))
+    assert drum_part(drums).piece is drums
+
+
+@pytest.mark.parametrize("kit", [KIT, [25, *KIT], [60] * 8, [36, 48, 45, 43, 36, 48, 45, 43]])
+def test_a_kit_or_a_tapped_rhythm_that_is_alone_is_read_with_a_remark(kit):
+    song = piece((kit, 0, False))
+    before = song.SerializeToString()
+    found = drum_part(song)
+    assert pitches(found) == kit
+    assert f"nothing is on channel 10, where MIDI has drums; all {len(kit)} notes" in found.remark
+    assert song.SerializeToString() == before
+
+
+def test_of_several_instruments_only_the_kit_is_read():
+    found = drum_part(piece((MELODY, 0, False), (KIT, 0, False), (BASS, 33, False)))
+    assert pitches(found) == KIT
+    assert found.remark.endswith("8 of 24 notes are read as drums")
+
+
+def test_a_kit_may_be_spread_over_channels():
+    found = drum_part(piece(([36] * 4, 0, False), ([38] * 4, 0, False), ([42] * 8, 118, False)))
+    assert pitches(found) == [36] * 4 + [38] * 4 + [42] * 8
+
+
+@pytest.mark.parametrize(
+    "song",
+    [
+        piece((MELODY, 0, False)),
+        piece((MELODY, 0, False), (BASS, 0, False)),
+        piece((MELODY, 73, False), (KIT, 33, False)),
+        piece(([100, 101], 0, False)),
+    ],
+)
+def test_melodies_and_basses_are_no_drums(song):
+    assert drum_part(song) == (song, "")
+
+
+@pytest.mark.parametrize("path", sorted(TUNES.glob("*.mid")), ids=lambda path: path.stem)
+def test_tunes_are_no_drums(path):
+    (tune,) = read_music_file(path)
+    assert not drum_part(tune).remark
+
+
+def test_pads_are_drums_and_the_bass_beside_them_is_not():
+    for name, count in (("on_channel_1", 24), ("pads_on_channel_1_with_bass", 24)):
+        (song,) = read_music_file(MIDI / "drum_pitches" / f"{name}.mid")
+        assert len(pitches(drum_part(song))) == count
