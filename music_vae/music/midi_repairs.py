@@ -12,7 +12,8 @@ from itertools import zip_longest
 from operator import attrgetter
 from types import SimpleNamespace
 
-from music_vae.music.midi_structure import Event, MidiTracks, NoteEvent, ProgramEvent
+from music_vae.music.midi_events import Event, NoteEvent, ProgramEvent
+from music_vae.music.midi_structure import MidiTracks
 
 _DRUM_CHANNEL = 9
 _GLOBAL_VALUES = {
