@@ -1,17 +1,17 @@
 """Reads the bytes of a MIDI file as tracks of events, and ignores events that make no sense.
 
 A damaged or hostile file of a few bytes can make a parser run for hours or fill the memory, so
-lengths and counts are checked on the way. One odd event does not cost the whole file: it is left
-out and named. What is kept of a track is what pretty_midi looks at, under mido's names.
+lengths and counts are checked on the way. One odd event or wrong length does not cost the whole
+file: it is left out and named.
 """
 
 import struct
 from collections import Counter
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 
 from music_vae.common.lazy_imports import MAX_TICKS
-from music_vae.music.midi_events import Event, channel_event, meta_event
+from music_vae.music.midi_events import Event, NoteEvent
+from music_vae.music.midi_track import Limits, TrackReading, read_track
 from music_vae.music.unreadable import UnreadableMusicError
 
 # An event takes up to 250 bytes here. A long orchestral work has about 100,000.
@@ -19,16 +19,10 @@ MAX_MIDI_EVENTS = 1_000_000
 # Converters keep a list entry per sixteenth note or so.
 MAX_LENGTH_QUARTERS = 100_000.0
 
-# MIDI 1.0: the upper four bits of a change of program, and of pressure on a channel.
-_ONE_DATA_BYTE = (0xC, 0xD)
-# Messages of the system, which music is not read from.
-_SYSTEM_DATA_BYTES = {0xF1: 1, 0xF2: 2, 0xF3: 1, 0xF6: 0}
-_SYSTEM_DATA_BYTES |= dict.fromkeys((0xF8, 0xFA, 0xFB, 0xFC, 0xFE), 0)
-_SYSEX_STATUS = (0xF0, 0xF7)
-_META_STATUS = 0xFF
-# A variable-length quantity has at most four bytes.
-_MAX_QUANTITY_BYTES = 4
 _SEPARATE_PIECES = 2
+_TRACK, _HEADER = b"MTrk", b"MThd"
+_CHUNK_HEAD_BYTES = 8
+_LAST_EVENT = b"\xff\x2f\x00"
 
 
 @dataclass
@@ -75,7 +69,7 @@ def read_tracks(data: bytes) -> MidiTracks:
     music_vae.music.unreadable.UnreadableMusicError: not a MIDI file: it does not start with MThd
 
     Raises:
-      UnreadableMusicError: If the chunks and events are not sound, or too long.
+      UnreadableMusicError: If there is no music in it, with what is broken, or too much.
     """
     if data[:4] != b"MThd" or len(data) < 14:
         raise UnreadableMusicError("not a MIDI file", "it does not start with MThd")
@@ -83,28 +77,50 @@ def read_tracks(data: bytes) -> MidiTracks:
     if division <= 0:
         raise UnreadableMusicError("MIDI time that is not in ticks per quarter note")
     midi = MidiTracks(division)
-    chunks = _track_chunks(data, 8 + header_bytes, claimed, midi.ignored)
+    chunks = _track_chunks(data, _CHUNK_HEAD_BYTES + header_bytes, claimed, midi.ignored)
     if not chunks:
         raise UnreadableMusicError("MIDI without tracks")
     if kind == _SEPARATE_PIECES and len(chunks) > 1:
         detail = "save each as a file of its own"
         raise UnreadableMusicError("MIDI of type 2, whose tracks are separate pieces", detail)
+    # The parser counts from 0, and a note at the end may get a tick more.
+    most_ticks = min(MAX_TICKS - 2, int(MAX_LENGTH_QUARTERS * division))
     budget = MAX_MIDI_EVENTS
+    errors: list[UnreadableMusicError] = []
     for number, (start, end) in enumerate(chunks, 1):
-        try:
-            track, events = _read_track(data, start, end, budget, midi.ignored)
-        except IndexError as error:
-            raise UnreadableMusicError("damaged MIDI", f"track {number} is cut off") from error
-        budget -= events
-        ticks = track[-1].time
-        # The parser counts from 0, and a note at the end may get a tick more.
-        if ticks + 2 > MAX_TICKS:
-            detail = f"track {number} ends at tick {ticks:,}"
-            raise UnreadableMusicError(f"MIDI longer than {MAX_TICKS:,} ticks", detail)
-        if ticks / division > MAX_LENGTH_QUARTERS:
-            raise UnreadableMusicError(f"longer than {MAX_LENGTH_QUARTERS:,.0f} quarter notes")
-        midi.tracks.append(track)
+        limits = Limits(budget, most_ticks)
+        is_cut = end > len(data)
+        track = read_track(data[start:end], limits, midi.ignored, start=start, is_cut=is_cut)
+        if track.num_events > budget:
+            raise UnreadableMusicError(f"MIDI with more than {MAX_MIDI_EVENTS:,} events")
+        budget -= track.num_events
+        errors += _errors(track, number, most_ticks, midi.ignored)
+        midi.tracks.append(track.events)
+    if errors and not any(map(_has_whole_note, midi.tracks)):
+        raise errors[0]
     return midi
+
+
+def _errors(
+    track: TrackReading, number: int, most_ticks: int, ignored: Counter[str]
+) -> list[UnreadableMusicError]:
+    """Counts what a track lacks; returns why the file is unreadable if it has no other music."""
+    errors = []
+    if track.damage:
+        ignored[f"damage: track {number} {track.damage}"] += 1
+        errors.append(UnreadableMusicError("damaged MIDI", f"track {number} {track.damage}"))
+    if track.is_too_long:
+        ignored[f"what comes after tick {most_ticks:,} in track {number}"] += 1
+        reason = f"MIDI longer than {MAX_TICKS:,} ticks"
+        if most_ticks < MAX_TICKS - 2:
+            reason = f"longer than {MAX_LENGTH_QUARTERS:,.0f} quarter notes"
+        errors.append(UnreadableMusicError(reason, f"track {number} is"))
+    return errors
+
+
+def _has_whole_note(track: list[Event]) -> bool:
+    """Returns True if a note of the track ends."""
+    return any(isinstance(event, NoteEvent) and not event.starts for event in track)
 
 
 def _track_chunks(
@@ -116,84 +132,46 @@ def _track_chunks(
     an editor's or a mail program's, and no remark is made about them.
     """
     chunks: list[tuple[int, int]] = []
-    while position + 8 <= len(data):
-        start = position + 8
+    if data[position : position + 4] != _TRACK and not _is_chunk(data, position):
+        position = data.find(_TRACK, len(_HEADER))
+    while position >= 0 and position + _CHUNK_HEAD_BYTES <= len(data):
+        start = position + _CHUNK_HEAD_BYTES
         end = start + int.from_bytes(data[position + 4 : start], "big")
-        if data[position : position + 4] == b"MTrk":
-            if len(chunks) >= claimed and end > len(data):
+        is_missing = len(chunks) < claimed
+        if _is_track(data[position : position + 4], is_missing=is_missing):
+            if not is_missing and end > len(data):
                 break
+            position = end = _mended_end(data, start, end)
             chunks.append((start, end))
-        elif len(chunks) >= claimed or end > len(data):
+        elif not is_missing:
             break
         else:
             ignored["a part of the file that is no track"] += 1
-        position = end
+            position = end if end <= len(data) else data.find(_TRACK, start)
     if len(chunks) != claimed:
         ignored[f"a wrong number of tracks in the header ({claimed}, not {len(chunks)})"] += 1
     return chunks
 
 
-def _read_track(
-    data: bytes, start: int, end: int, budget: int, ignored: Counter[str]
-) -> tuple[list[Event], int]:
-    """Returns the events of the track in `data[start:end]`, and how many there were to read.
-
-    Raises `IndexError` where the data ends too soon.
-    """
-    track: list[Event] = []
-    position, tick, events, running = start, 0, 0, 0
-    while position < end:
-        events += 1
-        if events > budget:
-            raise UnreadableMusicError(f"MIDI with more than {MAX_MIDI_EVENTS:,} events")
-        delta = data[position]
-        position += 1
-        if delta >= 0x80:
-            delta, position = _quantity(data, position - 1)
-        tick += delta
-        status = data[position]
-        if status < 0x80:
-            status = running
-        else:
-            position += 1
-            # A meta event leaves the running status alone, as programs have come to expect.
-            running = running if status == _META_STATUS else status
-        event: Event | None = None
-        if 0x80 <= status < 0xF0:
-            first, second, position = _channel_data(data, position, status)
-            event = channel_event(status, tick, first, second, ignored)
-        elif status == _META_STATUS:
-            length, after = _quantity(data, position + 1)
-            event = meta_event(data[position], tick, data[after : after + length], ignored)
-            position = after + length
-        elif status in _SYSEX_STATUS and data[position - 1] == status:
-            length, position = _quantity(data, position)
-            position += length
-        elif status in _SYSTEM_DATA_BYTES:
-            position += _SYSTEM_DATA_BYTES[status]
-        else:
-            raise UnreadableMusicError("damaged MIDI", f"no event starts at byte {position}")
-        if event is not None:
-            track.append(event)
-    if position != end or end > len(data):
-        raise IndexError
-    track.append(SimpleNamespace(type="end_of_track", time=tick))
-    return track, events
+def _is_track(name: bytes, *, is_missing: bool) -> bool:
+    """Returns True for the name of a track; if one is missing, a letter may be damaged."""
+    return sum(map(int.__eq__, name, _TRACK)) >= len(_TRACK) - is_missing
 
 
-def _channel_data(data: bytes, position: int, status: int) -> tuple[int, int, int]:
-    """Returns both data bytes of a channel message, or one and 0, and the position after them."""
-    if status >> 4 in _ONE_DATA_BYTE:
-        return data[position], 0, position + 1
-    return data[position], data[position + 1], position + 2
+def _mended_end(data: bytes, start: int, end: int) -> int:
+    """Returns the end of a track; if its length is wrong, where the next one begins or it ends."""
+    if end == len(data) or data[max(start, end - 3) : end] == _LAST_EVENT or _is_chunk(data, end):
+        return end
+    following = data.find(_TRACK, start)
+    if following >= 0:
+        return following
+    last = data.find(_LAST_EVENT, min(start, end))
+    return end if last < 0 else last + len(_LAST_EVENT)
 
 
-def _quantity(data: bytes, position: int) -> tuple[int, int]:
-    """Reads a variable-length quantity at `position`; returns it and the position after it."""
-    value = 0
-    for index in range(position, position + _MAX_QUANTITY_BYTES):
-        byte = data[index]
-        value = value << 7 | byte & 0x7F
-        if byte < 0x80:
-            return value, index + 1
-    raise UnreadableMusicError("damaged MIDI", f"a number at byte {position} does not end")
+def _is_chunk(data: bytes, position: int) -> bool:
+    """Returns True if a part of the file begins here, by its name and its length."""
+    name = data[position : position + 4]
+    size = int.from_bytes(data[position + 4 : position + _CHUNK_HEAD_BYTES], "big")
+    fits = position + _CHUNK_HEAD_BYTES + size <= len(data)
+    return name == _TRACK or (len(name) == 4 and name.isalnum() and name.isascii() and fits)

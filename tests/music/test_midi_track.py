@@ -1,0 +1,146 @@
+"""What is damaged in a MIDI file costs as little of its music as possible, and one line."""
+
+import logging
+import struct
+
+import pytest
+
+from music_vae.music.notes_io import UnreadableMusicError, read_music_file
+
+END = b"\x00\xff\x2f\x00"
+LONG = b"\x8f\xff\xff\x7f"  # 33,554,431 as a time
+
+
+def note(pitch, channel=0):
+    """A note of 96 ticks."""
+    return bytes([0, 0x90 | channel, pitch, 80, 96, 0x80 | channel, pitch, 0])
+
+
+def chunk(data, *, size=None, name=b"MTrk"):
+    return name + struct.pack(">L", len(data) if size is None else size) + data
+
+
+def header(tracks=2, kind=1, division=96):
+    return chunk(struct.pack(">HHh", kind, tracks, division), name=b"MThd")
+
+
+NOTES = b"".join(map(note, (60, 62, 64, 65)))
+MORE = b"".join(note(pitch, 1) for pitch in (67, 69, 71, 72))
+LESS = b"".join(note(pitch, 1) for pitch in (40, 41))
+SECOND = chunk(LESS + END)
+ALL = [60, 62, 64, 65, 67, 69, 71, 72]
+
+
+def read(tmp_path, data):
+    path = tmp_path / "a.mid"
+    path.write_bytes(data)
+    (sequence,) = read_music_file(path)
+    return sequence
+
+
+def pitches(tmp_path, data):
+    """The pitches of the first track, and of the second, in order of time."""
+    notes = sorted(read(tmp_path, data).notes, key=lambda n: n.start_time)
+    return [n.pitch for n in notes if n.pitch >= 60], [n.pitch for n in notes if n.pitch < 60]
+
+
+def remarks(caplog):
+    return [message.partition(": ignored: ")[2] for message in caplog.messages]
+
+
+@pytest.mark.parametrize(
+    ("broken", "kept"),
+    [
+        (b"\x00\xf4\x00\xfd", ALL),  # undefined messages of the system have no data
+        (b"\x00\xff\x01\x7fabc", ALL),  # a text that is longer than the track
+        (b"\xff\xff\xff\xff\xff\xff", ALL),  # a time without end
+        (b"\x00\xff\x01\x80\x80\x80\x80\x80", ALL),
+        (b"\x00\xf0\x7f", ALL),  # a message of the system that is longer than the track
+    ],
+)
+def test_reading_goes_on_after_a_damaged_event(tmp_path, caplog, broken, kept):
+    with caplog.at_level(logging.WARNING):
+        first, second = pitches(tmp_path, header() + chunk(NOTES + broken + MORE + END) + SECOND)
+    assert set(kept) <= set(first)
+    assert second == [40, 41]
+    assert len(caplog.messages) <= 1
+
+
+def test_running_status_goes_on_after_a_message_of_the_system(tmp_path, caplog):
+    track = b"\x00\x90\x3c\x50\x60\x3c\x00\x00\xf0\x02\x01\xf7\x00\x3e\x50\x60\x3e\x00"
+    assert pitches(tmp_path, header(1) + chunk(track + END)) == ([60, 62], [])
+    assert not caplog.messages
+
+
+@pytest.mark.parametrize("status", [b"", b"\x3c\x50"])
+def test_what_cannot_be_read_on_keeps_what_was_before_and_the_other_tracks(
+    tmp_path, caplog, status
+):
+    data = header() + chunk(NOTES + b"\x00\xff\x51" + status) + SECOND
+    with caplog.at_level(logging.WARNING):
+        assert pitches(tmp_path, data) == ([60, 62, 64, 65], [40, 41])
+    (remark,) = remarks(caplog)
+    assert remark.startswith("damage: track 1 ")
+
+
+def test_a_file_that_is_cut_off_keeps_what_is_there(tmp_path, caplog):
+    whole = header() + chunk(NOTES + END) + SECOND
+    for size in range(len(whole) - 4, 40, -1):
+        caplog.clear()
+        with caplog.at_level(logging.WARNING):
+            first, second = pitches(tmp_path, whole[:size])
+        assert (first + second)[: len(first + second)] == [60, 62, 64, 65, 40, 41][
+            : len(first + second)
+        ]
+        assert len(first + second) >= min(size - 22, 44) // 8 - 1
+        assert len(caplog.messages) == 1
+
+
+@pytest.mark.parametrize("wrong", [-7, -1, 1, 5, 40, 1000, 1 << 30])
+@pytest.mark.parametrize("end", [END, b""])
+def test_a_wrong_length_of_a_track_costs_nothing(tmp_path, wrong, end):
+    first = chunk(NOTES + END, size=len(NOTES + END) + wrong)
+    assert pitches(tmp_path, header() + first + SECOND) == ([60, 62, 64, 65], [40, 41])
+    last = chunk(LESS + END, size=len(LESS + END) + wrong)
+    data = header() + chunk(NOTES + end) + last
+    assert pitches(tmp_path, data) == ([60, 62, 64, 65], [40, 41])
+
+
+def test_a_damaged_name_of_a_track_costs_nothing(tmp_path):
+    data = header() + chunk(NOTES + END, name=b"MTsk") + SECOND
+    assert pitches(tmp_path, data) == ([60, 62, 64, 65], [40, 41])
+
+
+def test_a_wrong_length_of_the_header_costs_nothing(tmp_path):
+    head = bytearray(header())
+    head[7] = 60
+    data = bytes(head) + chunk(NOTES + END) + SECOND
+    assert pitches(tmp_path, data) == ([60, 62, 64, 65], [40, 41])
+
+
+def test_a_track_ends_at_its_end_whatever_comes_after_it(tmp_path, caplog):
+    data = header() + chunk(NOTES + END + bytes(7)) + SECOND
+    with caplog.at_level(logging.WARNING):
+        assert pitches(tmp_path, data) == ([60, 62, 64, 65], [40, 41])
+    assert not caplog.messages
+    data = header() + chunk(NOTES + END + b"\x01\x02\x03") + SECOND
+    with caplog.at_level(logging.WARNING):
+        assert pitches(tmp_path, data) == ([60, 62, 64, 65], [40, 41])
+    assert remarks(caplog) == ["what comes after the end of a track"]
+
+
+def test_an_end_in_the_middle_of_a_track_is_none(tmp_path, caplog):
+    data = header() + chunk(NOTES + END + MORE + END) + SECOND
+    assert pitches(tmp_path, data) == (ALL, [40, 41])
+
+
+def test_a_time_beyond_all_music_costs_what_comes_after_it(tmp_path, caplog):
+    data = header() + chunk(NOTES + LONG + MORE[1:] + END) + SECOND
+    with caplog.at_level(logging.WARNING):
+        assert pitches(tmp_path, data) == ([60, 62, 64, 65], [40, 41])
+    assert remarks(caplog) == ["what comes after tick 9,600,000 in track 1"]
+
+
+def test_without_a_whole_note_the_damage_is_the_reason(tmp_path):
+    with pytest.raises(UnreadableMusicError, match="damaged MIDI: track 1 is cut off at byte 26"):
+        read(tmp_path, header(1) + chunk(NOTES[:4], size=40))
