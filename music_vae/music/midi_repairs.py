@@ -6,16 +6,19 @@ Whatever a file says in the usual way is left exactly as it is.
 """
 
 import bisect
-from collections import defaultdict
-from collections.abc import Iterable
+import heapq
+from collections import defaultdict, deque
+from collections.abc import Iterable, Iterator
 from itertools import zip_longest
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from types import SimpleNamespace
 
 from music_vae.music.midi_events import Event, NoteEvent, ProgramEvent
 from music_vae.music.midi_structure import MidiTracks
 
 _DRUM_CHANNEL = 9
+_PITCHES = 128
+_LEAST_NOTES_IN_QUARTER = 16  # 64ths
 _GLOBAL_VALUES = {
     "set_tempo": attrgetter("tempo"),
     "time_signature": attrgetter("numerator", "denominator"),
@@ -24,13 +27,18 @@ _GLOBAL_VALUES = {
 _TIME = attrgetter("time")
 
 
+Span = tuple[int, int, int]
+"""A note: its first tick, the tick at which it ends, and its velocity."""
+
+
 def repair(midi: MidiTracks) -> None:
     """Changes `midi` so that pretty_midi reads all that it says.
 
     - Tempo, metre and key of all tracks hold for all tracks.
     - The programs of a channel hold for all tracks that play it.
-    - A note without length gets the shortest, a note that never ends ends with its track, and a
-      hit of a drum ends at the next one of the same drum.
+    - A note keeps the program that it began with.
+    - A note without length gets the shortest, a note that never ends ends with its track, no note
+      is cut by the end of the one before, and a hit of a drum ends at the next one of that drum.
 
     >>> end = NoteEvent("note_off", time=96, channel=0, note=60, velocity=0)
     >>> midi = MidiTracks(96, [[NoteEvent("note_on", 0, 0, 60, 80), end]])
@@ -40,7 +48,10 @@ def repair(midi: MidiTracks) -> None:
     """
     _gather_global_events(midi.tracks)
     _spread_programs(midi.tracks)
-    midi.tracks[:] = [_with_whole_notes(track) for track in midi.tracks]
+    least_ticks = max(midi.ticks_per_quarter // _LEAST_NOTES_IN_QUARTER, 1)
+    midi.tracks[:] = [
+        _with_programs_kept(_with_whole_notes(track), least_ticks) for track in midi.tracks
+    ]
 
 
 def _gather_global_events(tracks: list[list[Event]]) -> None:
@@ -100,7 +111,10 @@ def _spread_programs(tracks: list[list[Event]]) -> None:
 
 
 def _with_whole_notes(track: list[Event]) -> list[Event]:
-    """Returns the track with an end, after its beginning, for every note."""
+    """Returns the track with an end, after its beginning, for every note.
+
+    Notes of one pitch that overlap have numbers of their own until `pitch_of` is asked.
+    """
     troubled = _troubled_notes(track)
     if not troubled:
         return track
@@ -115,30 +129,61 @@ def _with_whole_notes(track: list[Event]) -> list[Event]:
     rebuilt: list[Event] = []
     for (channel, pitch), events in notes.items():
         spans = _drum_spans(events, end) if channel == _DRUM_CHANNEL else _spans(events, end)
-        for start, stop, velocity in spans:
-            rebuilt.append(NoteEvent("note_on", start, channel, pitch, velocity))
-            rebuilt.append(NoteEvent("note_off", stop, channel, pitch, 0))
+        for number, (start, stop, velocity) in _numbered(spans, pitch):
+            rebuilt.append(NoteEvent("note_on", start, channel, number, velocity))
+            rebuilt.append(NoteEvent("note_off", stop, channel, number, 0))
     # Of what is at one tick, ends come first.
     rebuilt.sort(key=lambda event: (event.time, event.starts))
     return _merged(rebuilt, rest)
 
 
+def pitch_of(number: int) -> int:
+    """Returns the pitch of a note from the number that it has in repaired tracks.
+
+    >>> pitch_of(60), pitch_of(60 + 2 * 128)  # the third of its pitch that sounds
+    (60, 60)
+    """
+    return number % _PITCHES
+
+
+def _numbered(spans: list[Span], pitch: int) -> Iterator[tuple[int, Span]]:
+    """Yields notes of one pitch, each with a number that no other has while it sounds."""
+    free: list[int] = []
+    used: list[tuple[int, int]] = []  # end and number of the notes that sound
+    for span in sorted(spans, key=itemgetter(0)):
+        while used and used[0][0] <= span[0]:
+            heapq.heappush(free, heapq.heappop(used)[1])
+        number = heapq.heappop(free) if free else pitch + _PITCHES * len(used)
+        heapq.heappush(used, (span[1], number))
+        yield number, span
+
+
 def _troubled_notes(track: list[Event]) -> set[tuple[int, int]]:
     """Finds the channels and pitches of which pretty_midi would lose or cut a note."""
     troubled: set[tuple[int, int]] = set()
-    starts: dict[tuple[int, int], list[int]] = {}  # of the notes that sound
+    starts: dict[tuple[int, int], list[int]] = {}  # of the notes that sound to pretty_midi
+    lacking: dict[tuple[int, int], int] = {}  # ends, where each note has one of its own
+    closed: dict[tuple[int, int], int] = {}  # tick of an end that is the end of several notes
     for event in track:
         if type(event) is not NoteEvent:
             continue
         key = (event.channel, event.note)
         if event.velocity > 0 and event.type == "note_on":
+            lacking[key] = lacking.get(key, 0) + 1
             if key in starts:
                 starts[key].append(event.time)
             else:
                 starts[key] = [event.time]
-        elif key in starts:
+            continue
+        time = event.time
+        if key in lacking:
+            lacking[key] -= 1
+            if not lacking[key]:
+                del lacking[key]
+                if closed.pop(key, time) != time:
+                    troubled.add(key)
+        if key in starts:
             sounding = starts.pop(key)
-            time = event.time
             if sounding[-1] == time:
                 kept = [start for start in sounding if start == time]
                 if len(kept) == len(sounding):
@@ -148,33 +193,67 @@ def _troubled_notes(track: list[Event]) -> set[tuple[int, int]]:
                 sounding = sounding[: -len(kept)]
             if key[0] == _DRUM_CHANNEL and sounding[0] != sounding[-1]:
                 troubled.add(key)
+            if len(sounding) > 1 and key in lacking:
+                closed.setdefault(key, time)
     return troubled.union(starts)
 
 
-Span = tuple[int, int, int]
-"""A note: its first tick, the tick at which it ends, and its velocity."""
+def _spans(events: list[NoteEvent], end: int) -> list[Span]:
+    """Returns the notes of one channel and pitch.
 
-
-def _spans(events: Iterable[NoteEvent], end: int) -> list[Span]:
-    """Returns the notes of one channel and pitch; an end ends all that began before it."""
+    From one silence to the next, with an end for each note, the first is that of the first note,
+    and so on. Otherwise an end is that of all that began before it.
+    """
     spans: list[Span] = []
+    sounding, first = 0, 0
+    for number, event in enumerate(events):
+        if event.starts:
+            first = first if sounding else number
+            sounding += 1
+        elif sounding:
+            sounding -= 1
+            if not sounding:
+                spans += _paired(events[first : number + 1])
+    if sounding:
+        spans += _ended_together(events[first:], end)
+    return _audible(spans)
+
+
+def _paired(events: Iterable[NoteEvent]) -> Iterator[Span]:
+    """Yields notes of which the first ends first."""
+    sounding: deque[NoteEvent] = deque()
+    for event in events:
+        if event.starts:
+            sounding.append(event)
+        else:
+            note = sounding.popleft()
+            yield note.time, event.time, note.velocity
+
+
+def _ended_together(events: Iterable[NoteEvent], end: int) -> Iterator[Span]:
+    """Yields notes that end all together; those that never end, at the next one or at `end`."""
     sounding: list[NoteEvent] = []
     for event in events:
         if event.starts:
-            if spans and spans[-1][:2] == (event.time, event.time + 1):
-                # One that lasted no time, and is struck again at once, is the same note.
-                spans.pop()
             sounding.append(event)
             continue
         before = [note for note in sounding if note.time < event.time]
         # With nothing before it, an end is that of a note without length.
         for note in before or sounding:
-            spans.append((note.time, max(event.time, note.time + 1), note.velocity))
+            yield note.time, event.time, note.velocity
         sounding = sounding[len(before) :] if before else []
     for note, following in zip_longest(sounding, sounding[1:]):
         stop = following.time if following else end
-        spans.append((note.time, max(stop, note.time + 1), note.velocity))
-    return spans
+        yield note.time, stop, note.velocity
+
+
+def _audible(spans: list[Span]) -> list[Span]:
+    """Returns notes of a tick at least; one that is struck again at once is the same note."""
+    return [
+        (start, max(stop, start + 1), velocity)
+        for (start, stop, velocity), following in zip_longest(spans, spans[1:])
+        if stop > start or not following or following[0] != start
+    ]
 
 
 def _drum_spans(events: list[NoteEvent], end: int) -> list[Span]:
@@ -203,6 +282,34 @@ def _drum_spans(events: list[NoteEvent], end: int) -> list[Span]:
             spans[-1] = (time, stop, spans[-1][2])
         spans.append((time, stop, hits[index].velocity))
     return spans[::-1]
+
+
+def _with_programs_kept(track: list[Event], least_ticks: int) -> list[Event]:
+    """Returns the track with the program of each note in force where it ends, too.
+
+    pretty_midi gives a note the program that its channel has at the end of it. A program that is
+    set less than `least_ticks` after the beginning of a note is meant for it.
+    """
+    if not any(event.type == "program_change" for event in track):
+        return track
+    changes: dict[int, list[tuple[int, int]]] = defaultdict(list)  # ticks and programs
+    began: dict[tuple[int, int], int] = {}
+    kept: list[Event] = []
+    for event in track:
+        kept.append(event)
+        if type(event) is ProgramEvent:
+            changes[event.channel].append((event.time, event.program))
+        elif type(event) is NoteEvent and event.starts:
+            began.setdefault((event.channel, event.note), event.time)
+        elif type(event) is NoteEvent:
+            own = changes[event.channel]
+            start = began.pop((event.channel, event.note), event.time)
+            number = bisect.bisect_left(own, (start + least_ticks,))
+            if number < len(own):
+                before, now = own[number - 1][1] if number else 0, own[-1][1]
+                first, last = (ProgramEvent(event.time, event.channel, p) for p in (before, now))
+                kept[-1:] = [first, event, last]
+    return kept
 
 
 def _merged(first: list[Event], second: list[Event]) -> list[Event]:

@@ -34,7 +34,7 @@ from music_vae.common.constants import (
 from music_vae.common.errors import UserError
 from music_vae.common.lazy_imports import import_note_seq
 from music_vae.music import abc_structure
-from music_vae.music.midi_repairs import repair
+from music_vae.music.midi_repairs import pitch_of, repair
 from music_vae.music.midi_structure import (
     MAX_LENGTH_QUARTERS,
     MidiTracks,
@@ -322,6 +322,9 @@ def _read_midi(data: bytes, source: Path) -> Reading:
 
     with _parsing("MIDI"):
         midi = pretty_midi.PrettyMIDI(mido_object=_mido_file(tracks))
+        for instrument in midi.instruments:
+            for note in instrument.notes:
+                note.pitch = pitch_of(note.pitch)
         sequence = note_seq.midi_to_note_sequence(midi)
     reading = Reading([_checked(sequence)], Counter())
     if tracks.ignored:
