@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from music_vae.common.lazy_imports import MAX_TICKS
 from music_vae.music.midi_events import Event, NoteEvent
+from music_vae.music.midi_frames import count_beats, ticks_per_second
 from music_vae.music.midi_track import Limits, TrackReading, read_track
 from music_vae.music.unreadable import UnreadableMusicError
 
@@ -20,6 +21,8 @@ MAX_MIDI_EVENTS = 1_000_000
 MAX_LENGTH_QUARTERS = 100_000.0
 
 _SEPARATE_PIECES = 2
+# The parser counts from 0, and a note at the end may get a tick more.
+_MAX_TICKS = MAX_TICKS - 2
 _TRACK, _HEADER = b"MTrk", b"MThd"
 _CHUNK_HEAD_BYTES = 8
 _LAST_EVENT = b"\xff\x2f\x00"
@@ -29,7 +32,7 @@ _LAST_EVENT = b"\xff\x2f\x00"
 class MidiTracks:
     """The events of a MIDI file, at absolute ticks; the last of each track is its end.
 
-    `ignored` counts what was left out, in plain words.
+    `ignored` counts what was left out, in plain words; `remarks` are what else is to be said.
 
     >>> empty = b"MThd" + bytes([0, 0, 0, 6, 0, 0, 0, 1, 0, 96]) + b"MTrk" + bytes(4)
     >>> [[event.type for event in track] for track in read_tracks(empty).tracks]
@@ -39,6 +42,7 @@ class MidiTracks:
     ticks_per_quarter: int
     tracks: list[list[Event]] = field(default_factory=list)
     ignored: Counter[str] = field(default_factory=Counter)
+    remarks: list[str] = field(default_factory=list)
 
 
 def unwrapped(data: bytes) -> bytes:
@@ -74,8 +78,10 @@ def read_tracks(data: bytes) -> MidiTracks:
     if data[:4] != b"MThd" or len(data) < 14:
         raise UnreadableMusicError("not a MIDI file", "it does not start with MThd")
     header_bytes, kind, claimed, division = struct.unpack_from(">LHHh", data, 4)
-    if division <= 0:
-        raise UnreadableMusicError("MIDI time that is not in ticks per quarter note")
+    if division == 0:
+        detail = "its header says 0 ticks per quarter note; expected 1 to 32,767"
+        raise UnreadableMusicError("MIDI without a length of a beat", detail)
+    per_second = ticks_per_second(division) if division < 0 else 0.0
     midi = MidiTracks(division)
     chunks = _track_chunks(data, _CHUNK_HEAD_BYTES + header_bytes, claimed, midi.ignored)
     if not chunks:
@@ -83,22 +89,42 @@ def read_tracks(data: bytes) -> MidiTracks:
     if kind == _SEPARATE_PIECES and len(chunks) > 1:
         detail = "save each as a file of its own"
         raise UnreadableMusicError("MIDI of type 2, whose tracks are separate pieces", detail)
-    # The parser counts from 0, and a note at the end may get a tick more.
-    most_ticks = min(MAX_TICKS - 2, int(MAX_LENGTH_QUARTERS * division))
+    if division > 0:
+        _add_tracks(midi, data, chunks, min(_MAX_TICKS, int(MAX_LENGTH_QUARTERS * division)))
+        return midi
+    _add_tracks(midi, data, chunks, _MAX_TICKS)
+    midi.ticks_per_quarter = count_beats(midi.tracks, per_second)
+    last = max(track[-1].time for track in midi.tracks)
+    if last > min(_MAX_TICKS, MAX_LENGTH_QUARTERS * midi.ticks_per_quarter):
+        raise UnreadableMusicError(f"longer than {MAX_LENGTH_QUARTERS:,.0f} quarter notes")
+    if not any(event.type == "set_tempo" for track in midi.tracks for event in track):
+        midi.remarks.append(
+            "its time counts frames of film and says no tempo; read as 120 quarter notes a minute"
+        )
+    return midi
+
+
+def _add_tracks(
+    midi: MidiTracks, data: bytes, chunks: list[tuple[int, int]], most_ticks: int
+) -> None:
+    """Reads tracks up to a tick, and adds them.
+
+    Raises:
+      UnreadableMusicError: If there are too many events, or no whole note is left of a broken file.
+    """
     budget = MAX_MIDI_EVENTS
     errors: list[UnreadableMusicError] = []
     for number, (start, end) in enumerate(chunks, 1):
         limits = Limits(budget, most_ticks)
         is_cut = end > len(data)
         track = read_track(data[start:end], limits, midi.ignored, start=start, is_cut=is_cut)
-        if track.num_events > budget:
+        budget -= track.num_events + 1
+        if budget < 0:
             raise UnreadableMusicError(f"MIDI with more than {MAX_MIDI_EVENTS:,} events")
-        budget -= track.num_events
         errors += _errors(track, number, most_ticks, midi.ignored)
         midi.tracks.append(track.events)
     if errors and not any(map(_has_whole_note, midi.tracks)):
         raise errors[0]
-    return midi
 
 
 def _errors(
@@ -112,7 +138,7 @@ def _errors(
     if track.is_too_long:
         ignored[f"what comes after tick {most_ticks:,} in track {number}"] += 1
         reason = f"MIDI longer than {MAX_TICKS:,} ticks"
-        if most_ticks < MAX_TICKS - 2:
+        if most_ticks < _MAX_TICKS:
             reason = f"longer than {MAX_LENGTH_QUARTERS:,.0f} quarter notes"
         errors.append(UnreadableMusicError(reason, f"track {number} is"))
     return errors

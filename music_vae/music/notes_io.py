@@ -327,6 +327,8 @@ def _read_midi(data: bytes, source: Path) -> Reading:
                 note.pitch = pitch_of(note.pitch)
         sequence = note_seq.midi_to_note_sequence(midi)
     reading = Reading([_checked(sequence)], Counter())
+    for remark in tracks.remarks:
+        _log.warning("%s: %s", source, remark)
     if tracks.ignored:
         _log.warning("%s: ignored: %s", source, _listed(tracks.ignored))
     return reading

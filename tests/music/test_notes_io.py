@@ -193,8 +193,8 @@ def test_an_abc_file_without_a_readable_tune_says_why(tmp_path):
         (midi(b"\x00\xf4" + END_OF_TRACK), "no notes"),  # an undefined status
         (midi(b"\x00\xf0\x00\x00\x01" + END_OF_TRACK), "damaged MIDI"),  # ... of sysex
         (midi(b"\xff" * 1000 + END_OF_TRACK), "damaged MIDI"),  # an endless delta time
-        (midi(NOTE + END_OF_TRACK, division=-6360), "MIDI time that is not in ticks per quarter n"),
-        (midi(NOTE + END_OF_TRACK, division=0), "MIDI time that is not in ticks per quarter note"),
+        (midi(NOTE + END_OF_TRACK, division=-4312), "MIDI in an unknown time"),
+        (midi(NOTE + END_OF_TRACK, division=0), "MIDI without a length of a beat"),
         (midi(), "MIDI without tracks"),
         (midi(END_OF_TRACK), "no notes"),
         (midi(b"\x00\xff\x59\x02\xff\xff" + END_OF_TRACK), "no notes"),
