@@ -137,6 +137,7 @@ def _errors(
         errors.append(UnreadableMusicError("damaged MIDI", f"track {number} {track.damage}"))
     if track.is_too_long:
         ignored[f"what comes after tick {most_ticks:,} in track {number}"] += 1
+    if track.is_too_long or track.has_long_rest:
         reason = f"MIDI longer than {MAX_TICKS:,} ticks"
         if most_ticks < _MAX_TICKS:
             reason = f"longer than {MAX_LENGTH_QUARTERS:,.0f} quarter notes"
@@ -145,8 +146,8 @@ def _errors(
 
 
 def _has_whole_note(track: list[Event]) -> bool:
-    """Returns True if a note of the track ends."""
-    return any(isinstance(event, NoteEvent) and not event.starts for event in track)
+    """Returns True if a note of the track ends after its beginning."""
+    return any(isinstance(e, NoteEvent) and not e.starts and e.time > 0 for e in track)
 
 
 def _track_chunks(
@@ -164,7 +165,7 @@ def _track_chunks(
         start = position + _CHUNK_HEAD_BYTES
         end = start + int.from_bytes(data[position + 4 : start], "big")
         is_missing = len(chunks) < claimed
-        if _is_track(data[position : position + 4], is_missing=is_missing):
+        if _is_track(data, position, end, is_missing=is_missing):
             if not is_missing and end > len(data):
                 break
             position = end = _mended_end(data, start, end)
@@ -179,9 +180,14 @@ def _track_chunks(
     return chunks
 
 
-def _is_track(name: bytes, *, is_missing: bool) -> bool:
-    """Returns True for the name of a track; if one is missing, a letter may be damaged."""
-    return sum(map(int.__eq__, name, _TRACK)) >= len(_TRACK) - is_missing
+def _is_track(data: bytes, position: int, end: int, *, is_missing: bool) -> bool:
+    """Returns True for the name of a track, in which a letter may be damaged.
+
+    That is believed if a track is missing, or if its last event stands at its end.
+    """
+    equal = sum(map(int.__eq__, data[position : position + 4], _TRACK))
+    believed = is_missing or data[end - len(_LAST_EVENT) : end] == _LAST_EVENT
+    return equal == len(_TRACK) or (equal == len(_TRACK) - 1 and believed)
 
 
 def _mended_end(data: bytes, start: int, end: int) -> int:
@@ -192,7 +198,9 @@ def _mended_end(data: bytes, start: int, end: int) -> int:
     if following >= 0:
         return following
     last = data.find(_LAST_EVENT, min(start, end))
-    return end if last < 0 else last + len(_LAST_EVENT)
+    if last >= 0:
+        return last + len(_LAST_EVENT)
+    return end if end > start else len(data)
 
 
 def _is_chunk(data: bytes, position: int) -> bool:

@@ -18,7 +18,6 @@ _SYSEX_STATUS = (0xF0, 0xF7)
 _SYSTEM_DATA_BYTES = dict.fromkeys({*range(0xF1, 0xFF)} - {0xF7}, 0) | {0xF1: 1, 0xF2: 2, 0xF3: 1}
 _META_STATUS = 0xFF
 _END_OF_TRACK = 0x2F
-_LAST_EVENT = bytes([_META_STATUS, _END_OF_TRACK, 0])
 # A variable-length quantity has at most four bytes.
 _MAX_QUANTITY_BYTES = 4
 # After damage, so many events in a row are no accident.
@@ -26,9 +25,13 @@ _SOUND_EVENTS = 4
 # A track with more damage than that holds something else.
 _MAX_DAMAGED = 16
 _SEARCHED_BYTES = 1 << 16
+# No piece rests for a tenth of the time that the longest may last, which is hours.
+_LONGEST_REST_IN_TRACK = 10
+# More bytes than that after the end of a track are no accident.
+_MAX_BYTES_AFTER_END = 8
 # The last byte of a time, and the status of an event of a channel or of a meta event.
 _BEFORE_STATUS = re.compile(rb"[\x00-\x7f](?=[\x80-\xef\xff])")
-_PADDING = b"\0\r\n "
+_NO_PADDING = re.compile(rb"[^\x00\r\n ]")
 
 
 class DamageError(ValueError):
@@ -49,6 +52,7 @@ class TrackReading(NamedTuple):
       num_events: Number of events that there were to read.
       damage: The first thing that could not be read, as a clause; empty if all could.
       is_too_long: True if the track goes on after the most ticks or events that are read.
+      has_long_rest: True if a time between two events was left out, as no music rests so long.
 
     >>> read_track(bytes([0, 0xFF, 0x2F, 0]), Limits(10, 1000), Counter()).damage
     ''
@@ -58,6 +62,7 @@ class TrackReading(NamedTuple):
     num_events: int
     damage: str
     is_too_long: bool
+    has_long_rest: bool
 
 
 class Limits(NamedTuple):
@@ -106,7 +111,9 @@ def read_track(
                 damage = damage or f"is cut off at byte {start + len(data)}"
             break
     reader.events.append(SimpleNamespace(type="end_of_track", time=reader.tick))
-    return TrackReading(reader.events, reader.num_events, damage, reader.is_too_long)
+    return TrackReading(
+        reader.events, reader.num_events, damage, reader.is_too_long, reader.has_long_rest
+    )
 
 
 class _Reader:
@@ -116,7 +123,7 @@ class _Reader:
         self.data, self.limits, self.ignored = data, limits, ignored
         self.events: list[Event] = []
         self.num_events, self.tick, self.running, self.event_start = 0, 0, 0, 0
-        self.has_ended = self.is_too_long = False
+        self.has_ended = self.is_too_long = self.has_long_rest = False
 
     def read_from(self, position: int) -> None:
         """Reads events until the track ends, from `position` on.
@@ -125,6 +132,7 @@ class _Reader:
         """
         data, size = self.data, len(self.data)
         most_ticks, append = self.limits.ticks, self.events.append
+        longest_rest = most_ticks // _LONGEST_REST_IN_TRACK
         while position < size and not self.has_ended:
             self.event_start = position
             delta = data[position]
@@ -132,6 +140,9 @@ class _Reader:
             if delta >= 0x80:
                 delta, position = _quantity(data, position - 1)
             self.num_events += 1
+            if delta > longest_rest:
+                self.ignored[f"a time of {delta:,} ticks between two events"] += 1
+                delta, self.has_long_rest = 0, True
             if self.tick + delta > most_ticks or self.num_events > self.limits.events:
                 self.is_too_long = True
                 return
@@ -163,12 +174,18 @@ class _Reader:
             raise DamageError
         kind, (length, position) = data[position], _quantity(data, position + 1)
         after = _end(data, position, length)
-        if kind == _END_OF_TRACK and not (after < len(data) and data.endswith(_LAST_EVENT, after)):
-            # Where another such event ends the bytes, this one does not end the track.
-            self.has_ended = True
-            if data[after:].strip(_PADDING):
-                self.ignored["what comes after the end of a track"] += 1
+        if kind == _END_OF_TRACK:
+            self._end_track(after)
         return meta_event(kind, self.tick, data[position:after], self.ignored), after
+
+    def _end_track(self, position: int) -> None:
+        """Ends the track, unless so much comes after its end that it cannot be the end."""
+        rest = _NO_PADDING.search(self.data, position)
+        if rest is None:
+            self.has_ended = True
+        elif len(self.data) - rest.start() <= _MAX_BYTES_AFTER_END:
+            self.has_ended = True
+            self.ignored["what comes after the end of a track"] += 1
 
 
 def _channel_data(data: bytes, position: int, status: int) -> tuple[int, int, int]:

@@ -106,8 +106,14 @@ def test_a_wrong_length_of_a_track_costs_nothing(tmp_path, wrong, end):
     assert pitches(tmp_path, data) == ([60, 62, 64, 65], [40, 41])
 
 
-def test_a_damaged_name_of_a_track_costs_nothing(tmp_path):
-    data = header() + chunk(NOTES + END, name=b"MTsk") + SECOND
+def test_a_last_track_without_length_and_end_is_read(tmp_path):
+    data = header() + chunk(NOTES + END) + chunk(LESS, size=0)
+    assert pitches(tmp_path, data) == ([60, 62, 64, 65], [40, 41])
+
+
+@pytest.mark.parametrize("tracks", [0, 1, 2, 3])
+def test_a_damaged_name_of_a_track_costs_nothing(tmp_path, tracks):
+    data = header(tracks) + chunk(NOTES + END, name=b"MTsk") + SECOND
     assert pitches(tmp_path, data) == ([60, 62, 64, 65], [40, 41])
 
 
@@ -130,12 +136,21 @@ def test_a_track_ends_at_its_end_whatever_comes_after_it(tmp_path, caplog):
 
 
 def test_an_end_in_the_middle_of_a_track_is_none(tmp_path, caplog):
-    data = header() + chunk(NOTES + END + MORE + END) + SECOND
-    assert pitches(tmp_path, data) == (ALL, [40, 41])
+    for last in (END, b""):
+        data = header() + chunk(NOTES + END + MORE + last) + SECOND
+        assert pitches(tmp_path, data) == (ALL, [40, 41])
 
 
-def test_a_time_beyond_all_music_costs_what_comes_after_it(tmp_path, caplog):
+def test_a_time_beyond_all_music_is_left_out(tmp_path, caplog):
     data = header() + chunk(NOTES + LONG + MORE[1:] + END) + SECOND
+    with caplog.at_level(logging.WARNING):
+        assert pitches(tmp_path, data) == (ALL, [40, 41])
+    assert remarks(caplog) == ["a time of 33,554,431 ticks between two events"]
+
+
+def test_a_track_that_is_longer_than_all_music_is_read_up_to_there(tmp_path, caplog):
+    rest = b"\xb4\xaa\x7f\xb0\x07\x40"  # 860,000 ticks, then a change of loudness
+    data = header() + chunk(NOTES + 12 * rest + MORE + END) + SECOND
     with caplog.at_level(logging.WARNING):
         assert pitches(tmp_path, data) == ([60, 62, 64, 65], [40, 41])
     assert remarks(caplog) == ["what comes after tick 9,600,000 in track 1"]
