@@ -260,7 +260,8 @@ def convert_file(name: str, *, root: Path, collection: str) -> ConvertedFile:
     kind = notes_io.source_type(name)
     records = []
     for sequence in reading.sequences:
-        hashed = f"{name}_{sequence.reference_number}" if kind == "abc" else name
+        has_number = kind == "abc" or len(reading.sequences) > 1
+        hashed = f"{name}_{sequence.reference_number}" if has_number else name
         sequence.id = _sequence_id(hashed, _printable(collection), kind)
         sequence.filename = _printable(name)
         sequence.collection_name = _printable(collection)
@@ -271,7 +272,8 @@ def convert_file(name: str, *, root: Path, collection: str) -> ConvertedFile:
 def _sequence_id(name: str, collection: str, source_type: str) -> str:
     """Returns the id of a sequence: `/id/<type>/<collection>/<SHA-1 of the name>`.
 
-    `name` is the path relative to the folder; for ABC, `_` and the reference number follow it.
+    `name` is the path relative to the folder; in files of several tunes, as ABC files are, `_` and
+    the reference number follow it.
     """
     digest = hashlib.sha1(name.encode("utf-8", "surrogateescape")).hexdigest()
     return f"/id/{source_type}/{collection}/{digest}"

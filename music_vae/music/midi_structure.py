@@ -32,7 +32,8 @@ _LAST_EVENT = b"\xff\x2f\x00"
 class MidiTracks:
     """The events of a MIDI file, at absolute ticks; the last of each track is its end.
 
-    `ignored` counts what was left out, in plain words; `remarks` are what else is to be said.
+    `ignored` counts what was left out, in plain words; `remarks` are what else is to be said. In a
+    file of type 2, the tracks `are_pieces` of their own.
 
     >>> empty = b"MThd" + bytes([0, 0, 0, 6, 0, 0, 0, 1, 0, 96]) + b"MTrk" + bytes(4)
     >>> [[event.type for event in track] for track in read_tracks(empty).tracks]
@@ -43,6 +44,19 @@ class MidiTracks:
     tracks: list[list[Event]] = field(default_factory=list)
     ignored: Counter[str] = field(default_factory=Counter)
     remarks: list[str] = field(default_factory=list)
+    are_pieces: bool = False
+
+    def pieces(self) -> "list[MidiTracks]":
+        """Returns each track with notes by itself, if they are pieces; otherwise all together.
+
+        >>> note = NoteEvent("note_on", time=0, channel=0, note=60, velocity=80)
+        >>> len(MidiTracks(96, [[note], [], [note]], are_pieces=True).pieces())
+        2
+        """
+        playing = [t for t in self.tracks if any(type(event) is NoteEvent for event in t)]
+        if not self.are_pieces or len(playing) < 2:
+            return [self]
+        return [MidiTracks(self.ticks_per_quarter, [track]) for track in playing]
 
 
 def unwrapped(data: bytes) -> bytes:
@@ -86,9 +100,7 @@ def read_tracks(data: bytes) -> MidiTracks:
     chunks = _track_chunks(data, _CHUNK_HEAD_BYTES + header_bytes, claimed, midi.ignored)
     if not chunks:
         raise UnreadableMusicError("MIDI without tracks")
-    if kind == _SEPARATE_PIECES and len(chunks) > 1:
-        detail = "save each as a file of its own"
-        raise UnreadableMusicError("MIDI of type 2, whose tracks are separate pieces", detail)
+    midi.are_pieces = kind == _SEPARATE_PIECES
     if division > 0:
         _add_tracks(midi, data, chunks, min(_MAX_TICKS, int(MAX_LENGTH_QUARTERS * division)))
         return midi

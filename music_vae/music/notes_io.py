@@ -61,6 +61,7 @@ MAX_TEXT_BYTES = 50 * 2**20
 MAX_LENGTH_S = 24 * 3600.0
 
 _SHOWN_REMARKS = 3
+_MAX_PIECES = 1_000  # of a MIDI file
 _TICKS_PER_QUARTER = 220  # of MIDI that note_seq writes
 _WORDS_OF_ERRORS = ("music", "parse", "error", "conversion")
 _MXL_CONTAINER = "META-INF/container.xml"
@@ -70,7 +71,8 @@ _MXL_SCORE_TYPES = (None, "application/vnd.recordare.musicxml+xml")
 class Reading(NamedTuple):
     """The sequences of a music file, and counted reasons for the tunes that were skipped.
 
-    Only an ABC file holds several tunes; any other has one sequence, and nothing is skipped.
+    An ABC file or a MIDI file of type 2 holds several tunes, each with its `reference_number`; any
+    other has one sequence, and nothing is skipped.
 
     >>> sequences, skipped = read_file("examples/tunes/soldiers_joy.mid")
     >>> len(sequences), sum(skipped.values())
@@ -85,8 +87,8 @@ def read_music_file(path: str | os.PathLike) -> list[NoteSequence]:
     """Returns the sequences, at least one, of a file that its suffix says is MIDI, MusicXML or ABC.
 
     Every sequence has notes, with pitches 0..127, velocities 1..127 and times in seconds within
-    `MAX_LENGTH_S`. An ABC file gives one sequence per tune that can be read; `read_file` also says
-    why others cannot.
+    `MAX_LENGTH_S`. An ABC file gives one sequence per tune that can be read, and a MIDI file of
+    type 2 one per track; `read_file` also says why others cannot.
 
     >>> (tune,) = read_music_file("examples/tunes/soldiers_joy.mid")
     >>> [note.pitch for note in tune.notes[:4]]
@@ -311,11 +313,34 @@ def _unreadable(kind: str, error: BaseException) -> UnreadableMusicError:
 
 
 def _read_midi(data: bytes, source: Path) -> Reading:
-    """Reads the one sequence of a MIDI file, which a RIFF file (`.rmi`) may wrap.
+    """Reads the sequences of a MIDI file, which a RIFF file (`.rmi`) may wrap.
 
     It logs what it ignores in `source`.
     """
     tracks = read_tracks(unwrapped(data))
+    pieces = tracks.pieces()
+    if len(pieces) > _MAX_PIECES:
+        raise UnreadableMusicError(f"MIDI of type 2 with more than {_MAX_PIECES:,} pieces")
+    sequences: list[NoteSequence] = []
+    errors: list[UnreadableMusicError] = []
+    for number, piece in enumerate(pieces, 1):
+        try:
+            sequences.append(_read_piece(piece))
+        except UnreadableMusicError as error:
+            errors.append(error)
+        else:
+            sequences[-1].reference_number = number if len(pieces) > 1 else 0
+    if not sequences:
+        raise errors[0]
+    for remark in tracks.remarks:
+        _log.warning("%s: %s", source, remark)
+    if tracks.ignored:
+        _log.warning("%s: ignored: %s", source, _listed(tracks.ignored))
+    return Reading(sequences, Counter(error.reason for error in errors))
+
+
+def _read_piece(tracks: MidiTracks) -> NoteSequence:
+    """Makes notes of the events of a piece, which it changes."""
     repair(tracks)
     note_seq = import_note_seq()
     import pretty_midi
@@ -325,13 +350,7 @@ def _read_midi(data: bytes, source: Path) -> Reading:
         for instrument in midi.instruments:
             for note in instrument.notes:
                 note.pitch = pitch_of(note.pitch)
-        sequence = note_seq.midi_to_note_sequence(midi)
-    reading = Reading([_checked(sequence)], Counter())
-    for remark in tracks.remarks:
-        _log.warning("%s: %s", source, remark)
-    if tracks.ignored:
-        _log.warning("%s: ignored: %s", source, _listed(tracks.ignored))
-    return reading
+        return _checked(note_seq.midi_to_note_sequence(midi))
 
 
 def _listed(counts: Counter[str]) -> str:

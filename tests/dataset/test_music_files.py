@@ -17,7 +17,7 @@ from music_vae.common import lazy_imports, pools
 from music_vae.dataset import music_files
 from music_vae.dataset.music_files import ConvertedFile
 from support import music_folder
-from support.paths import TUNES
+from support.paths import MIDI, TUNES
 
 
 @pytest.fixture
@@ -118,6 +118,15 @@ def test_links_to_folders_are_followed_and_each_folder_is_searched_once(tmp_path
     found = music_files.find_music_files(songs, recursive=True)
     assert found == ["link/more/a.mid", "own/a.mid"]
     assert music_files.find_music_files(songs, recursive=False) == []
+
+
+def test_pieces_of_one_midi_file_have_ids_of_their_own(tmp_path):
+    shutil.copy(MIDI / "kinds" / "type2.mid", tmp_path / "a.mid")
+    converted = music_files.convert_file("a.mid", root=tmp_path, collection="c")
+    note_sequence = lazy_imports.import_note_seq().NoteSequence
+    sequences = [note_sequence.FromString(record) for record in converted.records]
+    assert [len(sequence.notes) for sequence in sequences] == [16, 16]
+    assert len({sequence.id for sequence in sequences}) == 2
 
 
 def test_karaoke_and_riff_files_are_read_as_midi(tmp_path):

@@ -9,7 +9,7 @@ import mido
 import pytest
 
 from music_vae.common.lazy_imports import import_note_seq
-from music_vae.music.notes_io import UnreadableMusicError, read_music_file
+from music_vae.music.notes_io import read_file, read_music_file
 from tests.support.paths import TUNES
 
 TICKS = 96
@@ -262,7 +262,24 @@ def test_nothing_is_said_of_what_music_is_not_read_from(tmp_path, caplog, data):
     assert not caplog.messages
 
 
-def test_tracks_that_are_separate_pieces_are_refused(tmp_path):
-    path = saved(tmp_path / "a.mid", [on(), off(time=96)], [on(62), off(62, time=96)], kind=2)
-    with pytest.raises(UnreadableMusicError, match="type 2, whose tracks are separate pieces"):
-        read_music_file(path)
+def test_tracks_of_type_2_are_pieces_of_their_own(tmp_path):
+    tracks = [[*METAS, on(), off(time=96)], [], [on(62), off(62, time=96)]]
+    first, second = read_music_file(saved(tmp_path / "a.mid", *tracks, kind=2))
+    assert [n.pitch for n in first.notes] == [60]
+    assert [round(tempo.qpm) for tempo in first.tempos] == [90]
+    assert spans(second) == [(62, 0, 96)]
+    assert not second.time_signatures
+    assert [first.reference_number, second.reference_number] == [1, 2]
+
+
+def test_a_piece_without_notes_is_counted(tmp_path):
+    path = saved(tmp_path / "a.mid", [off(60)], [on(62), off(62, time=96)], kind=2)
+    reading = read_file(path)
+    assert [n.pitch for n in reading.sequences[0].notes] == [62]
+    assert reading.skipped == {"no notes": 1}
+
+
+def test_tracks_of_type_2_are_one_piece_if_only_one_has_notes(tmp_path):
+    (sequence,) = read_music_file(saved(tmp_path / "a.mid", METAS, [on(), off(time=96)], kind=2))
+    assert [round(tempo.qpm) for tempo in sequence.tempos] == [90]
+    assert len(sequence.notes) == 1
