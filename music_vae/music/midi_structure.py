@@ -122,7 +122,7 @@ def _add_tracks(
     """Reads tracks up to a tick, and adds them.
 
     Raises:
-      UnreadableMusicError: If there are too many events, or no whole note is left of a broken file.
+      UnreadableMusicError: If there are too many events, or no music is left of a broken file.
     """
     budget = MAX_MIDI_EVENTS
     errors: list[UnreadableMusicError] = []
@@ -135,7 +135,7 @@ def _add_tracks(
             raise UnreadableMusicError(f"MIDI with more than {MAX_MIDI_EVENTS:,} events")
         errors += _errors(track, number, most_ticks, midi.ignored)
         midi.tracks.append(track.events)
-    if errors and not any(map(_has_whole_note, midi.tracks)):
+    if errors and not any(map(_has_music, midi.tracks)):
         raise errors[0]
 
 
@@ -157,9 +157,9 @@ def _errors(
     return errors
 
 
-def _has_whole_note(track: list[Event]) -> bool:
-    """Returns True if a note of the track ends after its beginning."""
-    return any(isinstance(e, NoteEvent) and not e.starts and e.time > 0 for e in track)
+def _has_music(track: list[Event]) -> bool:
+    """Returns True if a note of the track may last some time."""
+    return track[-1].time > 0 and any(type(e) is NoteEvent and e.starts for e in track)
 
 
 def _track_chunks(

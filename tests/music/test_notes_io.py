@@ -187,7 +187,7 @@ def test_an_abc_file_without_a_readable_tune_says_why(tmp_path):
     [
         (b"", "not a MIDI file"),
         (b"RIFF" + bytes(40), "not a MIDI file"),
-        (midi(NOTE + END_OF_TRACK)[:-6], "damaged MIDI"),
+        (midi(NOTE + END_OF_TRACK)[:-10], "damaged MIDI"),
         (midi(NOTE + END_OF_TRACK)[:25], "damaged MIDI"),
         (midi(b"\x00\x3c\x40" + END_OF_TRACK), "damaged MIDI"),  # running status of nothing
         (midi(b"\x00\xf4" + END_OF_TRACK), "no notes"),  # an undefined status
