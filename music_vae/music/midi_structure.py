@@ -21,6 +21,7 @@ MAX_MIDI_EVENTS = 1_000_000
 MAX_LENGTH_QUARTERS = 100_000.0
 
 _SEPARATE_PIECES = 2
+_MAX_TRACKS = 0xFFFF  # that the header can count
 # The parser counts from 0, and a note at the end may get a tick more.
 _MAX_TICKS = MAX_TICKS - 2
 _TRACK, _HEADER = b"MTrk", b"MThd"
@@ -100,6 +101,8 @@ def read_tracks(data: bytes) -> MidiTracks:
     chunks = _track_chunks(data, _CHUNK_HEAD_BYTES + header_bytes, claimed, midi.ignored)
     if not chunks:
         raise UnreadableMusicError("MIDI without tracks")
+    if len(chunks) > _MAX_TRACKS:
+        raise UnreadableMusicError(f"MIDI with more than {_MAX_TRACKS:,} tracks")
     midi.are_pieces = kind == _SEPARATE_PIECES
     if division > 0:
         _add_tracks(midi, data, chunks, min(_MAX_TICKS, int(MAX_LENGTH_QUARTERS * division)))

@@ -124,6 +124,11 @@ def test_a_wrong_length_of_the_header_costs_nothing(tmp_path):
     assert pitches(tmp_path, data) == ([60, 62, 64, 65], [40, 41])
 
 
+def test_more_tracks_than_a_header_can_count_are_refused(tmp_path):
+    with pytest.raises(UnreadableMusicError, match="MIDI with more than 65,535 tracks"):
+        read(tmp_path, header(0xFFFF) + SECOND + chunk(b"") * 0xFFFF)
+
+
 def test_a_track_ends_at_its_end_whatever_comes_after_it(tmp_path, caplog):
     data = header() + chunk(NOTES + END + bytes(7)) + SECOND
     with caplog.at_level(logging.WARNING):
