@@ -21,6 +21,7 @@ from music_vae.configs import Config
 from music_vae.latent import grooves, latent_space
 from music_vae.latent.latent_space import Prior
 from music_vae.music import conditioning, notes_io
+from music_vae.music.tempo_map import TempoMap
 from music_vae.render.made import Made
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ class Material:
       shift: Vector `[Z]` that is added to latent vectors to change attributes; None: no change.
       prior: Prior from which samples are drawn; None: the model's own.
       qpm: Tempo of what the model reads of the first piece; None: that at its beginning.
+      tempo_map: Tempos of a groove of any length that change, and are left out of `pieces`; None
+        for any other music.
     """
 
     pieces: "Sequence[NoteSequence]" = ()
@@ -54,6 +57,7 @@ class Material:
     shift: np.ndarray | None = None
     prior: Prior | None = None
     qpm: float | None = None
+    tempo_map: TempoMap | None = None
 
 
 def generate(request: Request) -> Iterator[Path]:
@@ -154,9 +158,9 @@ def gather(request: Request, config: Config, stamp: str) -> Material:
     shift, prior = _shift(request, config), _prior(request, config)
     lazy_imports.import_note_seq()
     controls = _controls(request, config, stamp)
-    pieces = _pieces(request, config, stamp)
+    pieces, tempo_map = _steady(_pieces(request, config, stamp), request, config)
     qpm = piece_files.tempo_of(config, pieces[0]) if pieces else None
-    return Material(pieces, controls, shift, prior, qpm)
+    return Material(pieces, controls, shift, prior, qpm, tempo_map)
 
 
 def _shift(request: Request, config: Config) -> np.ndarray | None:
@@ -223,10 +227,26 @@ def _controls(request: Request, config: Config, stamp: str) -> list[np.ndarray]:
 
 def _pieces(request: Request, config: Config, stamp: str) -> "list[NoteSequence]":
     """Reads the pieces to start from; grooves that are reconstructed or changed have any length."""
-    whole = request.mode in ("reconstruct", "attribute")
-    if whole and config.data_converter.plays_any_length:
+    if _is_whole(request, config):
         return [piece_files.read_piece(config, given) for given in request.inputs]
     return piece_files.read_windows(config, request.inputs, request.output_dir, stamp)
+
+
+def _is_whole(request: Request, config: Config) -> bool:
+    """Returns True for pieces that may have any length."""
+    return request.mode in ("reconstruct", "attribute") and config.data_converter.plays_any_length
+
+
+def _steady(
+    pieces: "list[NoteSequence]", request: Request, config: Config
+) -> "tuple[list[NoteSequence], TempoMap | None]":
+    """Returns a whole groove at a steady tempo, and its tempos if they change."""
+    if not pieces or not _is_whole(request, config):
+        return pieces, None
+    tempo_map = TempoMap.of(pieces[0])
+    if tempo_map.is_steady:
+        return pieces, None
+    return [tempo_map.steady(piece) for piece in pieces], tempo_map
 
 
 # -- Music ----------------------------------------------------------------------------------------
@@ -359,7 +379,7 @@ def _joined(parts: "Sequence[NoteSequence]", model: "TrainedModel") -> "NoteSequ
 def at_tempo(
     pieces: "Sequence[NoteSequence]", request: Request, material: Material
 ) -> "Sequence[NoteSequence]":
-    """Returns pieces at the tempo that is asked for, else at that of the first input.
+    """Returns pieces at the tempo that is asked for, else at that of the first input or its tempos.
 
     >>> from music_vae.commands.choices import ModelChoice
     >>> from note_seq.protobuf.music_pb2 import NoteSequence
@@ -369,6 +389,8 @@ def at_tempo(
     4.0
     """
     qpm = request.qpm
+    if qpm is None and material.tempo_map is not None:
+        return [material.tempo_map.applied(piece) for piece in pieces]
     if qpm is None and material.pieces:
         qpm = material.qpm or notes_io.tempo_of(material.pieces[0])
     return pieces if qpm is None else [notes_io.with_tempo(piece, qpm) for piece in pieces]

@@ -102,6 +102,7 @@ def hits(path):
 
 
 DRUM_FILES = ["gm_kit", "rolls", "sixteenths", "six_bars", "on_channel_1", "two_bars_rest_first"]
+DRUM_FILES += ["tempo_change"]
 
 
 @pytest.mark.parametrize("name", DRUM_FILES)
@@ -110,6 +111,14 @@ def test_every_hit_comes_back_with_its_own_pitch_time_and_velocity(tmp_path, nam
     tick = 1 / 220
     assert [(round(t, 1), *hit) for t, *hit in found] == [(round(t, 1), *hit) for t, *hit in given]
     assert [time for time, _, _ in found] == pytest.approx([t for t, _, _ in given], abs=tick)
+
+
+def test_a_groove_comes_back_with_its_changes_of_tempo(tmp_path):
+    humanized(tmp_path, "drum_pitches/tempo_change.mid")
+    (path,) = tmp_path.glob("*.mid")
+    times, qpms = pretty_midi.PrettyMIDI(str(path)).get_tempo_changes()
+    assert times.tolist() == pytest.approx([0, 4.8])
+    assert qpms.tolist() == pytest.approx([100, 101], abs=0.01)
 
 
 @pytest.mark.parametrize("name", ["gm_kit", "rolls", "sixteenths"])

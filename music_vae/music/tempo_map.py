@@ -1,0 +1,101 @@
+"""Plays a piece whose tempo changes at a steady one, and what is made of it with the changes again.
+
+Models of grooves count steps, of which a piece has one length from its beginning to its end.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from music_vae.common.constants import DEFAULT_QPM
+from music_vae.common.lazy_imports import import_note_seq
+
+if TYPE_CHECKING:
+    from note_seq.protobuf.music_pb2 import NoteSequence
+
+
+class TempoMap(NamedTuple):
+    """The tempos of a piece: one from each of the times on, of which the first is 0.
+
+    Attributes:
+      times_s: Times in seconds, ascending.
+      qpms: Quarter notes a minute from each time on.
+
+    >>> slower = TempoMap((0.0, 2.0), (120.0, 60.0))
+    >>> slower.quarter_at(3.0), slower.second_at(5.0)
+    (5.0, 3.0)
+    """
+
+    times_s: tuple[float, ...]
+    qpms: tuple[float, ...]
+
+    @classmethod
+    def of(cls, piece: "NoteSequence") -> "TempoMap":
+        """Returns the tempos of a piece; without one it begins at MIDI's default.
+
+        >>> from note_seq.protobuf.music_pb2 import NoteSequence
+        >>> TempoMap.of(NoteSequence(tempos=[{"time": 2.0, "qpm": 60}]))
+        TempoMap(times_s=(0.0, 2.0), qpms=(120.0, 60.0))
+        """
+        tempos = {0.0: DEFAULT_QPM}
+        for tempo in sorted(piece.tempos, key=lambda tempo: tempo.time):
+            if tempo.qpm > 0:
+                tempos[max(tempo.time, 0.0)] = tempo.qpm
+        return cls(tuple(tempos), tuple(tempos.values()))
+
+    @property
+    def is_steady(self) -> bool:
+        """True if all tempos are the same."""
+        return len(set(self.qpms)) == 1
+
+    @property
+    def _quarters(self) -> np.ndarray:
+        """The quarter note at which each tempo begins, float64 `[N]`."""
+        lengths = np.diff(self.times_s) * np.array(self.qpms[:-1]) / 60
+        return np.concatenate([[0.0], np.cumsum(lengths)])
+
+    def quarter_at(self, second: float) -> float:
+        """Returns the number of quarter notes, and parts of one, up to a time."""
+        number = max(int(np.searchsorted(self.times_s, second, side="right")) - 1, 0)
+        beyond = (second - self.times_s[number]) * self.qpms[number] / 60
+        return float(self._quarters[number] + beyond)
+
+    def second_at(self, quarter: float) -> float:
+        """Returns the time of a quarter note, the inverse of `quarter_at`."""
+        number = max(int(np.searchsorted(self._quarters, quarter, side="right")) - 1, 0)
+        beyond = (quarter - self._quarters[number]) * 60 / self.qpms[number]
+        return float(self.times_s[number] + beyond)
+
+    def steady(self, piece: "NoteSequence") -> "NoteSequence":
+        """Returns the piece of these tempos, played at 120 quarter notes a minute.
+
+        >>> from note_seq.protobuf.music_pb2 import NoteSequence
+        >>> beat = NoteSequence(notes=[{"pitch": 36, "start_time": 3.0, "end_time": 3.5}])
+        >>> TempoMap((0.0, 2.0), (120.0, 60.0)).steady(beat).notes[0].start_time
+        2.5
+        """
+        steady = _moved(piece, lambda second: self.quarter_at(second) * 60 / DEFAULT_QPM)
+        steady.tempos.add(qpm=DEFAULT_QPM)
+        return steady
+
+    def applied(self, piece: "NoteSequence") -> "NoteSequence":
+        """Returns a piece at 120 quarter notes a minute, played with these tempos.
+
+        >>> from note_seq.protobuf.music_pb2 import NoteSequence
+        >>> beat = NoteSequence(notes=[{"pitch": 36, "start_time": 2.5, "end_time": 2.75}])
+        >>> played = TempoMap((0.0, 2.0), (120.0, 60.0)).applied(beat)
+        >>> played.notes[0].start_time, [tempo.qpm for tempo in played.tempos]
+        (3.0, [120.0, 60.0])
+        """
+        played = _moved(piece, lambda second: self.second_at(second * DEFAULT_QPM / 60))
+        for time_s, qpm in zip(self.times_s, self.qpms, strict=True):
+            played.tempos.add(time=time_s, qpm=qpm)
+        return played
+
+
+def _moved(piece: "NoteSequence", function: Callable[[float], float]) -> "NoteSequence":
+    """Returns the piece without tempos, with all other times moved by a function."""
+    moved, _ = import_note_seq().sequences_lib.adjust_notesequence_times(piece, function)
+    del moved.tempos[:]
+    return moved
