@@ -7,7 +7,8 @@ Whatever a file says in the usual way is left exactly as it is.
 
 import bisect
 import heapq
-from collections import defaultdict, deque
+import itertools
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from itertools import zip_longest
 from operator import attrgetter, itemgetter
@@ -18,6 +19,7 @@ from music_vae.music.midi_structure import MidiTracks
 
 _DRUM_CHANNEL = 9
 _PITCHES = 128
+_MAX_SHARED = 0.5  # of the time of a note, which it sounds together with the next of its pitch
 _LEAST_NOTES_IN_QUARTER = 16  # 64ths
 _GLOBAL_VALUES = {
     "set_tempo": attrgetter("tempo"),
@@ -115,25 +117,27 @@ def _with_whole_notes(track: list[Event]) -> list[Event]:
 
     Notes of one pitch that overlap have numbers of their own until `pitch_of` is asked.
     """
-    troubled = _troubled_notes(track)
-    if not troubled:
+    troubled, overlapping = _troubled_notes(track)
+    if not troubled and not overlapping:
         return track
     end = track[-1].time
-    rest, notes = [], defaultdict(list)
+    notes: dict[tuple[int, int], list[NoteEvent]] = defaultdict(list)
     for event in track:
-        key = (event.channel, event.note) if isinstance(event, NoteEvent) else None
-        if key in troubled:
-            notes[key].append(event)
-        else:
-            rest.append(event)
+        if type(event) is NoteEvent and (event.channel, event.note) in troubled | overlapping:
+            notes[event.channel, event.note].append(event)
     rebuilt: list[Event] = []
-    for (channel, pitch), events in notes.items():
+    for key, events in list(notes.items()):
+        channel, pitch = key
         spans = _drum_spans(events, end) if channel == _DRUM_CHANNEL else _spans(events, end)
+        if key not in troubled and sorted(spans) == sorted(_ended_together(events, end)):
+            del notes[key]
+            continue
         for number, (start, stop, velocity) in _numbered(spans, pitch):
             rebuilt.append(NoteEvent("note_on", start, channel, number, velocity))
             rebuilt.append(NoteEvent("note_off", stop, channel, number, 0))
     # Of what is at one tick, ends come first.
     rebuilt.sort(key=lambda event: (event.time, event.starts))
+    rest = [e for e in track if type(e) is not NoteEvent or (e.channel, e.note) not in notes]
     return _merged(rebuilt, rest)
 
 
@@ -158,32 +162,23 @@ def _numbered(spans: list[Span], pitch: int) -> Iterator[tuple[int, Span]]:
         yield number, span
 
 
-def _troubled_notes(track: list[Event]) -> set[tuple[int, int]]:
-    """Finds the channels and pitches of which pretty_midi would lose or cut a note."""
+def _troubled_notes(track: list[Event]) -> tuple[set[tuple[int, int]], set[tuple[int, int]]]:
+    """Finds the channels and pitches of which pretty_midi would lose or cut a note, or might."""
     troubled: set[tuple[int, int]] = set()
-    starts: dict[tuple[int, int], list[int]] = {}  # of the notes that sound to pretty_midi
-    lacking: dict[tuple[int, int], int] = {}  # ends, where each note has one of its own
-    closed: dict[tuple[int, int], int] = {}  # tick of an end that is the end of several notes
+    overlapping: set[tuple[int, int]] = set()
+    starts: dict[tuple[int, int], list[int]] = {}  # of the notes that sound
     for event in track:
         if type(event) is not NoteEvent:
             continue
         key = (event.channel, event.note)
         if event.velocity > 0 and event.type == "note_on":
-            lacking[key] = lacking.get(key, 0) + 1
             if key in starts:
                 starts[key].append(event.time)
             else:
                 starts[key] = [event.time]
-            continue
-        time = event.time
-        if key in lacking:
-            lacking[key] -= 1
-            if not lacking[key]:
-                del lacking[key]
-                if closed.pop(key, time) != time:
-                    troubled.add(key)
-        if key in starts:
+        elif key in starts:
             sounding = starts.pop(key)
+            time = event.time
             if sounding[-1] == time:
                 kept = [start for start in sounding if start == time]
                 if len(kept) == len(sounding):
@@ -191,43 +186,52 @@ def _troubled_notes(track: list[Event]) -> set[tuple[int, int]]:
                     continue
                 starts[key] = kept
                 sounding = sounding[: -len(kept)]
-            if key[0] == _DRUM_CHANNEL and sounding[0] != sounding[-1]:
-                troubled.add(key)
-            if len(sounding) > 1 and key in lacking:
-                closed.setdefault(key, time)
-    return troubled.union(starts)
+            if len(sounding) > 1:
+                is_drum = key[0] == _DRUM_CHANNEL
+                if not is_drum:
+                    overlapping.add(key)
+                elif sounding[0] != sounding[-1]:
+                    troubled.add(key)
+    return troubled.union(starts), overlapping
 
 
 def _spans(events: list[NoteEvent], end: int) -> list[Span]:
     """Returns the notes of one channel and pitch.
 
-    From one silence to the next, with an end for each note, the first is that of the first note,
-    and so on. Otherwise an end is that of all that began before it.
+    An end is that of the note that began first, if the others have ends before the next note
+    begins, or if they began not long ago. Otherwise, and where a note never ends, it is that of all
+    notes that began before it.
     """
     spans: list[Span] = []
-    sounding, first = 0, 0
+    sounding: list[NoteEvent] = []
+    settled = 0, 0  # numbers of events and of notes up to the last silence
     for number, event in enumerate(events):
         if event.starts:
-            first = first if sounding else number
-            sounding += 1
-        elif sounding:
-            sounding -= 1
-            if not sounding:
-                spans += _paired(events[first : number + 1])
-    if sounding:
-        spans += _ended_together(events[first:], end)
-    return _audible(spans)
-
-
-def _paired(events: Iterable[NoteEvent]) -> Iterator[Span]:
-    """Yields notes of which the first ends first."""
-    sounding: deque[NoteEvent] = deque()
-    for event in events:
-        if event.starts:
+            if spans and not sounding and spans[-1][:2] == (event.time, event.time):
+                # One that lasted no time, and is struck again at once, is the same note.
+                spans.pop()
             sounding.append(event)
-        else:
-            note = sounding.popleft()
-            yield note.time, event.time, note.velocity
+        elif sounding:
+            ended = _ended(sounding, events, number)
+            spans += [(note.time, event.time, note.velocity) for note in sounding[:ended]]
+            del sounding[:ended]
+            if not sounding:
+                settled = number + 1, len(spans)
+    if sounding:
+        spans[settled[1] :] = _ended_together(events[settled[0] :], end)
+    return [(start, max(stop, start + 1), velocity) for start, stop, velocity in spans]
+
+
+def _ended(sounding: list[NoteEvent], events: list[NoteEvent], number: int) -> int:
+    """Returns how many of the notes that sound are over with an event, the first of them."""
+    time = events[number].time
+    before = sum(note.time < time for note in sounding) or len(sounding)
+    ends = itertools.takewhile(lambda event: not event.starts, events[number : number + before])
+    if before == 1 or len(list(ends)) == before:
+        return 1
+    # The end of a note that is held a little too long comes soon after the next has begun.
+    shared = time - sounding[before - 1].time
+    return 1 if shared < (time - sounding[0].time) * _MAX_SHARED else before
 
 
 def _ended_together(events: Iterable[NoteEvent], end: int) -> Iterator[Span]:
@@ -245,15 +249,6 @@ def _ended_together(events: Iterable[NoteEvent], end: int) -> Iterator[Span]:
     for note, following in zip_longest(sounding, sounding[1:]):
         stop = following.time if following else end
         yield note.time, stop, note.velocity
-
-
-def _audible(spans: list[Span]) -> list[Span]:
-    """Returns notes of a tick at least; one that is struck again at once is the same note."""
-    return [
-        (start, max(stop, start + 1), velocity)
-        for (start, stop, velocity), following in zip_longest(spans, spans[1:])
-        if stop > start or not following or following[0] != start
-    ]
 
 
 def _drum_spans(events: list[NoteEvent], end: int) -> list[Span]:

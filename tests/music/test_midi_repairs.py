@@ -108,6 +108,11 @@ def test_a_note_without_length_that_is_struck_again_at_once_is_one_note(tmp_path
     assert spans(read(tmp_path, [on(), off(), on(), off(time=48)])) == [(60, 0, 48)]
 
 
+def test_two_notes_that_are_struck_together_are_two(tmp_path):
+    track = [on(velocity=80), on(velocity=70), off(), off(time=48)]
+    assert spans(read(tmp_path, track)) == [(60, 0, 1), (60, 0, 48)]
+
+
 def test_the_end_of_the_last_note_may_come_after_the_next_one_begins(tmp_path):
     track = [on(), on(time=96), off(), off(time=96), on(), off()]
     assert spans(read(tmp_path, track)) == [(60, 0, 96), (60, 96, 192), (60, 192, 193)]
@@ -131,10 +136,31 @@ def test_a_hit_is_not_cut_by_the_end_of_the_hit_before(tmp_path):
 
 
 def test_notes_of_one_pitch_end_in_the_order_in_which_they_began(tmp_path):
-    track = [on(), on(time=24), off(time=24), on(time=48), off(time=24), off(time=24)]
+    track = [on(), on(time=40), off(time=8), on(time=48), off(time=24), off(time=24)]
     other = [on(64, channel=1), off(64, time=240, channel=1)]
     found = spans(read(tmp_path, track, other))
-    assert found == [(60, 0, 48), (60, 24, 120), (60, 96, 144), (64, 0, 240)]
+    assert found == [(60, 0, 48), (60, 40, 120), (60, 96, 144), (64, 0, 240)]
+
+
+def test_an_end_of_notes_that_began_together_is_that_of_all_before_the_next_note(tmp_path):
+    twice = [on(), on(velocity=70), off(time=24)]
+    later = [on(time=72), off(time=24), on(time=72), on(time=24), off(time=24), off(time=24)]
+    found = spans(read(tmp_path, [*twice, *later, off(time=900)]))
+    assert found == [(60, 0, 24), (60, 0, 24), (60, 96, 120), (60, 192, 240), (60, 216, 264)]
+
+
+def test_a_lost_end_does_not_stretch_the_notes_after_it(tmp_path):
+    first = [on(), on(time=72), off(time=72)]  # the first has no end of its own
+    others = [on(time=72), off(time=72), on(time=144), off(time=72)]
+    found = spans(read(tmp_path, [*first, *others, off(time=900)]))
+    assert found == [(60, 0, 144), (60, 72, 144), (60, 216, 288), (60, 432, 504)]
+
+
+def test_notes_that_are_held_into_the_next_are_not_cut_in_a_row(tmp_path):
+    row = [on(), on(time=24), off(time=6)]
+    row += [event for _ in range(6) for event in (on(time=18), off(time=6))]
+    found = spans(read(tmp_path, [*row, off(time=18)]))
+    assert found == [(60, 24 * n, 24 * n + 30) for n in range(7)] + [(60, 168, 192)]
 
 
 def test_if_ends_are_missing_one_is_that_of_all_that_sound(tmp_path):
