@@ -30,7 +30,6 @@ _HOMES = {
     "STANDARD_PPQ": "constants",
     "TriadChordOneHotEncoding": "chords_encoder_decoder",
     "midi_to_note_sequence": "midi_io",
-    "musicxml_file_to_sequence_proto": "musicxml_reader",
     "note_sequence_to_pretty_midi": "midi_io",
     "parse_abc_tunebook": "abc_parser",
 }

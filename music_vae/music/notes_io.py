@@ -13,7 +13,6 @@ import logging
 import math
 import os
 import re
-import tempfile
 import warnings
 import zipfile
 from bisect import bisect_right
@@ -21,7 +20,6 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
-from xml.parsers import expat
 
 from music_vae.common import files
 from music_vae.common.constants import (
@@ -41,7 +39,10 @@ from music_vae.music.midi_structure import (
     read_tracks,
     unwrapped,
 )
+from music_vae.music.musicxml_reader import read_musicxml
+from music_vae.music.musicxml_structure import root_files
 from music_vae.music.unreadable import UnreadableMusicError
+from music_vae.music.written_score import WrittenScore
 
 if TYPE_CHECKING:
     import mido
@@ -103,6 +104,7 @@ def read_music_file(path: str | os.PathLike) -> list[NoteSequence]:
 def read_file(path: str | os.PathLike) -> Reading:
     r"""Reads a file as `read_music_file` does, and also counts why tunes of it were skipped.
 
+    >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder, "tunes.abc")
     ...     _ = path.write_text("X:1\nK:C\nCDEF|\n\nX:1\nK:C\nGABc|")
@@ -116,8 +118,7 @@ def read_file(path: str | os.PathLike) -> Reading:
             raise UnreadableMusicError(
                 f"unknown kind of music file; expected one of {', '.join(MUSIC_SUFFIXES)}"
             )
-        data = _read_bytes(source, _size_limit(source))
-        return _read_midi(data, source) if suffix in MIDI_SUFFIXES else _TEXT_READERS[suffix](data)
+        return _READERS[suffix](_read_bytes(source, _size_limit(source)), source)
     except UnreadableMusicError as error:
         raise UnreadableMusicError(error.reason, error.detail, path=source) from error
 
@@ -128,6 +129,7 @@ def write_midi(sequence: NoteSequence, path: str | os.PathLike) -> None:
     A tempo that MIDI does not hold is clipped with a line in the log; notes keep their seconds.
 
     >>> (tune,) = read_music_file("examples/tunes/soldiers_joy.mid")
+    >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     write_midi(with_tempo(tune, 60), Path(folder, "slow.mid"))
     ...     tempo_of(*read_music_file(Path(folder, "slow.mid")))
@@ -334,8 +336,7 @@ def _read_midi(data: bytes, source: Path) -> Reading:
         raise errors[0]
     for remark in tracks.remarks:
         _log.warning("%s: %s", source, remark)
-    if tracks.ignored:
-        _log.warning("%s: ignored: %s", source, _listed(tracks.ignored))
+    _log_ignored(source, tracks.ignored)
     return Reading(sequences, Counter(error.reason for error in errors))
 
 
@@ -371,64 +372,38 @@ def _mido_file(midi: MidiTracks) -> mido.MidiFile:
     return mido.MidiFile(ticks_per_beat=midi.ticks_per_quarter, tracks=midi.tracks)
 
 
-def _read_musicxml(data: bytes) -> Reading:
-    """Reads the one sequence of an uncompressed MusicXML file."""
-    root = _xml_root(data)
-    if root != "score-partwise":
-        reason = "MusicXML in time-wise order" if root == "score-timewise" else "not MusicXML"
-        raise UnreadableMusicError(reason, f"its root is <{root}>, not <score-partwise>")
-    note_seq = import_note_seq()
-    with tempfile.TemporaryDirectory() as directory, _parsing("MusicXML"):
-        score = Path(directory) / "score.xml"
-        score.write_bytes(data)
-        sequence = note_seq.musicxml_file_to_sequence_proto(str(score))
-    return Reading([_checked(sequence)], Counter())
+def _read_musicxml(data: bytes, source: Path) -> Reading:
+    """Reads the one sequence of an uncompressed MusicXML file; logs what it ignores in `source`."""
+    with _parsing("MusicXML"):
+        score = read_musicxml(data)
+        sequence = _sequence_of(score)
+    sequence.source_info.encoding_type = sequence.source_info.MUSIC_XML
+    _log_ignored(source, score.ignored)
+    return Reading([sequence], Counter())
 
 
-def _xml_root(data: bytes) -> str:
-    """Returns the name of the root element of well-formed XML that declares no entities.
-
-    A few nested entities can stand for gigabytes of text, and MusicXML has no use for any.
-    """
-    names: list[str] = []
-
-    def refuse_entity(*_: object) -> None:
-        raise UnreadableMusicError("XML with entity declarations")
-
-    def keep_first(name: str, _: dict[str, str]) -> None:
-        names.append(name)
-        parser.StartElementHandler = None
-
-    parser = expat.ParserCreate()
-    parser.EntityDeclHandler = refuse_entity
-    parser.StartElementHandler = keep_first
-    try:
-        parser.Parse(data, True)
-    except (expat.ExpatError, ValueError, LookupError) as error:
-        if isinstance(error, UnreadableMusicError):
-            raise
-        raise UnreadableMusicError("not well-formed XML", str(error)) from error
-    return names[0]
+def _sequence_of(score: WrittenScore) -> NoteSequence:
+    """Returns the sequence of a score; without notes, the reason is why none is left."""
+    if not score.notes and score.ignored:
+        kinds = list(score.ignored)
+        detail = f"ignored: {_listed(score.ignored)}" if len(kinds) > 1 else ""
+        raise UnreadableMusicError("no notes" if detail else kinds[0], detail)
+    return _checked(score.to_sequence())
 
 
-def _read_mxl(data: bytes) -> Reading:
+def _log_ignored(source: Path, ignored: Counter[str]) -> None:
+    if ignored:
+        _log.warning("%s: ignored: %s", source, _listed(ignored))
+
+
+def _read_mxl(data: bytes, source: Path) -> Reading:
     """Reads the one sequence of a compressed MusicXML file."""
     with _parsing("compressed MusicXML"), zipfile.ZipFile(io.BytesIO(data)) as archive:
-        container = _read_member(archive, _MXL_CONTAINER)
-        _xml_root(container)
-        return _read_musicxml(_read_member(archive, _score_name(container)))
-
-
-def _score_name(container: bytes) -> str:
-    """Finds the name of the score in the archive's list of root files."""
-    from xml.etree import ElementTree
-
-    for element in ElementTree.fromstring(container).iter():
-        # Some programs put the container's elements into a namespace.
-        is_file = element.tag.rpartition("}")[2] == "rootfile"
-        if is_file and element.get("media-type") in _MXL_SCORE_TYPES:
-            return element.get("full-path", "")
-    raise UnreadableMusicError("compressed MusicXML without a score")
+        files = root_files(_read_member(archive, _MXL_CONTAINER))
+        names = [name for name, kind in files if kind in _MXL_SCORE_TYPES]
+        if not names:
+            raise UnreadableMusicError("compressed MusicXML without a score")
+        return _read_musicxml(_read_member(archive, names[0]), source)
 
 
 def _read_member(archive: zipfile.ZipFile, name: str) -> bytes:
@@ -448,7 +423,7 @@ def _read_member(archive: zipfile.ZipFile, name: str) -> bytes:
         return file.read(info.file_size)
 
 
-def _read_abc(data: bytes) -> Reading:
+def _read_abc(data: bytes, _: Path) -> Reading:
     """Reads the tunes of an ABC file, and counts the skipped ones by reason."""
     try:
         text = data.decode("utf-8-sig")
@@ -535,7 +510,8 @@ def _length_quarters(sequence: NoteSequence, length_s: float) -> float:
     return quarters + (length_s - last_s) * qpm / 60
 
 
-_TEXT_READERS: dict[str, Callable[[bytes], Reading]] = {
+_READERS: dict[str, Callable[[bytes, Path], Reading]] = {
+    **dict.fromkeys(MIDI_SUFFIXES, _read_midi),
     **dict.fromkeys(MUSICXML_SUFFIXES, _read_musicxml),
     ".mxl": _read_mxl,
     **dict.fromkeys(ABC_SUFFIXES, _read_abc),

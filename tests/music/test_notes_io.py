@@ -59,7 +59,7 @@ BILLION_LAUGHS = """<?xml version="1.0"?>
 
 NOTE = b"\x00\x90\x3c\x40\x60\x80\x3c\x00"
 END_OF_TRACK = b"\x00\xff\x2f\x00"
-NOT_MUSICXML = "cannot be read as MusicXML"
+BAD_DIVISIONS = "MusicXML whose divisions of a quarter note are no positive number"
 
 
 def quantity(value: int) -> bytes:
@@ -308,12 +308,10 @@ def test_archives_that_are_none_or_packed_otherwise_are_refused(tmp_path):
         (("<octave>4", "<octave>14"), "a pitch outside 0..127"),
         (("<duration>1<", "<duration>999999<"), "longer than 24 hours"),
         (("<duration>1<", "<duration>-1<"), "a note at an impossible time"),
-        (("<duration>1<", "<duration>much<"), NOT_MUSICXML),
-        (
-            ("<pitch>", "<unpitched/><pitch>"),
-            "cannot be read as MusicXML (because of: unpitched note)",
-        ),
-        (("<divisions>1<", "<divisions>0<"), NOT_MUSICXML),
+        (("<duration>1<", "<duration>much<"), "a note whose duration is no number"),
+        (("<divisions>1<", "<divisions>0<"), BAD_DIVISIONS),
+        (("<divisions>1<", "<divisions>-4<"), BAD_DIVISIONS),
+        (("<divisions>1<", "<divisions>many<"), BAD_DIVISIONS),
     ],
 )
 def test_broken_musicxml_is_refused_with_a_reason(tmp_path, change, expected):

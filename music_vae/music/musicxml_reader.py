@@ -1,0 +1,125 @@
+"""Reads the notes of a MusicXML score as they are written, without playing its repeats.
+
+The part is the instrument. Measures of one number begin together in all parts, so that a measure
+that is not filled in one part does not shift the others.
+"""
+
+from collections import Counter
+from xml.etree.ElementTree import Element
+
+from music_vae.common.constants import DEFAULT_QPM
+from music_vae.music.musicxml_part import FREE_METRE, Grid, Instrument, PartReader, read_instrument
+from music_vae.music.musicxml_structure import elements
+from music_vae.music.musicxml_values import metre_of_length
+from music_vae.music.written_score import WrittenScore
+
+_SAME_METRE = 1e-3  # quarter notes; durations are often rounded
+_C_MAJOR = (0, 0)
+
+
+def read_musicxml(data: bytes) -> WrittenScore:
+    """Returns the score in the bytes of an uncompressed MusicXML file.
+
+    >>> note = "<note><pitch><step>A</step><octave>4</octave></pitch><duration>1</duration></note>"
+    >>> score = f"<part id='P1'><measure>{note}</measure></part>"
+    >>> score = f"<score-partwise>{score}</score-partwise>"
+    >>> [(note.pitch, note.quarters) for note in read_musicxml(score.encode()).notes]
+    [(69, 1.0)]
+
+    Raises:
+      UnreadableMusicError: If the data is not MusicXML in part-wise order, or its time has no unit.
+    """
+    reader = _ScoreReader()
+    for element in elements(data):
+        reader.take(element)
+    return reader.finished()
+
+
+class _ScoreReader:
+    """Takes the elements of a score in their order."""
+
+    def __init__(self) -> None:
+        self._score = WrittenScore()
+        self._grid = Grid()
+        self._named: dict[str, tuple[str, dict[str, Instrument]]] = {}
+        self._parts: list[PartReader] = []
+
+    def take(self, element: Element) -> None:
+        """Reads one more element."""
+        ignored = self._score.ignored
+        if element.tag == "score-part":
+            self._named[element.get("id", "")] = _score_part(element, ignored)
+        elif element.tag == "part":
+            if self._parts:
+                self._parts[-1].end_measure()
+            name, instruments = self._named.get(element.get("id", ""), ("", {}))
+            self._score.parts.append(name)
+            part = PartReader(len(self._parts), instruments, self._grid, ignored)
+            self._parts.append(part)
+        elif self._parts:
+            self._parts[-1].take(element)
+
+    def finished(self) -> WrittenScore:
+        """Returns the score, its measures one after the other."""
+        score = self._score
+        if self._parts:
+            self._parts[-1].end_measure()
+        starts = self._lay_out()
+        tempos: dict[float, float] = {}
+        keys: dict[float, tuple[int, int]] = {}
+        chords: dict[tuple[float, str], None] = {}
+        for part in self._parts:
+            score.notes += part.notes(starts)
+            # Where parts disagree, the first is right.
+            for (measure, position), qpm in part.tempos.items():
+                tempos.setdefault(starts[measure] + position, qpm)
+            for (measure, position), key in part.keys.items():
+                keys.setdefault(starts[measure] + position, key)
+            for measure, position, symbol in part.chords:
+                chords[max(starts[measure] + position, 0.0), symbol] = None
+        score.tempos = sorted(tempos.items()) or [(0.0, DEFAULT_QPM)]
+        score.keys = [(start, *key) for start, key in sorted(keys.items())] or [(0.0, *_C_MAJOR)]
+        score.texts = [(start, symbol, True) for start, symbol in sorted(chords)]
+        return score
+
+    def _lay_out(self) -> list[float]:
+        """Returns where each measure begins; a pick-up and a measure cut in two are metres, too."""
+        starts, end = [], 0.0
+        nominal: tuple[int, int] | None = None
+        written: tuple[int, int] | None = None
+        for number, lengths in enumerate(self._grid.lengths):
+            starts.append(end)
+            nominal = self._grid.metres.get(number, nominal)
+            usual = 4 * nominal[0] / nominal[1] if nominal and nominal != FREE_METRE else 0.0
+            length = _common_length(lengths, usual)
+            metre = nominal
+            if nominal != FREE_METRE and abs(length - usual) > _SAME_METRE:
+                metre = metre_of_length(length, nominal) or nominal
+            nominal = nominal or metre
+            if metre is not None and metre not in (FREE_METRE, written):
+                self._score.metres.append((end, *metre))
+                written = metre
+            end += length
+        self._score.end = end
+        return starts
+
+
+def _common_length(lengths: list[float], usual: float) -> float:
+    """Returns the length of a measure that parts fill so far, given that of its metre.
+
+    Where they disagree, some have rests too many or too few.
+    """
+    if not lengths or any(abs(length - usual) < _SAME_METRE for length in lengths):
+        return usual
+    counts = Counter(round(length, 3) for length in lengths)
+    most = max(counts.values())
+    common = max(length for length, count in counts.items() if count == most)
+    return max(length for length in lengths if round(length, 3) == common)
+
+
+def _score_part(element: Element, ignored: Counter[str]) -> tuple[str, dict[str, Instrument]]:
+    """Returns the name of a part and its instruments, the one that plays by itself first."""
+    instruments: dict[str, Instrument] = {}
+    for midi in element.findall("midi-instrument"):
+        instruments[midi.get("id", "")] = read_instrument(midi, Instrument(), ignored)
+    return element.findtext("part-name") or "", instruments
