@@ -31,7 +31,6 @@ _HOMES = {
     "TriadChordOneHotEncoding": "chords_encoder_decoder",
     "midi_to_note_sequence": "midi_io",
     "note_sequence_to_pretty_midi": "midi_io",
-    "parse_abc_tunebook": "abc_parser",
 }
 """Module of note_seq that contains each name which this package uses."""
 

@@ -1,10 +1,10 @@
-"""Checks that ABC text is not too much for its parser, before that builds anything of it.
+"""Divides ABC text into tunes, and checks that they are not too much before anything is built.
 
-The parser joins titles again and again, reads the header of a file for every tune of it, and tries
-all ways to divide some fields and chords. So a small file could take gigabytes or hours.
+The header of a file is read for every tune of it, so a small file could take gigabytes or hours.
 """
 
 import re
+from collections.abc import Iterator
 
 from music_vae.music.unreadable import UnreadableMusicError
 
@@ -17,18 +17,34 @@ MAX_TITLES = 50
 MAX_TITLE_CHARACTERS = 5_000
 MAX_BARS = 20_000
 MAX_NOTES = 100_000
-# Digits and slashes of an unusual chord: the number of ways to divide them doubles with each.
-_MAX_CHORD_NUMBERS = 6
-_MAX_OPEN_FIELDS = 20
 
 _TUNE = re.compile(r"^[^\S\n]*X:", re.MULTILINE)
 _FIELD = re.compile(r"[A-Za-z]:")
-_NOTE = re.compile(r"(?:__|_|=|\^\^|\^)?[A-Ga-g][',]*\d*/*\d*")
-_CHORD = re.compile(r"\[([\^_=A-Ga-g][\^_=A-Ga-g',\d/]*)(\]?)")
-_OPEN_FIELD = re.compile(r"\[[A-Za-z]:")
-_NUMBER = re.compile(r"[\d/]")
 _COLONS = re.compile(r":+")
-_FRACTION_OF_FRACTION = re.compile(r"\d/\d+/\d")
+
+
+def tunes(text: str) -> Iterator[str]:
+    r"""Yields the text of each tune, with the information fields of the file's header before it.
+
+    Blank lines and the next reference number (X:) end a tune; a text without such a number is none.
+
+    >>> list(tunes("L:1/4\n\nX:1\nK:C\nCDEF|\nX:2\nK:C\nC|"))
+    ['L:1/4\nX:1\nK:C\nCDEF|', 'L:1/4\nX:2\nK:C\nC|']
+
+    Raises:
+      UnreadableMusicError: If there are too many, or too much stands before them.
+    """
+    check_tunes(text)
+    blocks = [block for block in re.split(r"\n[^\S\n]*\n", "\n".join(text.splitlines())) if block]
+    header: list[str] = []
+    for index, block in enumerate(blocks):
+        lines = [line for line in map(str.strip, block.split("\n")) if line]
+        starts = [number for number, line in enumerate(lines) if line.startswith("X:")]
+        if not starts and index == 0:
+            header = [line for line in lines if _FIELD.match(line)]
+            check_file_header(header)
+        for start, end in zip([0, *starts[1:]], [*starts[1:], None], strict=True) if starts else ():
+            yield "\n".join(header + lines[start:end])
 
 
 def check_tunes(text: str) -> None:
@@ -71,14 +87,6 @@ def check_tune(tune: str) -> None:
     _check("information fields of a tune", len(fields), MAX_FIELDS)
     _check("bars of a tune", sum(line.count("|") for line in music), MAX_BARS)
     _check("notes of a tune, with its repeats", _most_notes(music), MAX_NOTES)
-    for line in music:
-        _check_chords(line)
-        # For each of them, the parser looks for the end through the whole rest of the line.
-        open_fields = _OPEN_FIELD.findall(line, line.rfind("]") + 1)
-        _check("fields without an end in a line", len(open_fields), _MAX_OPEN_FIELDS)
-    for line in (*music, *(line for line in fields if line.startswith("Q:"))):
-        if "Q:" in line and _FRACTION_OF_FRACTION.search(line):
-            raise UnreadableMusicError("ABC with a tempo that is no fraction")
 
 
 def _most_notes(music: list[str]) -> int:
@@ -89,14 +97,6 @@ def _most_notes(music: list[str]) -> int:
     letters = sum(sum(map(line.count, "ABCDEFGabcdefg")) for line in music)
     colons = (len(run) for line in music for run in _COLONS.findall(line))
     return letters * (1 + max(colons, default=0))
-
-
-def _check_chords(line: str) -> None:
-    """Raises `UnreadableMusicError` for a broken chord that could be divided in too many ways."""
-    for notes, end in _CHORD.findall(line):
-        is_sound = end and not _NOTE.sub("", notes)
-        if not is_sound and len(_NUMBER.findall(notes)) > _MAX_CHORD_NUMBERS:
-            raise UnreadableMusicError("ABC with a broken chord")
 
 
 def _check(what: str, number: int, most: int) -> None:

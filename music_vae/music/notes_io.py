@@ -12,7 +12,6 @@ import io
 import logging
 import math
 import os
-import re
 import warnings
 import zipfile
 from bisect import bisect_right
@@ -32,6 +31,7 @@ from music_vae.common.constants import (
 from music_vae.common.errors import UserError
 from music_vae.common.lazy_imports import import_note_seq
 from music_vae.music import abc_structure
+from music_vae.music.abc_reader import read_tune
 from music_vae.music.midi_repairs import pitch_of, repair
 from music_vae.music.midi_structure import (
     MAX_LENGTH_QUARTERS,
@@ -64,7 +64,6 @@ MAX_LENGTH_S = 24 * 3600.0
 _SHOWN_REMARKS = 3
 _MAX_PIECES = 1_000  # of a MIDI file
 _TICKS_PER_QUARTER = 220  # of MIDI that note_seq writes
-_WORDS_OF_ERRORS = ("music", "parse", "error", "conversion")
 _MXL_CONTAINER = "META-INF/container.xml"
 _MXL_SCORE_TYPES = (None, "application/vnd.recordare.musicxml+xml")
 
@@ -300,18 +299,10 @@ def _parsing(kind: str) -> Iterator[None]:
 def _unreadable(kind: str, error: BaseException) -> UnreadableMusicError:
     """Says in plain words that a parser gave up.
 
-    note_seq names its errors after what is in the file, and explains them; what Python itself
-    says, such as that an index is out of range, is of no use to a musician.
+    What Python itself says, such as that an index is out of range, is of no use to a musician.
     """
-    reason = f"cannot be read as {kind}"
-    origin = type(error).__module__
-    if origin == "builtins":
-        return UnreadableMusicError(reason)
-    if origin.startswith("note_seq"):
-        words = [word.lower() for word in re.findall(r"[A-Z][a-z]+", type(error).__name__)]
-        about = " ".join(word for word in words if word not in _WORDS_OF_ERRORS)
-        reason += f" (because of: {about})" if about else ""
-    return UnreadableMusicError(reason, str(error))
+    by_python = type(error).__module__ == "builtins"
+    return UnreadableMusicError(f"cannot be read as {kind}", "" if by_python else str(error))
 
 
 def _read_midi(data: bytes, source: Path) -> Reading:
@@ -423,26 +414,32 @@ def _read_member(archive: zipfile.ZipFile, name: str) -> bytes:
         return file.read(info.file_size)
 
 
-def _read_abc(data: bytes, _: Path) -> Reading:
+def _read_abc(data: bytes, source: Path) -> Reading:
     """Reads the tunes of an ABC file, and counts the skipped ones by reason."""
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = data.decode("latin-1")
-    abc_structure.check_tunes(text)
     sequences: list[NoteSequence] = []
     skipped: Counter[str] = Counter()
+    ignored: Counter[str] = Counter()
     numbers: set[int] = set()
-    for tune in _abc_tunes(text):
+    unnumbered: list[NoteSequence] = []
+    for tune in abc_structure.tunes(text):
         try:
-            sequence = _checked(_read_abc_tune(tune))
-            if sequence.reference_number in numbers:
+            sequence, number = _read_abc_tune(tune, ignored)
+            if number in numbers:
                 raise UnreadableMusicError("ABC reference number (X:) used before in its file")
         except UnreadableMusicError as error:
             skipped[error.reason] += 1
+            continue
+        sequences.append(sequence)
+        if number is None:
+            unnumbered.append(sequence)
         else:
-            numbers.add(sequence.reference_number)
-            sequences.append(sequence)
+            numbers.add(number)
+    for number, sequence in enumerate(unnumbered, max(numbers, default=0) + 1):
+        sequence.reference_number = number
     if not skipped and not sequences:
         raise UnreadableMusicError("not ABC", "no line starts with X:")
     if not sequences:
@@ -450,34 +447,26 @@ def _read_abc(data: bytes, _: Path) -> Reading:
             raise UnreadableMusicError(next(iter(skipped)))
         detail = ", ".join(f"{count} {reason}" for reason, count in skipped.most_common())
         raise UnreadableMusicError("no tune of the ABC file can be read", detail)
+    _log_ignored(source, ignored)
     return Reading(sequences, skipped)
 
 
-def _abc_tunes(text: str) -> Iterator[str]:
-    """Yields the text of each tune, with the information fields of the file's header before it.
+def _read_abc_tune(text: str, ignored: Counter[str]) -> tuple[NoteSequence, int | None]:
+    """Reads one tune, and its number if it has one.
 
-    Blank lines end a tune; a text without a reference number (X:) is not a tune.
+    One at a time, so that a broken tune does not take the others with it.
     """
-    blocks = [block for block in re.split(r"\n[^\S\n]*\n", "\n".join(text.splitlines())) if block]
-    header: list[str] = []
-    for index, block in enumerate(blocks):
-        lines = [line.strip() for line in block.split("\n")]
-        if any(line.startswith("X:") for line in lines):
-            yield "\n".join(header + [line for line in lines if line])
-        elif index == 0:
-            header = [line for line in lines if re.match(r"[A-Za-z]:", line)]
-            abc_structure.check_file_header(header)
-
-
-def _read_abc_tune(tune: str) -> NoteSequence:
-    """Reads one tune; one at a time, so that a broken tune does not take the others with it."""
-    abc_structure.check_tune(tune)
-    note_seq = import_note_seq()
+    abc_structure.check_tune(text)
     with _parsing("ABC"):
-        tunes, errors = note_seq.parse_abc_tunebook(tune)
-        if errors:
-            raise errors[0]
-        return next(iter(tunes.values()))
+        tune = read_tune(text)
+        sequence = _sequence_of(tune.score)
+    ignored.update(tune.score.ignored)
+    sequence.source_info.encoding_type = sequence.source_info.ABC
+    sequence.reference_number = tune.number or 0
+    sequence.sequence_metadata.title = "; ".join(tune.titles)
+    sequence.sequence_metadata.composers.extend(tune.composers)
+    sequence.sequence_metadata.artist = tune.composers[0] if tune.composers else ""
+    return sequence, tune.number
 
 
 def _checked(sequence: NoteSequence) -> NoteSequence:

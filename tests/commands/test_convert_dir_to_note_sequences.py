@@ -52,13 +52,10 @@ def test_a_folder_is_converted_with_ids_names_and_a_summary(folder, tmp_path, ca
         "Skipped 1 file:",
         "       1  not a MIDI file",
         "Skipped 1 ABC tune:",
-        "       1  cannot be read as ABC (because of: tuplet)",
+        "       1  ABC in an unknown key (K:)",
     ]
     assert "skipped a.MIDI: not a MIDI file: it does not start with MThd" in caplog.messages
-    assert (
-        "skipped tunes of sub/c.abc: 1 cannot be read as ABC (because of: tuplet)"
-        in caplog.messages
-    )
+    assert "skipped tunes of sub/c.abc: 1 ABC in an unknown key (K:)" in caplog.messages
 
 
 def test_the_output_does_not_depend_on_the_number_of_workers(tmp_path):

@@ -22,10 +22,29 @@ TOO_MUCH = {
     "bars": (HEAD + "C|" * 40_000, "20,000 bars of a tune"),
     "notes": (HEAD + "C" * 200_000, "100,000 notes of a tune, with its repeats"),
     "repeats": (HEAD + "|" + ":" * 4000 + "C" * 4000 + ":" * 4000 + "|", "100,000 notes of a tune"),
-    "open fields": (HEAD + "C [T::" * 13_000, "20 fields without an end in a line"),
-    "an open chord": (HEAD + "[" + "C1" * 7, "a broken chord"),
-    "a chord of wrong accidentals": (HEAD + "[" + "^^^C11" * 40 + "]", "a broken chord"),
-    "a tempo": ("X:1\nQ:" + "11/11" * 40 + "\nK:C\nC|\n", "a tempo that is no fraction"),
+}
+# Each took a parser hours, or more memory than there is.
+HARD_TO_READ = {
+    "open fields": HEAD + "C [T::" * 13_000,
+    "an open chord": HEAD + "[" + "C1" * 700,
+    "open chords": HEAD + "[C1" * 20_000,
+    "open chords with text": HEAD + '["[' * 10_000 + "C",
+    "a chord of wrong accidentals": HEAD + "[" + "^^^C11" * 40 + "]",
+    "a tempo": "X:1\nQ:" + "11/11" * 40 + "\nK:C\nC|\n",
+    "a tempo of many beats": "X:1\nQ:" + "1/4 " * 4000 + "\nK:C\nC|\n",
+    "many slashes": HEAD + "C" + "/" * 40_000,
+    "a long number": HEAD + "C" + "9" * 40_000,
+    "a length of 0": HEAD + "C0 D/0 E2|",
+    "a long broken rhythm": HEAD + "C" + ">" * 40_000 + "D",
+    "a tuplet of 0": HEAD + "(0CDE (999999CDE (3:0:0CDE",
+    "open grace notes": HEAD + "{" * 40_000 + "C",
+    "open decorations": HEAD + "!a" * 40_000 + "C",
+    "octaves": HEAD + "C" + "," * 40_000 + "c" + "'" * 40_000 + "D",
+    "bars of rest": HEAD + "Z" + "9" * 40_000 + "|C",
+    "endings": HEAD + "|: C |" + "1,2-99999," * 2_000 + " D :|",
+    "many endings": HEAD + "|: C |1 D :|2 E |]" * 5_000,
+    "overlays": HEAD + "C &" * 20_000 + "D",
+    "voices": "X:1\nK:C\n" + "".join(f"[V:{n}]C|\n" for n in range(5_000)),
 }
 
 
@@ -39,6 +58,17 @@ def test_what_is_too_much_is_refused_at_once_in_one_sentence(tmp_path, name):
         notes_io.read_file(path)
     assert time.monotonic() - start < 5
     assert str(error.value) == f"{path}: {error.value.reason}"
+
+
+@pytest.mark.parametrize("name", HARD_TO_READ)
+def test_what_is_hard_to_read_is_read_at_once(tmp_path, name):
+    path = tmp_path / "a.abc"
+    path.write_text(HARD_TO_READ[name])
+    start = time.monotonic()
+    (sequence,) = notes_io.read_music_file(path)
+    assert time.monotonic() - start < 5
+    assert sequence.notes
+    assert sequence.total_time < 24 * 3600
 
 
 def test_a_tune_that_is_too_much_does_not_take_the_others_with_it(tmp_path):

@@ -156,26 +156,23 @@ def test_windows_line_ends_and_latin_1_titles_are_understood_in_abc(tmp_path):
 
 def test_broken_tunes_of_an_abc_file_are_counted_by_reason_and_the_others_kept(tmp_path):
     broken = (
-        "\nX:3\nL:1/4\nK:C\n(3CDE F2|\n"  # a tuplet
-        "\nX:4\nL:1/4\nK:C\n(3CDE F2|\n"
         "\nX:5\nK:H\nCDEF|\n"  # H is not a key
-        "\nX:six\nK:C\nCDEF|\n"  # not a number: raises a plain ValueError in the parser
+        "\nX:6\nK:H\nCDEF|\n"
         "\nX:7\nK:C\n"  # no notes
         "\nX:2\nK:C\nCDEF|\n"  # a number that is taken
     )
     reading = read_file(saved(tmp_path / "a.abc", TWO_TUNES_ABC + broken))
     assert len(reading.sequences) == 2
     assert reading.skipped == {
-        "cannot be read as ABC (because of: tuplet)": 2,
-        "cannot be read as ABC": 2,
+        "ABC in an unknown key (K:)": 2,
         "no notes": 1,
         "ABC reference number (X:) used before in its file": 1,
     }
 
 
 def test_an_abc_file_without_a_readable_tune_says_why(tmp_path):
-    one_reason = "X:1\nK:C\n(3CDE|\n\nX:2\nK:C\n(3CDE|\n"
-    expected = "cannot be read as ABC (because of: tuplet)"
+    one_reason = "X:1\nK:H\nCDE|\n\nX:2\nK:H\nCDE|\n"
+    expected = "ABC in an unknown key (K:)"
     assert reason(saved(tmp_path / "a.abc", one_reason)) == expected
     two_reasons = one_reason + "\nX:3\nK:C\n"
     assert reason(saved(tmp_path / "b.abc", two_reasons)) == "no tune of the ABC file can be read"

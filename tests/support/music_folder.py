@@ -4,7 +4,7 @@ import shutil
 
 from support.paths import TUNES
 
-ABC = "X:1\nL:1/4\nK:C\nCDEF|\n\nX:7\nL:1/4\nK:C\nfedc|\n\nX:8\nK:C\n(3CDE|\n"
+ABC = "X:1\nL:1/4\nK:C\nCDEF|\n\nX:7\nL:1/4\nK:C\nfedc|\n\nX:8\nK:H\nCDE|\n"
 MUSICXML = """<score-partwise><part-list><score-part id="P1"/></part-list><part id="P1">
 <measure><attributes><divisions>1</divisions></attributes>
 <note><pitch><step>C</step><octave>4</octave></pitch><duration>1</duration></note>
