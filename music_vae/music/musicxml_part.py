@@ -7,7 +7,7 @@ out, too.
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from xml.etree.ElementTree import Element
 
@@ -41,6 +41,7 @@ _DEFAULT_VELOCITY = 64
 _VELOCITY_OF_PERCENT = 0.9
 _SHORTEST_QUARTERS = 0.25
 _MIN_DIVISIONS = 1e-3
+_SAME = 1e-3  # quarter notes; what is less apart is at one time
 _CROSSES = ("x", "cross", "circle-x")
 
 
@@ -107,7 +108,7 @@ class PartReader:
         self.chords: list[tuple[int, float, str]] = []
         self._number, self._grid, self._ignored = number, grid, ignored
         self._instruments = dict(instruments) or {"": Instrument()}
-        self._notes: list[tuple[int, WrittenNote]] = []
+        self._notes: list[tuple[int, WrittenNote, Collection[str]]] = []
         self._measure = -1
         self._position = self._reach = 0.0
         self._previous: tuple[float, float] | None = None  # start and length, for chords
@@ -136,10 +137,20 @@ class PartReader:
             self._grid.lengths[self._measure].append(self._reach)
 
     def notes(self, starts: list[float]) -> list[WrittenNote]:
-        """Returns the notes, given where each measure begins."""
-        for measure, note in self._notes:
+        """Returns the notes, given where each measure begins; those that are tied are one."""
+        notes: list[WrittenNote] = []
+        tied: dict[tuple[int, int], WrittenNote] = {}  # by voice and pitch
+        for measure, note, ties in self._notes:
             note.start += starts[measure]
-        return [note for _, note in self._notes]
+            held = tied.pop((note.voice, note.pitch), None) if ties else None
+            if "stop" in ties and held and abs(held.end - note.start) < _SAME:
+                held.quarters = note.end - held.start
+            else:
+                held = note
+                notes.append(note)
+            if "start" in ties:
+                tied[note.voice, note.pitch] = held
+        return notes
 
     def _begin_measure(self, _: Element) -> None:
         self.end_measure()
@@ -191,6 +202,11 @@ class PartReader:
             self._move_to(start + quarters)
         if "rest" in children:
             return
+        self._add_note(element, children, start, quarters)
+
+    def _add_note(
+        self, element: Element, children: Mapping[str, Element], start: float, quarters: float
+    ) -> None:
         sound = self._sound(children)
         if sound is None:
             self._ignored[BAD_PITCH] += 1
@@ -198,22 +214,18 @@ class PartReader:
         pitch, program, is_drum = sound
         if "notations" in children and children["notations"].find("ornaments") is not None:
             self._ignored["an ornament"] += 1
-        quarters = quarters or min(1 / self._divisions, _SHORTEST_QUARTERS)
-        self._notes.append(
-            (
-                self._measure,
-                WrittenNote(
-                    start,
-                    quarters,
-                    pitch,
-                    self._note_velocity(element),
-                    self._number,
-                    self._voice(children),
-                    program,
-                    is_drum,
-                ),
-            )
+        note = WrittenNote(
+            start,
+            quarters or min(1 / self._divisions, _SHORTEST_QUARTERS),
+            pitch,
+            self._note_velocity(element),
+            self._number,
+            self._voice(children),
+            program,
+            is_drum,
         )
+        ties = [tie.get("type", "") for tie in element.iterfind("tie")] if "tie" in children else ()
+        self._notes.append((self._measure, note, ties))
 
     def _sound(self, children: Mapping[str, Element]) -> tuple[int, int, bool] | None:
         """Returns the pitch and the program of a note, and if it is a drum."""

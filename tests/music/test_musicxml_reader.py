@@ -273,6 +273,28 @@ def test_chords_voices_and_rests_have_their_times(read):
     assert [n.voice for n in sequence.notes] == [1, 1, 1, 2]
 
 
+TIE, TIED = '<tie type="start"/>', '<tie type="stop"/>'
+
+
+def test_tied_notes_are_one(read):
+    first = [note("C4", 3) + note("D4", 1, TIE), note("D4", 4, TIED + TIE), note("D4", 1, TIED)]
+    assert spans(read(first)) == [(60, 0, 3), (62, 3, 9)]
+    chord = note("C4", 2, TIE) + note("E4", 2, before="<chord/>")
+    after = note("C4", 1, TIED) + note("E4", 1, before="<chord/>")
+    assert spans(read([chord, after])) == [(60, 0, 3), (64, 0, 2), (64, 2, 3)]
+
+
+def test_a_tie_to_nothing_leaves_the_notes_as_they_are(read):
+    lost = note("C4", 1, TIE) + note("D4") + note("C4", 1, TIED) + note("E4", 1, TIE) + note("F4")
+    assert [pitch for pitch, *_ in spans(read(lost))] == [60, 62, 60, 64, 65]
+    # The same pitch in another voice is another note.
+    back = "<backup><duration>1</duration></backup>"
+    second = back + note("C4", 1, "<voice>2</voice>" + TIED)
+    assert spans(read(note("C4", 1, TIE) + note("C4", 1, "<voice>1</voice>") + second)) == [
+        *((60, 0, 1), (60, 1, 2), (60, 1, 2)),
+    ]
+
+
 def test_a_tempo_holds_for_all_parts_from_where_it_stands(read):
     sound = '<sound tempo="{}"/>'
     first = sound.format(60) + note() + f"<direction>{sound.format(240)}</direction>" + note()
