@@ -8,24 +8,20 @@ out, too.
 import re
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from xml.etree.ElementTree import Element
 
 from music_vae.common.constants import (
-    DRUMS_INSTRUMENT,
     MAX_MIDI_PITCH,
     MAX_MIDI_VELOCITY,
-    SEMITONES,
 )
-from music_vae.music.drum_staff import drum_at
+from music_vae.music.musicxml_instruments import Instruments
 from music_vae.music.musicxml_values import (
     chord_symbol,
-    integer_in,
     key_of,
     metre_of,
     metronome_qpm,
     number_in,
-    pitch_of,
 )
 from music_vae.music.unreadable import UnreadableMusicError
 from music_vae.music.written_score import WrittenNote
@@ -42,25 +38,6 @@ _VELOCITY_OF_PERCENT = 0.9
 _SHORTEST_QUARTERS = 0.25
 _MIN_DIVISIONS = 1e-3
 _SAME = 1e-3  # quarter notes; what is less apart is at one time
-_CROSSES = ("x", "cross", "circle-x")
-
-
-@dataclass(frozen=True)
-class Instrument:
-    """An instrument as MIDI numbers it, from 0.
-
-    >>> Instrument(program=33).channel
-    0
-
-    Attributes:
-      program: The sound.
-      channel: The channel, of which one is that of drums.
-      drum: The pitch that stands for a drum, if the instrument is one.
-    """
-
-    program: int = 0
-    channel: int = 0
-    drum: int | None = None
 
 
 @dataclass
@@ -83,7 +60,7 @@ class PartReader:
     """Takes the elements of one part, in their order.
 
     >>> from xml.etree.ElementTree import fromstring
-    >>> part = PartReader(0, {}, Grid(), Counter())
+    >>> part = PartReader(0, Instruments([], Counter()), Grid(), Counter())
     >>> part.take(fromstring("<measure/>"))
     >>> pitch = "<pitch><step>C</step><octave>4</octave></pitch>"
     >>> part.take(fromstring(f"<note>{pitch}<duration>2</duration></note>"))
@@ -99,7 +76,7 @@ class PartReader:
     def __init__(
         self,
         number: int,
-        instruments: Mapping[str, Instrument],
+        instruments: Instruments,
         grid: Grid,
         ignored: Counter[str],
     ) -> None:
@@ -107,14 +84,13 @@ class PartReader:
         self.keys: dict[tuple[int, float], tuple[int, int]] = {}
         self.chords: list[tuple[int, float, str]] = []
         self._number, self._grid, self._ignored = number, grid, ignored
-        self._instruments = dict(instruments) or {"": Instrument()}
+        self._instruments = instruments
         self._notes: list[tuple[int, WrittenNote, Collection[str]]] = []
         self._measure = -1
         self._position = self._reach = 0.0
         self._previous: tuple[float, float] | None = None  # start and length, for chords
         self._divisions = 1.0
         self._velocity = _DEFAULT_VELOCITY
-        self._transposed: dict[str, int] = {}  # semitones by the number of the staff
         self._voices: dict[str, int] = {}
         self._takers = {
             "measure": self._begin_measure,
@@ -207,48 +183,24 @@ class PartReader:
     def _add_note(
         self, element: Element, children: Mapping[str, Element], start: float, quarters: float
     ) -> None:
-        sound = self._sound(children)
+        sound = self._instruments.sound(children)
         if sound is None:
             self._ignored[BAD_PITCH] += 1
             return
-        pitch, program, is_drum = sound
         if "notations" in children and children["notations"].find("ornaments") is not None:
             self._ignored["an ornament"] += 1
         note = WrittenNote(
             start,
             quarters or min(1 / self._divisions, _SHORTEST_QUARTERS),
-            pitch,
+            sound.pitch,
             self._note_velocity(element),
             self._number,
             self._voice(children),
-            program,
-            is_drum,
+            sound.program,
+            sound.is_drum,
         )
         ties = [tie.get("type", "") for tie in element.iterfind("tie")] if "tie" in children else ()
         self._notes.append((self._measure, note, ties))
-
-    def _sound(self, children: Mapping[str, Element]) -> tuple[int, int, bool] | None:
-        """Returns the pitch and the program of a note, and if it is a drum."""
-        named = children["instrument"].get("id", "") if "instrument" in children else ""
-        instrument = self._instruments.get(named) or next(iter(self._instruments.values()))
-        is_drum = instrument.channel == DRUMS_INSTRUMENT or "pitch" not in children
-        if is_drum and instrument.drum is not None and (named or "pitch" not in children):
-            return instrument.drum, instrument.program, True
-        if "pitch" in children:
-            pitch = pitch_of(children["pitch"])
-            if pitch is not None and not is_drum and self._transposed:
-                staff = children["staff"].text if "staff" in children else None
-                pitch += self._transposed.get(staff or "", self._transposed.get("", 0))
-            if pitch is None or not 0 <= pitch <= MAX_MIDI_PITCH:
-                return None
-            return pitch, instrument.program, is_drum
-        if "unpitched" not in children:
-            return None
-        self._ignored["the drum of a note, which is read by its place on the staff"] += 1
-        place = children["unpitched"]
-        step, octave = place.findtext("display-step"), place.findtext("display-octave")
-        cross = "notehead" in children and (children["notehead"].text or "").strip() in _CROSSES
-        return drum_at(step or "", octave or "", cross=cross), instrument.program, True
 
     def _note_velocity(self, element: Element) -> int:
         percent = number_in(element.get("dynamics"))
@@ -268,17 +220,12 @@ class PartReader:
                     raise UnreadableMusicError(BAD_DIVISIONS, child.text or "")
                 self._divisions = divisions
             elif child.tag == "transpose":
-                octaves = integer_in(child.findtext("octave-change") or "0")
-                semitones = integer_in(child.findtext("chromatic") or "0")
-                if octaves is None or semitones is None:
-                    self._ignored["a transposition that is no number"] += 1
-                    continue
-                self._transposed[child.get("number", "")] = semitones + SEMITONES * octaves
+                self._instruments.transpose(child)
         self._take_keys_and_metre(element)
 
     def _take_keys_and_metre(self, element: Element) -> None:
         for key in element.findall("key"):
-            read = key_of(key, self._transposed.get("", 0))
+            read = key_of(key, self._instruments.semitones)
             if read is None:
                 self._ignored["a key signature that is no major or minor key"] += 1
             else:
@@ -321,15 +268,13 @@ class PartReader:
         if percent is not None:
             self._velocity = _velocity(percent)
         for midi in sound.findall("midi-instrument"):
-            name = midi.get("id", "")
-            before = self._instruments.get(name, Instrument())
-            self._instruments[name] = read_instrument(midi, before, self._ignored)
+            self._instruments.change(midi)
 
     def _set_tempo(self, position: float, qpm: float) -> None:
         self.tempos[self._measure, max(position, 0.0)] = qpm
 
     def _take_harmony(self, element: Element) -> None:
-        symbol = chord_symbol(element, self._transposed.get("", 0))
+        symbol = chord_symbol(element, self._instruments.semitones)
         if symbol is None:
             kind = re.fullmatch(r"[\w -]{1,30}", element.findtext("kind") or "", re.ASCII)
             self._ignored["a chord of an unknown kind" + (f" ({kind[0]})" if kind else "")] += 1
@@ -340,28 +285,3 @@ class PartReader:
 
 def _velocity(percent: float) -> int:
     return min(max(round(percent * _VELOCITY_OF_PERCENT), 1), MAX_MIDI_VELOCITY)
-
-
-def read_instrument(midi: Element, before: Instrument, ignored: Counter[str]) -> Instrument:
-    """Returns the instrument of a `<midi-instrument>`; what that does not say stays as before.
-
-    >>> from xml.etree.ElementTree import fromstring
-    >>> midi = fromstring("<midi-instrument><midi-program>34</midi-program></midi-instrument>")
-    >>> read_instrument(midi, Instrument(channel=1), Counter()).program
-    33
-    """
-    values = {}
-    for field_name, tag, most in (
-        ("program", "midi-program", 128),
-        ("channel", "midi-channel", 16),
-        ("drum", "midi-unpitched", 128),
-    ):
-        text = midi.findtext(tag)
-        if text is None:
-            continue
-        number = integer_in(text)  # MusicXML counts them all from 1
-        if number is not None and 1 <= number <= most:
-            values[field_name] = number - 1
-        else:
-            ignored[f"a {tag} outside 1..{most}"] += 1
-    return replace(before, **values)

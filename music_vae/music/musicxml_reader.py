@@ -8,7 +8,8 @@ from collections import Counter
 from xml.etree.ElementTree import Element
 
 from music_vae.common.constants import DEFAULT_QPM
-from music_vae.music.musicxml_part import FREE_METRE, Grid, Instrument, PartReader, read_instrument
+from music_vae.music.musicxml_instruments import Instruments
+from music_vae.music.musicxml_part import FREE_METRE, Grid, PartReader
 from music_vae.music.musicxml_structure import elements
 from music_vae.music.musicxml_values import metre_of_length
 from music_vae.music.written_score import WrittenScore
@@ -41,21 +42,21 @@ class _ScoreReader:
     def __init__(self) -> None:
         self._score = WrittenScore()
         self._grid = Grid()
-        self._named: dict[str, tuple[str, dict[str, Instrument]]] = {}
+        self._described: dict[str, Element] = {}
         self._parts: list[PartReader] = []
 
     def take(self, element: Element) -> None:
         """Reads one more element."""
-        ignored = self._score.ignored
         if element.tag == "score-part":
-            self._named[element.get("id", "")] = _score_part(element, ignored)
+            self._described[element.get("id", "")] = element
         elif element.tag == "part":
             if self._parts:
                 self._parts[-1].end_measure()
-            name, instruments = self._named.get(element.get("id", ""), ("", {}))
-            self._score.parts.append(name)
-            part = PartReader(len(self._parts), instruments, self._grid, ignored)
-            self._parts.append(part)
+            described = self._described.get(element.get("id", ""), Element("score-part"))
+            ignored = self._score.ignored
+            instruments = Instruments(described.findall("midi-instrument"), ignored)
+            self._parts.append(PartReader(len(self._parts), instruments, self._grid, ignored))
+            self._score.parts.append(described.findtext("part-name") or "")
         elif self._parts:
             self._parts[-1].take(element)
 
@@ -115,11 +116,3 @@ def _common_length(lengths: list[float], usual: float) -> float:
     most = max(counts.values())
     common = max(length for length, count in counts.items() if count == most)
     return max(length for length in lengths if round(length, 3) == common)
-
-
-def _score_part(element: Element, ignored: Counter[str]) -> tuple[str, dict[str, Instrument]]:
-    """Returns the name of a part and its instruments, the one that plays by itself first."""
-    instruments: dict[str, Instrument] = {}
-    for midi in element.findall("midi-instrument"):
-        instruments[midi.get("id", "")] = read_instrument(midi, Instrument(), ignored)
-    return element.findtext("part-name") or "", instruments
