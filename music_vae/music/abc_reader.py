@@ -11,17 +11,17 @@ from typing import Any
 from music_vae.music import abc_fields
 from music_vae.music.abc_fields import NO_KEY, PLAIN_VOICE, Key, VoiceProperties
 from music_vae.music.abc_sections import Sections
+from music_vae.music.abc_structure import FIELD
 from music_vae.music.abc_voice import TOKEN, Voice
 from music_vae.music.unreadable import UnreadableMusicError
 from music_vae.music.written_score import WrittenScore
 
-# Music may begin with a note and the end of a repeat.
-_FIELD = re.compile(r"(?!z:|[a-g]:[|:]|[A-G]:\|)([A-Za-z]):\s*(.*)")
 _DIRECTIVE = re.compile(r"(?:%%|I:\s*)MIDI[\s=]+(program|channel)\s+(?:\d{1,2}\s+)?(\d{1,3})\s*$")
 _BLOCK = re.compile(r"%%(begin|end)[a-z]+")
 _NUMBER = re.compile(r"-?\d{1,18}$")
 _DRUMS_CHANNEL = "10"
 _MAX_ENDING = 20
+MAX_VOICES = 200
 
 
 @dataclass
@@ -52,7 +52,8 @@ def read_tune(text: str) -> Tune:
     [(66, 0.0), (62, 1.0), (69, 1.0), (74, 3.0), (76, 3.67), (78, 4.33)]
 
     Raises:
-      UnreadableMusicError: If the key is unknown, so that no pitch is known.
+      UnreadableMusicError: If the key is unknown, so that no pitch is known, or if there are more
+        than `MAX_VOICES` voices.
     """
     lines = [line.strip() for line in text.splitlines()]
     reader = _TuneReader(has_key_field=any(line.startswith("K:") for line in lines))
@@ -113,7 +114,7 @@ class _TuneReader:
             self._take_directive(directive[1], directive[2])
             return
         line = line.partition("%")[0].rstrip()
-        found = _FIELD.match(line)
+        found = FIELD.match(line)
         if found:
             self._take_field(found[1], found[2])
         elif line and self._in_header and "|" not in line:
@@ -234,6 +235,8 @@ class _TuneReader:
     def _voice_named(self, name: str) -> Voice:
         if name in self._voices:
             return self._voices[name]
+        if len(self._voices) == MAX_VOICES:
+            raise UnreadableMusicError(f"ABC with more than {MAX_VOICES} voices of a tune")
         defaults = self._defaults
         properties = self._defined.get(name, PLAIN_VOICE)
         voice = Voice(

@@ -17,9 +17,14 @@ MAX_TITLES = 50
 MAX_TITLE_CHARACTERS = 5_000
 MAX_BARS = 20_000
 MAX_NOTES = 100_000
+MAX_INLINE_FIELDS = 20_000
+MAX_TEXTS = 20_000
+
+FIELD = re.compile(r"(?!z:|[a-g]:[|:]|[A-G]:\|)([A-Za-z]):\s*(.*)")
+"""An information field; music may begin with a note and the end of a repeat."""
 
 _TUNE = re.compile(r"^[^\S\n]*X:", re.MULTILINE)
-_FIELD = re.compile(r"[A-Za-z]:")
+_INLINE_FIELD = re.compile(r"\[[A-Za-z]:")
 _COLONS = re.compile(r":+")
 
 
@@ -41,7 +46,7 @@ def tunes(text: str) -> Iterator[str]:
         lines = [line for line in map(str.strip, block.split("\n")) if line]
         starts = [number for number, line in enumerate(lines) if line.startswith("X:")]
         if not starts and index == 0:
-            header = [line for line in lines if _FIELD.match(line)]
+            header = [line for line in lines if FIELD.match(line)]
             check_file_header(header)
         for start, end in zip([0, *starts[1:]], [*starts[1:], None], strict=True) if starts else ():
             yield "\n".join(header + lines[start:end])
@@ -79,13 +84,17 @@ def check_tune(tune: str) -> None:
     music_vae.music.unreadable.UnreadableMusicError: ABC with more than 50 titles of a tune
     """
     lines = [line.partition("%")[0].strip() for line in tune.splitlines()]
-    fields = [line for line in lines if _FIELD.match(line)]
+    fields = [line for line in lines if FIELD.match(line)]
     titles = [line for line in fields if line.startswith("T:")]
-    music = [line for line in lines if not _FIELD.match(line)]
+    music = [line for line in lines if not FIELD.match(line)]
     _check("titles of a tune", len(titles), MAX_TITLES)
     _check("characters in the titles of a tune", sum(map(len, titles)), MAX_TITLE_CHARACTERS)
     _check("information fields of a tune", len(fields), MAX_FIELDS)
-    _check("bars of a tune", sum(line.count("|") for line in music), MAX_BARS)
+    bars = (line.count("|") + line.count("::") for line in music)
+    _check("bars of a tune", sum(bars), MAX_BARS)
+    inline = (sum(1 for _ in _INLINE_FIELD.finditer(line)) for line in music)
+    _check("fields within the lines of a tune", sum(inline), MAX_INLINE_FIELDS)
+    _check("texts of a tune", sum(line.count('"') // 2 for line in music), MAX_TEXTS)
     _check("notes of a tune, with its repeats", _most_notes(music), MAX_NOTES)
 
 

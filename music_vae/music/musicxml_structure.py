@@ -13,6 +13,9 @@ from music_vae.music.unreadable import UnreadableMusicError
 # A note with its lyrics and marks left out has about ten.
 MAX_ELEMENT_PARTS = 1_000
 MAX_DEPTH = 100
+# An orchestral score has some 50 parts, and a long one some thousand measures.
+MAX_PARTS = 1_000
+MAX_MEASURES = 100_000
 
 _ROOT = "score-partwise"
 _CHUNK_BYTES = 1 << 16
@@ -93,7 +96,7 @@ class _Collector:
         self._containers: list[str] = []  # the root, a part and a measure, as far as inside
         self._open: list[Element] = []  # an element with what it is inside of, outermost first
         self._skipped_depth = 0
-        self._size = 0
+        self._size = self._parts = self._measures = 0
 
     def take(self) -> list[Element]:
         """Returns the elements that are complete, once."""
@@ -132,7 +135,19 @@ class _Collector:
         else:
             self._containers.append(name)
             if name != "part-list":
+                self._count(name)
                 self._done.append(Element(name, attributes))
+
+    def _count(self, name: str) -> None:
+        """Counts parts, and measures of a part."""
+        if name == "part":
+            self._parts, self._measures = self._parts + 1, 0
+        else:
+            self._measures += 1
+        if self._parts > MAX_PARTS:
+            raise UnreadableMusicError(f"MusicXML with more than {MAX_PARTS:,} parts")
+        if self._measures > MAX_MEASURES:
+            raise UnreadableMusicError(f"MusicXML with more than {MAX_MEASURES:,} measures")
 
     def _end(self, _: str) -> None:
         if self._skipped_depth:

@@ -22,10 +22,14 @@ TOO_MUCH = {
     "bars": (HEAD + "C|" * 40_000, "20,000 bars of a tune"),
     "notes": (HEAD + "C" * 200_000, "100,000 notes of a tune, with its repeats"),
     "repeats": (HEAD + "|" + ":" * 4000 + "C" * 4000 + ":" * 4000 + "|", "100,000 notes of a tune"),
+    "double bars of colons": (HEAD + "z::" * 40_000 + "C", "20,000 bars of a tune"),
+    "voices": (HEAD + "".join(f"[V:{n}]C|\n" for n in range(5_000)), "200 voices of a tune"),
+    "fields in lines": (HEAD + "[M:2/4]z" * 40_000 + "C", "20,000 fields within the lines of a tu"),
+    "texts": (HEAD + '""' * 40_000 + "C", "20,000 texts of a tune"),
 }
 # Each took a parser hours, or more memory than there is.
 HARD_TO_READ = {
-    "open fields": HEAD + "C [T::" * 13_000,
+    "open fields": HEAD + "C [T::" * 9_000,
     "an open chord": HEAD + "[" + "C1" * 700,
     "open chords": HEAD + "[C1" * 20_000,
     "open chords with text": HEAD + '["[' * 10_000 + "C",
@@ -44,7 +48,6 @@ HARD_TO_READ = {
     "endings": HEAD + "|: C |" + "1,2-99999," * 2_000 + " D :|",
     "many endings": HEAD + "|: C |1 D :|2 E |]" * 5_000,
     "overlays": HEAD + "C &" * 20_000 + "D",
-    "voices": "X:1\nK:C\n" + "".join(f"[V:{n}]C|\n" for n in range(5_000)),
 }
 
 

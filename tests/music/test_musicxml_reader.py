@@ -467,6 +467,11 @@ HOSTILE = {
         f"<note>{'<tie/>' * LARGE}</note>",
         "MusicXML with an element of more than 1,000 parts",
     ),
+    "measures": ("</measure><measure>" * LARGE, "MusicXML with more than 100,000 measures"),
+    "parts": (
+        "</measure></part>" + "<part/>" * LARGE + "<part><measure>",
+        "MusicXML with more than 1,000 parts",
+    ),
     "a huge duration": (note(duration=999_999_999), "longer than 24 hours"),
     "a number without end": ('<sound tempo="1e-300"/>' + note(), "longer than 24 hours"),
     "small divisions": (
