@@ -10,6 +10,9 @@ from music_vae.common.constants import DRUMS_INSTRUMENT, MAX_MIDI_PITCH, SEMITON
 from music_vae.music.drum_staff import drum_at
 from music_vae.music.musicxml_values import integer_in, pitch_of
 
+BAD_PITCH = f"a pitch outside 0..{MAX_MIDI_PITCH}"
+NO_PITCH = "a note without a pitch"
+
 _CROSSES = ("x", "cross", "circle-x")
 
 
@@ -88,7 +91,7 @@ class Instruments:
             self._semitones[transpose.get("number", "")] = semitones + SEMITONES * octaves
 
     def sound(self, note: Mapping[str, Element]) -> Sound | None:
-        """Returns what MIDI plays for a note, or `None` for a pitch that MIDI has not.
+        """Returns what MIDI plays for a note, or `None`, counted, if that is nothing.
 
         Args:
           note: What is in the `<note>`, by its tag.
@@ -99,17 +102,25 @@ class Instruments:
         if is_drum and instrument.drum is not None and (named or "pitch" not in note):
             return Sound(instrument.drum, instrument.program, True)
         if "pitch" in note:
-            pitch = pitch_of(note["pitch"])
-            if pitch is not None and not is_drum and self._semitones:
-                staff = (note["staff"].text or "") if "staff" in note else ""
-                pitch += self._semitones.get(staff, self.semitones)
-            if pitch is None or not 0 <= pitch <= MAX_MIDI_PITCH:
-                return None
-            return Sound(pitch, instrument.program, is_drum)
+            return self._pitched(note, instrument.program, is_drum=is_drum)
         if "unpitched" not in note:
+            self._ignored[NO_PITCH] += 1
             return None
         self._ignored["the drum of a note, which is read by its place on the staff"] += 1
         place = note["unpitched"]
         step, octave = place.findtext("display-step"), place.findtext("display-octave")
         cross = "notehead" in note and (note["notehead"].text or "").strip() in _CROSSES
         return Sound(drum_at(step or "", octave or "", cross=cross), instrument.program, True)
+
+    def _pitched(self, note: Mapping[str, Element], program: int, *, is_drum: bool) -> Sound | None:
+        pitch = pitch_of(note["pitch"])
+        if pitch is None:
+            self._ignored[NO_PITCH] += 1
+            return None
+        if self._semitones and not is_drum:
+            staff = (note["staff"].text or "") if "staff" in note else ""
+            pitch += self._semitones.get(staff, self.semitones)
+        if not 0 <= pitch <= MAX_MIDI_PITCH:
+            self._ignored[BAD_PITCH] += 1
+            return None
+        return Sound(pitch, program, is_drum)

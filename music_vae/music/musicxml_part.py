@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from xml.etree.ElementTree import Element
 
 from music_vae.common.constants import (
-    MAX_MIDI_PITCH,
     MAX_MIDI_VELOCITY,
 )
 from music_vae.music.musicxml_instruments import Instruments
@@ -27,7 +26,6 @@ from music_vae.music.unreadable import UnreadableMusicError
 from music_vae.music.written_score import WrittenNote
 
 BAD_TIME = "a note at an impossible time"
-BAD_PITCH = f"a pitch outside 0..{MAX_MIDI_PITCH}"
 NO_DURATION = "a note whose duration is no number"
 BAD_DIVISIONS = "MusicXML whose divisions of a quarter note are no positive number"
 FREE_METRE = (0, 0)
@@ -185,7 +183,6 @@ class PartReader:
     ) -> None:
         sound = self._instruments.sound(children)
         if sound is None:
-            self._ignored[BAD_PITCH] += 1
             return
         if "notations" in children and children["notations"].find("ornaments") is not None:
             self._ignored["an ornament"] += 1
