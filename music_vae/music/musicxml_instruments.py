@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element
 
 from music_vae.common.constants import DRUMS_INSTRUMENT, MAX_MIDI_PITCH, SEMITONES
 from music_vae.music.drum_staff import drum_at
-from music_vae.music.musicxml_values import integer_in, pitch_of
+from music_vae.music.musicxml_values import integer_in, number_in, pitch_of
 
 BAD_PITCH = f"a pitch outside 0..{MAX_MIDI_PITCH}"
 NO_PITCH = "a note without a pitch"
@@ -117,6 +117,9 @@ class Instruments:
         if pitch is None:
             self._ignored[NO_PITCH] += 1
             return None
+        alter = number_in(note["pitch"].findtext("alter"))
+        if alter is not None and not alter.is_integer():
+            self._ignored["a part of a semitone (read as the note nearer to the natural one)"] += 1
         if self._semitones and not is_drum:
             staff = (note["staff"].text or "") if "staff" in note else ""
             pitch += self._semitones.get(staff, self.semitones)

@@ -235,6 +235,13 @@ def test_c_flat_and_b_sharp_are_in_the_octave_of_their_letter(read):
     ]
 
 
+@pytest.mark.parametrize(("alter", "pitch"), [(0.5, 60), (1.5, 61), (-0.5, 60), (-1.5, 59)])
+def test_a_quarter_tone_is_read_as_the_note_nearer_to_the_natural_one(read, caplog, alter, pitch):
+    music = note("C#4").replace("<alter>1<", f"<alter>{alter}<")
+    assert pitches(read(music + note("D#4"))) == [pitch, 63]
+    assert ignored(caplog).startswith("a part of a semitone")
+
+
 def test_a_transposing_part_sounds_as_it_is_transposed(read):
     transpose = "<transpose><chromatic>-2</chromatic><octave-change>-1</octave-change></transpose>"
     key = "<key><fifths>2</fifths></key>"
