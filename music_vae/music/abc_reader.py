@@ -21,6 +21,7 @@ _BLOCK = re.compile(r"%%(begin|end)[a-z]+")
 _NUMBER = re.compile(r"-?\d{1,18}$")
 _DRUMS_CHANNEL = "10"
 _MAX_ENDING = 20
+_MAX_FIELD = 1_000  # characters
 MAX_VOICES = 200
 
 
@@ -145,7 +146,7 @@ class _TuneReader:
     def _take_field(self, name: str, content: str) -> None:
         taker = self._takers.get(name)
         if taker:
-            taker(content.strip())
+            taker(content[:_MAX_FIELD].strip())
 
     def _take_number(self, content: str) -> None:
         if _NUMBER.match(content):

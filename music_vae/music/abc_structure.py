@@ -12,6 +12,7 @@ from music_vae.music.unreadable import UnreadableMusicError
 MAX_TUNES = 100_000
 MAX_FILE_HEADER_LINES = 100
 MAX_FILE_HEADER_CHARACTERS = 10_000
+MAX_CHARACTERS = 2_000_000
 MAX_FIELDS = 2_000
 MAX_TITLES = 50
 MAX_TITLE_CHARACTERS = 5_000
@@ -83,6 +84,7 @@ def check_tune(tune: str) -> None:
     Traceback (most recent call last):
     music_vae.music.unreadable.UnreadableMusicError: ABC with more than 50 titles of a tune
     """
+    _check("characters of a tune", len(tune), MAX_CHARACTERS)
     lines = [line.partition("%")[0].strip() for line in tune.splitlines()]
     fields = [line for line in lines if FIELD.match(line)]
     titles = [line for line in fields if line.startswith("T:")]
