@@ -32,7 +32,8 @@ _COLONS = re.compile(r":+")
 def tunes(text: str) -> Iterator[str]:
     r"""Yields the text of each tune, with the information fields of the file's header before it.
 
-    Blank lines and the next reference number (X:) end a tune; a text without such a number is none.
+    Blank lines and the next reference number (X:) end a tune. A text without such a number is none,
+    unless the file has none at all: then one with a key (K:) is.
 
     >>> list(tunes("L:1/4\n\nX:1\nK:C\nCDEF|\nX:2\nK:C\nC|"))
     ['L:1/4\nX:1\nK:C\nCDEF|', 'L:1/4\nX:2\nK:C\nC|']
@@ -41,11 +42,14 @@ def tunes(text: str) -> Iterator[str]:
       UnreadableMusicError: If there are too many, or too much stands before them.
     """
     check_tunes(text)
+    sign = "X:" if _TUNE.search(text) else "K:"
     blocks = [block for block in re.split(r"\n[^\S\n]*\n", "\n".join(text.splitlines())) if block]
     header: list[str] = []
     for index, block in enumerate(blocks):
         lines = [line for line in map(str.strip, block.split("\n")) if line]
-        starts = [number for number, line in enumerate(lines) if line.startswith("X:")]
+        starts = [number for number, line in enumerate(lines) if line.startswith(sign)]
+        if sign == "K:":
+            del starts[1:]  # the others are changes of key
         if not starts and index == 0:
             header = [line for line in lines if FIELD.match(line)]
             check_file_header(header)

@@ -441,7 +441,7 @@ def _read_abc(data: bytes, source: Path) -> Reading:
     for number, sequence in enumerate(unnumbered, max(numbers, default=0) + 1):
         sequence.reference_number = number
     if not skipped and not sequences:
-        raise UnreadableMusicError("not ABC", "no line starts with X:")
+        raise UnreadableMusicError("not ABC", "no line starts with X: or K:")
     if not sequences:
         if len(skipped) == 1:
             raise UnreadableMusicError(next(iter(skipped)))

@@ -356,6 +356,14 @@ def test_tunes_need_no_blank_line_between_them_and_no_number(tmp_path, caplog):
     assert ignored(caplog) == "a reference number (X:) that is no number (2 times)"
 
 
+def test_a_file_without_numbers_has_tunes_where_there_are_keys(tmp_path):
+    path = tmp_path / "a.abc"
+    path.write_text("T:One\nL:1/4\nK:G\nF|\nK:C\nF|\n\nA remark: C\n\nT:Two\nK:C\nD|\n")
+    tunes = [(t.reference_number, t.sequence_metadata.title) for t in read_music_file(path)]
+    assert tunes == [(1, "One"), (2, "Two")]
+    assert [pitches(tune) for tune in read_music_file(path)] == [[66, 65], [62]]
+
+
 # -- Repeats --------------------------------------------------------------------------------------
 
 
