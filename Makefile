@@ -6,11 +6,12 @@ BIN := $(VENV)/bin
 DEMO := demo
 SITE ?= site
 
-.PHONY: help demo test lint docs golden corpora browser-checks clean
+.PHONY: help demo test fuzz lint docs golden corpora browser-checks clean
 
 help:
 	@echo "make demo   set up, and make music"
 	@echo "make test   set up, and run all tests"
+	@echo "make fuzz   damaged and hostile inputs of all kinds, for an hour"
 	@echo "make lint   ruff and mypy"
 	@echo "make docs   the documentation as a site, in $(SITE)/"
 	@echo "make corpora   the music that the shipped models are trained on, from packages by name"
@@ -24,6 +25,12 @@ demo: $(VENV)/installed
 
 test: $(VENV)/installed-test
 	$(BIN)/pytest -n 2 --dist loadscope
+
+# New inputs in every round; the first that is not survived ends it, and is tried first next time.
+FUZZ_MINUTES ?= 60
+fuzz: $(VENV)/installed-test
+	end=$$(( $$(date +%s) + 60 * $(FUZZ_MINUTES) )); \
+	while [ $$(date +%s) -lt $$end ]; do MUSIC_VAE_FUZZ=many $(BIN)/pytest -n 0 -q tests/fuzz || exit; done
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

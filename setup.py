@@ -52,6 +52,7 @@ setup(
         "docs": ["mkdocs-material>=9.7", "mkdocstrings[python]>=1.0"],
         "test": [
             "apache-beam>=2.60",
+            "hypothesis>=6.100",
             "ipykernel>=6",
             "ipywidgets>=8",
             "matplotlib>=3.7",

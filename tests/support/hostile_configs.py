@@ -71,7 +71,7 @@ def mutants(data: Any) -> Iterator[Mutant]:
     Of a list, only the first two items are changed. Every value is also put into 30 and 900 lists,
     and every object gets an entry that it does not have.
     """
-    for place in _places(data, ()):
+    for place in places(data, ()):
         old = _at(data, place)
         for value in VALUES:
             yield Mutant(place, value, with_value(data, place, value))
@@ -89,13 +89,13 @@ def nested(value: Any, depth: int) -> Any:
     return value
 
 
-def _places(data: Any, place: tuple[str | int, ...]) -> Iterator[tuple[str | int, ...]]:
+def places(data: Any, place: tuple[str | int, ...]) -> Iterator[tuple[str | int, ...]]:
     yield place
     items = data.items() if isinstance(data, dict) else ()
     if isinstance(data, list):
         items = enumerate(data[:2])
     for key, value in items:
-        yield from _places(value, (*place, key))
+        yield from places(value, (*place, key))
 
 
 def _at(data: Any, place: tuple[str | int, ...]) -> Any:
