@@ -171,11 +171,14 @@ class SoundFont:
         """Yields the recordings for a note, in the order of the file."""
         bank = DRUM_BANK if is_drum else 0
         preset = self._presets.get((bank, program), self._presets.get((bank, 0)))
+        found: dict[int, list[_Zone]] = {}  # by instrument, as many zones may play the same one
         for outer in self._zones_of(b"phdr", preset) if preset is not None else ():
             if outer.holds(key, velocity):
-                for inner in self._zones_of(b"inst", outer.target):
-                    if inner.holds(key, velocity):
-                        yield self._region(outer, inner)
+                if outer.target not in found:
+                    zones = self._zones_of(b"inst", outer.target)
+                    found[outer.target] = [zone for zone in zones if zone.holds(key, velocity)]
+                for inner in found[outer.target]:
+                    yield self._region(outer, inner)
 
     def _region(self, outer: _Zone, inner: _Zone) -> Region:
         """Returns the recording of an instrument's zone, as a preset's zone changes it."""

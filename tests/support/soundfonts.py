@@ -45,19 +45,44 @@ def soundfont(generators=(), *, samples=None, loop=(0, 0), root_key=69, drums=()
     shdr = struct.pack(
         "<20sIIIIIBbHH", b"Sine", 0, len(samples), *loop, RATE, root_key, 0, 0, 1
     ) + struct.pack("<20sIIIIIBbHH", b"EOS", 0, 0, 0, 0, 0, 0, 0, 0, 0)
-    tables = (
-        chunk(b"phdr", phdr)
-        + chunk(b"pbag", pbag)
-        + chunk(b"pmod", bytes(10))
-        + chunk(b"pgen", pgen + bytes(4))
-        + chunk(b"inst", inst)
-        + chunk(b"ibag", ibag)
-        + chunk(b"imod", bytes(10))
-        + chunk(b"igen", igen + bytes(4))
-        + chunk(b"shdr", shdr)
-    )
+    tables = {
+        b"phdr": phdr,
+        b"pbag": pbag,
+        b"pgen": pgen + bytes(4),
+        b"inst": inst,
+        b"ibag": ibag,
+        b"igen": igen + bytes(4),
+        b"shdr": shdr,
+    }
+    return _file(tables, samples)
+
+
+def many_zones(count):
+    """The bytes of a file whose preset plays an instrument `count` times, of `count` zones.
+
+    No zone of the instrument is for the velocity of a note that is played at 2 or more.
+    """
+    bags = b"".join(struct.pack("<HH", number, 0) for number in range(count + 1))
+    pairs = b"".join(struct.pack("<HH", 2 * number, 0) for number in range(count + 1))
+    tables = {
+        b"phdr": struct.pack("<20sHHHIII", b"Many", 0, 0, 0, 0, 0, 0)
+        + struct.pack("<20sHHHIII", b"EOP", 0, 0, count, 0, 0, 0),
+        b"pbag": bags,
+        b"pgen": struct.pack("<HH", 41, 0) * count + bytes(4),
+        b"inst": struct.pack("<20sH", b"Many", 0) + struct.pack("<20sH", b"EOI", count),
+        b"ibag": pairs,
+        b"igen": struct.pack("<HHHH", 44, 0x0101, 53, 0) * count + bytes(4),
+        b"shdr": struct.pack("<20sIIIIIBbHH", b"A", 0, 100, 0, 0, RATE, 69, 0, 0, 1)
+        + struct.pack("<20sIIIIIBbHH", b"EOS", 0, 0, 0, 0, 0, 0, 0, 0, 0),
+    }
+    return _file(tables, np.zeros(100, "<i2"))
+
+
+def _file(tables, samples):
+    """The bytes of a file with these tables, and modulators that do nothing."""
+    tables = {**tables, b"pmod": bytes(10), b"imod": bytes(10)}
     body = b"sfbk"
     body += chunk(b"LIST", b"INFO" + chunk(b"ifil", struct.pack("<HH", 2, 4)))
     body += chunk(b"LIST", b"sdta" + chunk(b"smpl", samples.tobytes() + bytes(92)))
-    body += chunk(b"LIST", b"pdta" + tables)
+    body += chunk(b"LIST", b"pdta" + b"".join(chunk(*table) for table in tables.items()))
     return chunk(b"RIFF", body)
