@@ -253,3 +253,17 @@ def shown(value: Any) -> str:
         return {None: "null", True: "true", False: "false"}[value]
     text = ascii(value[: _MAX_SHOWN + 1]) if isinstance(value, str) else ascii(value)
     return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
+
+
+def brief(value: Any) -> str:
+    """Returns JSON data as `shown` does, but texts without quotes, and short lists of numbers.
+
+    >>> brief("encoder/mu/bias"), brief([-2, 512]), brief([[]]), brief("x" * 1000)[55:]
+    ('encoder/mu/bias', '[-2, 512]', 'a list of 1', 'xxxxx...')
+    """
+    if isinstance(value, str):
+        text = ascii(value[: _MAX_SHOWN + 1])[1:-1]
+        return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
+    if isinstance(value, list) and all(isinstance(item, int | float) for item in value[:9]):
+        return str(value) if len(value) < 9 else shown(value)
+    return shown(value)

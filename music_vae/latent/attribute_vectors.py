@@ -144,12 +144,11 @@ def read(path: str | Path, config: Config) -> dict[str, np.ndarray]:
             f"{str(path)!r} holds no attribute vectors; music_vae_attributes makes them"
         )
     other, size = file.metadata.get(_CONFIG), config.hparams.latent_size
-    shapes = {array.shape for array in file.values()}
-    if other != config.name or shapes != {(size,)}:
-        listed = ", ".join(str(list(shape)) for shape in sorted(shapes))
+    unfit = [array.shape for array in file.values() if array.shape != (size,)]
+    if other != config.name or unfit:
         raise UserError(
             f"{str(path)!r} has the attribute vectors of another model: of {shown(other)}, of "
-            f"shape {listed}; {config.name} needs [{size}]"
+            f"shape {list(unfit[0]) if unfit else [size]}; {config.name} needs [{size}]"
         )
     vectors = {name: np.array(array, np.float32) for name, array in file.items()}
     for name, vector in vectors.items():

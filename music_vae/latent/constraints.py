@@ -41,6 +41,9 @@ OWN_FOLDER = "constraint"
 SIDES = {"high": 1, "low": -1}
 """Number that stands for each side of an attribute that can be wanted."""
 
+_MAX_NAME = 100  # characters of the name of an attribute
+_MAX_THRESHOLD = 1e9  # far beyond any that is measured
+
 
 class Attribute(NamedTuple):
     """An attribute that can be asked for.
@@ -150,19 +153,27 @@ def read(folder: str | Path, owner: Owner) -> Constraint:
       UserError: If the folder holds no constraint, or that of another model.
     """
     layers, options = small_networks.read(folder, KIND, owner)
-    try:
-        known = [
-            Attribute(str(entry["name"]), float(entry["threshold"]), tuple(entry["sides"]))
-            for entry in options["attributes"]
-        ]
-    except (TypeError, KeyError, ValueError):
-        raise UserError(f"{str(folder)!r} does not describe its attributes") from None
-    sides = [side for attribute in known for side in attribute.sides]
-    named = all(attribute.name.isidentifier() for attribute in known)
-    if not named or not all(isinstance(side, str) and side in SIDES for side in sides):
+    entries = options.get("attributes")
+    known = list(map(_attribute, entries)) if isinstance(entries, list) else [None]
+    names = {attribute.name for attribute in known if attribute is not None}
+    if len(names) != len(known):  # one is wrong, or comes twice
         raise UserError(f"{str(folder)!r} does not describe its attributes")
     small_networks.check_shape(folder, layers, owner.z_size + len(known), 2 * owner.z_size)
-    return Constraint(layers, known)
+    return Constraint(layers, [attribute for attribute in known if attribute is not None])
+
+
+def _attribute(entry: Any) -> Attribute | None:
+    """Returns the attribute that an entry of `network.json` describes; None if it is none."""
+    if not isinstance(entry, dict) or not entry.keys() >= set(Attribute._fields):
+        return None
+    name, threshold, sides = (entry[field] for field in Attribute._fields)
+    if not isinstance(name, str) or len(name) > _MAX_NAME or not name.isidentifier():
+        return None
+    if type(threshold) not in (int, float) or not abs(threshold) <= _MAX_THRESHOLD:  # or NaN
+        return None
+    if not isinstance(sides, list) or not all(isinstance(side, str) for side in sides):
+        return None
+    return Attribute(name, float(threshold), tuple(sides)) if SIDES.keys() >= set(sides) else None
 
 
 def of_shipped(config_name: str) -> Constraint:

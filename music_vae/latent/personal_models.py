@@ -75,7 +75,7 @@ def read(folder: str | Path, owner: Owner) -> PersonalModel:
     """
     layers, options = small_networks.read(folder, KIND, owner)
     size = options.get("size")
-    if not isinstance(size, int):
+    if type(size) is not int:  # true would be 1
         raise UserError(f"{str(folder)!r} does not say how many numbers make a point")
     small_networks.check_shape(folder, layers, size, owner.z_size)
     return PersonalModel(layers)

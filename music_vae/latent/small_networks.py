@@ -173,7 +173,7 @@ def _described(path: Path, kind: str) -> dict[str, Any]:
     if not isinstance(described, dict) or not isinstance(described.get("options"), dict):
         raise UserError(f"{str(path)!r} describes no network")
     version = described.get("format_version")
-    if not isinstance(version, int) or version > FORMAT_VERSION:
+    if type(version) is not int or version > FORMAT_VERSION:
         raise UserError(
             f"{str(path)!r} has format version {shown(version)}; this version of music_vae reads "
             f"{FORMAT_VERSION}"

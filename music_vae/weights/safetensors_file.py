@@ -19,6 +19,7 @@ import numpy as np
 
 from music_vae.common import files
 from music_vae.common.errors import UserError
+from music_vae.common.json_values import brief
 
 SUFFIX = ".safetensors"
 WEIGHTS_FILE = f"weights{SUFFIX}"
@@ -31,6 +32,7 @@ _DTYPES: dict[str, Any] = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2")}
 _METADATA = "__metadata__"
 _LENGTH = struct.Struct("<Q")
 _MAX_HEADER_BYTES = 2**24  # a model has some hundred weights
+_MAX_NAME, _MAX_AXES = 200, 8
 _SYSTEM_ERROR = re.compile(r"([^:]+) \(os error (\d+)\)")
 _KEY_NUMBERS = 64  # how many numbers of each array a key is made of
 
@@ -169,7 +171,8 @@ def _metadata(entries: Any) -> dict[str, str]:
     version = entries.get("format_version", str(FORMAT_VERSION))
     if not version.isdecimal() or int(version) > FORMAT_VERSION:
         raise ValueError(
-            f"it has format version {version}; this version of music_vae reads {FORMAT_VERSION}"
+            f"it has format version {brief(version)}; this version of music_vae reads "
+            f"{FORMAT_VERSION}"
         )
     return entries
 
@@ -184,14 +187,19 @@ def _view(data: mmap.mmap, start: int, name: str, entry: Any) -> np.ndarray:
         dtype, shape, (begin, end) = entry["dtype"], entry["shape"], entry["data_offsets"]
         numbers = [begin, end, *shape]
     except (TypeError, KeyError, ValueError):
-        raise ValueError(f"{name} is not described") from None
-    if not all(type(number) is int and number >= 0 for number in numbers):
-        raise ValueError(f"{name} has the shape {shape} and lies from {begin} to {end}")
+        raise ValueError(f"{brief(name)} is not described") from None
+    if len(name) > _MAX_NAME or not isinstance(shape, list) or len(shape) > _MAX_AXES:
+        raise ValueError(f"{brief(name)} has a name or a shape that no weight has")
+    if not all(type(number) is int and 0 <= number <= len(data) for number in numbers):
+        place = f"from {brief(begin)} to {brief(end)}"
+        raise ValueError(f"{brief(name)} has the shape {brief(shape)} and lies {place}")
     if not isinstance(dtype, str) or dtype not in _DTYPES:
-        raise ValueError(f"{name} is of type {dtype}; expected {' or '.join(_DTYPES)}")
+        raise ValueError(
+            f"{brief(name)} is of type {brief(dtype)}; expected {' or '.join(_DTYPES)}"
+        )
     count = 1
     for size in shape:
         count *= size
     if end - begin != count * _DTYPES[dtype].itemsize or start + end > len(data):
-        raise ValueError(f"{name} does not fit into its place")
+        raise ValueError(f"{brief(name)} does not fit into its place")
     return np.frombuffer(data, _DTYPES[dtype], count, start + begin).reshape(shape)

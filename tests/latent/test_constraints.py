@@ -14,6 +14,7 @@ from music_vae.training import constraint_networks
 from music_vae.weights import safetensors_file
 
 OWNER = Owner("some-config", 2, "key")
+ATTRIBUTE = {"name": "a", "threshold": 1, "sides": ["high"]}
 
 
 def layers(inputs=3, outputs=4):
@@ -107,6 +108,23 @@ def test_a_constraint_is_read_as_it_was_written(tmp_path):
             {"options": {"attributes": [{"name": "a", "threshold": 1, "sides": [["high"]]}]}},
             "does not describe its attributes",
         ),
+        *(
+            ({"options": {"attributes": entries}}, "does not describe its attributes")
+            for entries in (
+                None,
+                [3],
+                [{**ATTRIBUTE, "sides": [["high"]]}],
+                [{**ATTRIBUTE, "sides": "high"}],
+                [{**ATTRIBUTE, "threshold": 10**400}],
+                [{**ATTRIBUTE, "threshold": float("nan")}],
+                [{**ATTRIBUTE, "threshold": True}],
+                [{**ATTRIBUTE, "name": ["a"]}],
+                [{**ATTRIBUTE, "name": "a" * 1000}],
+                [ATTRIBUTE, ATTRIBUTE],
+            )
+        ),
+        ({"kind": "x" * 100_000}, "of the kind 'x{59}[.]{3}; expected a constraint"),
+        ({"config": ["x" * 100_000]}, "of another model: of a list of 1 with z of 2"),
         ({"options": {"attributes": []}}, "from 3 to 4 numbers; expected one from 2 to 4"),
     ],
 )

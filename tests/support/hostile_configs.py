@@ -71,7 +71,7 @@ def mutants(data: Any) -> Iterator[Mutant]:
     Of a list, only the first two items are changed. Every value is also put into 30 and 900 lists,
     and every object gets an entry that it does not have.
     """
-    for place in places(data, ()):
+    for place in places(data):
         old = _at(data, place)
         for value in VALUES:
             yield Mutant(place, value, with_value(data, place, value))
@@ -89,7 +89,8 @@ def nested(value: Any, depth: int) -> Any:
     return value
 
 
-def places(data: Any, place: tuple[str | int, ...]) -> Iterator[tuple[str | int, ...]]:
+def places(data: Any, place: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """Yields the keys from the top to every value."""
     yield place
     items = data.items() if isinstance(data, dict) else ()
     if isinstance(data, list):

@@ -73,6 +73,17 @@ def entry(dtype="F32", shape=(2,), offsets=(0, 8)):
         (content(b"[" * 100_000), "header cannot be read"),
         (content([1]), "no table of arrays"),
         (content({"a": 3}), "a is not described"),
+        (
+            content({"a": {**entry()["a"], "shape": ""}}, bytes(8)),
+            "a name or a shape that no weight",
+        ),
+        (content(entry(shape=[1] * 100), bytes(8)), "a name or a shape that no weight"),
+        (content({"a" * 999: entry()["a"]}, bytes(8)), "a{60}[.]{3} has a name or a shape"),
+        (
+            content(entry(dtype="x" * 999), bytes(8)),
+            "a is of type x{60}[.]{3}; expected F32 or F16",
+        ),
+        (content(entry(shape=[0, 2**70], offsets=(0, 0)), bytes(8)), r"a has the shape \[0, 118"),
         (content({"a": {"dtype": "F32", "shape": [2]}}), "a is not described"),
         (content(entry("I64", (1,)), bytes(8)), "a is of type I64; expected F32 or F16"),
         (content(entry(dtype=[]), bytes(8)), "a is "),
