@@ -56,7 +56,12 @@ def array_of(name: str, value: object, shape: tuple[str | int, ...]) -> np.ndarr
     Raises:
       UserError: If it cannot, or holds numbers that are not finite.
     """
-    return _checked(name, value, shape).astype(np.float32, copy=False)
+    array = _checked(name, value, shape)
+    with np.errstate(over="ignore"):  # which is found here
+        array = array.astype(np.float32, copy=False)
+    if not np.isfinite(array).all():
+        raise UserError(f"`{name}` holds numbers that are not finite")
+    return array
 
 
 def _checked(name: str, value: object, shape: tuple[str | int, ...]) -> np.ndarray:

@@ -150,8 +150,8 @@ class ArrayModel:
           seed: Seed of the random choices; None: every call differs.
 
         Raises:
-          UserError: For a z of the wrong width, controls that are missing or too short, or a
-            temperature or a seed below 0.
+          UserError: For a z of the wrong width or not finite, controls that are missing or too
+            short, or a temperature or a seed below 0.
         """
         z = self._checked_z(z)
         checks.check_number("temperature", temperature, checks.TEMPERATURE)
@@ -234,7 +234,7 @@ class ArrayModel:
         return controls
 
     def _checked_z(self, z: np.ndarray) -> np.ndarray:
-        """Returns latent vectors as float32, after checking that they are `[N, Z]`."""
+        """Returns latent vectors as float32, after checking that they are `[N, Z]` and finite."""
         return arguments.array_of("z", z, ("N", self._config.hparams.latent_size))
 
     def _steps(self, length: int | None) -> int:

@@ -7,7 +7,7 @@ import numpy as np
 from music_vae.common.errors import UserError
 from music_vae.common.model_spec import ModelSpec
 from music_vae.common.plans import DensePlan
-from music_vae.weights.fit import check_fit
+from music_vae.weights.fit import check_finite, check_fit
 
 
 class Weights:
@@ -25,8 +25,12 @@ class Weights:
         self._arrays = arrays
 
     def take(self, name: str) -> np.ndarray:
-        """Returns the weight of this name."""
-        return np.asarray(self._arrays[name], np.float32)
+        """Returns the weight of this name.
+
+        Raises:
+          UserError: If it has numbers that are not finite, as after training that diverged.
+        """
+        return check_finite(name, np.asarray(self._arrays[name], np.float32))
 
     def dense(self, plan: DensePlan) -> tuple[np.ndarray, np.ndarray]:
         """Returns the kernel `[input_size, units]` and the bias `[units]` of a layer."""

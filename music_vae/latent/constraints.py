@@ -117,7 +117,8 @@ class Constraint:
         outputs = small_networks.forward(self._layers, np.concatenate([z, wishes], axis=1))
         target, gate = np.split(outputs, 2, axis=1)
         share = (np.tanh(gate / 2) + 1) / 2  # the sigmoid, which does not overflow
-        return (1 - share) * z + share * target
+        with np.errstate(over="ignore", invalid="ignore"):  # see `small_networks.forward`
+            return (1 - share) * z + share * target
 
     def prior(self, sides: Mapping[str, str], z_size: int) -> Prior:
         """Returns a prior whose samples, of `z_size` numbers, are moved to the wanted `sides`."""

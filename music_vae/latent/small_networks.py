@@ -65,10 +65,11 @@ def forward(layers: Layers, inputs: np.ndarray) -> np.ndarray:
     array([[3., 0.]])
     """
     hidden = np.asarray(inputs, np.float32)
-    for kernel, bias in layers[:-1]:
-        hidden = np.maximum(hidden @ kernel + bias, 0)
-    kernel, bias = layers[-1]
-    return hidden @ kernel + bias
+    with np.errstate(over="ignore", invalid="ignore"):  # whoever decodes z finds what is not finite
+        for kernel, bias in layers[:-1]:
+            hidden = np.maximum(hidden @ kernel + bias, 0)
+        kernel, bias = layers[-1]
+        return hidden @ kernel + bias
 
 
 def write(

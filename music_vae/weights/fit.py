@@ -1,9 +1,11 @@
-"""Tells whether weights fit a config, and which config they fit, by names and shapes alone."""
+"""Tells whether weights fit a config, and which config they fit, by names and shapes."""
 
 import itertools
 import logging
 from collections.abc import Mapping
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from music_vae.common import weight_names as names
 from music_vae.common.errors import UserError
@@ -69,6 +71,24 @@ def check_fit(expected: Shapes, actual: Shapes, source: str, *, with_encoder: bo
             f"{_listed(more)}; {describe_fits(actual)}"
         )
     _log.warning("%s also holds what this config does not use: %s", source, _listed(more))
+
+
+def check_finite(name: str, array: np.ndarray) -> np.ndarray:
+    """Returns a weight; raises `UserError` if it has numbers that are not finite.
+
+    A model of such weights would make noise, and say nothing.
+
+    >>> check_finite("encoder/mu/bias", np.array([0.5, np.nan], np.float32))
+    Traceback (most recent call last):
+    music_vae.common.errors.UserError: the weight encoder/mu/bias has numbers that are not finite;
+    the training has diverged, or the file is damaged
+    """
+    if not np.isfinite(array).all():
+        raise UserError(
+            f"the weight {name} has numbers that are not finite; the training has diverged, or the "
+            "file is damaged"
+        )
+    return array
 
 
 def _is_encoder(name: str) -> bool:

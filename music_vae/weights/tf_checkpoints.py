@@ -24,7 +24,7 @@ from music_vae.common.plans import Shapes
 from music_vae.lstm_models import MusicVAE
 from music_vae.weights import locate
 from music_vae.weights.checkpoint_files import find_newest, open_prefix
-from music_vae.weights.fit import check_fit
+from music_vae.weights.fit import check_finite, check_fit
 from music_vae.weights.tf_variables import named_variables
 
 GLOBAL_STEP = "global_step"
@@ -211,8 +211,9 @@ def load_weights(model: MusicVAE, path: str | Path) -> None:
       path: Any of what `checkpoint_files.open_prefix` takes.
 
     Raises:
-      UserError: If there is no checkpoint, or it cannot be read or does not fit. A missing weight
-        or one of another shape is noticed before any weight of the model is set.
+      UserError: If there is no checkpoint, or it cannot be read or does not fit, or a weight is
+        not finite. A missing weight or one of another shape is noticed before any weight of the
+        model is set.
     """
     with open_checkpoint(path) as weights:
         assign_weights(model, weights, str(path))
@@ -257,7 +258,7 @@ def assign_weights(
     expected = {name: tuple(variable.shape) for name, variable in variables.items()}
     check_fit(expected, _shapes(weights), source, with_encoder=model.encoder is not None)
     for name, variable in variables.items():
-        variable.assign(weights[name])
+        variable.assign(check_finite(name, weights[name]))
     _log.debug("%s: %d weights loaded", source, len(variables))
 
 

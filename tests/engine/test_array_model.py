@@ -9,7 +9,7 @@ from music_vae.common.errors import UserError
 from music_vae.common.hparams import HParams
 from music_vae.configs import CONFIG_MAP
 from music_vae.engine.array_model import ArrayModel
-from music_vae.weights import config_file
+from music_vae.weights import config_file, safetensors_file
 from support import paths
 
 GOLDEN = paths.GOLDEN / "models" / "cat-mel_2bar_small"
@@ -131,3 +131,27 @@ def test_a_model_with_controls_needs_them(harmonist, z):
         harmonist.encode_tensors([np.zeros((8, 90))], [8])
     with pytest.raises(UserError, match=r"needs a control: `c_input` \[T, 49\]"):
         harmonist.decode_to_tensors(z)
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, 1e39])
+def test_latent_vectors_that_are_not_finite_are_refused(model, z, number):
+    z = z.copy()
+    z[2, 3] = number
+    with pytest.raises(UserError, match="`z` holds numbers that are not finite"):
+        model.decode_to_tensors(z)
+    targets = [model.converter.dense_outputs(np.arange(2, 34))] * 3
+    with pytest.raises(UserError, match="`z` holds numbers that are not finite"):
+        model.reconstruct_tensors(z, targets, [32] * 3)
+
+
+@pytest.mark.parametrize("engine", ["numpy", "tensorflow"])
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_weights_that_are_not_finite_are_refused(random_run, engine, number, tmp_path):
+    folder = random_run("cat-mel_2bar_small")
+    file = safetensors_file.WeightsFile(folder / safetensors_file.WEIGHTS_FILE)
+    weights = {name: array.copy() for name, array in file.items()}
+    weights["decoder/output_projection/bias"][7] = number
+    safetensors_file.write(tmp_path / safetensors_file.WEIGHTS_FILE, weights)
+    with pytest.raises(UserError, match="weight decoder/output_projection/bias has numbers that"):
+        model = ArrayModel(config_file.read(folder), 2, tmp_path, engine=engine)
+        model.decode_to_tensors(np.zeros((1, 4)))
