@@ -31,7 +31,15 @@ _TIMEOUTS_S = (10.0, 30.0)  # to connect, and for the next bytes
 _CHUNK = 2**18
 _PROGRESS_BYTES = 2**20  # an attempt that brought so much does not count towards the retries
 _NOT_THERE = (403, 404, 410)  # Google's storage answers 403 where there is no such file
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
+_LENGTH = re.compile(r"[0-9]{1,18}")
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18})")
+_LEADS_NOWHERE = {
+    requests.exceptions.InvalidSchema: "the server sends on to what is no http:// or https://",
+    requests.exceptions.TooManyRedirects: "the server sends on from address to address",
+    requests.exceptions.SSLError: "the server's certificate cannot be trusted",
+    requests.exceptions.InvalidURL: "it is, or leads to, no address of a server",
+}
+"""Errors that another attempt would meet, too, with what they mean."""
 
 _log = logging.getLogger(__name__)
 
@@ -129,7 +137,7 @@ def _download_whole(url: str, part: Path) -> None:
         before = _size(part)
         try:
             return _attempt(url, part)
-        except (requests.exceptions.InvalidURL, requests.exceptions.SSLError) as error:
+        except tuple(_LEADS_NOWHERE) as error:
             raise UserError(f"{url} cannot be downloaded: {_reason(error)}") from error
         except (requests.RequestException, urllib3.exceptions.HTTPError, _BrokenOffError) as error:
             reason = _reason(error)
@@ -158,7 +166,7 @@ def _attempt(url: str, part: Path) -> None:
         headers["Range"] = f"bytes={start}-"
         if source.validator:
             headers["If-Range"] = source.validator
-    with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUTS_S) as response:
+    with _get(url, headers) as response:
         if response.status_code in _NOT_THERE:
             raise NotThereError(f"{url} is not there (status {response.status_code})")
         if response.status_code == 416 or response.status_code >= 500:
@@ -176,6 +184,16 @@ def _attempt(url: str, part: Path) -> None:
                 f"{url} has {source.total:,} bytes; a checkpoint has at most {MAX_BYTES:,}"
             )
         _receive(response, part, source, start)
+
+
+def _get(url: str, headers: dict[str, str]) -> requests.Response:
+    """Asks a server for a file, and returns its answer, whose content is not read yet."""
+    try:
+        return requests.get(url, headers=headers, stream=True, timeout=_TIMEOUTS_S)
+    except requests.RequestException:
+        raise
+    except ValueError as error:  # requests does not catch what it cannot read of a redirect
+        raise requests.exceptions.InvalidURL(str(error)) from error
 
 
 def _receive(response: requests.Response, part: Path, source: _Source, start: int) -> None:
@@ -198,6 +216,8 @@ def _receive(response: requests.Response, part: Path, source: _Source, start: in
         for chunk in response.raw.stream(_CHUNK, decode_content=False):
             received += len(chunk)
             if received > MAX_BYTES:
+                part.unlink()  # it has no end, so that the rest would be of no use either
+                _note(part).unlink(missing_ok=True)
                 raise UserError(f"{source.url} has more than {MAX_BYTES:,} bytes")
             output.write(chunk)
             bar.update(len(chunk))
@@ -225,8 +245,8 @@ def _checked_range(
 
 def _source(url: str, response: requests.Response) -> _Source:
     """Returns the source that the headers of a whole response describe."""
-    length = response.headers.get("Content-Length", "")
-    return _Source(url, int(length) if length.isdigit() else None, _validator(response))
+    length = _LENGTH.fullmatch(response.headers.get("Content-Length", ""))
+    return _Source(url, int(length[0]) if length else None, _validator(response))
 
 
 def _validator(response: requests.Response) -> str | None:
@@ -243,9 +263,14 @@ def _validator(response: requests.Response) -> str | None:
 def _read_source(part: Path) -> _Source | None:
     """Returns the source noted beside a part, or None without a note that can be read."""
     try:
-        return _Source(**json.loads(_note(part).read_text(encoding="utf-8")))
-    except (FileNotFoundError, ValueError, TypeError):
+        source = _Source(**json.loads(_note(part).read_text(encoding="utf-8")))
+    except (FileNotFoundError, ValueError, TypeError, RecursionError):
         return None
+    is_total = source.total is None or (type(source.total) is int and source.total >= 0)
+    is_mark = source.validator is None or (
+        isinstance(source.validator, str) and source.validator.isprintable()
+    )
+    return source if is_total and is_mark else None
 
 
 def _note(part: Path) -> Path:
@@ -261,8 +286,9 @@ def _reason(error: Exception) -> str:
     """Describes an error in a few words; the libraries' own messages are long and nested."""
     if isinstance(error, _BrokenOffError):
         return str(error)
-    if isinstance(error, requests.exceptions.SSLError):
-        return "the server's certificate cannot be trusted"
+    for kind, meaning in _LEADS_NOWHERE.items():
+        if isinstance(error, kind):
+            return meaning
     if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError):
         return "the server does not answer in time"
     if isinstance(error, requests.ConnectionError):

@@ -17,6 +17,7 @@ class FileServer:
       break_after: Per request, how many bytes of its answer are sent before the connection is cut;
         used up one after the other. None for all.
       status: An answer to give instead of any file.
+      raw: Bytes to send instead of any answer.
       ranges: Whether it can give a part of a file.
       marks: Whether it gives an ETag.
       honours_if_range: Whether a file that has changed is sent from its beginning.
@@ -24,6 +25,7 @@ class FileServer:
 
     def __init__(self):
         self.files, self.requests, self.break_after = {}, [], []
+        self.raw = None
         self.status, self.ranges, self.marks, self.honours_if_range = None, True, True, True
         handler = type("Handler", (_Handler,), {"owner": self})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
@@ -48,6 +50,11 @@ class _Handler(BaseHTTPRequestHandler):
         owner, name = self.owner, self.path.removeprefix("/models/")
         owner.requests.append((name, dict(self.headers)))
         content = owner.files.get(name)
+        if owner.raw is not None:
+            self.close_connection = True
+            with contextlib.suppress(ConnectionError):
+                self.wfile.write(owner.raw)
+            return
         if owner.status or content is None:
             self.send_response(owner.status or 404)
             self.send_header("Content-Length", "0")

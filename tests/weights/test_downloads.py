@@ -210,3 +210,69 @@ def test_two_at_once_download_once(fetch, server, caplog):
         thread.join()
     assert not server.requests
     assert fetch.target.read_bytes() == b"from the first"
+
+
+def answer(status="200 OK", content=b"", **headers):
+    lines = [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    head = "\r\n".join([f"HTTP/1.1 {status}", *lines, "", ""])
+    return head.encode("latin-1") + content
+
+
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [
+        ("file:///etc/passwd", "the server sends on to what is no http:// or https://"),
+        ("data:,abc", "the server sends on to what is no http:// or https://"),
+        ("http://[", "leads to, no address of a server"),
+        ("http://\xe4..com/", "leads to, no address of a server"),
+        ("http://x:99999/", "leads to, no address of a server"),
+        ("/models/a.tar", "the server sends on from address to address"),
+    ],
+)
+def test_a_server_that_sends_on_to_nowhere_is_left_at_once(fetch, server, target, reason):
+    server.raw = answer("302 Found", Location=target, Content_Length=0, Connection="close")
+    with pytest.raises(UserError, match=reason):
+        fetch()
+    assert len(server.requests) <= 31
+    assert not visible(fetch.target.parent)
+
+
+@pytest.mark.parametrize("length", ["\xb2", "9" * 5000, "-1", "x"])
+def test_a_length_that_is_no_number_is_not_believed(fetch, server, length):
+    server.raw = answer(content=CONTENT[:1000], Content_Length=length, Connection="close")
+    assert fetch() == CONTENT[:1000]
+
+
+@pytest.mark.parametrize("place", ["bytes 1000-1999/" + "9" * 5000, "bytes 0-999/2000", "\xb2"])
+def test_another_part_than_was_asked_for_is_not_taken(fetch, server, place):
+    server.break_after = [1000, 0, 0, 0]
+    with pytest.raises(UserError, match="1,000 bytes are kept"):
+        fetch()
+    server.raw = answer("206 Partial", b"x" * 1000, Content_Range=place, Content_Length=1000)
+    with pytest.raises(UserError, match="another part than it was asked for|file has changed"):
+        fetch()
+    assert not fetch.part.exists()
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_file_without_end_is_given_up_and_deleted(fetch, server, monkeypatch, chunked):
+    monkeypatch.setattr(downloads, "MAX_BYTES", 100_000)
+    content = (b"10000\r\n" + bytes(2**16) + b"\r\n") * 30 if chunked else CONTENT
+    server.raw = answer(content=content, **({"Transfer_Encoding": "chunked"} if chunked else {}))
+    with pytest.raises(UserError, match="has more than 100,000 bytes"):
+        fetch()
+    assert not visible(fetch.target.parent)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"total": "x"}, {"total": -1}, {"total": True}, {"validator": 3}, {"validator": "a\nb: c"}],
+)
+def test_a_note_with_other_values_is_not_believed(fetch, server, change):
+    server.break_after = [3_000_000, 0, 0, 0]
+    with pytest.raises(UserError, match="bytes are kept"):
+        fetch()
+    note = fetch.part.with_name("a.tar.part.json")
+    note.write_text(json.dumps({**json.loads(note.read_text()), **change}))
+    assert fetch() == CONTENT
+    assert server.requests[-1][1].get("Range") is None
