@@ -12,6 +12,7 @@ import logging
 import math
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,13 +21,13 @@ from typing import Any, NoReturn, TypeVar
 from absl import flags
 
 from music_vae.commands import idle_flags
-from music_vae.common import checks, files
+from music_vae.common import checks, files, interrupts
 from music_vae.common.errors import EXIT_OK, EXIT_USER_ERROR, UserError
 from music_vae.common.hparams import HParams
 
 _Subcommand = TypeVar("_Subcommand")
 
-EXIT_INTERRUPTED = 130  # as shells have it: 128, and 2 for the signal
+EXIT_SIGNAL = 128  # as shells have it: plus the number of the signal, 130 for Ctrl-C
 
 _ARGUMENT = re.compile(r"`(\w+)(=[^`]*)?`")
 _log = logging.getLogger(__name__)
@@ -228,8 +229,9 @@ class Command:
         """Runs the command and returns its exit code.
 
         The code is 0, the one that `body` returns, or 2 with one line on stderr for a `UserError`,
-        a wrong flag, or a file that the system refuses. Other exceptions are bugs and pass through
-        with their traceback.
+        a wrong flag, a file that the system refuses, or too little memory. A signal that ends the
+        command, as Ctrl-C, is one line, too, and 128 plus its number. Other exceptions are bugs and
+        pass through with their traceback.
 
         Args:
           argv: The arguments, without the program's name; None: those of the process.
@@ -242,7 +244,7 @@ class Command:
         # A copy, so that what one call was given does not stay for the next.
         values = copy.deepcopy(self.flags)
         try:
-            with _printable_output():
+            with interrupts.raised(), _printable_output():
                 return self._run(values, arguments)
         except (UserError, flags.Error) as error:
             print(f"{self.program}: {error_text(error, values)}", file=sys.stderr)
@@ -253,9 +255,15 @@ class Command:
             print(f"{self.program}: {reason}", file=sys.stderr)
             _drop_output_that_is_refused()
             return EXIT_USER_ERROR
+        except MemoryError as error:
+            print(f"{self.program}: {_escaped(memory_text(error))}", file=sys.stderr)
+            return EXIT_USER_ERROR
+        except interrupts.Terminated as error:
+            print(f"{self.program}: terminated", file=sys.stderr)
+            return EXIT_SIGNAL + error.number
         except KeyboardInterrupt:
             print(f"{self.program}: interrupted", file=sys.stderr)
-            return EXIT_INTERRUPTED
+            return EXIT_SIGNAL + signal.SIGINT
 
     def console_entry_point(self) -> NoReturn:
         """Runs the command with the arguments of the process, then exits; the console script."""
@@ -328,6 +336,18 @@ def error_text(error: Exception, values: flags.FlagValues) -> str:
     hint = getattr(error, "hint", "")
     text = " ".join(f"{error}{'; ' if hint else ''}{hint}".split())
     return _escaped(_ARGUMENT.sub(as_flag, text))
+
+
+def memory_text(error: MemoryError) -> str:
+    """Returns the line that a command prints when the memory does not suffice.
+
+    >>> memory_text(MemoryError("Unable to allocate 64.0 GiB for an array"))
+    'there is not enough memory: Unable to allocate 64.0 GiB for an array'
+    >>> memory_text(MemoryError())
+    'there is not enough memory'
+    """
+    reason = " ".join(str(error).split())
+    return f"there is not enough memory{': ' if reason else ''}{reason}"
 
 
 def _escaped(text: str) -> str:

@@ -4,6 +4,7 @@ A file may be built to exhaust the program that reads it. So a process has a lim
 and one that dies takes only its item with it. Results do not depend on the number of processes.
 """
 
+import contextlib
 import logging
 import os
 import signal
@@ -148,11 +149,29 @@ def _submit(
 ) -> Future[_Result]:
     """Submits one item; if the pool is broken already, the future raises that error."""
     try:
-        return executor.submit(work, item)
+        with _children_without_interrupts():
+            return executor.submit(work, item)
     except BrokenProcessPool as error:
         failed: Future[_Result] = Future()
         failed.set_exception(error)
         return failed
+
+
+@contextlib.contextmanager
+def _children_without_interrupts() -> Iterator[None]:
+    """Has processes that start in the block begin life without Ctrl-C, which the parent answers.
+
+    It goes to the whole process group. A process that met it before `_prepare_process` would print
+    a traceback. Of this process it is answered after the block.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _new_executor(size: int) -> ProcessPoolExecutor:

@@ -15,7 +15,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from music_vae.common import files
+from music_vae.common import files, interrupts
 from music_vae.common.errors import UserError
 from music_vae.configs import Config
 from music_vae.data import Position
@@ -109,6 +109,7 @@ class Run:
         if devices.is_chief:
             self._checkpoints.remove_unfinished()
         self.restored = self._checkpoints.restore_newest()
+        self._saved: tuple[tuple[int, Position], Path] | None = None
         if self.restored and seed is not None and seed != self.seed:
             raise UserError(
                 f"{run_dir} was started with `seed={self.seed}`; leave `seed` away to go on with it"
@@ -150,13 +151,23 @@ class Run:
     def save(self) -> Path | None:
         """Writes a checkpoint, with the config and the weights for playing beside it.
 
-        Returns its prefix. Only the chief writes; the others return None.
+        Returns its prefix. Only the chief writes; the others return None. A signal that ends the
+        program waits until all is written. What this process has saved of
+        the same step is not written again.
 
         Raises:
           UserError: If a weight is not finite; nothing is then written.
         """
         if not self.devices.is_chief:
             return None
+        state = self.step, self.position
+        if self._saved is None or self._saved[0] != state:
+            with interrupts.postponed():
+                self._saved = state, self._save()
+        return self._saved[1]
+
+    def _save(self) -> Path:
+        """Writes the files that `save` describes, and returns the prefix of the checkpoint."""
         for variable in self.trainer.model.trainable_variables:
             if not tf.reduce_all(tf.math.is_finite(variable.value)):
                 raise UserError(

@@ -2,9 +2,14 @@
 
 import io
 import logging
+import os
+import signal
 import subprocess
 import sys
+import threading
+import time
 
+import numpy as np
 import pytest
 from absl import flags
 
@@ -85,6 +90,46 @@ def test_an_interruption_is_no_traceback(values, capsys):
         raise KeyboardInterrupt
 
     assert run(values, [], interrupted) == 130
+    assert capsys.readouterr().err == "program: interrupted\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_to_be_ended_by_another_program_is_no_traceback(values, capsys, number):
+    left = []
+
+    def work(values):
+        try:
+            os.kill(os.getpid(), number)
+            time.sleep(10)
+        finally:
+            left.append("in order")
+
+    assert run(values, [], work) == 128 + number
+    assert capsys.readouterr().err == "program: terminated\n"
+    assert left == ["in order"]
+    assert signal.getsignal(number) is signal.SIG_DFL
+
+
+def test_a_signal_that_is_ignored_stays_so(values):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert run(values, [], lambda _: os.kill(os.getpid(), signal.SIGHUP)) == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_too_little_memory_is_one_line(values, capsys):
+    assert run(values, [], lambda _: np.zeros(2**50) and None) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("program: there is not enough memory: Unable to allocate 8.00 PiB")
+
+
+def test_a_command_in_another_thread_answers_no_signals(values):
+    codes = []
+    thread = threading.Thread(target=lambda: codes.append(run(values, [])))
+    thread.start()
+    thread.join()
+    assert codes == [0]
 
 
 def test_the_log_level_is_that_of_this_package(values):
