@@ -11,7 +11,7 @@ from music_vae.configs import Config
 from music_vae.dataset import batching
 from music_vae.training import checkpoint_evaluation, devices, loop
 from music_vae.training.request import Corpus, EvaluationRequest, TrainRequest
-from music_vae.training.run import Run
+from music_vae.training.run import Run, only_one
 from music_vae.training.validation import Validation
 
 _log = logging.getLogger(__name__)
@@ -36,17 +36,19 @@ def train(request: TrainRequest) -> None:
     True
 
     Raises:
-      UserError: If the run does not fit the request, its music cannot be read or is too little,
-        there are no such devices, or a loss is not finite.
+      UserError: If the run does not fit the request or is being trained by another process, its
+        music cannot be read or is too little, there are no such devices, or a loss is not finite.
       KeyboardInterrupt: After saving.
       WorkerLostError: If another process of the cluster has gone.
     """
-    run = _open_run(request)
-    with (
-        converted(request.corpus, request.config, "train", augment=True) as music,
-        _validation(request, run) as validation,
-    ):
-        loop.train(run, music, num_steps=request.num_steps, validation=validation)
+    on = devices.open_devices(request.computing.strategy, request.computing.cluster)
+    with only_one(request.run_dir) if on.is_chief else contextlib.nullcontext():
+        run = _open_run(request, on)
+        with (
+            converted(request.corpus, request.config, "train", augment=True) as music,
+            _validation(request, run) as validation,
+        ):
+            loop.train(run, music, num_steps=request.num_steps, validation=validation)
 
 
 def evaluate(request: EvaluationRequest, report: Callable[[int, dict[str, float]], None]) -> None:
@@ -71,16 +73,15 @@ def evaluate(request: EvaluationRequest, report: Callable[[int, dict[str, float]
         checkpoint_evaluation.evaluate(request, music, report)
 
 
-def _open_run(request: TrainRequest) -> Run:
+def _open_run(request: TrainRequest, on: devices.Devices) -> Run:
     """Opens a run with its model, from its newest checkpoint if it has one; logs where it begins.
 
     To be called before TensorFlow computes anything; waits for all processes of a cluster.
 
     Raises:
-      UserError: As `Run`, or if there are no such devices.
+      UserError: As `Run`.
     """
     computing, hparams = request.computing, request.config.hparams
-    on = devices.open_devices(computing.strategy, computing.cluster)
     numerics = on.fastest(
         hparams.batch_size,
         jit=computing.jit,

@@ -8,10 +8,13 @@ RUN_DIR/best/    with validation: the weights of the least loss (see `validation
 
 import contextlib
 import json
+import logging
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import filelock
 import keras
 import tensorflow as tf
 
@@ -26,7 +29,9 @@ from music_vae.training.request import DEFAULT_POLICY, CheckpointPolicy
 from music_vae.training.trainer import Trainer
 from music_vae.weights import checkpoint_files, config_file, locate, tf_checkpoints
 
-_PROGRESS_FILE = "progress.json"
+_PROGRESS_FILE, _LOCK_FILE = "progress.json", ".lock"
+
+_log = logging.getLogger(__name__)
 
 
 class Run:
@@ -194,6 +199,43 @@ def _first_weights(
     if source is None:
         return contextlib.nullcontext()
     return tf_checkpoints.open_fitting(source, config.model_spec)
+
+
+@contextlib.contextmanager
+def only_one(run_dir: Path) -> Iterator[None]:
+    """Keeps other processes from training the same run in the block.
+
+    Two would write over each other's checkpoints. A run that got no files leaves no folder.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder, only_one(Path(folder)):
+    ...     with only_one(Path(folder)):
+    ...         print("not reached")
+    Traceback (most recent call last):
+    music_vae.common.errors.UserError: `run_dir=...` is being trained by another process
+
+    Raises:
+      UserError: If another process trains it.
+    """
+    run_dir.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(run_dir / _LOCK_FILE)
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        raise UserError(
+            f"`run_dir={run_dir}` is being trained by another process",
+            hint="wait for it, or name another folder",
+        ) from None
+    except NotImplementedError:
+        _log.warning("the drive of %s has no locks; train it in one process only", run_dir)
+    try:
+        yield
+    finally:
+        lock.release()
+        if [path.name for path in run_dir.iterdir()] == [_LOCK_FILE]:
+            with contextlib.suppress(OSError):
+                (run_dir / _LOCK_FILE).unlink()
+                run_dir.rmdir()
 
 
 def is_finished(train_dir: Path) -> bool:

@@ -1,6 +1,8 @@
 """A run on disk."""
 
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ import pytest
 from music_vae.common.errors import UserError
 from music_vae.configs import get_config
 from music_vae.training import run as run_module
-from music_vae.training.run import Run
+from music_vae.training.run import Run, only_one
 from music_vae.weights import tf_checkpoints
 
 SIZES = "z_size=2,enc_rnn_size=[4],dec_rnn_size=[4]"
@@ -58,3 +60,43 @@ def test_a_run_may_start_from_a_file_of_weights(tmp_path, tiny_run, tiny_config)
         assert (run.step, run.restored) == (0, None)
         for name, array in tf_checkpoints.weights_of(run.trainer.model).items():
             np.testing.assert_array_equal(array, expected[name])
+
+
+def test_a_run_that_another_process_trains_is_refused(tmp_path):
+    code = f"""
+from pathlib import Path
+from music_vae.training.run import only_one
+with only_one(Path({str(tmp_path)!r})):
+    print("there", flush=True)
+    input()
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout.readline() == "there\n"
+        with (
+            pytest.raises(UserError, match=r"`run_dir=.*` is being trained by another process"),
+            only_one(tmp_path),
+        ):
+            pass
+        other.kill()  # as by a machine that fails: the lock ends with it
+    with only_one(tmp_path):
+        pass
+
+
+def test_a_run_that_got_no_files_leaves_no_folder(tmp_path):
+    with pytest.raises(UserError, match="no music"), only_one(tmp_path / "new"):
+        raise UserError("no music")
+    assert not list(tmp_path.iterdir())
+    with only_one(tmp_path / "new"):
+        (tmp_path / "new" / "train").mkdir()
+    assert (tmp_path / "new" / "train").is_dir()
+
+
+def test_a_drive_without_locks_is_said_and_trained_on(tmp_path, monkeypatch, caplog):
+    def refuse(*_, **__):
+        raise NotImplementedError
+
+    monkeypatch.setattr("filelock.FileLock.acquire", refuse)
+    with only_one(tmp_path):
+        assert "has no locks" in caplog.text
