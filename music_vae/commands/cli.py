@@ -31,6 +31,7 @@ EXIT_SIGNAL = 128  # as shells have it: plus the number of the signal, 130 for C
 
 _ARGUMENT = re.compile(r"`(\w+)(=[^`]*)?`")
 _log = logging.getLogger(__name__)
+_NO_MEMORY = re.compile(r"failed to map segment|[Cc]annot allocate memory")  # of the loader
 _LOG_LEVELS = ("DEBUG", "INFO", "WARN", "ERROR", "FATAL")
 
 
@@ -255,7 +256,9 @@ class Command:
             print(f"{self.program}: {reason}", file=sys.stderr)
             _drop_output_that_is_refused()
             return EXIT_USER_ERROR
-        except MemoryError as error:
+        except (MemoryError, ImportError) as error:
+            if isinstance(error, ImportError) and not _NO_MEMORY.search(str(error)):
+                raise
             print(f"{self.program}: {_escaped(memory_text(error))}", file=sys.stderr)
             return EXIT_USER_ERROR
         except interrupts.Terminated as error:
@@ -338,7 +341,7 @@ def error_text(error: Exception, values: flags.FlagValues) -> str:
     return _escaped(_ARGUMENT.sub(as_flag, text))
 
 
-def memory_text(error: MemoryError) -> str:
+def memory_text(error: MemoryError | ImportError) -> str:
     """Returns the line that a command prints when the memory does not suffice.
 
     >>> memory_text(MemoryError("Unable to allocate 64.0 GiB for an array"))
@@ -346,7 +349,7 @@ def memory_text(error: MemoryError) -> str:
     >>> memory_text(MemoryError())
     'there is not enough memory'
     """
-    reason = " ".join(str(error).split())
+    reason = " ".join(str(error).splitlines()[-1:])  # NumPy's say much before
     return f"there is not enough memory{': ' if reason else ''}{reason}"
 
 

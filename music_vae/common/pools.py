@@ -117,7 +117,7 @@ class Pool(Generic[_Item, _Result]):
         A process that dies breaks its whole pool, and the pool does not tell which item was the
         cause. In a pool of one process, that is known.
         """
-        executor = _new_executor(1)
+        executor = _started_executor()
         try:
             for item, future in in_flight:
                 if not isinstance(future.exception(), BrokenProcessPool):
@@ -128,7 +128,7 @@ class Pool(Generic[_Item, _Result]):
                 except BrokenProcessPool:
                     yield self._died(item)
                     executor.shutdown()
-                    executor = _new_executor(1)
+                    executor = _started_executor()
         finally:
             executor.shutdown(cancel_futures=True)
 
@@ -178,6 +178,21 @@ def _new_executor(size: int) -> ProcessPoolExecutor:
     """Starts a pool of processes."""
     # Spawned: a fork of a process with threads (the pool's own, tqdm's, TensorFlow's) may deadlock.
     return ProcessPoolExecutor(size, mp_context=get_context("spawn"), initializer=_prepare_process)
+
+
+def _started_executor() -> ProcessPoolExecutor:
+    """Starts a pool of one process, so that what dies in it dies of its item.
+
+    Raises:
+      MemoryError: If processes die without any.
+    """
+    executor = _new_executor(1)
+    try:
+        _submit(executor, abs, 0).result()
+    except BrokenProcessPool:
+        executor.shutdown()
+        raise MemoryError("processes to work in cannot be started") from None
+    return executor
 
 
 def _prepare_process() -> None:

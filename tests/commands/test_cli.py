@@ -124,6 +124,25 @@ def test_too_little_memory_is_one_line(values, capsys):
     assert line.startswith("program: there is not enough memory: Unable to allocate 8.00 PiB")
 
 
+def test_a_library_that_memory_does_not_hold_is_one_line(values, capsys):
+    def body(values):
+        raise ImportError("a\nlong\nstory: libx.so: failed to map segment from shared object")
+
+    assert run(values, [], body) == 2
+    expected = (
+        "there is not enough memory: story: libx.so: failed to map segment from shared object"
+    )
+    assert capsys.readouterr().err == f"program: {expected}\n"
+
+
+def test_a_missing_library_is_a_bug_and_says_where(values):
+    def body(values):
+        raise ImportError("no module")
+
+    with pytest.raises(ImportError, match="no module"):
+        run(values, [], body)
+
+
 def test_a_command_in_another_thread_answers_no_signals(values):
     codes = []
     thread = threading.Thread(target=lambda: codes.append(run(values, [])))

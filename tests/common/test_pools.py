@@ -4,6 +4,8 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
 import pytest
 
@@ -63,3 +65,19 @@ def test_processes_do_not_import_tensorflow_when_their_parent_has(tmp_path):
     )
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "['note_seq']"
+
+
+def test_processes_that_cannot_start_are_not_blamed_on_items(monkeypatch):
+    """As where there is too little memory for what they import."""
+
+    def dying(size):
+        return ProcessPoolExecutor(
+            size, mp_context=get_context("spawn"), initializer=os._exit, initargs=(1,)
+        )
+
+    monkeypatch.setattr(pools, "_new_executor", dying)
+    with (
+        pools.Pool(square, 1, died=bad_luck) as pool,
+        pytest.raises(MemoryError, match="processes to work in cannot be started"),
+    ):
+        list(pool.map(range(10)))
