@@ -247,8 +247,14 @@ def is_finished(train_dir: Path) -> bool:
     ...     _ = Path(folder, "progress.json").write_text('{"step": 500, "finished": true}')
     ...     before, is_finished(Path(folder))
     (False, True)
+
+    Raises:
+      UserError: If what the run says cannot be read.
     """
+    path = train_dir / _PROGRESS_FILE
     try:
-        return bool(json.loads((train_dir / _PROGRESS_FILE).read_text())["finished"])
+        return bool(json.loads(path.read_text())["finished"])
     except FileNotFoundError:
         return False
+    except (ValueError, TypeError, LookupError, RecursionError) as error:
+        raise UserError(f"{path} does not say how far training is") from error

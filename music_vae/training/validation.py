@@ -6,6 +6,7 @@ RUN_DIR/best/              weights.safetensors and config.json of the one with t
 
 import json
 import logging
+import math
 from pathlib import Path
 
 import tensorflow as tf
@@ -88,11 +89,20 @@ class Validation:
         return step % self._schedule.every == 0 and step > last
 
     def validate(self, trainer: Trainer) -> dict[str, float]:
-        """Returns the metrics of the present weights, and keeps these if they are the best."""
+        """Returns the metrics of the present weights, and keeps these if they are the best.
+
+        Raises:
+          UserError: If the loss is not finite; nothing is then written.
+        """
         step = int(trainer.step.numpy())
         batches = evaluation_batches(self._music, self._config)
         metrics = trainer.evaluate(Batch(*map(tf.constant, batch)) for batch in batches)
         metrics[LOSS] = self._loss(metrics)
+        if not math.isfinite(metrics[LOSS]):
+            raise UserError(
+                f"the validation loss of step {step} is {metrics[LOSS]}; training stops here and "
+                "the checkpoints before stay. A smaller `learning_rate=...` may help"
+            )
         line = {"format_version": _FORMAT_VERSION, "step": step, **metrics}
         before = [past[LOSS] for past in self._curve]
         self._curve.append(line)
@@ -143,8 +153,16 @@ def read_curve(run_dir: Path) -> list[dict[str, float]]:
     try:
         curve = [json.loads(line) for line in path.read_text().splitlines()]
         newest = max((line["format_version"] for line in curve), default=_FORMAT_VERSION)
-        complete = all({"step", LOSS, _RECON, _KL} <= set(line) for line in curve)
-    except (ValueError, TypeError, KeyError) as error:
+        needed = ("step", LOSS, _RECON, _KL)
+        complete = all(math.isfinite(line.get(name, math.nan)) for line in curve for name in needed)
+    except (
+        ValueError,
+        TypeError,
+        KeyError,
+        AttributeError,
+        ArithmeticError,
+        RecursionError,
+    ) as error:
         raise UserError(f"{path} does not hold the figures of validations") from error
     if newest > _FORMAT_VERSION or not complete:
         raise UserError(f"{path} does not hold the figures of validations that are read here")

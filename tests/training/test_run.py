@@ -10,7 +10,7 @@ import pytest
 from music_vae.common.errors import UserError
 from music_vae.configs import get_config
 from music_vae.training import run as run_module
-from music_vae.training.run import Run, only_one
+from music_vae.training.run import Run, is_finished, only_one
 from music_vae.weights import tf_checkpoints
 
 SIZES = "z_size=2,enc_rnn_size=[4],dec_rnn_size=[4]"
@@ -100,3 +100,10 @@ def test_a_drive_without_locks_is_said_and_trained_on(tmp_path, monkeypatch, cap
     monkeypatch.setattr("filelock.FileLock.acquire", refuse)
     with only_one(tmp_path):
         assert "has no locks" in caplog.text
+
+
+@pytest.mark.parametrize("text", ["", "[]", "3", "{}", "[" * 100_000])
+def test_a_damaged_note_of_progress_is_said(tmp_path, text):
+    (tmp_path / "progress.json").write_text(text)
+    with pytest.raises(UserError, match=r"progress.json does not say how far training is"):
+        is_finished(tmp_path)

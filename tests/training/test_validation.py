@@ -8,10 +8,16 @@ import tensorflow as tf
 
 from music_vae import train
 from music_vae.common.batches import Batch
+from music_vae.common.errors import UserError
+from music_vae.configs import get_config
+from music_vae.data import convert
 from music_vae.engine.numpy_engine import NumpyEngine
+from music_vae.music.notes_io import read_music_file
 from music_vae.training import validation
+from music_vae.training.request import Schedule
 from music_vae.weights import config_file
 from music_vae.weights.safetensors_file import WeightsFile
+from support.paths import TUNES
 from support.sizes import TINY
 
 
@@ -115,3 +121,40 @@ def test_a_damaged_curve_is_said(tunes, tmp_path, capsys, content):
 def test_wrong_flags_are_said(tunes, tmp_path, capsys, flags, message):
     assert command(tunes, tmp_path, *flags) == 2
     assert message in capsys.readouterr().err
+
+
+class Diverged:
+    """A trainer whose weights have become too large to compute with."""
+
+    step = tf.constant(500)
+
+    def __init__(self, loss):
+        self.loss = loss
+
+    def evaluate(self, batches):
+        return {"losses/r_loss": self.loss, "losses/kl_loss": 1.0}
+
+
+@pytest.mark.parametrize("loss", [np.nan, np.inf])
+def test_weights_whose_loss_is_not_finite_are_not_kept(tmp_path, loss):
+    config = get_config("cat-mel_2bar_small", TINY)
+    music = convert(read_music_file(TUNES / "soldiers_joy.mid"), config)
+    found = validation.Validation(tmp_path, config, music, Schedule(every=500), step=0)
+    with pytest.raises(UserError, match=f"validation loss of step 500 is {loss}.*learning_rate"):
+        found.validate(Diverged(loss))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"step": "9"}, {"validation_loss": None}, {"validation_loss": np.nan}, {"step": 10**400}],
+)
+def test_a_curve_of_other_values_is_said(tmp_path, change):
+    line = {"format_version": 1, "step": 500, "validation_loss": 9.5}
+    line |= {"losses/r_loss": 9.0, "losses/kl_loss": 2.5}
+    path = tmp_path / "validation.jsonl"
+    path.write_text(json.dumps(line))
+    assert validation.read_curve(tmp_path) == [line]
+    path.write_text(json.dumps({**line, **change}))
+    with pytest.raises(UserError, match=r"validation.jsonl does not hold the figures"):
+        validation.read_curve(tmp_path)
