@@ -144,7 +144,9 @@ def _cached(key: str, make: Callable[[Path], None]) -> WeightsFile:
     target = cache_dir() / "weights" / f"{key}{SUFFIX}"
     if target.is_file():
         try:
-            return WeightsFile(target)
+            weights = WeightsFile(target)
+            weights.check_numbers()
+            return weights
         except UserError as error:
             _log.warning("%s; it is made again", error)
     make(target)

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import google_crc32c
 import numpy as np
 
 from music_vae.common import files
@@ -29,7 +30,7 @@ FORMAT_VERSION = 1
 """Version of what the metadata mean; a file of a newer version is refused."""
 
 _DTYPES: dict[str, Any] = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2")}
-_METADATA = "__metadata__"
+_METADATA, _CHECKSUM = "__metadata__", "numbers_crc32c"
 _LENGTH = struct.Struct("<Q")
 _MAX_HEADER_BYTES = 2**24  # a model has some hundred weights
 _MAX_NAME, _MAX_AXES = 200, 8
@@ -56,7 +57,7 @@ class WeightsFile(Mapping[str, np.ndarray]):
         Raises:
           UserError: If there is no such file, or it does not hold weights.
         """
-        path = files.expand(path)
+        self._path = path = files.expand(path)
         try:
             with path.open("rb") as file:
                 self._data: Any = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
@@ -69,6 +70,15 @@ class WeightsFile(Mapping[str, np.ndarray]):
             raise UserError(f"{str(path)!r} cannot be read: {error.strerror or error}") from error
         except ValueError as error:
             raise UserError(f"{str(path)!r} is not a file of weights: {error}") from error
+
+    def check_numbers(self) -> None:
+        """Raises `UserError` if the numbers are not those that were written; reads them all.
+
+        A file of another program has no checksum, and passes.
+        """
+        expected = self.metadata.get(_CHECKSUM)
+        if expected is not None and expected != _checksum(self._arrays):
+            raise UserError(f"{str(self._path)!r} is damaged: its numbers have another checksum")
 
     def __getitem__(self, name: str) -> np.ndarray:
         return self._arrays[name]
@@ -101,7 +111,7 @@ def write(
       path: The file to write, whose name ends in `.safetensors` by custom.
       weights: Arrays by name.
       metadata: Texts by name to keep beside them. The versions of the format and of this package
-        are added.
+        are added, and a checksum.
       dtype: Type of the numbers in the file: `float32`, or `float16` for half the size.
 
     Raises:
@@ -114,6 +124,7 @@ def write(
 
     versions = {"format_version": str(FORMAT_VERSION), "music_vae_version": __version__}
     arrays = {name: np.ascontiguousarray(array, dtype) for name, array in weights.items()}
+    versions[_CHECKSUM] = _checksum(arrays)
     with files.atomic_path(path) as temporary:
         try:
             save_file(arrays, temporary, {**versions, **(metadata or {})})
@@ -141,6 +152,14 @@ def weights_key(weights: Mapping[str, np.ndarray]) -> str:
         with np.errstate(over="ignore"):
             digest.update(array.reshape(-1)[:_KEY_NUMBERS].astype("<f2").tobytes())
     return digest.hexdigest()
+
+
+def _checksum(arrays: Mapping[str, np.ndarray]) -> str:
+    """Returns the CRC-32C of the numbers of all arrays, in the order of their names."""
+    checksum = google_crc32c.Checksum()
+    for name in sorted(arrays):
+        checksum.update(arrays[name].tobytes())
+    return checksum.hexdigest().decode()
 
 
 def _read_header(data: mmap.mmap) -> tuple[dict[str, Any], int]:

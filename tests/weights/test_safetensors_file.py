@@ -121,3 +121,20 @@ def test_a_file_that_was_cut_off_is_refused(tmp_path):
         path.write_bytes(whole[:size])
         with pytest.raises(UserError):
             WeightsFile(path)
+
+
+def test_numbers_that_have_changed_are_noticed(tmp_path):
+    path = tmp_path / "a.safetensors"
+    safetensors_file.write(path, {"a": np.arange(4.0), "b": np.zeros(2)})
+    WeightsFile(path).check_numbers()
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"a.safetensors' is damaged: its numbers have another"):
+        WeightsFile(path).check_numbers()
+
+
+def test_a_file_without_a_checksum_passes(tmp_path):
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(content(entry(), bytes(8)))
+    WeightsFile(path).check_numbers()
