@@ -30,6 +30,8 @@ _KINDS = dict.fromkeys(Packed._fields, "i") | {
     "own_inputs": "b",
 }
 
+_WRONG_VALUES = (ValueError, LookupError, TypeError, ArithmeticError, RecursionError)
+
 _logger = logging.getLogger(__name__)
 
 
@@ -252,7 +254,7 @@ def read(folder: Path) -> Cached:
         _check_sizes(packed)
         skipped = {str(reason): int(number) for reason, number in index["skipped"].items()}
         return Cached(packed, int(index["num_sequences"]), Counter(skipped))
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+    except (OSError, AttributeError, *_WRONG_VALUES) as error:
         raise DamagedCacheError(f"{type(error).__name__}: {error}") from error
 
 

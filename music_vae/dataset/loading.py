@@ -14,8 +14,9 @@ import numpy as np
 from tqdm import tqdm
 
 from music_vae import __version__
-from music_vae.common import files, own_code
+from music_vae.common import files, locks, own_code
 from music_vae.common.cache import cache_dir
+from music_vae.common.errors import UserError
 from music_vae.common.json_values import to_json
 from music_vae.configs import Config
 from music_vae.dataset import disk_cache
@@ -143,26 +144,43 @@ def _cached(
 ) -> Music:
     """Returns the music of a source from files, which are made if they are not there."""
     target = cache_dir() / "examples" / _cache_key(source, conversion)
-    try:
-        music = _read_cached(target, conversion)
-        _log.info("using the converted examples in %s", target)
-        return music
-    except FileNotFoundError:
-        pass
-    except disk_cache.DamagedCacheError as error:
-        _log.warning("%s is damaged (%s) and is made anew", target, error)
-        shutil.rmtree(target)
-    with files.cached_directory(target) as folder:
-        writer = disk_cache.Writer(folder, limit_bytes=0)
+    waiting = "another process is converting the same music; waiting for it"
+    with locks.held(cache_dir() / "locks" / f"{target.name}.lock", waiting=waiting):
         try:
-            counts = _write(writer, source, conversion, num_processes, progress=progress)
-        finally:
-            writer.close()
-        disk_cache.write_index(
-            folder, writer, num_sequences=counts.num_sequences, skipped=counts.skipped
-        )
-    _log.info("the converted examples are kept in %s", target)
-    return _read_cached(target, conversion)
+            music = _read_cached(target, conversion)
+            _log.info("using the converted examples in %s", target)
+            return music
+        except FileNotFoundError:
+            pass
+        except disk_cache.DamagedCacheError as error:
+            _log.warning("%s is damaged (%s) and is made anew", target, error)
+            shutil.rmtree(target)
+        with files.cached_directory(target) as folder:
+            _write_files(folder, source, conversion, num_processes, progress=progress)
+        _log.info("the converted examples are kept in %s", target)
+        try:
+            return _read_cached(target, conversion)
+        except disk_cache.DamagedCacheError as error:
+            raise UserError(f"{target} cannot be read back: {error}; is its disk well?") from error
+
+
+def _write_files(
+    folder: Path,
+    source: Source,
+    conversion: Conversion,
+    num_processes: int | None,
+    *,
+    progress: bool,
+) -> None:
+    """Converts all records of a source into the files of a folder."""
+    writer = disk_cache.Writer(folder, limit_bytes=0)
+    try:
+        counts = _write(writer, source, conversion, num_processes, progress=progress)
+    finally:
+        writer.close()
+    disk_cache.write_index(
+        folder, writer, num_sequences=counts.num_sequences, skipped=counts.skipped
+    )
 
 
 def _read_cached(folder: Path, conversion: Conversion) -> Music:

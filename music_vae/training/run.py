@@ -8,17 +8,15 @@ RUN_DIR/best/    with validation: the weights of the least loss (see `validation
 
 import contextlib
 import json
-import logging
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import filelock
 import keras
 import tensorflow as tf
 
-from music_vae.common import files, interrupts
+from music_vae.common import files, interrupts, locks
 from music_vae.common.errors import UserError
 from music_vae.configs import Config
 from music_vae.data import Position
@@ -30,8 +28,6 @@ from music_vae.training.trainer import Trainer
 from music_vae.weights import checkpoint_files, config_file, locate, tf_checkpoints
 
 _PROGRESS_FILE, _LOCK_FILE = "progress.json", ".lock"
-
-_log = logging.getLogger(__name__)
 
 
 class Run:
@@ -217,21 +213,15 @@ def only_one(run_dir: Path) -> Iterator[None]:
     Raises:
       UserError: If another process trains it.
     """
-    run_dir.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(run_dir / _LOCK_FILE)
     try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
+        with locks.held(run_dir / _LOCK_FILE):
+            yield
+    except locks.LockedError:
         raise UserError(
             f"`run_dir={run_dir}` is being trained by another process",
             hint="wait for it, or name another folder",
         ) from None
-    except NotImplementedError:
-        _log.warning("the drive of %s has no locks; train it in one process only", run_dir)
-    try:
-        yield
     finally:
-        lock.release()
         if [path.name for path in run_dir.iterdir()] == [_LOCK_FILE]:
             with contextlib.suppress(OSError):
                 (run_dir / _LOCK_FILE).unlink()

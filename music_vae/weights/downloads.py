@@ -15,13 +15,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import filelock
 import requests
 import urllib3
 from tqdm import tqdm
 
 from music_vae import __version__
-from music_vae.common import files, progress
+from music_vae.common import files, locks, progress
 from music_vae.common.errors import UserError
 
 MAX_BYTES = 8 * 2**30
@@ -104,8 +103,8 @@ def download(url: str, target: Path, *, check: Callable[[Path], None] | None = N
     """
     if not url.startswith(("http://", "https://")):
         raise UserError(f"{url!r} is no address to download from; expected http:// or https://")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with _only_one(target):
+    waiting = f"another process is downloading {target.name}; waiting for it"
+    with locks.held(target.with_name(f".{target.name}.lock"), waiting=waiting):
         if target.exists():
             return
         part = target.with_name(f"{target.name}.part")
@@ -118,16 +117,6 @@ def download(url: str, target: Path, *, check: Callable[[Path], None] | None = N
             part.unlink()
             raise UserError(f"what came from {url} is of no use: {error}") from error
         os.replace(part, target)
-
-
-def _only_one(target: Path) -> filelock.AcquireReturnProxy:
-    """Locks `target` against other processes; logs a message if it has to wait for one."""
-    lock = filelock.FileLock(target.with_name(f".{target.name}.lock"))
-    try:
-        return lock.acquire(timeout=0)
-    except filelock.Timeout:
-        _log.info("another process is downloading %s; waiting for it", target.name)
-        return lock.acquire()
 
 
 def _download_whole(url: str, part: Path) -> None:

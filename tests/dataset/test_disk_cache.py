@@ -4,11 +4,13 @@ import json
 import logging
 import shutil
 import threading
+import time
 
 import numpy as np
 import pytest
 
 from music_vae import data
+from music_vae.common.errors import UserError
 from music_vae.dataset import disk_cache, loading
 from music_vae.dataset.example_store import Packed, PieceGroups, Store, pack
 from music_vae.music.converters.base import Example
@@ -165,6 +167,9 @@ DAMAGES = {
     "a list": lambda folder: (folder / "index.json").write_text("[]"),
     "another version": change_index(lambda index: index.update(format_version=0)),
     "no counts": change_index(lambda index: index.update(skipped=["none"])),
+    "endless counts": change_index(lambda index: index["skipped"].update(x=float("inf"))),
+    "endless sequences": change_index(lambda index: index.update(num_sequences=float("inf"))),
+    "lists without end": lambda folder: (folder / "index.json").write_text("[" * 100_000),
     "objects": change_index(lambda index: index["arrays"]["outputs"].update(dtype="|O")),
     "no shape": change_index(lambda index: index["arrays"]["outputs"].update(shape=[])),
     "a shape too large": change_index(lambda i: i["arrays"]["outputs"].update(shape=[10**18])),
@@ -216,6 +221,37 @@ def test_processes_that_make_the_same_cache_at_once_agree(cached, tmp_path):
     assert found[0] == found[1] == found[2]
     assert len(folders(tmp_path)) == 1
     assert len(list((tmp_path / "examples").iterdir())) == 1
+
+
+def test_one_of_two_processes_converts_and_the_other_waits(cached, monkeypatch, caplog):
+    made = []
+    write_files = loading._write_files
+
+    def slow(*arguments, **options):
+        time.sleep(0.3)
+        made.append(write_files(*arguments, **options))
+
+    monkeypatch.setattr(loading, "_write_files", slow)
+    caplog.set_level("INFO", logger="music_vae")
+    threads = [threading.Thread(target=cached) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(made) == 1
+    assert "another process is converting the same music; waiting for it" in caplog.text
+
+
+def test_a_disk_that_loses_what_is_written_is_said(cached, monkeypatch):
+    write_index = disk_cache.write_index
+
+    def lose(folder, writer, **counts):
+        write_index(folder, writer, **counts)
+        (folder / "steps.bin").write_bytes(b"")
+
+    monkeypatch.setattr(disk_cache, "write_index", lose)
+    with pytest.raises(UserError, match=r"cannot be read back: .*; is its disk well\?"):
+        cached()
 
 
 def test_examples_that_went_to_files_are_found_from_another_working_directory(

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from music_vae.common import locks
 from music_vae.common.errors import UserError
 from music_vae.weights import downloads
 
@@ -199,14 +200,13 @@ def test_a_file_that_is_too_large_is_not_begun(fetch, server, monkeypatch):
 def test_two_at_once_download_once(fetch, server, caplog):
     """The second waits for the first and finds its file."""
     with caplog.at_level("INFO", "music_vae"):
-        first = downloads._only_one(fetch.target.parent.mkdir() or fetch.target)
-        thread = threading.Thread(target=fetch)
-        thread.start()
-        while "waiting for it" not in caplog.text:
-            time.sleep(0.01)
-        assert not server.requests
-        fetch.target.write_bytes(b"from the first")
-        first.__exit__(None, None, None)
+        with locks.held(fetch.target.with_name(".a.tar.lock")):
+            thread = threading.Thread(target=fetch)
+            thread.start()
+            while "waiting for it" not in caplog.text:
+                time.sleep(0.01)
+            assert not server.requests
+            fetch.target.write_bytes(b"from the first")
         thread.join()
     assert not server.requests
     assert fetch.target.read_bytes() == b"from the first"
