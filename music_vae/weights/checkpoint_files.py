@@ -133,17 +133,23 @@ def _prefix(path: Path, others: str = "") -> Path:
 
 
 def _named_newest(folder: Path) -> Path | None:
-    """Returns the checkpoint that the state file of `folder` names, or None if it is not there."""
+    """Returns the checkpoint that the state file of `folder` names, or None if it is not there.
+
+    A state file that makes no sense names none.
+    """
     try:
         match = _NEWEST.search((folder / STATE_FILE).read_bytes())
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return None
     if match is None:
         return None
-    # A text-format protocol buffer: UTF-8 with the escapes of C.
-    name = match[1].decode("unicode_escape").encode("latin-1", "replace").decode("utf-8", "replace")
-    prefix = folder / name
-    return prefix if index_of(prefix).is_file() else None
+    try:
+        # A text-format protocol buffer: UTF-8 with the escapes of C.
+        name = match[1].decode("unicode_escape").encode("latin-1", "replace")
+        prefix = folder / name.decode("utf-8", "replace")
+        return prefix if index_of(prefix).is_file() else None
+    except (ValueError, OSError):  # no escape, or no name that a file can have
+        return None
 
 
 def index_of(prefix: Path) -> Path:

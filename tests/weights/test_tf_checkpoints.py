@@ -284,3 +284,11 @@ def test_the_config_of_an_archive_is_read_from_it(tiny_run, tiny_config, tmp_pat
     assert config_file.read(path) == tiny_config
     bare = make_tar(tmp_path / "b.tar", {"model.ckpt.index": GOLDEN / "model.ckpt.index"})
     assert config_file.read(bare) is None
+
+
+@pytest.mark.parametrize("name", [r"\x", r"\N{x}", r"\000", "x" * 5000, r"\u12", "../" * 2000])
+def test_a_state_file_that_makes_no_sense_is_passed_over(folder, tmp_path, name):
+    for path in folder.iterdir():
+        shutil.copy(path, tmp_path)
+    (tmp_path / "checkpoint").write_text(f'model_checkpoint_path: "{name}"\n')
+    assert checkpoint_files.newest_prefix(tmp_path) == tmp_path / "model.ckpt"
