@@ -172,7 +172,8 @@ def _export(checkpoint: str, out: str, values: flags.FlagValues) -> None:
 
 
 def _print_columns(rows: Sequence[Sequence[str]]) -> None:
-    """Prints rows with their cells in columns."""
+    """Prints rows with their cells in columns; cells may come from a file."""
+    rows = [[cli.printable(cell) for cell in row] for row in rows]
     columns = list(zip(*rows, strict=True))[:-1]
     widths = [max(map(len, column)) for column in columns]
     for *cells, last in rows:

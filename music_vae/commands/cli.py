@@ -353,14 +353,26 @@ def memory_text(error: MemoryError | ImportError) -> str:
     return f"there is not enough memory{': ' if reason else ''}{reason}"
 
 
-def _escaped(text: str) -> str:
+def printable(text: str, keep: str = "") -> str:
     """Returns a text whose characters that do not print are written as Python writes them.
 
-    Line breaks and tabs stay.
+    For what comes from a file and is to be printed as it is, such as names.
+
+    >>> print(printable("lstm/\x1b[31mkernel\\n"))
+    lstm/\x1b[31mkernel\n
+
+    Args:
+      text: The text.
+      keep: Characters that stay.
     """
     return "".join(
-        char if char.isprintable() or char in "\n\t" else ascii(char)[1:-1] for char in text
+        char if char.isprintable() or char in keep else ascii(char)[1:-1] for char in text
     )
+
+
+def _escaped(text: str) -> str:
+    """Returns a text as `printable` does, in which line breaks and tabs stay."""
+    return printable(text, keep="\n\t")
 
 
 class _EscapingFormatter(logging.Formatter):

@@ -8,6 +8,7 @@ import hashlib
 import html
 import json
 import logging
+import re
 import shutil
 from base64 import b64encode
 from pathlib import Path
@@ -28,6 +29,7 @@ PLAYER_INTEGRITY = "sha384-oj8/W05Ba271e6q5zdMVC8iaF0HpQENHdkpkB1em2cs1tYFUtStZw
 """Digest of the player's file in the npm package; the server hands out the same bytes."""
 
 _TEMPLATE = Path(__file__).parent / "demo.html"
+_FIELD = re.compile(r"\{\{(\w+)\}\}")
 _IN_PACKAGE = f"dist/{PLAYER_FILE}"
 _DIGITS = 6  # significant digits of attribute vectors; float32 has seven
 
@@ -61,14 +63,15 @@ def write(config: Config, folder: Path, player: Path | None, *, decode_only: boo
         "leftOut": list(tfjs_config.left_out(config)),
         "attributes": (folder / ATTRIBUTES_FILE).is_file(),
     }
-    page = _TEMPLATE.read_text(encoding="utf-8")
-    for mark, text in {
-        "{{title}}": html.escape(config.name),
-        "{{player}}": attributes,
+    fields = {
+        "title": html.escape(config.name),
+        "player": attributes,
         # Within a script element only an end tag could end it.
-        "{{model}}": json.dumps(model).replace("<", "\\u003c"),
-    }.items():
-        page = page.replace(mark, text)
+        "model": json.dumps(model).replace("<", "\\u003c"),
+    }
+    # In one pass, so that nothing is replaced in the text that was put in.
+    template = _TEMPLATE.read_text(encoding="utf-8")
+    page = _FIELD.sub(lambda match: fields[match[1]], template)
     (folder / PAGE_FILE).write_text(page, encoding="utf-8")
 
 

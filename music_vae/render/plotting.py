@@ -238,6 +238,7 @@ def save(figure: Any, path: str | Path) -> None:
         if Path(path).suffix.lower() == ".svg":
             temporary.write_text(svg(figure), encoding="utf-8")
         else:
+            _make_printable(figure)
             figure.savefig(temporary, format="png")
 
 
@@ -251,7 +252,21 @@ def svg(figure: Any) -> str:
     """
     import matplotlib
 
+    _make_printable(figure)
     buffer = io.StringIO()
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "music_vae"}):
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     return buffer.getvalue()
+
+
+def _make_printable(figure: Any) -> None:
+    """Writes characters of texts that no picture can show as Python does; XML has none of them."""
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        shown = text.get_text()
+        escaped = "".join(
+            char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in shown
+        )
+        if escaped != shown:
+            text.set_text(escaped)

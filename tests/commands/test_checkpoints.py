@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from music_vae.commands import checkpoints
 from music_vae.common.cache import VARIABLE
@@ -126,3 +127,15 @@ def test_without_a_home_folder_a_line_names_the_variable(monkeypatch, homeless, 
     assert checkpoints.main(["list"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "MUSIC_VAE_CACHE" in line
+
+
+def test_names_in_a_checkpoint_control_no_terminal(capsys, tmp_path):
+    prefix = str(tmp_path / "model.ckpt")
+    names, value = ["\x1b[31mred\nX", "global_step"], tf.constant(0, tf.int64)
+    tf.raw_ops.SaveV2(
+        prefix=prefix, tensor_names=names, shape_and_slices=["", ""], tensors=[value, value]
+    )
+    assert checkpoints.main(["info", prefix]) == 0
+    output = capsys.readouterr().out
+    assert "\\x1b[31mred\\nX" in output
+    assert all(line.isprintable() for line in output.splitlines())
