@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from music_vae.commands import constrain, evaluate
 from music_vae.configs import get_config
 from music_vae.dataset import tfrecord
 from music_vae.export import onnx_model, tf1
@@ -53,8 +54,9 @@ WRITERS = {
 def test_a_full_disk_is_an_os_error_and_the_old_file_stays(name, tmp_path):
     path = tmp_path / name
     path.write_bytes(b"old")
-    with small_disk(), pytest.raises(OSError, match="File too large"):
+    with small_disk(), pytest.raises(OSError, match="File too large") as raised:
         WRITERS[name](path)
+    assert raised.value.filename == str(path)
     assert [file.name for file in tmp_path.iterdir()] == [name]
     assert path.read_bytes() == b"old"
 
@@ -94,6 +96,29 @@ def test_a_full_disk_leaves_the_checkpoints_before(tmp_path):
     again = Run(run.config, tmp_path)
     assert again.restored == first
     assert (again.step, again.seed) == (0, 1)
+
+
+@pytest.mark.slow
+def test_commands_that_write_pictures_and_networks_say_that_a_disk_is_full(tmp_path, tunes, capsys):
+    model = ("--config=cat-mel_2bar_mini", f"--examples_path={tunes}")
+    picture, folder = tmp_path / "curves.svg", tmp_path / "constraint"
+    picture.write_bytes(b"old")
+    small = ("--interpolation", "--interpolation_pairs=2", f"--train_examples_path={tunes}")
+    training = ("train", "--num_steps=2", "--hidden=4", f"--output={folder}")
+    assert constrain.main([*training, *model]) == 0
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    capsys.readouterr()
+    with small_disk():
+        assert evaluate.main([*small, *model, f"--picture={picture}"]) == 2
+        assert constrain.main([*training, "--seed=2", *model]) == 2
+    lines = [line for line in capsys.readouterr().err.splitlines() if "File too large" in line]
+    assert lines == [
+        f"music_vae_evaluate: File too large: {picture}",
+        f"music_vae_constrain: File too large: {folder / 'network.json'}",
+    ]
+    assert picture.read_bytes() == b"old"
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["constraint", "curves.svg"]
 
 
 def test_a_full_disk_takes_no_summaries(tmp_path):

@@ -59,9 +59,29 @@ def _file_beside(target: Path) -> Iterator[Path]:
     os.close(handle)
     temporary = Path(name)
     try:
-        yield temporary
+        with named_in_errors(target, temporary):
+            yield temporary
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def named_in_errors(target: Path, temporary: Path) -> Iterator[None]:
+    """Has an `OSError` of the block name `target` where it names a temporary path or none.
+
+    A full disk does not say which file it was, and a temporary one is not what a user asked for.
+
+    >>> with named_in_errors(Path("tune.mid"), Path(".tune.x7")):
+    ...     raise OSError(28, "No space left on device", ".tune.x7/1.mid")
+    Traceback (most recent call last):
+    OSError: [Errno 28] No space left on device: 'tune.mid'
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno and str(error.filename or temporary).startswith(str(temporary)):
+            error.filename = str(target)
+        raise
 
 
 def _make_readable(path: Path, most: int = 0o666) -> None:
@@ -235,7 +255,8 @@ def _directory_beside(target: Path) -> Iterator[Path]:
     temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
     try:
         _make_readable(temporary, 0o777)
-        yield temporary
+        with named_in_errors(target, temporary):
+            yield temporary
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

@@ -57,7 +57,10 @@ def export(source: str | Path, out: str | Path, config: Config | None = None) ->
     suffix = next((suffix for suffix in _TAR_MODES if out.name.endswith(suffix)), None)
     parent = out if is_directory else out.parent
     parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=parent, prefix=".export-") as temporary:
+    with (
+        tempfile.TemporaryDirectory(dir=parent, prefix=".export-") as temporary,
+        files.named_in_errors(out, Path(temporary)),
+    ):
         prefix = Path(temporary) / _NAME
         step = _write(source, prefix)
         if is_directory:
