@@ -4,6 +4,7 @@ The work on an element is done by plain functions elsewhere. Here they are wired
 counts become Beam's counters.
 """
 
+import contextlib
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -239,12 +240,48 @@ def _run(build: Callable[[beam.Pipeline], None], options: Sequence[str]) -> Coun
     try:
         pipeline = beam.Pipeline(options=PipelineOptions(list(options)))
         build(pipeline)
-        result = pipeline.run()
-        result.wait_until_finish()
+        with _without_errors_in_the_log():
+            result = pipeline.run()
+            result.wait_until_finish()
         metrics = result.metrics().query(MetricsFilter().with_namespace(_NAMESPACE))
     except Exception as error:  # of as many types as there are runners
+        if (interruption := _interruption(error)) is not None:
+            raise interruption from error
         _logger.debug("the pipeline failed", exc_info=True)
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         what = lines[-1] if lines else type(error).__name__
         raise UserError(f"the pipeline failed (`log=DEBUG` says where): {what}") from error
     return Counter({entry.key.metric.name: entry.result for entry in metrics["counters"]})
+
+
+@contextlib.contextmanager
+def _without_errors_in_the_log() -> Iterator[None]:
+    """Leaves out what Beam logs of an error, with its traceback, before it raises it.
+
+    At the level DEBUG all is logged.
+    """
+
+    def is_wanted(record: logging.LogRecord) -> bool:
+        is_error = record.levelno >= logging.ERROR and record.name.startswith("apache_beam")
+        return not is_error or _logger.isEnabledFor(logging.DEBUG)
+
+    handlers = list(logging.getLogger().handlers)
+    for handler in handlers:
+        handler.addFilter(is_wanted)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            handler.removeFilter(is_wanted)
+
+
+def _interruption(error: BaseException | None) -> KeyboardInterrupt | None:
+    """Returns the interruption that a runner took for an error of the pipeline, or None.
+
+    A runner raises an error of its own after it.
+    """
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return error
+        error = error.__cause__ or error.__context__
+    return None

@@ -1,6 +1,7 @@
 """`music_vae_preprocess` and the Beam path of `convert_dir_to_note_sequences`, from end to end."""
 
 import shutil
+import signal
 import sys
 from collections import Counter
 
@@ -8,6 +9,7 @@ import pytest
 
 from music_vae import data
 from music_vae.commands import convert_dir_to_note_sequences, preprocess
+from music_vae.common.interrupts import Terminated
 from music_vae.configs import CONFIG_MAP
 from music_vae.dataset import tfrecord
 from support.paths import TUNES
@@ -142,6 +144,27 @@ def test_a_pipeline_that_fails_is_one_line(beam, command, capsys, monkeypatch):
     error = capsys.readouterr().err
     assert "the pipeline failed (--log=DEBUG says where): has gone" in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (RuntimeError("has gone"), 2, "the pipeline failed (--log=DEBUG says where): has gone"),
+        (KeyboardInterrupt(), 130, "music_vae_preprocess: interrupted"),
+        (Terminated(signal.SIGTERM), 143, "music_vae_preprocess: terminated"),
+    ],
+)
+def test_an_end_within_the_pipeline_is_one_line(
+    beam, command, tmp_path, capsys, caplog, monkeypatch, error, code, line
+):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr("music_vae.dataset.preprocessing.examples_of", fail)
+    caplog.set_level("INFO", "music_vae")
+    assert command() == code
+    assert line in capsys.readouterr().err
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
 def test_a_folder_is_converted_by_beam_as_it_is_without(beam, tmp_path, capsys):
