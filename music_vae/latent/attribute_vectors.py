@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from music_vae.common import checks, files
+from music_vae.common import checks
 from music_vae.common.errors import UserError
 from music_vae.common.json_values import shown
 from music_vae.configs import Config, get_config
 from music_vae.latent import corpus, latent_space
-from music_vae.weights import safetensors_file, shipped
-from music_vae.weights.config_file import TRAIN_DIR
+from music_vae.weights import locate, safetensors_file, shipped
 from music_vae.weights.safetensors_file import SUFFIX, WeightsFile
 
 if TYPE_CHECKING:
@@ -178,19 +177,11 @@ def of_shipped(config_name: str) -> dict[str, np.ndarray]:
 
 
 def default_path(source: str | Path) -> Path:
-    """Returns the path where the vectors of a model are kept by default.
+    """Returns the path where the vectors of a model are kept by default; see `locate.beside`.
 
     >>> default_path("models/mel.safetensors").name, default_path("models/mel.ckpt").name
     ('mel.attributes.safetensors', 'mel.attributes.safetensors')
     >>> default_path("examples").name  # a folder holds one model
     'attributes.safetensors'
-
-    Args:
-      source: The run, the folder or the file of the model. In a folder the vectors are
-        `attributes.safetensors`; beside a file `mel.safetensors` or a checkpoint `mel.ckpt` they
-        are `mel.attributes.safetensors`.
     """
-    path = files.expand(source)
-    if path.is_dir():
-        return path.parent / VECTORS_FILE if path.name == TRAIN_DIR else path / VECTORS_FILE
-    return path.with_name(f"{path.name.partition('.')[0]}.{VECTORS_FILE}")
+    return locate.beside(source, VECTORS_FILE)

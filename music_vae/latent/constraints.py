@@ -21,14 +21,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from music_vae.common import files
 from music_vae.common.errors import UserError
 from music_vae.configs import get_config
 from music_vae.latent import corpus, small_networks
 from music_vae.latent.latent_space import Prior
 from music_vae.latent.small_networks import Layers, Owner
-from music_vae.weights import shipped
-from music_vae.weights.config_file import TRAIN_DIR
+from music_vae.weights import locate, shipped
 
 if TYPE_CHECKING:
     from music_vae.dataset.windows import Window
@@ -230,19 +228,12 @@ def labelled(
 
 
 def own_folder(source: str | Path) -> Path:
-    """Returns the folder where the constraint of a model is kept by default, beside its weights.
+    """Returns the folder where the constraint of a model lies by default: see `locate.beside`.
 
     >>> own_folder("models/mel.safetensors").name, own_folder("examples").name
     ('mel.constraint', 'constraint')
-
-    Args:
-      source: The run, the folder or the file of the model. In a folder it is `constraint`; beside
-        a file `mel.safetensors` or a checkpoint `mel.ckpt` it is `mel.constraint`.
     """
-    path = files.expand(source)
-    if path.is_dir():
-        return (path.parent if path.name == TRAIN_DIR else path) / OWN_FOLDER
-    return path.with_name(f"{path.name.partition('.')[0]}.{OWN_FOLDER}")
+    return locate.beside(source, OWN_FOLDER)
 
 
 def even_split(values: np.ndarray) -> float:

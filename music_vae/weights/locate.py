@@ -112,6 +112,25 @@ def find_file(path: str | Path) -> WeightsFile | None:
     return None
 
 
+def beside(source: str | Path, name: str) -> Path:
+    """Returns the path at which a thing that belongs to a model lies beside its weights.
+
+    >>> beside("models/mel.safetensors", "prior.safetensors").name
+    'mel.prior.safetensors'
+    >>> beside("models/mel.ckpt", "constraint").name, beside("examples", "constraint").name
+    ('mel.constraint', 'constraint')
+
+    Args:
+      source: The run, the folder or the file of the model.
+      name: Name of the thing. In a folder, which holds one model, it is called that; beside a file
+        `mel.safetensors` or a checkpoint `mel.ckpt` it is called `mel.` and the name.
+    """
+    path = files.expand(source)
+    if path.is_dir():
+        return (path.parent if path.name == TRAIN_DIR else path) / name
+    return path.with_name(f"{path.name.partition('.')[0]}.{name}")
+
+
 def checkpoint_key(prefix: Path) -> str:
     """Returns a digest that identifies the content of a checkpoint.
 
