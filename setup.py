@@ -74,6 +74,7 @@ setup(
             "music_vae_evaluate=music_vae.commands.evaluate:console_entry_point",
             "music_vae_attributes=music_vae.commands.attributes:console_entry_point",
             "music_vae_constrain=music_vae.commands.constrain:console_entry_point",
+            "music_vae_prior=music_vae.commands.prior:console_entry_point",
             "music_vae_personalize=music_vae.commands.personalize:console_entry_point",
             "music_vae_checkpoints=music_vae.commands.checkpoints:console_entry_point",
             "music_vae_export=music_vae.commands.export:console_entry_point",

@@ -102,6 +102,7 @@ flags.DEFINE_string(
     "A folder of music_vae_personalize: samples are like the pieces that it was made from.",
     flag_values=FLAGS,
 )
+flag_groups.define_prior(FLAGS)
 flags.DEFINE_string(
     "attribute_vectors",
     None,

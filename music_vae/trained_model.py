@@ -1,6 +1,7 @@
 """Defines `TrainedModel`, which samples, encodes, decodes and interpolates music."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,10 +13,10 @@ from music_vae.common.errors import (
     UserError,
 )
 from music_vae.common.lazy_imports import import_note_seq
-from music_vae.configs import get_config
-from music_vae.engine import arguments
+from music_vae.configs import Config, get_config
+from music_vae.engine import ENGINES, arguments
 from music_vae.engine.array_model import ArrayModel
-from music_vae.latent import latent_space
+from music_vae.latent import latent_space, priors
 from music_vae.music import pieces
 from music_vae.music.converters.base import Tensors
 from music_vae.weights import shipped
@@ -49,6 +50,21 @@ class TrainedModel(ArrayModel):
     seed every call differs.
     """
 
+    def __init__(
+        self,
+        config: Config,
+        batch_size: int,
+        checkpoint_dir_or_path: str | Path,
+        *,
+        with_encoder: bool = True,
+        engine: str = ENGINES[0],
+    ) -> None:
+        """Opens the weights of the model of `config`; see `ArrayModel` for the arguments."""
+        super().__init__(
+            config, batch_size, checkpoint_dir_or_path, with_encoder=with_encoder, engine=engine
+        )
+        self._priors: dict[str | None, latent_space.Prior | None] = {}
+
     @classmethod
     def shipped(cls, config_name: str, batch_size: int = 8) -> "TrainedModel":
         """Returns the model of a config that comes with the package: see `shipped.names`.
@@ -66,6 +82,27 @@ class TrainedModel(ArrayModel):
         folder = shipped.folder(config_name)
         return cls(get_config(config_name), batch_size, folder)
 
+    def prior(self, choice: latent_space.Prior | str | None = None) -> latent_space.Prior | None:
+        """Returns the prior that a choice, as for `sample`, stands for; None: N(0, 1).
+
+        >>> model = TrainedModel.shipped("cat-mel_2bar_mini")
+        >>> print(model.prior("normal"))
+        None
+
+        Raises:
+          UserError: As for `priors.choose`, and for what is neither a prior nor a text.
+        """
+        if isinstance(choice, latent_space.Prior):
+            return choice
+        if not (choice is None or isinstance(choice, str)):
+            raise UserError(
+                "`prior` must be a Prior, as `prior()` of a personal model or a constraint returns "
+                f"it, or the name of one, not {checks.value_text(choice)}"
+            )
+        if choice not in self._priors:
+            self._priors[choice] = priors.choose(choice, self.config, self.source)
+        return self._priors[choice]
+
     def sample(
         self,
         n: int | None = None,
@@ -75,7 +112,7 @@ class TrainedModel(ArrayModel):
         c_input: np.ndarray | None = None,
         *,
         shift: np.ndarray | None = None,
-        prior: latent_space.Prior | None = None,
+        prior: latent_space.Prior | str | None = None,
         seed: int | None = None,
     ) -> "list[NoteSequence]":
         """Samples new music from random points of the latent space.
@@ -94,21 +131,17 @@ class TrainedModel(ArrayModel):
           same_z: If True, all pieces come from one point.
           c_input: Controls, if the config has any.
           shift: Vector `[Z]` that is added to every point: see `latent_space.attribute_shift`.
-          prior: The distribution of the points, such as that of a `Constraint` or a
-            `PersonalModel`; None: the model's own prior.
+          prior: The distribution of the points: "fitted", the prior of the model that was fitted
+            to music, or the name of another file of such a prior; "normal", the standard normal
+            distribution; or a `Prior`, such as that of a `Constraint` or a `PersonalModel`. None:
+            the fitted one if there is one beside the weights, else the normal one.
           seed: Seed of the points and of the decoder's random choices; None: every call differs.
         """
         count = self._count(n)
-        if prior is not None and not isinstance(prior, latent_space.Prior):
-            raise UserError(
-                "`prior` must be a Prior, as `prior()` of a personal model or a constraint returns "
-                f"it, not {checks.value_text(prior)}"
-            )
         move = self._shift(shift)
         rng = seeds.generator(seed)
-        size = self.config.hparams.latent_size if prior is None else prior.size
-        z = rng.standard_normal((1 if same_z else count, size), np.float32)
-        z = z if prior is None else prior.points(z)
+        size, chosen = self.config.hparams.latent_size, self.prior(prior)
+        z = latent_space.draw(1 if same_z else count, size, rng, chosen)
         z = np.broadcast_to(z, (count, z.shape[1]))
         return self.decode(z + move, length, temperature, c_input, seed=seeds.draw(rng))
 
@@ -296,17 +329,19 @@ class TrainedModel(ArrayModel):
         temperature: float = 1.0,
         c_input: np.ndarray | None = None,
         *,
+        prior: latent_space.Prior | str | None = None,
         seed: int | None = None,
     ) -> "list[NoteSequence]":
         """Returns `n` variations of a piece from its neighbourhood in the latent space.
 
-        See `latent_space.similar` for `similarity`, and `reconstruct` for the other arguments.
+        See `latent_space.similar` for `similarity`, `sample` for `prior`, from which come the
+        points towards which the piece is moved, and `reconstruct` for the other arguments.
         """
         pieces.check("note_sequence", note_sequence)
         checks.check_number("similarity", similarity, checks.SHARE)
         count, rng = self._count(n), seeds.generator(seed)
         mu, own = self._means([note_sequence], length)
-        z = latent_space.similar(np.repeat(mu, count, axis=0), similarity, rng)
+        z = latent_space.similar(np.repeat(mu, count, axis=0), similarity, rng, self.prior(prior))
         controls = own[0] if c_input is None and own is not None else c_input
         return self.decode(z, length, temperature, controls, seed=seeds.draw(rng))
 

@@ -20,7 +20,7 @@ import sys
 
 import pytest
 
-from music_vae.commands import attributes, checkpoints, constrain, personalize
+from music_vae.commands import attributes, checkpoints, constrain, personalize, prior
 from music_vae.common.lazy_imports import import_note_seq
 from music_vae.configs import CONFIG_MAP, get_config
 from music_vae.music import notes_io
@@ -90,6 +90,7 @@ WRITTEN = {
     ],
     "music_vae_checkpoints export": ["mine.tar"],
     "music_vae_attributes compute": ["{run_dir}/attributes.safetensors"],
+    "music_vae_prior fit": ["{run_dir}/prior.safetensors"],
     "music_vae_constrain train": ["{output}/network.json"],
     "music_vae_personalize": ["{output}/network.json"],
     "music_vae_preprocess": ["{output_tfrecord}-*"],
@@ -140,6 +141,7 @@ def library(tmp_path_factory, tiny_run, tunes, windows, random_run):
     shutil.copytree(random_run("groovae_2bar_hits_control"), root / "runs" / "hits")
     run, music = f"--run_dir={root / 'runs' / 'mine'}", f"--examples_path={tunes}"
     assert attributes.main(["compute", run, music]) == 0
+    assert prior.main(["fit", run, music]) == 0
     few, output = SHORTER["music_vae_constrain train"], f"--output={root / 'my_constraint'}"
     assert constrain.main(["train", run, music, "--attribute=note_density", output, *few]) == 0
     own, output = f"--input_dir={root / 'my_midi'}", f"--output={root / 'my_model'}"

@@ -17,6 +17,7 @@ from music_vae.commands import (
     export,
     personalize,
     preprocess,
+    prior,
 )
 from music_vae.weights import config_file
 from support import documents
@@ -36,6 +37,7 @@ PROGRAMS = {
     "music_vae_export": export.main,
     "music_vae_generate": generate.main,
     "music_vae_personalize": personalize.main,
+    "music_vae_prior": prior.main,
     "music_vae_train": train.main,
 }
 SHORTER = {
@@ -116,6 +118,7 @@ NEEDS = (
         f"music_vae_evaluate {MUSIC}",
         f"music_vae_attributes compute {MUSIC}",
         f"music_vae_constrain train {MUSIC} --attribute=note_density --output=x",
+        f"music_vae_prior fit {MUSIC}",
         "music_vae_personalize --input_midi=song.mid --output=x",
         "music_vae_export --output_dir=x",
         "music_vae_export --output_dir=x --format=onnx",

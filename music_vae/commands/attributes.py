@@ -60,6 +60,7 @@ flags.DEFINE_string(
 )
 flag_groups.define_num_samples(FLAGS)
 flag_groups.define_sampling(FLAGS, 0.5)
+flag_groups.define_prior(FLAGS)
 flag_groups.define_json(FLAGS)
 flags.DEFINE_string("attribute", None, "What colours the map.", flag_values=FLAGS)
 flags.DEFINE_string(
@@ -109,6 +110,7 @@ class EvaluateRequest:
       vectors: The file of the vectors; None: the one that lies with the model.
       num_samples: Number of samples from the prior.
       picture: A .png or .svg file that will be drawn, whose name is checked; None: no picture.
+      prior: Prior that samples are drawn from, as for `TrainedModel.sample`.
 
     Raises:
       UserError: If there are to be no samples.
@@ -119,6 +121,7 @@ class EvaluateRequest:
     vectors: Path | None = None
     num_samples: int = 256
     picture: str | None = None
+    prior: str | None = None
 
     def __post_init__(self) -> None:
         checks.check_numbers(self, checks.COUNT, "num_samples")
@@ -203,12 +206,14 @@ def evaluate(request: EvaluateRequest) -> "Metrics":
     path = request.vectors or attribute_vectors.default_path(request.model.resolve())
     with naming("vectors", request.vectors):
         vectors = attribute_vectors.read(path, config)
+    model = request.model.open(config, request.sampling.max_batch_size, with_encoder=False)
     return attribute_effects.measure(
-        request.model.open(config, request.sampling.max_batch_size, with_encoder=False),
+        model,
         vectors,
         number=request.num_samples,
         temperature=request.sampling.temperature,
         seed=request.sampling.seed or 0,
+        prior=model.prior(request.prior),
     )
 
 
@@ -278,7 +283,9 @@ def _compute(values: flags.FlagValues, model: ModelChoice, sampling: Sampling) -
 
 def _evaluate(values: flags.FlagValues, model: ModelChoice, sampling: Sampling) -> None:
     vectors = cli.expand(values.vectors) if values.vectors else None
-    request = EvaluateRequest(model, sampling, vectors, values.num_samples, values.picture)
+    request = EvaluateRequest(
+        model, sampling, vectors, values.num_samples, values.picture, values.prior
+    )
     effects = evaluate(request)
     print(cli.json_text(effects) if values.json else table(effects))
     if values.picture:

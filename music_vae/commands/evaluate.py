@@ -52,6 +52,7 @@ cli.define_number(
     values=FLAGS,
 )
 flag_groups.define_sampling(FLAGS, 1.0, "Of the samples from the prior.")
+flag_groups.define_prior(FLAGS)
 flag_groups.define_engine(FLAGS, "give the same figures, up to rounding.")
 flag_groups.define_json(FLAGS)
 flags.DEFINE_boolean(
@@ -88,6 +89,7 @@ class Request:
         None: they are not looked for.
       num_samples: Number of samples from the prior, or 0.
       engine: Engine that computes, "numpy" or "tensorflow".
+      prior: Prior that samples are drawn from, as for `TrainedModel.sample`.
 
     Raises:
       UserError: If the number of samples is below 0.
@@ -99,6 +101,7 @@ class Request:
     train_examples_path: str | None = None
     num_samples: int = 1000
     engine: str = "numpy"
+    prior: str | None = None
 
     def __post_init__(self) -> None:
         checks.check_numbers(self, checks.COUNT_OR_NONE, "num_samples")
@@ -150,6 +153,7 @@ def measure(request: Request) -> "Metrics":
             request.num_samples,
             temperature=request.sampling.temperature,
             train_keys=train_keys,
+            prior=model.prior(request.prior),
         )
     return {
         "config": config.name,
@@ -176,6 +180,7 @@ def _run(values: flags.FlagValues) -> None:
         values.train_examples_path,
         values.num_samples,
         values.engine,
+        values.prior,
     )
     metrics = measure(request)
     if values.json:

@@ -253,6 +253,25 @@ def define_num_samples(values: flags.FlagValues) -> None:
     )
 
 
+def define_prior(values: flags.FlagValues) -> None:
+    """Adds `--prior`, the distribution that samples are drawn from.
+
+    >>> values = cli.new_flags()
+    >>> define_prior(values)
+    >>> _ = values(["my_command", "--prior=normal"])
+    >>> values.prior
+    'normal'
+    """
+    flags.DEFINE_string(
+        "prior",
+        None,
+        "What points of the latent space are drawn from: 'fitted', the prior that music_vae_prior "
+        "fitted to music and that lies with the model; another .safetensors file of such a prior; "
+        "or 'normal'. By default the fitted one if there is one, else the normal one.",
+        flag_values=values,
+    )
+
+
 def define_json(values: flags.FlagValues) -> None:
     """Adds `--json`, which prints JSON instead of a table.
 

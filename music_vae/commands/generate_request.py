@@ -91,6 +91,8 @@ class Request:
         that samples are to have, as in note_density=high.
       constraint: Folder of a constraint; "own": the one that lies with the model.
       personal: Folder of a personal model.
+      prior: Prior that random points of the latent space come from: "fitted", "normal", or a file;
+        None: the fitted one if there is one beside the weights, else the normal one.
       attribute_vectors: File of attribute vectors; None: the one that lies with the model.
       input_midi: Files of the pieces to start from.
       input_midi_1: File of the first end of an interpolation, instead of `input_midi`.
@@ -121,6 +123,7 @@ class Request:
     attribute: tuple[str, ...] = _option("attribute", "sample", default=())
     constraint: str | None = _option("sample")
     personal: str | None = _option("sample")
+    prior: str | None = _option("sample", "similar", "attribute")
     attribute_vectors: str | None = _option("attribute", on_page=False)
     input_midi: tuple[Path, ...] = _option(*MODES[1:], default=(), on_page=False)
     input_midi_1: str | None = None
@@ -146,6 +149,7 @@ class Request:
                 raise UserError(f"`{option.name}` is for {modes}")
         if self.constraint and self.personal:
             raise UserError("give `constraint` or `personal`, one of the two")
+        self._check_prior()
         if self.mode == "sample" and self.attribute and not self.constraint:
             raise UserError("`attribute` is for `mode=attribute`, or needs `constraint`")
         if self.mode == "attribute" and not self.attribute:
@@ -201,6 +205,19 @@ class Request:
         return 1 if one else NUM_OUTPUTS
 
     @property
+    def draws_points(self) -> bool:
+        """True if the music comes from random points of the latent space, or from near them.
+
+        >>> melodies, tune = ModelChoice(config="cat-mel_2bar_mini"), (Path("a.mid"),)
+        >>> Request(melodies, Path("music"), "sample").draws_points
+        True
+        >>> Request(melodies, Path("music"), "reconstruct", input_midi=tune).draws_points
+        False
+        """
+        changes_samples = self.mode == "attribute" and not self.inputs
+        return self.mode in ("sample", "similar") or changes_samples
+
+    @property
     def playing(self) -> "Playing":
         """The shares of a groove's timing and velocities that are the model's, and whose hits.
 
@@ -247,6 +264,18 @@ class Request:
         """Returns the fields for some modes that were given."""
         fields = [field for field in dataclasses.fields(self) if "modes" in field.metadata]
         return [field for field in fields if getattr(self, field.name) not in (None, ())]
+
+    def _check_prior(self) -> None:
+        """Raises `UserError` for a prior that does not exist, or from which nothing is drawn."""
+        if self.prior is None:
+            return
+        from music_vae.latent import priors
+
+        priors.check_choice(self.prior)
+        if self.constraint or self.personal:
+            raise UserError("give `prior`, `constraint` or `personal`, one of them")
+        if not self.draws_points:
+            raise UserError("`prior` is for samples; `input_midi` gives a piece instead")
 
     def _check_inputs(self) -> None:
         """Raises `UserError` unless there are as many inputs as the mode needs."""

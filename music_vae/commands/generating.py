@@ -18,7 +18,7 @@ from music_vae.common import files, lazy_imports
 from music_vae.common.constants import DEFAULT_QPM
 from music_vae.common.errors import UserError, naming
 from music_vae.configs import Config
-from music_vae.latent import grooves, latent_space
+from music_vae.latent import grooves, latent_space, priors
 from music_vae.latent.latent_space import Prior
 from music_vae.music import conditioning, notes_io
 from music_vae.music.tempo_map import TempoMap
@@ -46,7 +46,8 @@ class Material:
         are decoded from the same latent vectors, each with its own controls, and then joined.
         Empty: a piece that is reconstructed, changed or varied keeps its own controls.
       shift: Vector `[Z]` that is added to latent vectors to change attributes; None: no change.
-      prior: Prior from which samples are drawn; None: the model's own.
+      prior: Prior from which samples are drawn, or its name; None: the model's default, as in
+        `TrainedModel.sample`.
       qpm: Tempo of what the model reads of the first piece; None: that at its beginning.
       tempo_map: Tempos of a groove of any length that change, and are left out of `pieces`; None
         for any other music.
@@ -55,7 +56,7 @@ class Material:
     pieces: "Sequence[NoteSequence]" = ()
     controls: Sequence[np.ndarray] = ()
     shift: np.ndarray | None = None
-    prior: Prior | None = None
+    prior: Prior | str | None = None
     qpm: float | None = None
     tempo_map: TempoMap | None = None
 
@@ -183,10 +184,12 @@ def _shift(request: Request, config: Config) -> np.ndarray | None:
         return latent_space.attribute_shift(vectors, amounts)
 
 
-def _prior(request: Request, config: Config) -> Prior | None:
-    """Returns the prior of a constraint or a personal model; None: the model's own."""
-    if not (request.constraint or request.personal):
+def _prior(request: Request, config: Config) -> Prior | str | None:
+    """Returns the prior that points are drawn from, or its name; None: no points are drawn."""
+    if not request.draws_points:
         return None
+    if not (request.constraint or request.personal):
+        return priors.choose(request.prior, config, request.model.resolve()) or priors.NORMAL
     if not config.hparams.latent_size:
         raise UserError(
             f"{config.name} has no latent space, which `constraint` and `personal` need"
@@ -336,6 +339,7 @@ def _similar(
     model: "TrainedModel", request: Request, material: Material, **options: Any
 ) -> "list[NoteSequence]":
     similarity = SIMILARITY if request.similarity is None else request.similarity
+    options["prior"] = material.prior
     return model.similar(material.pieces[0], request.count, similarity, **options)
 
 

@@ -67,6 +67,7 @@ class ArrayModel:
         checks.check_number("batch_size", batch_size, checks.BATCH_SIZE)
         arguments.check_path("checkpoint_dir_or_path", checkpoint_dir_or_path)
         self._config = config
+        self._source = checkpoint_dir_or_path
         self._converter = config.data_converter.for_inference()
         self._batch_size = batch_size
         # A hierarchy makes all its segments, each with padding after its end.
@@ -77,6 +78,11 @@ class ArrayModel:
     def config(self) -> Config:
         """The config of the model."""
         return self._config
+
+    @property
+    def source(self) -> str | Path:
+        """The place that the weights were opened from."""
+        return self._source
 
     @property
     def converter(self) -> Converter:

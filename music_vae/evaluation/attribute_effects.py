@@ -8,6 +8,7 @@ from music_vae.common import progress
 from music_vae.common.errors import UserError
 from music_vae.engine.array_model import ArrayModel
 from music_vae.evaluation.metrics import Metrics
+from music_vae.latent.latent_space import Prior
 from music_vae.music import attributes
 
 
@@ -18,6 +19,7 @@ def measure(
     number: int = 256,
     temperature: float = 0.5,
     seed: int = 0,
+    prior: Prior | None = None,
 ) -> Metrics:
     """Measures how music from the prior changes when attribute vectors are added to its z.
 
@@ -42,6 +44,7 @@ def measure(
       number: Number of samples.
       temperature: Temperature at which all music is decoded.
       seed: Seed of the samples and of the noise.
+      prior: The prior that samples are drawn from; None: N(0, 1).
 
     Returns:
       The mean and the standard deviation of each attribute among the samples (`plain`); by vector
@@ -56,7 +59,9 @@ def measure(
     names = attributes.names(converter)
     if converter.control_depth:
         raise UserError(f"{config.name} has controls; its samples depend on what they are told")
-    z = np.random.default_rng([seed, 0]).standard_normal((number, config.hparams.latent_size))
+    size = config.hparams.latent_size if prior is None else prior.size
+    z = np.random.default_rng([seed, 0]).standard_normal((number, size))
+    z = z if prior is None else prior.points(z)
 
     def measured(points: np.ndarray) -> np.ndarray:
         made = model.decode_to_tensors(points, None, temperature, seed=seed)

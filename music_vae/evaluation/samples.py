@@ -10,6 +10,8 @@ from music_vae.dataset.windows import Window
 from music_vae.evaluation import metrics
 from music_vae.evaluation.evaluator import Evaluator, window_symbols
 from music_vae.evaluation.metrics import Metrics
+from music_vae.latent import latent_space
+from music_vae.latent.latent_space import Prior
 from music_vae.music.converters.base import Converter
 
 
@@ -20,6 +22,7 @@ def measure(
     *,
     temperature: float = 1.0,
     train_keys: set[bytes] | None = None,
+    prior: Prior | None = None,
 ) -> Metrics:
     """Measures statistics of samples from the prior, and of the windows for comparison.
 
@@ -42,10 +45,11 @@ def measure(
       number: Number of samples.
       temperature: Temperature of the samples.
       train_keys: `window_keys` of the training windows; None: copies are not looked for.
+      prior: The prior that is drawn from; None: N(0, 1).
     """
     config, converter = evaluator.config, evaluator.converter
     rng = np.random.default_rng([evaluator.seed, 2])
-    z = rng.standard_normal((number, config.hparams.latent_size), np.float32)
+    z = latent_space.draw(number, config.hparams.latent_size, rng, prior)
     conditions = [windows[n % len(windows)] for n in range(number)]
     outputs = {
         "samples": evaluator.sample(z, conditions, "samples from the prior", temperature),

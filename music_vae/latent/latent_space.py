@@ -148,7 +148,22 @@ def grid(corners: np.ndarray, rows: int, columns: int) -> np.ndarray:
     return np.stack([interpolate(*ends, columns) for ends in zip(left, right, strict=True)])
 
 
-def similar(z: np.ndarray, similarity: float, rng: np.random.Generator) -> np.ndarray:
+def draw(
+    count: int, z_size: int, rng: np.random.Generator, prior: Prior | None = None
+) -> np.ndarray:
+    """Draws latent vectors `[count, z_size]` from a prior; None: from N(0, 1).
+
+    >>> far = Prior(size=1, points=lambda normal: normal + [100, 200])
+    >>> draw(1, 2, np.random.default_rng(1), far).round()
+    array([[101., 201.]])
+    """
+    normal = rng.standard_normal((count, z_size if prior is None else prior.size), np.float32)
+    return normal if prior is None else prior.points(normal)
+
+
+def similar(
+    z: np.ndarray, similarity: float, rng: np.random.Generator, prior: Prior | None = None
+) -> np.ndarray:
     """Returns neighbours of latent vectors: each is moved towards a random point of the prior.
 
     >>> z = np.array([[3.0, 4.0]])
@@ -163,13 +178,16 @@ def similar(z: np.ndarray, similarity: float, rng: np.random.Generator) -> np.nd
       similarity: Fraction of the arc from the random point to that of `z`: 1 gives `z` itself, 0
         gives random points.
       rng: Random generator that draws the points.
+      prior: Prior that they are drawn from; None: N(0, 1).
 
     Raises:
       UserError: For a similarity that is not from 0 to 1.
     """
     checks.check_number("similarity", similarity, checks.SHARE)
     z = np.asarray(z, np.float64)
-    others = rng.standard_normal(z.shape)
+    size = z.shape if prior is None else (len(z), prior.size)
+    others = rng.standard_normal(size)  # in float64, as ever, so that a seed gives the same music
+    others = others if prior is None else prior.points(others)
     return np.stack(
         [slerp(other, own, similarity) for other, own in zip(others, z, strict=True)]
     ).reshape(z.shape)

@@ -16,8 +16,8 @@ from support.paths import ROOT
 MODULES = sorted(ENTRY_POINTS.values())
 
 
-def test_ten_commands_are_installed():
-    assert len(ENTRY_POINTS) == 10
+def test_eleven_commands_are_installed():
+    assert len(ENTRY_POINTS) == 11
 
 
 @pytest.mark.parametrize("program", ENTRY_POINTS)
