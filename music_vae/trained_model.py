@@ -90,7 +90,7 @@ class TrainedModel(ArrayModel):
         None
 
         Raises:
-          UserError: As for `priors.choose`, and for what is neither a prior nor a text.
+          UserError: As for `priors.find`, and for what is neither a prior nor a text.
         """
         if isinstance(choice, latent_space.Prior):
             return choice

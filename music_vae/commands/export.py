@@ -72,6 +72,9 @@ flags.DEFINE_string(
 )
 
 
+flag_groups.define_prior(FLAGS)
+
+
 @dataclasses.dataclass(frozen=True)
 class Request:
     """A request to write a model for other programs.
@@ -92,6 +95,7 @@ class Request:
       decode_only: If True, the encoder is left out.
       demo: If True, a page that plays the model is added.
       player: A copy of the player for that page; None: the page loads it from a public server.
+      prior: Prior that is added, and that the page draws from, as for `TrainedModel.sample`.
 
     Raises:
       UserError: For options that do not go together.
@@ -104,6 +108,7 @@ class Request:
     decode_only: bool | None = None
     demo: bool | None = None
     player: str | None = None
+    prior: str | None = None
 
     def __post_init__(self) -> None:
         if self.format not in FORMATS:
@@ -140,7 +145,8 @@ def export(request: Request) -> str:
 
 
 def _export_tfjs(request: Request, config: "Config") -> None:
-    from music_vae.export import demo, tfjs, tfjs_config
+    from music_vae.export import demo, prior_files, tfjs, tfjs_config
+    from music_vae.latent import priors
     from music_vae.weights import locate
 
     decode_only = bool(request.decode_only)
@@ -148,6 +154,7 @@ def _export_tfjs(request: Request, config: "Config") -> None:
     player = demo.find_player(request.player) if request.player else None
     source = request.model.resolve()
     weights = locate.open_weights(source)
+    prior = priors.find(request.prior, config, source)
     if decode_only:
         _log.warning(
             "--decode_only: a dummy takes the encoder's place; sample() and decode() play the "
@@ -163,27 +170,33 @@ def _export_tfjs(request: Request, config: "Config") -> None:
             decode_only=decode_only,
         )
         demo.write_attributes(config, source, temporary)
+        prior_files.write(prior, temporary)
         if request.demo:
             demo.write(config, temporary, player, decode_only=decode_only)
 
 
 def _export_onnx(request: Request, config: "Config") -> None:
-    from music_vae.export import onnx_model
+    from music_vae.export import onnx_model, prior_files
+    from music_vae.latent import priors
     from music_vae.weights import locate
 
     onnx_model.require_onnx()
     onnx_model.check(config)
     source = request.model.resolve()
     weights = locate.open_weights(source)
+    prior = priors.find(request.prior, config, source)
     with files.atomic_directory(request.output_dir, "output_dir") as temporary:
-        onnx_model.write(config, weights, temporary, source=str(source))
+        onnx_model.write(
+            config, weights, temporary, source=str(source), fitted_prior=prior is not None
+        )
+        prior_files.write(prior, temporary)
 
 
 def _run(values: flags.FlagValues) -> None:
     cli.require(values, "output_dir")
     options = {name: values[name].value for name in _TFJS_OPTIONS if values[name].present}
     model, folder = flag_groups.model(values), cli.expand(values.output_dir)
-    print(export(Request(model, folder, values.format, **options)))
+    print(export(Request(model, folder, values.format, **options, prior=values.prior)))
 
 
 COMMAND = cli.Command(PROGRAM, USAGE, FLAGS, _run)

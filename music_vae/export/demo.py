@@ -17,7 +17,7 @@ from typing import Any
 from music_vae.common import files
 from music_vae.common.errors import UserError
 from music_vae.configs import Config
-from music_vae.export import tfjs_config
+from music_vae.export import prior_files, tfjs_config
 from music_vae.export.tfjs import PLAYER, PLAYER_VERSION
 from music_vae.latent import attribute_vectors
 
@@ -62,6 +62,7 @@ def write(config: Config, folder: Path, player: Path | None, *, decode_only: boo
         "encodes": not decode_only,
         "leftOut": list(tfjs_config.left_out(config)),
         "attributes": (folder / ATTRIBUTES_FILE).is_file(),
+        "prior": (folder / prior_files.PRIOR_FILE).is_file(),
     }
     fields = {
         "title": html.escape(config.name),

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from music_vae.common.constants import MAX_MIDI_VELOCITY
 from music_vae.configs import Config, config_to_json
-from music_vae.export import representations
+from music_vae.export import prior_files, representations
 from music_vae.export.onnx_graph import OPSET, Tensor
 from music_vae.music.converters.base import Converter
 from music_vae.music.converters.controls import CHORD_CLASSES, KEY_CLASSES
@@ -35,7 +35,9 @@ class Ends(NamedTuple):
     outputs: Mapping[str, Tensor]
 
 
-def manifest(config: Config, ends: Mapping[str, Ends]) -> dict[str, Any]:
+def manifest(
+    config: Config, ends: Mapping[str, Ends], *, fitted_prior: bool = False
+) -> dict[str, Any]:
     """Returns the content of `model.json` for a model whose files have these inputs and outputs.
 
     >>> from music_vae.configs import get_config
@@ -68,7 +70,8 @@ def manifest(config: Config, ends: Mapping[str, Ends]) -> dict[str, Any]:
         "inputs": rows.inputs(converter),
         "controls": rows.controls(converter),
         "outputs": rows.outputs(converter),
-        "use": _use(segments, bool(converter.control_depth)),
+        "prior": prior_files.PRIOR_FILE if fitted_prior else "normal",
+        "use": _use(segments, bool(converter.control_depth), fitted_prior=fitted_prior),
         **config_to_json(config),
     }
 
@@ -85,10 +88,13 @@ def _described(tensor: Tensor) -> dict[str, Any]:
     return {"dtype": tensor.dtype, "shape": list(tensor.shape)}
 
 
-def _use(segments: int, has_controls: bool) -> dict[str, Any]:
+def _use(segments: int, has_controls: bool, *, fitted_prior: bool) -> dict[str, Any]:
     """Explains in sentences how the files are used."""
     controls = ", controls" if has_controls else ""
     step_controls = ", controls[:, t]" if has_controls else ""
+    drawn = "z of standard normal numbers is"
+    if fitted_prior:
+        drawn = f"z that is drawn as {prior_files.PRIOR_FILE} says is"
     return {
         "shapes": "B: examples side by side; T: steps, at most sizes.steps; a step is a row",
         "encode": (
@@ -97,8 +103,8 @@ def _use(segments: int, has_controls: bool) -> dict[str, Any]:
             "itself"
         ),
         "sample": (
-            "z of standard normal numbers is music the model invents; between two z, by spherical "
-            "interpolation, it is music on the way from one to the other"
+            f"{drawn} music the model invents; between two z, by spherical interpolation, it is "
+            "music on the way from one to the other"
         ),
         "decode": (
             f"decoder.onnx(z, noise{controls}, temperature) gives samples, ready to be played"

@@ -85,6 +85,7 @@ def write(
     output_dir: str | Path,
     *,
     source: str = "the weights",
+    fitted_prior: bool = False,
 ) -> list[Path]:
     """Writes a model into a folder, which is made; returns the paths of the files.
 
@@ -102,6 +103,7 @@ def write(
       weights: Arrays by published name.
       output_dir: Folder to write to.
       source: Name of the place that the weights come from, for messages.
+      fitted_prior: True if `prior_files.write` writes a prior beside them.
 
     Raises:
       UserError: If `onnx` is not installed, the files cannot carry such a model, or the weights do
@@ -120,7 +122,9 @@ def write(
         with files.atomic_path(folder / name) as temporary:
             temporary.write_bytes(graph.model(__version__).SerializeToString())
         ends[name] = Ends(graph.inputs, graph.outputs)
-    text = json.dumps(manifest(config, ends), indent=2, ensure_ascii=False)
+    text = json.dumps(
+        manifest(config, ends, fitted_prior=fitted_prior), indent=2, ensure_ascii=False
+    )
     files.write_text(folder / MANIFEST, f"{text}\n")
     return [folder / name for name in (*ends, MANIFEST)]
 

@@ -214,7 +214,7 @@ def check_replaceable(path: str | Path) -> None:
 
 
 def check_choice(choice: str | None) -> None:
-    """Raises `UserError` for a choice that `choose` cannot read.
+    """Raises `UserError` for a choice that `find` cannot read.
 
     >>> check_choice("gaussian")
     Traceback (most recent call last):
@@ -226,11 +226,11 @@ def check_choice(choice: str | None) -> None:
         )
 
 
-def choose(choice: str | None, config: "Config", source: str | Path) -> Prior | None:
-    """Returns the prior that a model draws z from; None for N(0, 1). A line in the log says which.
+def find(choice: str | None, config: "Config", source: str | Path) -> FittedPrior | None:
+    """Returns the fitted prior of a model; None for N(0, 1). A line in the log says which it is.
 
     >>> from music_vae.configs import get_config
-    >>> print(choose("normal", get_config("cat-mel_2bar_mini"), "models/mel.safetensors"))
+    >>> print(find("normal", get_config("cat-mel_2bar_mini"), "models/mel.safetensors"))
     None
 
     Args:
@@ -250,13 +250,19 @@ def choose(choice: str | None, config: "Config", source: str | Path) -> Prior | 
         return None
     found = default_path(source) if choice in (None, FITTED) else files.expand(choice or "")
     if choice is None and not found.is_file():
-        _log.info("drawing z from the normal prior; music_vae_prior can fit one to music")
+        _log.info("samples come from the normal prior; music_vae_prior can fit one to music")
         return None
     if not found.is_file():
         raise UserError(f"`prior={choice}`: there is no {found}; make it with music_vae_prior fit")
     fitted = read(found, Owner.of(config, source))
-    _log.info("drawing z from the prior in %s, fitted to %d windows", found, fitted.num_windows)
-    return fitted.prior()
+    _log.info("samples come from the prior in %s, fitted to %d windows", found, fitted.num_windows)
+    return fitted
+
+
+def choose(choice: str | None, config: "Config", source: str | Path) -> Prior | None:
+    """Returns the prior that `find` finds, to draw from; None for N(0, 1)."""
+    fitted = find(choice, config, source)
+    return None if fitted is None else fitted.prior()
 
 
 def default_path(source: str | Path) -> Path:

@@ -59,6 +59,7 @@ def test_the_page_is_told_what_the_model_is(tmp_path):
         "encodes": True,
         "leftOut": [2],
         "attributes": True,
+        "prior": False,
     }
 
 
