@@ -94,7 +94,7 @@ train-groovae_2bar_tap_fixed_velocity_mini train-groovae_2bar_add_closed_hh_mini
 train-groovae_4bar_mini: STEPS := 2500
 
 # Trains (or goes on), draws the curves, puts the best weights into the package, and finds the
-# directions of their attributes.
+# directions of their attributes, and the prior that fits them.
 train-%: $(VENV)/installed-dev
 	$(if $(FIRST),$(call train,$*) $(FIRST))
 	$(call train,$*) $(THEN) --num_steps=$(STEPS) --patience=8
@@ -102,6 +102,8 @@ train-%: $(VENV)/installed-dev
 	$(BIN)/python scripts/ship_model.py --run_dir=$(RUNS)/$*
 	$(BIN)/music_vae_attributes compute --config=$* --num_examples=6000 --examples_path=$(call files,train) \
 	  --output=music_vae/models/$*/attributes.safetensors
+	$(BIN)/music_vae_prior fit --config=$* --examples_path=$(call files,train) \
+	  --output=music_vae/models/$*/prior.safetensors
 
 clean:
 	rm -rf $(VENV) $(DEMO) $(SITE) build dist *.egg-info

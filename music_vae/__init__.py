@@ -26,6 +26,7 @@ _PUBLIC = {
     "notebook": "render.notebook",
     "notes_io": "music.notes_io",
     "personal_models": "latent.personal_models",
+    "priors": "latent.priors",
 }
 """The documented modules, and where they lie."""
 

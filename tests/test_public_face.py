@@ -25,6 +25,7 @@ DOCUMENTED = (
     "latent_space",
     "notes_io",
     "personal_models",
+    "priors",
 )
 
 

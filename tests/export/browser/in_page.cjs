@@ -1,10 +1,10 @@
 // node in_page.cjs VISITS.json RESULTS.json: uses demo pages as a person does.
-// A visit is { url, upload?, midi?, sample?, screenshot? }: a file to open in a corner, the address of
-// one to encode only.
+// A visit is { url, upload?, midi?, sample?, drawn?, screenshot? }: a file to open in a corner, the
+// address of one to encode only, how many points to draw from the prior.
 const fs = require('fs');
 const { withPage } = require('./chromium.cjs');
 
-async function visit(browser, { url, upload, midi, sample, screenshot }) {
+async function visit(browser, { url, upload, midi, sample, drawn: count, screenshot }) {
   const page = await browser.newPage();
   const found = { errors: [] };
   page.on('pageerror', error => found.errors.push(error.message));
@@ -19,6 +19,9 @@ async function visit(browser, { url, upload, midi, sample, screenshot }) {
     found.point = await page.evaluate(() => corners[0].z);
   }
   if (sample) await useSamples(page, found);
+  if (count) {
+    found.drawn = await page.evaluate(number => Array.from({ length: number }, drawn), count);
+  }
   if (screenshot) await page.screenshot({ path: screenshot, fullPage: true });
   if (midi) {
     found.point = await page.evaluate(async (address) => {
