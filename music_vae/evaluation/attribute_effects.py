@@ -59,9 +59,7 @@ def measure(
     names = attributes.names(converter)
     if converter.control_depth:
         raise UserError(f"{config.name} has controls; its samples depend on what they are told")
-    size = config.hparams.latent_size if prior is None else prior.size
-    z = np.random.default_rng([seed, 0]).standard_normal((number, size))
-    z = z if prior is None else prior.points(z)
+    z = _drawn(number, config.hparams.latent_size, seed, prior)
 
     def measured(points: np.ndarray) -> np.ndarray:
         made = model.decode_to_tensors(points, None, temperature, seed=seed)
@@ -96,6 +94,14 @@ def measure(
             for sign, by in relative.items()
         },
     }
+
+
+def _drawn(number: int, z_size: int, seed: int, prior: Prior | None) -> np.ndarray:
+    """Draws latent vectors `[number, z_size]`, in float64 where they are of N(0, 1)."""
+    rng = np.random.default_rng([seed, 0])
+    if prior is None:
+        return rng.standard_normal((number, z_size))
+    return prior.points(rng.standard_normal((number, prior.size)))
 
 
 def _is_dominant(row: np.ndarray, own: int, sign: int) -> bool:

@@ -254,7 +254,10 @@ def find(choice: str | None, config: "Config", source: str | Path) -> FittedPrio
         return None
     if not found.is_file():
         raise UserError(f"`prior={choice}`: there is no {found}; make it with music_vae_prior fit")
-    fitted = read(found, Owner.of(config, source))
+    try:
+        fitted = read(found, Owner.of(config, source))
+    except UserError as error:
+        raise UserError(str(error), hint="`prior=normal` draws without it") from error
     _log.info("samples come from the prior in %s, fitted to %d windows", found, fitted.num_windows)
     return fitted
 

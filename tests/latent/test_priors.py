@@ -225,8 +225,9 @@ def test_a_prior_of_an_earlier_training_is_not_passed_over_in_silence(run, rando
     other = {name: array + 1 for name, array in safetensors_file.WeightsFile(weights).items()}
     safetensors_file.write(weights, other)
     for choice in (None, "fitted"):
-        with pytest.raises(UserError, match="prior of another model"):
+        with pytest.raises(UserError, match="prior of another model") as caught:
             priors.choose(choice, config_file.read(run), run)
+        assert caught.value.hint == "`prior=normal` draws without it"
     assert priors.choose("normal", config_file.read(run), run) is None
 
 
