@@ -1,6 +1,7 @@
-"""Defines melodies and grooves as arrays on a grid of steps, so that they can be measured.
+"""Defines melodies, drums and grooves as arrays on a grid of steps, so that they can be measured.
 
-Converters make them of a model's outputs: see `Converter.melody` and `Converter.groove`.
+Converters make them of a model's outputs: see `Converter.melody`, `Converter.groove` and
+`Converter.voices`.
 """
 
 from typing import NamedTuple
@@ -73,6 +74,56 @@ class DrumHits(NamedTuple):
     pitches: np.ndarray
     velocities: np.ndarray
     offsets: np.ndarray
+
+
+class Line(NamedTuple):
+    """The notes of an instrument with their lengths; several may sound at once.
+
+    >>> chord = Line(np.array([0, 0]), np.array([4, 4]), np.array([60, 64]), num_steps=16)
+    >>> (chord.ends - chord.starts).tolist()
+    [4, 4]
+
+    Attributes:
+      starts: The step at which each note starts, `[N]`, ascending.
+      ends: The step before which each note ends, `[N]`.
+      pitches: The MIDI pitch of each note, `[N]`.
+      num_steps: Length of the music in steps.
+    """
+
+    starts: np.ndarray
+    ends: np.ndarray
+    pitches: np.ndarray
+    num_steps: int
+
+
+class Beat(NamedTuple):
+    """The hits of drums, perhaps with the loudness and the timing of each.
+
+    >>> bass_drum = Beat(np.array([[True], [False]]), pitches=(36,))
+    >>> bass_drum.is_played
+    False
+
+    Attributes:
+      hits: Booleans `[T, drums]`, True where a drum is hit.
+      pitches: A MIDI pitch of each drum.
+      velocities: MIDI velocities `[T, drums]`, 0 to 127; None if hits have no loudness.
+      delays: Steps by which hits come after their own, `[T, drums]`, below 0 if early; None if all
+        are on time.
+    """
+
+    hits: np.ndarray
+    pitches: tuple[int, ...]
+    velocities: np.ndarray | None = None
+    delays: np.ndarray | None = None
+
+    @property
+    def is_played(self) -> bool:
+        """True if every hit has a loudness and a timing."""
+        return self.velocities is not None and self.delays is not None
+
+
+Voice = Line | Beat
+"""Notes or drums, one of the voices of a piece."""
 
 
 def without_key(tokens: np.ndarray, is_pitch: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ import numpy as np
 
 from music_vae.common.batches import Compact
 from music_vae.common.errors import UserError
-from music_vae.music.symbols import DrumHits, Groove, Melody
+from music_vae.music.symbols import DrumHits, Groove, Melody, Voice
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
@@ -322,13 +322,21 @@ class Converter(abc.ABC):
         """
         return np.argmax(np.asarray(outputs), axis=-1)
 
+    def without_key(self, symbols: np.ndarray) -> np.ndarray:
+        """Returns int64 symbols that are equal for the same music, transposed or not.
+
+        Args:
+          symbols: Symbols `[T]` or `[T, P]` without padding.
+        """
+        return np.array(symbols, np.int64)
+
     def window_key(self, symbols: np.ndarray) -> bytes:
         """Returns a key that is equal for windows of the same music, transposed or not.
 
         Args:
           symbols: Symbols `[T]` or `[T, P]` without padding.
         """
-        return np.array(symbols, np.int64).tobytes()
+        return self.without_key(symbols).tobytes()
 
     # -- Melodies, hits and grooves of outputs ----------------------------------------------------
 
@@ -398,6 +406,17 @@ class Converter(abc.ABC):
         """
         del groove
         raise self._lacks("velocities and timing as numbers")
+
+    def voices(self, outputs: np.ndarray) -> list[tuple[str, Voice]]:
+        """Returns the voices of dense outputs `[T, output_depth]`, each with its name.
+
+        Instruments of one kind have one name.
+
+        Raises:
+          UserError: If the representation has no such voices.
+        """
+        del outputs
+        raise self._lacks("voices of notes or drums")
 
     @property
     def plays_any_length(self) -> bool:

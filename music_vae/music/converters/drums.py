@@ -28,6 +28,7 @@ from music_vae.music.converters.grid import Grid, grids_of
 from music_vae.music.converters.pitches import checked_pitch_classes, class_of
 from music_vae.music.converters.score import Score, read
 from music_vae.music.converters.segments import split
+from music_vae.music.symbols import Beat, Voice
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
@@ -307,6 +308,11 @@ class DrumsConverter(Converter):
     def hits(self, outputs: np.ndarray) -> np.ndarray:
         """Returns the hits of dense outputs before the end token, booleans `[T, num_classes]`."""
         return bits(self._without_end(self.symbols(outputs)), self.num_classes)
+
+    def voices(self, outputs: np.ndarray) -> list[tuple[str, Voice]]:
+        """Returns one voice, the drums."""
+        first_pitches = tuple(pitches[0] for pitches in self.pitch_classes)
+        return [("drums", Beat(self.hits(outputs), first_pitches))]
 
     def describe(self) -> str:
         """Returns a description such as '9 drums, 2 bars'."""

@@ -27,7 +27,7 @@ from music_vae.music.converters.groove_notes import read_hits, single_hits, writ
 from music_vae.music.converters.groove_rows import HIT, OFFSET, VELOCITY, GrooveRows
 from music_vae.music.converters.pitches import checked_pitch_classes
 from music_vae.music.converters.score import Score
-from music_vae.music.symbols import DrumHits, Groove
+from music_vae.music.symbols import Beat, DrumHits, Groove, Voice
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
@@ -424,6 +424,12 @@ class GrooveConverter(Converter):
         if self.has_bins:
             return super().groove_outputs(groove)
         return self._layout.to_rows(np.stack(groove, axis=-2).astype(np.float64))
+
+    def voices(self, outputs: np.ndarray) -> list[tuple[str, Voice]]:
+        """Returns one voice, the drums as they are played, from numbers or from bins."""
+        hits, velocities, offsets = self._layout.played(np.asarray(outputs, np.float64))
+        first_pitches = tuple(pitches[0] for pitches in self.pitch_classes)
+        return [("drums", Beat(hits > 0.5, first_pitches, velocities, -offsets))]
 
     @property
     def plays_any_length(self) -> bool:

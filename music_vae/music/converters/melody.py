@@ -30,7 +30,7 @@ from music_vae.music.converters.grid import Grid, grids_of
 from music_vae.music.converters.pitches import class_of, transposable
 from music_vae.music.converters.score import Score, read
 from music_vae.music.converters.segments import join, split, take, totals
-from music_vae.music.symbols import Melody, without_key
+from music_vae.music.symbols import Line, Melody, Voice, without_key
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
@@ -389,10 +389,10 @@ class OneHotMelodyConverter(Converter):
 
     # -- About the music --------------------------------------------------------------------------
 
-    def window_key(self, symbols: np.ndarray) -> bytes:
-        """Returns bytes that are equal for windows with the same rhythm and intervals."""
+    def without_key(self, symbols: np.ndarray) -> np.ndarray:
+        """Returns symbols that are equal for windows with the same rhythm and intervals."""
         tokens = np.array(symbols, np.int64)
-        return without_key(tokens, self._is_pitch(tokens)).tobytes()
+        return without_key(tokens, self._is_pitch(tokens))
 
     @property
     def has_melody(self) -> bool:
@@ -404,6 +404,15 @@ class OneHotMelodyConverter(Converter):
         tokens = self._without_end(self.symbols(outputs))
         steps = np.flatnonzero(tokens >= FIRST_PITCH)
         return Melody(steps, tokens[steps] - FIRST_PITCH + self.min_pitch, len(tokens))
+
+    def voices(self, outputs: np.ndarray) -> list[tuple[str, Voice]]:
+        """Returns one voice, the melody; a note lasts to the next one or to its note off."""
+        tokens = self._without_end(self.symbols(outputs))
+        events = np.append(np.flatnonzero(tokens != NO_EVENT), len(tokens))
+        starts = np.flatnonzero(tokens >= FIRST_PITCH)
+        ends = events[np.searchsorted(events, starts, side="right")]
+        pitches = tokens[starts] - FIRST_PITCH + self.min_pitch
+        return [("melody", Line(starts, ends, pitches, len(tokens)))]
 
     @property
     def conditioning(self) -> Conditioning:

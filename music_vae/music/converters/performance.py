@@ -44,10 +44,12 @@ from music_vae.music.converters.performance_tracks import (
     by_instrument,
     decode_track,
     tracks_of,
+    voices_of,
 )
 from music_vae.music.converters.pitches import transposable
 from music_vae.music.converters.score import Score, read, sustained
 from music_vae.music.converters.sections import sections
+from music_vae.music.symbols import Voice
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
@@ -489,6 +491,15 @@ class MultiInstrumentPerformanceConverter(Converter):
         windows = np.repeat(checked_chords(chords)[:, None], steps, axis=1)
         windows[:, :: self.max_events_per_instrument] = NO_CHORD
         return list(self.harmony.dense(windows).astype(np.float32))
+
+    def voices(self, outputs: np.ndarray) -> list[tuple[str, Voice]]:
+        """Returns a voice for every instrument that plays, all named "instrument", and the drums.
+
+        Drums are those of `REDUCED_DRUM_PITCH_CLASSES`; others are left out.
+        """
+        (sequence,) = self.from_tensors([outputs])
+        step_s = 60 / DEFAULT_QPM / self.steps_per_quarter
+        return voices_of(sequence.notes, step_s, self.num_chunks * self.chunk_steps)
 
     def describe(self) -> str:
         """Returns a description such as 'up to 8 instruments, 1 bar'."""

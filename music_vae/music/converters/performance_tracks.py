@@ -6,8 +6,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from music_vae.common.constants import DEFAULT_QPM
+from music_vae.common.constants import DEFAULT_QPM, REDUCED_DRUM_PITCH_CLASSES
 from music_vae.music.converters.performance_events import Note, Played, Vocabulary
+from music_vae.music.converters.pitches import class_of
+from music_vae.music.symbols import Beat, Line, Voice
 
 Instrument = tuple[int, bool, int]
 """The number of an instrument, True if it is drums, and its program, which is 0 for drums."""
@@ -145,3 +147,42 @@ def decode_track(
             whole.append(event)
     notes = [] if whole is None else whole.to_sequence(qpm=DEFAULT_QPM).notes
     return DecodedTrack(notes, times_s, places)
+
+
+def voices_of(notes: Sequence[Any], step_s: float, num_steps: int) -> list[tuple[str, Voice]]:
+    """Returns the voices of decoded notes: one for each instrument, and one for all drums.
+
+    >>> from note_seq.protobuf.music_pb2 import NoteSequence
+    >>> kick = {"instrument": 1, "is_drum": True, "pitch": 35, "end_time": 0.5}
+    >>> notes = NoteSequence(notes=[{"pitch": 60, "end_time": 0.5}, kick]).notes
+    >>> (_, line), (_, drums) = voices_of(notes, step_s=0.125, num_steps=16)
+    >>> line.ends.tolist(), drums.hits[0].nonzero()[0].tolist()  # the bass drum is the first
+    ([4], [0])
+
+    Args:
+      notes: Messages of note_seq.
+      step_s: Length of a step in seconds.
+      num_steps: Length of the music in steps; notes that start later are left out.
+    """
+    lines: dict[int, list[tuple[int, int, int]]] = defaultdict(list)
+    hits = np.zeros((num_steps, len(REDUCED_DRUM_PITCH_CLASSES)), bool)
+    drums = False
+    for note in notes:
+        start, end = round(note.start_time / step_s), round(note.end_time / step_s)
+        if start >= num_steps:
+            continue
+        if not note.is_drum:
+            lines[note.instrument].append((start, min(end, num_steps), note.pitch))
+            continue
+        drums = True
+        (drum,) = class_of(REDUCED_DRUM_PITCH_CLASSES, np.array([note.pitch]))
+        if drum >= 0:
+            hits[start, drum] = True
+    voices: list[tuple[str, Voice]] = []
+    for _, own in sorted(lines.items()):
+        starts, ends, pitches = np.array(sorted(own)).T
+        voices.append(("instrument", Line(starts, ends, pitches, num_steps)))
+    if drums:
+        first_pitches = tuple(pitches[0] for pitches in REDUCED_DRUM_PITCH_CLASSES)
+        voices.append(("drums", Beat(hits, first_pitches)))
+    return voices

@@ -32,7 +32,7 @@ from music_vae.music.converters.melody import FIRST_PITCH, OneHotMelodyConverter
 from music_vae.music.converters.pitches import class_of
 from music_vae.music.converters.score import Score
 from music_vae.music.converters.segments import take
-from music_vae.music.symbols import without_key
+from music_vae.music.symbols import Voice, without_key
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
@@ -313,12 +313,19 @@ class TrioConverter(Converter):
         parts = self._split(np.asarray(outputs))
         return np.stack([np.argmax(part, axis=-1) for part in parts], axis=-1)
 
-    def window_key(self, symbols: np.ndarray) -> bytes:
-        """Returns bytes that are equal for windows which differ by the key of melody and bass."""
+    def without_key(self, symbols: np.ndarray) -> np.ndarray:
+        """Returns symbols that are equal for windows which differ by the key of melody and bass."""
         tokens = np.array(symbols, np.int64)
         is_pitch = tokens >= FIRST_PITCH
         is_pitch[:, PARTS.index("drums")] = False
-        return without_key(tokens, is_pitch).tobytes()
+        return without_key(tokens, is_pitch)
+
+    def voices(self, outputs: np.ndarray) -> list[tuple[str, Voice]]:
+        """Returns three voices: melody, bass and drums."""
+        melody, bass, drums = self._split(np.asarray(outputs))
+        lines = [self.melody_converter.voices(part) for part in (melody, bass)]
+        own = [*lines, self.drums_converter.voices(drums)]
+        return [(name, voice) for name, ((_, voice),) in zip(PARTS, own, strict=True)]
 
     def describe(self) -> str:
         """Returns a description such as 'melody, bass, drums, 16 bars'."""

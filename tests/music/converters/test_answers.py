@@ -47,8 +47,9 @@ class Plain(OneHotMelodyConverter):
     groove = Converter.groove
     has_melody = Converter.has_melody
     melody = Converter.melody
+    voices = Converter.voices
     window_bars = Converter.window_bars
-    window_key = Converter.window_key
+    without_key = Converter.without_key
 
 
 # -- Time -----------------------------------------------------------------------------------------
