@@ -31,10 +31,12 @@ class Window:
     Attributes:
       example: Compact arrays of the window, of at most `max_seq_len` steps.
       step_s: Length of a step in seconds, by the tempo at that place of its piece.
+      piece: Number of its piece in the corpus, from 0.
     """
 
     example: Example
     step_s: float
+    piece: int = 0
 
 
 def read_windows(
@@ -60,12 +62,12 @@ def read_windows(
     converter = config.data_converter
     most = config.hparams.max_seq_len
     windows = []
-    for sequence in sequences:
+    for piece, sequence in enumerate(sequences):
         extraction = converter.extract(sequence)
         count_skipped(extraction.skipped)
         qpms = extraction.qpms or [notes_io.tempo_of(sequence)] * len(extraction.examples)
         windows += [
-            Window(_cut(example, most), 60 / qpm / converter.steps_per_quarter)
+            Window(_cut(example, most), 60 / qpm / converter.steps_per_quarter, piece)
             for example, qpm in zip(extraction.examples, qpms, strict=True)
         ]
     return windows
