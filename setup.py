@@ -46,6 +46,7 @@ setup(
         "plots": ["matplotlib>=3.7"],
         "onnx": ["onnx>=1.14"],
         "audio": ["soundfile>=0.12"],
+        "evaluation": ["scikit-learn>=1.3"],
         "notebook": ["ipywidgets>=8", "jupyterlab>=4", "matplotlib>=3.7", "soundfile>=0.12"],
         # Its corpus has the folk tunes that the shipped models were trained on.
         "corpora": ["music21==10.5.1; python_version >= '3.11'"],
@@ -61,6 +62,7 @@ setup(
             "onnxruntime>=1.15",
             "pytest>=7.4",
             "pytest-xdist>=3.5",
+            "scikit-learn>=1.3",
             "soundfile>=0.12",
             "tensorflow-datasets>=4.9",
         ],
