@@ -128,6 +128,17 @@ class Frame(NamedTuple):
         shown = ((self.has_notes, pitched * (_SMALL if small else 1)), (self.drums, drums))
         return [float(height) for is_shown, height in shown if is_shown]
 
+    def size_inches(self, rows: int, columns: int) -> tuple[float, float]:
+        """Returns the width and the height of a picture of so many panels."""
+        if columns == 1:
+            width = float(np.clip(self.bars * _ALONE_BAR_INCHES, *_WIDTH_INCHES))
+            width = max(width, self.bars * _MIN_BAR_INCHES)
+        else:
+            width = columns * float(np.clip(self.bars * _BESIDE_BAR_INCHES, *_CELL_WIDTH_INCHES))
+        height = rows * (sum(self.heights_inches(small=rows > 1)) + 0.25)
+        margin = 1.3 if self.drums else 0.8
+        return min(width + margin, _MAX_INCHES), min(height + 1.1, _MAX_INCHES)
+
 
 def draw(
     rows: "Sequence[Sequence[NoteSequence]]",
@@ -135,6 +146,7 @@ def draw(
     title: str = "",
     labels: Sequence[Sequence[str]] | None = None,
     frame: Frame | None = None,
+    figure: Any = None,
 ) -> Any:
     """Draws pieces in rows and columns: one piece, a strip (rows of one), or a grid.
 
@@ -148,6 +160,7 @@ def draw(
       title: Title of the whole picture.
       labels: Text over each panel, in rows and columns like the pieces.
       frame: Axes and colours that this picture shares with others; None: those that fit its pieces.
+      figure: Part of a larger figure of matplotlib to draw in; None: a new figure.
 
     Returns:
       A figure of matplotlib, for `plotting.save` and `plotting.svg`.
@@ -155,7 +168,8 @@ def draw(
     frame = frame or Frame.of([piece for row in rows for piece in row])
     columns, heights = len(rows[0]), frame.heights_inches(small=len(rows) > 1)
     parts = len(heights)
-    figure = plotting.new_figure(_size_inches(frame, len(rows), columns))
+    if figure is None:
+        figure = plotting.new_figure(frame.size_inches(len(rows), columns))
     if title:
         figure.suptitle(_plain(title), fontsize=11)
     spec = figure.add_gridspec(parts * len(rows), columns, height_ratios=heights * len(rows))
@@ -175,18 +189,6 @@ def draw(
         axis.set_xlabel("bar", fontsize=8)
     _legend(figure, frame)
     return figure
-
-
-def _size_inches(frame: Frame, rows: int, columns: int) -> tuple[float, float]:
-    """Returns width and height of the whole picture."""
-    if columns == 1:
-        width = float(np.clip(frame.bars * _ALONE_BAR_INCHES, *_WIDTH_INCHES))
-        width = max(width, frame.bars * _MIN_BAR_INCHES)
-    else:
-        width = columns * float(np.clip(frame.bars * _BESIDE_BAR_INCHES, *_CELL_WIDTH_INCHES))
-    height = rows * (sum(frame.heights_inches(small=rows > 1)) + 0.25)
-    margin = 1.3 if frame.drums else 0.8
-    return min(width + margin, _MAX_INCHES), min(height + 1.1, _MAX_INCHES)
 
 
 def _panel(axes: Sequence[Any], piece: "NoteSequence", frame: Frame, *, small: bool) -> None:
