@@ -42,6 +42,7 @@ SHORTER = {
     "music_vae_train --patience": ["--validate_every=1"],
     "music_vae_evaluate": ["--num_examples=8", "--num_samples=8"],
     "music_vae_evaluate --interpolation": ["--interpolation_pairs=2"],
+    "music_vae_evaluate --realism": ["--num_samples=10"],
     "music_vae_attributes evaluate": ["--num_samples=8"],
     "music_vae_constrain train": ["--num_steps=2", "--hidden=4"],
     "music_vae_constrain evaluate": ["--num_samples=8", "--num_examples=8"],

@@ -14,6 +14,7 @@ from music_vae.commands import cli, flag_groups
 from music_vae.commands.choices import ModelChoice, Sampling
 from music_vae.commands.examples import Examples
 from music_vae.common import checks
+from music_vae.common.errors import UserError
 
 if TYPE_CHECKING:
     from music_vae.evaluation.metrics import Metrics
@@ -31,7 +32,8 @@ Prints of how many steps the likeliest outcome is right, teacher-forced (told th
 sampled (having read its own samples, at temperature 1), with z drawn from the window's posterior,
 and with the z of another window, which must be far worse; the KL in bits and the loss; for grooves
 the errors in time and velocity beside those of the quantised groove; and what samples from the
-prior are like beside the windows."""
+prior are like beside the windows. --realism judges instead if what the model makes is like music,
+and --interpolation how smooth the way from piece to piece is."""
 
 FLAGS = cli.new_flags()
 flag_groups.define_model(FLAGS)
@@ -65,8 +67,26 @@ flags.DEFINE_boolean(
 cli.define_number(
     "interpolation_pairs", 256, "Between how many pairs of windows.", checks.COUNT, values=FLAGS
 )
+flags.DEFINE_boolean(
+    "realism",
+    False,
+    "Judges instead if the music that the model makes is like music: features, an n-gram model and "
+    "a classifier, at temperature 0.5 and with 500 samples by default. Needs --train_examples_path "
+    "and scikit-learn.",
+    flag_values=FLAGS,
+)
 flags.DEFINE_string(
-    "picture", None, "A .png or .svg file that --interpolation draws.", flag_values=FLAGS
+    "constraint",
+    None,
+    "A folder of music_vae_constrain, whose samples --realism judges, too; 'own' means the one "
+    "that lies with the model.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_string(
+    "picture",
+    None,
+    "A .png or .svg file that --interpolation or --realism draws.",
+    flag_values=FLAGS,
 )
 
 
@@ -169,9 +189,13 @@ def measure(request: Request) -> "Metrics":
 
 
 def _run(values: flags.FlagValues) -> None:
+    _check(values)
     model, examples = flag_groups.model(values), flag_groups.examples(values)
     if values.interpolation:
         _run_interpolation(values, model, examples)
+        return
+    if values.realism:
+        _run_realism(values, model, examples)
         return
     request = Request(
         model,
@@ -189,6 +213,16 @@ def _run(values: flags.FlagValues) -> None:
     print(table(metrics))
     if request.num_samples and not request.looks_for_copies:
         print("Copies were not looked for: give --train_examples_path.")
+
+
+def _check(values: flags.FlagValues) -> None:
+    """Raises `UserError` for flags that do not go together."""
+    if values.interpolation and values.realism:
+        raise UserError("give `interpolation` or `realism`, one of the two")
+    if values.constraint and not values.realism:
+        raise UserError("`constraint` needs `realism`, which judges its samples")
+    if values.picture and not (values.interpolation or values.realism):
+        raise UserError("`picture` needs `interpolation` or `realism`, which draw one")
 
 
 def _run_interpolation(values: flags.FlagValues, model: ModelChoice, examples: Examples) -> None:
@@ -213,6 +247,34 @@ def _run_interpolation(values: flags.FlagValues, model: ModelChoice, examples: E
     print(cli.json_text(metrics) if values.json else evaluating_interpolation.table(metrics))
     if values.picture:
         evaluating_interpolation.draw(metrics, values.picture)
+
+
+def _run_realism(values: flags.FlagValues, model: ModelChoice, examples: Examples) -> None:
+    cli.require(values, "train_examples_path")
+    from music_vae.commands import evaluating_realism
+    from music_vae.evaluation import realism
+
+    sampling = flag_groups.sampling(values)
+    if not values["temperature"].present:
+        sampling = dataclasses.replace(sampling, temperature=realism.TEMPERATURE)
+    number = values.num_samples if values["num_samples"].present else realism.NUMBER
+    judged = evaluating_realism.measure(
+        evaluating_realism.Request(
+            model,
+            examples,
+            values.train_examples_path,
+            sampling,
+            number,
+            values.constraint,
+            values.prior,
+            values.picture,
+            values.engine,
+        )
+    )
+    metrics = judged.metrics
+    print(cli.json_text(metrics) if values.json else evaluating_realism.table(metrics))
+    if values.picture:
+        evaluating_realism.draw(judged, model.read_config().data_converter, values.picture)
 
 
 # -- What is printed ------------------------------------------------------------------------------

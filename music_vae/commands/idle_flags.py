@@ -87,8 +87,8 @@ _MUSIC = ("examples_path", "num_examples", "max_damaged")
 TABLE: Mapping[str, Sequence[tuple[Condition, Sequence[str]]]] = {
     "music_vae_generate": [(with_value("mode", "sample"), ["input_midi_1", "input_midi_2"])],
     "music_vae_evaluate": [
-        (given("interpolation"), ["num_examples", "num_samples", "engine"]),
-        (without("interpolation"), ["interpolation_pairs", "picture"]),
+        (given("interpolation"), ["num_examples", "num_samples", "engine", "prior"]),
+        (without("interpolation"), ["interpolation_pairs"]),
         (
             both(with_value("num_samples", 0), without("interpolation")),
             ["temperature", "train_examples_path"],

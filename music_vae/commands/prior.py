@@ -14,8 +14,7 @@ from absl import flags
 from music_vae.commands import choices, cli, flag_groups
 from music_vae.commands.choices import ModelChoice, Sampling
 from music_vae.commands.examples import Examples
-from music_vae.common import files
-from music_vae.common.checks import check_at_least
+from music_vae.common import checks, files
 from music_vae.common.errors import UserError
 
 if TYPE_CHECKING:
@@ -53,12 +52,12 @@ flags.DEFINE_string(
     "The file that evaluate reads; by default where fit puts it.",
     flag_values=FLAGS,
 )
-flags.DEFINE_integer(
+cli.define_number(
     "components",
     None,
     "How many components fit gives the mixture; fewer if there is little music. 2000 by default.",
-    1,
-    flag_values=FLAGS,
+    checks.COMPONENTS,
+    values=FLAGS,
 )
 flag_groups.define_sampling(FLAGS)
 flag_groups.define_json(FLAGS)
@@ -96,7 +95,7 @@ class FitRequest:
     components: int | None = None
 
     def __post_init__(self) -> None:
-        check_at_least(self, 1, "components")
+        checks.check_numbers(self, checks.COMPONENTS, "components")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -92,6 +92,9 @@ UNITS = Range(1, 2**14)
 PROCESSES = Range(1, 2**12)
 """Numbers of processes on one machine: more than machines have CPUs."""
 
+COMPONENTS = Range(1, 2**14)
+"""Components of a mixture, as many as a prior is fitted with."""
+
 SHARDS = Range(1, 99_999)
 """Numbers of files of a collection, which are counted with five digits in their names."""
 

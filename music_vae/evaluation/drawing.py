@@ -9,6 +9,7 @@ import numpy as np
 from music_vae.dataset.windows import Window, subset
 from music_vae.engine.array_model import ArrayModel
 from music_vae.evaluation.evaluator import Evaluator
+from music_vae.latent import latent_space
 from music_vae.latent.corpus import encode_windows
 from music_vae.latent.latent_space import Prior
 
@@ -96,9 +97,8 @@ def latent_vectors(model: ArrayModel, number: int, prior: Prior | None, *, seed:
       prior: Distribution that they come from; None: the model's own.
       seed: Seed of the vectors.
     """
-    size = model.config.hparams.latent_size if prior is None else prior.size
-    normal = np.random.default_rng([seed, 2]).standard_normal((number, size), np.float32)
-    return normal if prior is None else prior.points(normal)
+    rng = np.random.default_rng([seed, 2])
+    return latent_space.draw(number, model.config.hparams.latent_size, rng, prior)
 
 
 def draw(

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from music_vae.common import files, progress
+from music_vae.common import checks, files, progress
 from music_vae.common.errors import UserError
 from music_vae.latent import gaussian_mixture
 from music_vae.latent.gaussian_mixture import Mixture
@@ -44,7 +44,6 @@ NUM_COMPONENTS = 2000
 SPREAD, NOISE = 0.3, 0.8
 """Shares of the standard deviations between and within posteriors that points are drawn with."""
 
-MAX_COMPONENTS = 2**14
 
 _KIND = "kind"
 _MIXTURE = "fitted prior"
@@ -145,8 +144,7 @@ def fit(
     """
     if not len(mu) or not (np.isfinite(mu).all() and np.isfinite(sigma).all()):
         raise UserError(f"a prior cannot be fitted to {len(mu)} posteriors, or not all are finite")
-    if not 1 <= num_components <= MAX_COMPONENTS:
-        raise UserError(f"`components={num_components}` must be from 1 to {MAX_COMPONENTS}")
+    checks.check_number("components", num_components, checks.COMPONENTS)
     number = max(min(num_components, len(mu) // _WINDOWS_OF_A_COMPONENT), 1)
     rng = np.random.default_rng(seed)
     first = min(number, _COMPONENTS_FOR_AXES)
@@ -283,7 +281,7 @@ def _check_shapes(path: str | Path, file: WeightsFile, z_size: int) -> None:
     expected: dict[str, tuple[int, ...]] = dict.fromkeys(Mixture._fields, (number, z_size))
     expected |= {"weights": (number,), "axes": (z_size, z_size)}
     shapes = {name: file[name].shape for name in expected}
-    if shapes != expected or not 1 <= number <= MAX_COMPONENTS:
+    if shapes != expected or number not in checks.COMPONENTS:
         listed = ", ".join(f"{name} {list(shape)}" for name, shape in shapes.items())
         raise UserError(
             f"{str(path)!r} has arrays that make no prior over {z_size} numbers: {listed}"

@@ -72,7 +72,10 @@ def test_the_table_names_flags_that_there_are(program, condition, names):
             "music_vae_train --mode=eval --validate_every=5",
             ["--validate_every has no effect with --mode=eval"],
         ),
-        ("music_vae_evaluate --picture=x.png", ["--picture has no effect without --interpolation"]),
+        (
+            "music_vae_evaluate --interpolation --prior=normal",
+            ["--prior has no effect with --interpolation"],
+        ),
         (
             "music_vae_evaluate --interpolation --num_samples=5",
             ["--num_samples has no effect with --interpolation"],

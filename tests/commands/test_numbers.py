@@ -17,9 +17,11 @@ from music_vae.commands import (
     convert_dir_to_note_sequences,
     evaluate,
     evaluating_interpolation,
+    evaluating_realism,
     generate_request,
     personalize,
     preprocess,
+    prior,
 )
 from music_vae.commands.choices import ModelChoice, Sampling
 from music_vae.commands.examples import Examples
@@ -82,10 +84,13 @@ REQUESTS = (
     convert_dir_to_note_sequences.Request(Path("songs"), Path("songs.tfrecord")),
     evaluate.Request(MODEL, MUSIC, Sampling()),
     evaluating_interpolation.Request(MODEL, "a", "b", Sampling()),
+    evaluating_realism.Request(MODEL, MUSIC, "train.tfrecord", Sampling()),
     generate_request.Request(MODEL, Path("music")),
     generate_request.Request(MODEL, Path("music"), "similar", input_midi=(Path("a.mid"),)),
     generate_request.Request(MODEL, Path("music"), "reconstruct", input_midi=(Path("a.mid"),)),
     personalize.Request(MODEL, Path("mine"), Sampling(), input_dir=Path("songs")),
+    prior.EvaluateRequest(MODEL, MUSIC, Sampling()),
+    prior.FitRequest(MODEL, MUSIC, Sampling()),
     preprocess.Request("songs.tfrecord", "unique.tfrecord", "cat-mel_2bar_small"),
     TUNES,
     TFRecords("music.tfrecord"),
