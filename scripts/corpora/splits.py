@@ -11,7 +11,7 @@ import itertools
 import re
 import struct
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -65,13 +65,24 @@ def split(sequences: Sequence["NoteSequence"], shares: Shares) -> dict[str, list
 
     The result depends on the music and the ids alone: groups are drawn by a hash of their ids.
     """
-    groups = group_tunes(sequences)
-    rank = {min(_digest(sequences[i].id.encode()) for i in group): group for group in groups}
-    chosen: dict[str, list[int]] = {name: [] for name in SPLITS}
+    ids = [sequence.id for sequence in sequences]
     wanted = {
         VALIDATION: round(shares.validation * len(sequences)),
         TEST: round(shares.test * len(sequences)),
     }
+    chosen = draw(group_tunes(sequences), ids, wanted)
+    return {name: [sequences[i] for i in sorted(chosen[name])] for name in SPLITS}
+
+
+def draw(
+    groups: Sequence[Sequence[int]], ids: Sequence[str], wanted: Mapping[str, int]
+) -> dict[str, list[int]]:
+    """The indices of each split: as many as are wanted to hold out, the others to train on.
+
+    Groups stay together and are drawn by a hash of their ids.
+    """
+    rank = {min(_digest(ids[i].encode()) for i in group): group for group in groups}
+    chosen: dict[str, list[int]] = {name: [] for name in SPLITS}
     for _, group in sorted(rank.items()):
         fitting = [
             name
@@ -80,12 +91,23 @@ def split(sequences: Sequence["NoteSequence"], shares: Shares) -> dict[str, list
             and len(chosen[name]) + len(group) <= number
         ]
         chosen[fitting[0] if fitting else TRAIN] += group
-    return {name: [sequences[i] for i in sorted(chosen[name])] for name in SPLITS}
+    return chosen
 
 
 def group_tunes(sequences: Sequence["NoteSequence"]) -> list[list[int]]:
     """Indices of the sequences, those of one tune together."""
-    parent = list(range(len(sequences)))
+    first_with: dict[bytes, int] = {}
+    links = [
+        (first_with.setdefault(mark, index), index)
+        for index, sequence in enumerate(sequences)
+        for mark in marks(sequence)
+    ]
+    return connected(len(sequences), links)
+
+
+def connected(number: int, links: Iterable[tuple[int, int]]) -> list[list[int]]:
+    """The indices below `number`, those together that are linked, over others or directly."""
+    parent = list(range(number))
 
     def find(index: int) -> int:
         while parent[index] != index:
@@ -93,12 +115,10 @@ def group_tunes(sequences: Sequence["NoteSequence"]) -> list[list[int]]:
             index = parent[index]
         return index
 
-    first_with: dict[bytes, int] = {}
-    for index, sequence in enumerate(sequences):
-        for mark in marks(sequence):
-            parent[find(index)] = find(first_with.setdefault(mark, index))
+    for one, other in links:
+        parent[find(other)] = find(one)
     groups: dict[int, list[int]] = {}
-    for index in range(len(sequences)):
+    for index in range(number):
         groups.setdefault(find(index), []).append(index)
     return list(groups.values())
 
@@ -111,11 +131,11 @@ def without_copies(
     kept = []
     for sequence in sequences:
         # Instruments may be numbered anew in a copy, but not drums, whose pitches are no keys.
-        lines = sorted(
+        keys = sorted(
             bool(drums).to_bytes(1, "big") + _line_key(line, transpose=not drums)
-            for drums, line in _lines(sequence)
+            for drums, line in lines(sequence)
         )
-        key = _digest(b"".join(lines))
+        key = _digest(b"".join(keys))
         if key in seen:
             skipped["a copy of another piece"] += 1
         else:
@@ -131,43 +151,48 @@ def marks(sequence: "NoteSequence") -> set[bytes]:
         tokens = example.outputs
         if len(np.unique(tokens[tokens >= FIRST_PITCH])) >= _MIN_WINDOW_PITCHES:
             found.add(_digest(b"window" + _WINDOWS.window_key(tokens)))
-    for drums, line in _lines(sequence):
+    for drums, line in lines(sequence):
         if not drums:
-            found.update(_digest(b"phrase" + phrase) for phrase in _phrases(line))
+            found |= phrases(line, _PHRASE_INTERVALS, _MIN_PHRASE_PITCH_STEPS)
     return found
 
 
 _WINDOWS = OneHotMelodyConverter(slice_bars=_WINDOW_BARS)
 
 
-def _phrases(line: Sequence[_Onset]) -> Iterator[bytes]:
-    """Every stretch of so many intervals with the times between their notes."""
+def phrases(line: Sequence[_Onset], intervals: int, min_pitch_steps: int) -> set[bytes]:
+    """Digests of every stretch of so many intervals with the times between their notes.
+
+    Only of those with `min_pitch_steps` different intervals; the others are scales and trills.
+    """
     steps = [
         (min(b.step - a.step, _LONGEST_STEP), b.pitch - a.pitch)
         for a, b in itertools.pairwise(line)
     ]
-    for start in range(len(steps) - _PHRASE_INTERVALS + 1):
-        phrase = steps[start : start + _PHRASE_INTERVALS]
-        if len({interval for _, interval in phrase}) >= _MIN_PHRASE_PITCH_STEPS:
-            yield repr(phrase).encode()
+    stretches = (steps[start : start + intervals] for start in range(len(steps) - intervals + 1))
+    return {
+        _digest(b"phrase" + repr(stretch).encode())
+        for stretch in stretches
+        if len({interval for _, interval in stretch}) >= min_pitch_steps
+    }
 
 
-def _lines(sequence: "NoteSequence") -> Iterator[tuple[bool, list[_Onset]]]:
+def lines(sequence: "NoteSequence") -> Iterator[tuple[bool, list[_Onset]]]:
     """The highest notes of every instrument, in steps of sixteenths: (is it drums, its onsets).
 
     All notes of drums, of which the highest means nothing.
     """
     qpm = sequence.tempos[0].qpm if sequence.tempos else DEFAULT_QPM
     per_second = qpm * 4 / 60
-    lines: dict[tuple[bool, int], dict[tuple[int, int], _Onset]] = {}
+    found: dict[tuple[bool, int], dict[tuple[int, int], _Onset]] = {}
     for note in sequence.notes:
         step = round(note.start_time * per_second)
         onset = _Onset(step, note.pitch, round(note.end_time * per_second) - step)
-        line = lines.setdefault((note.is_drum, note.instrument), {})
+        line = found.setdefault((note.is_drum, note.instrument), {})
         place = (step, note.pitch if note.is_drum else 0)
         if place not in line or line[place].pitch < onset.pitch:
             line[place] = onset
-    for (drums, _), line in sorted(lines.items()):
+    for (drums, _), line in sorted(found.items()):
         yield drums, [line[place] for place in sorted(line)]
 
 
