@@ -159,7 +159,7 @@ def to_sequence(voices: Sequence[Voice], quarters: Fraction) -> "NoteSequence":
 
 
 def from_sequence(sequence: "NoteSequence", first_measure: Fraction = Fraction(0)) -> Score:
-    """A written score that a reader has made a NoteSequence of; an instrument is a voice.
+    """A written score that a reader has made a NoteSequence of; a part is a voice.
 
     Such a sequence has no bar lines: measures are counted from every change of the metre, after one
     of the length `first_measure` at the beginning.
@@ -170,9 +170,9 @@ def from_sequence(sequence: "NoteSequence", first_measure: Fraction = Fraction(0
     for note in sequence.notes:
         start, end = clock.quarters(note.start_time), clock.quarters(note.end_time)
         if end > start and not note.is_drum:  # a grace note may have no length
-            voice = voices.setdefault(note.instrument, Voice(note.program))
+            voice = voices.setdefault(note.part, Voice(note.program))
             voice.notes.append(Note(start, end, note.pitch))
-    score.voices = [voices[instrument] for instrument in sorted(voices)]
+    score.voices = [voices[part] for part in sorted(voices)]
     metres = {
         clock.quarters(m.time): (m.numerator, m.denominator)
         for m in sequence.time_signatures

@@ -90,14 +90,14 @@ def played():
     sequence.tempos.add(time=2, qpm=60)
     sequence.time_signatures.add(time=0, numerator=4, denominator=4)
     sequence.time_signatures.add(time=6, numerator=3, denominator=4)
-    for start, end, pitch, instrument in (
+    for start, end, pitch, part in (
         (0, 2, 60, 3),
         (2, 6, 62, 3),
         (6, 8, 64, 3),
         (2, 2, 90, 3),
     ):
-        sequence.notes.add(start_time=start, end_time=end, pitch=pitch, instrument=instrument)
-    sequence.notes.add(start_time=0, end_time=8, pitch=40, instrument=5, program=19)
+        sequence.notes.add(start_time=start, end_time=end, pitch=pitch, part=part)
+    sequence.notes.add(start_time=0, end_time=8, pitch=40, part=5, program=19)
     sequence.total_time = 8
     return sequence
 
