@@ -2,6 +2,7 @@
 
 python scripts/corpora/games.py --output_dir=corpora/games
 python scripts/corpora/games.py --input=freedoom_midi.zip,simutrans_midi.zip --output_dir=...
+python scripts/corpora/games.py --git_history=freedoom --output_dir=corpora/freedoom
 """
 
 import io
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import common
+import history
 from absl import flags
 
 from music_vae.commands import cli
@@ -31,11 +33,20 @@ USAGE = """Makes TFRecords of the multitrack MIDI of games, split by song.
 
   python scripts/corpora/games.py --output_dir=corpora/games
   python scripts/corpora/games.py --output_dir=corpora/leads --leads_as_piano
+  python scripts/corpora/games.py --git_history=freedoom --output_dir=corpora/freedoom
 
-Without --input, apt-get downloads the Debian packages (a system with Debian's sources is needed).
-Freedoom is BSD-licensed; Simutrans's music is under the Artistic License: see their notices."""
+--git_history takes all music that Freedoom ever had, from a clone of its repository:
+git clone https://github.com/freedoom/freedoom
+
+Without --input and --git_history, apt-get downloads the Debian packages (a system with Debian's
+sources is needed). Freedoom is BSD-licensed; Simutrans's music is under the Artistic License: see
+their notices."""
 
 COLLECTION = "games"
+HISTORY_COLLECTION = "freedoom"
+# What was removed from Freedoom for its rights ("Doom soundalikes") or on the wish of its author
+# lay in these folders.
+REMOVED = ("musics/nb_nmare", "musics/ralphis", "musics/hyena", "musics/csabo")
 PACKAGES = ("freedoom", "freedm", "simutrans-data")
 _SUFFIXES = (*notes_io.MIDI_SUFFIXES, ".wad", ".deb")
 _MIDI_MAGIC = b"MThd"
@@ -51,6 +62,12 @@ flags.DEFINE_string(
     "input",
     None,
     "Folders, zips, .deb packages or .wad files, with commas; the Debian packages by default.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_string(
+    "git_history",
+    None,
+    "A clone of Freedoom's repository, with its history; one version of each song is taken.",
     flag_values=FLAGS,
 )
 flags.DEFINE_boolean(
@@ -70,20 +87,38 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(values: flags.FlagValues) -> None:
     output_dir, shares = common.output_dir_of(values), common.shares_of(values)
     skipped: Counter[str] = Counter()
-    with tempfile.TemporaryDirectory() as directory:
-        midi_dir = Path(directory) / "midi"
-        midi_dir.mkdir()
-        if values.input:
-            sources = [cli.expand(name.strip()) for name in values.input.split(",")]
-        else:
-            sources = download(PACKAGES, Path(directory))
-        for source in sources:
-            gather(source, midi_dir)
-        sequences = common.read_midi_files(midi_dir, COLLECTION, skipped)
+    sequences: list[NoteSequence] = []
+    if values.git_history:
+        sequences += read_history(cli.expand(values.git_history), skipped)
+    if values.input or not values.git_history:
+        sequences += read_sources(values.input, skipped)
     if values.leads_as_piano:
         for sequence in sequences:
             leads_as_piano(sequence)
     common.write_tunes(sequences, output_dir, shares, skipped)
+
+
+def read_sources(names: str | None, skipped: Counter[str]) -> "list[NoteSequence]":
+    """The sequences of folders, archives and packages; without names those of `PACKAGES`."""
+    with tempfile.TemporaryDirectory() as directory:
+        midi_dir = Path(directory) / "midi"
+        midi_dir.mkdir()
+        if names:
+            sources = [cli.expand(name.strip()) for name in names.split(",")]
+        else:
+            sources = download(PACKAGES, Path(directory))
+        for source in sources:
+            gather(source, midi_dir)
+        return common.read_midi_files(midi_dir, COLLECTION, skipped)
+
+
+def read_history(clone: Path, skipped: Counter[str]) -> "list[NoteSequence]":
+    """One version of each song that ever lay in a clone of Freedoom."""
+    with tempfile.TemporaryDirectory() as directory:
+        paths = history.midi_history(clone, REMOVED, Path(directory), skipped)
+        sequences = common.read_midi_files(Path(directory), HISTORY_COLLECTION, skipped)
+    history.label(sequences, paths, HISTORY_COLLECTION)
+    return history.one_version(sequences, skipped)
 
 
 def leads_as_piano(sequence: "NoteSequence") -> None:

@@ -105,8 +105,10 @@ def sides(
     return chosen
 
 
-def links(pieces: Sequence[Piece], num_own: int) -> list[tuple[int, int]]:
-    """Pairs of indices, the smaller first, of pieces that are one work.
+def links(
+    pieces: Sequence[Piece], num_own: int, min_share: float = _MIN_SHARE
+) -> list[tuple[int, int]]:
+    """Pairs of indices, the smaller first, of pieces that share this part of their phrases.
 
     Those from `num_own` on are compared with those before it, not with each other.
     """
@@ -122,7 +124,7 @@ def links(pieces: Sequence[Piece], num_own: int) -> list[tuple[int, int]]:
         (a, b)
         for (a, b), count in shared.items()
         if count >= _MIN_SHARED
-        and count >= _MIN_SHARE * min(len(pieces[a].phrases), len(pieces[b].phrases))
+        and count >= min_share * min(len(pieces[a].phrases), len(pieces[b].phrases))
     )
 
 
