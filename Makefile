@@ -14,7 +14,7 @@ help:
 	@echo "make fuzz   damaged and hostile inputs of all kinds, for an hour"
 	@echo "make lint   ruff and mypy"
 	@echo "make docs   the documentation as a site, in $(SITE)/"
-	@echo "make corpora   the music that the shipped models are trained on, from packages by name"
+	@echo "make corpora   the music that models are trained on, from packages and from clones with git"
 	@echo "make train-CONFIG   train a model as it ships, e.g. make train-cat-mel_2bar_mini"
 	@echo "make golden GOLDEN=DIR   the whole set of golden values"
 	@echo "make browser-checks   exported models in Node.js and Chromium (needs npm)"
@@ -70,11 +70,41 @@ files = $(subst $(empty) $(empty),$(comma),$(foreach corpus,$(MUSIC),$(CORPORA)/
 train = $(BIN)/music_vae_train --config=$(1) --run_dir=$(RUNS)/$(1) --seed=1 --validate_every=$(VALIDATE_EVERY) \
   --examples_path=$(call files,train) --validation_path=$(call files,validation) --checkpoints_to_keep=3
 
-corpora: $(VENV)/installed-corpora
+# What scores are made of, as clones. Only Freedoom's needs its history.
+SOURCES ?= build/sources
+polish_url := https://github.com/pl-wnifc/humdrum-polish-scores
+sos_url := https://github.com/MarkGotham/ScoresOfScores
+lieder_url := https://github.com/OpenScore/Lieder
+quartets_url := https://github.com/OpenScore/StringQuartets
+hymnal_url := https://github.com/mzealey/openhymnal
+tanner_url := https://github.com/tannerhelland/free-music
+freedoom_url := https://github.com/freedoom/freedoom
+
+$(SOURCES)/freedoom: DEPTH :=
+$(SOURCES)/%: DEPTH := --depth 1
+$(SOURCES)/%:
+	mkdir -p $(SOURCES)
+	git clone --quiet $(DEPTH) $($*_url) $@
+
+# A collection, beside those that are split before it: near copies go to the sides that they have there.
+scores = $(BIN)/python scripts/corpora/scores.py --source=$(1) --input=$(SOURCES)/$(1) \
+  --output_dir=$(CORPORA)/$(1) --beside=$(subst $(empty) $(empty),$(comma),$(addprefix $(CORPORA)/,$(2)))
+
+corpora: $(VENV)/installed-corpora $(addprefix $(SOURCES)/,polish sos lieder quartets hymnal tanner freedoom)
 	$(BIN)/python scripts/corpora/folk.py --output_dir=$(CORPORA)/folk
 	$(BIN)/python scripts/corpora/games.py --output_dir=$(CORPORA)/games
 	$(BIN)/python scripts/corpora/games.py --output_dir=$(CORPORA)/leads --leads_as_piano
 	$(BIN)/python scripts/corpora/groove.py --tfds --output_dir=$(CORPORA)/groove
+	$(BIN)/python scripts/corpora/games.py --git_history=$(SOURCES)/freedoom --output_dir=$(CORPORA)/freedoom
+	$(BIN)/python scripts/corpora/games.py --git_history=$(SOURCES)/freedoom \
+	  --output_dir=$(CORPORA)/freedoom_leads --leads_as_piano
+	$(BIN)/python scripts/corpora/games.py --input=$(SOURCES)/tanner/midi --output_dir=$(CORPORA)/tanner \
+	  --exclude='*arrangement*,*remix?of*,Carol*' --leads_as_piano
+	$(call scores,polish,folk)
+	$(call scores,sos,folk polish/melodies)
+	$(call scores,lieder,folk polish/melodies sos/melodies)
+	$(call scores,hymnal,folk polish/melodies sos/melodies lieder/melodies)
+	$(call scores,quartets,folk polish/melodies sos/melodies lieder/melodies hymnal/melodies)
 
 # What each is trained on, and for how many steps at most.
 train-cat-mel_2bar_mini: MUSIC := folk leads

@@ -5,6 +5,7 @@ python scripts/corpora/games.py --input=freedoom_midi.zip,simutrans_midi.zip --o
 python scripts/corpora/games.py --git_history=freedoom --output_dir=corpora/freedoom
 """
 
+import fnmatch
 import io
 import shutil
 import struct
@@ -34,6 +35,8 @@ USAGE = """Makes TFRecords of the multitrack MIDI of games, split by song.
   python scripts/corpora/games.py --output_dir=corpora/games
   python scripts/corpora/games.py --output_dir=corpora/leads --leads_as_piano
   python scripts/corpora/games.py --git_history=freedoom --output_dir=corpora/freedoom
+  python scripts/corpora/games.py --input=free-music/midi --exclude='*arrangement*,*remix?of*,Carol*' \
+    --output_dir=corpora/tanner
 
 --git_history takes all music that Freedoom ever had, from a clone of its repository:
 git clone https://github.com/freedoom/freedoom
@@ -70,6 +73,12 @@ flags.DEFINE_string(
     "A clone of Freedoom's repository, with its history; one version of each song is taken.",
     flag_values=FLAGS,
 )
+flags.DEFINE_string(
+    "exclude",
+    "",
+    "Patterns of names of files of --input that are left out, such as '*remix*', with commas.",
+    flag_values=FLAGS,
+)
 flags.DEFINE_boolean(
     "leads_as_piano",
     False,
@@ -91,24 +100,41 @@ def _run(values: flags.FlagValues) -> None:
     if values.git_history:
         sequences += read_history(cli.expand(values.git_history), skipped)
     if values.input or not values.git_history:
-        sequences += read_sources(values.input, skipped)
+        sequences += read_sources(values.input, _listed(values.exclude), skipped)
     if values.leads_as_piano:
         for sequence in sequences:
             leads_as_piano(sequence)
     common.write_tunes(sequences, output_dir, shares, skipped)
 
 
-def read_sources(names: str | None, skipped: Counter[str]) -> "list[NoteSequence]":
-    """The sequences of folders, archives and packages; without names those of `PACKAGES`."""
+def _listed(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def read_sources(
+    names: str | None, exclude: Sequence[str], skipped: Counter[str]
+) -> "list[NoteSequence]":
+    """The sequences of folders, archives and packages; without names those of `PACKAGES`.
+
+    Files whose names match one of the patterns of `exclude` are left out. A pattern that matches
+    none is an error: it is likely misspelt, and what it is to keep out may be under rights.
+    """
     with tempfile.TemporaryDirectory() as directory:
         midi_dir = Path(directory) / "midi"
         midi_dir.mkdir()
         if names:
-            sources = [cli.expand(name.strip()) for name in names.split(",")]
+            sources = [cli.expand(name) for name in _listed(names)]
         else:
             sources = download(PACKAGES, Path(directory))
         for source in sources:
             gather(source, midi_dir)
+        for pattern in exclude:
+            matching = fnmatch.filter((path.name for path in midi_dir.iterdir()), pattern)
+            if not matching:
+                raise UserError(f"no file has a name that matches {pattern!r} of `exclude`")
+            for name in matching:
+                (midi_dir / name).unlink()
+                skipped["file that was excluded"] += 1
         return common.read_midi_files(midi_dir, COLLECTION, skipped)
 
 

@@ -113,6 +113,22 @@ def test_two_files_of_one_name_are_both_kept(tmp_path):
 
 
 @pytest.mark.skipif(not shutil.which("dpkg-deb"), reason="makes a Debian package")
+def test_files_whose_names_match_are_left_out(tmp_path, capsys):
+    out = tmp_path / "out"
+    assert run(f"--input={TUNES}", "--exclude=soldiers*, bach*", f"--output_dir={out}") == 0
+    assert "fishers_hornpipe.mid" in names_in(out)
+    assert not {"soldiers_joy.mid", "bach_bwv10_7.mid"} & set(names_in(out))
+    assert "2 skipped: file that was excluded" in capsys.readouterr().out
+
+
+def test_a_pattern_that_matches_no_file_is_a_mistake(tmp_path, capsys):
+    arguments = (f"--input={TUNES}", "--exclude=*remix*", f"--output_dir={tmp_path / 'out'}")
+    assert run(*arguments) == 2
+    error = capsys.readouterr().err
+    assert "no file has a name that matches '*remix*' of --exclude" in error
+    assert len(error.splitlines()) == 1
+
+
 def test_a_debian_package_is_read_without_being_installed(doom, tmp_path):
     root = tmp_path / "package"
     (root / "DEBIAN").mkdir(parents=True)
