@@ -8,6 +8,7 @@ import functools
 import re
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import TypeAlias
 
 from notation import Measure, Note, Score, Voice
 
@@ -24,7 +25,10 @@ _LETTERS = re.compile(r"([a-g])\1{0,4}|([A-G])\2{0,4}")
 _MAX_SHARPS = 2
 _MIDDLE_C = 60
 _SEMITONES = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11}
-_WHOLE = Fraction(4)
+# Time is counted in these parts of a quarter note, as whole numbers where they are enough: of what
+# is not divided into 17 or 19 or so. Fractions would take three times as long.
+_TICKS = 2**6 * 3**3 * 5 * 7 * 11 * 13
+_WHOLE_QUARTERS = 4
 _MAX_DOTS = 4
 
 # The program of General MIDI, from 0, of an instrument (*I) and of a class of instruments (*IC),
@@ -77,11 +81,14 @@ _INSTRUMENTS = {
 _CLASSES = {"vox": _CHOIR}
 
 
+Ticks: TypeAlias = int | Fraction
+
+
 class _Staff:
     """A spine of **kern from its beginning to its end."""
 
     def __init__(self) -> None:
-        self.notes: list[Note] = []
+        self.notes: list[tuple[Ticks, Ticks, int]] = []  # start, end and pitch
         self.program: int | None = None
         self.class_program = 0
         self._tied: dict[int, int] = {}  # by pitch, the place of the note in `notes`
@@ -93,29 +100,25 @@ class _Staff:
         else:
             self.program = _INSTRUMENTS.get(code[2:], self.program)
 
-    def add(self, note: Note, token: str) -> None:
+    def add(self, start: Ticks, end: Ticks, pitch: int, token: str) -> None:
         """Adds a note, or lengthens the one that it is tied to."""
-        tied = self._tied.get(note.pitch)
-        if ("]" in token or "_" in token) and tied is not None:
-            if self.notes[tied].end == note.start:
-                self.notes[tied] = self.notes[tied]._replace(end=note.end)
-            else:  # something else was played between the two
-                tied = None
+        place = None
+        if "]" in token or "_" in token:
+            place = self._tied.pop(pitch, None)
+        # Of a tie with something else between its notes the second is struck again.
+        if place is not None and self.notes[place][1] == start:
+            self.notes[place] = (self.notes[place][0], end, pitch)
         else:
-            tied = None
-        if tied is None:
-            tied = len(self.notes)
-            self.notes.append(note)
+            place = len(self.notes)
+            self.notes.append((start, end, pitch))
         if "[" in token or "_" in token:
-            self._tied[note.pitch] = tied
-        elif "]" in token:
-            self._tied.pop(note.pitch, None)
+            self._tied[pitch] = place
 
 
 class _Spine:
     """A column: its staff, none if it is not **kern, and until when it has written."""
 
-    def __init__(self, staff: _Staff | None, until: Fraction):
+    def __init__(self, staff: _Staff | None, until: Ticks):
         self.staff = staff
         self.until = until
 
@@ -142,9 +145,10 @@ class _Reader:
         self._records: dict[str, str] = {}
         self._spines: list[_Spine] = []
         self._staves: list[_Staff] = []
-        self._starts: list[tuple[Fraction, str]] = []  # of measures, with their metres
+        self._starts: list[tuple[Ticks, str]] = []  # of measures, with their metres
         self._metre = ""
-        self._time = self._end = Fraction(0)
+        self._time: Ticks = 0
+        self._end: Ticks = 0
         self._in_measure = False  # is there data after the last bar line?
 
     def take(self, line: str) -> bool:
@@ -172,18 +176,18 @@ class _Reader:
         if not self._staves:
             raise UnreadableMusicError("not **kern")
         end = max(self._end, self._time)
-        if end > MAX_LENGTH_QUARTERS:
+        if end > MAX_LENGTH_QUARTERS * _TICKS:
             raise UnreadableMusicError(f"longer than {MAX_LENGTH_QUARTERS:,.0f} quarter notes")
-        starts = [start for start, _ in self._starts]
-        ends = [*starts[1:], end]
-        measures = [
-            Measure(*m) for m in zip(starts, ends, (m for _, m in self._starts), strict=True)
-        ]
-        score = Score(title=self._title(), measures=measures)
+        quarters = functools.lru_cache(maxsize=None)(lambda ticks: Fraction(ticks) / _TICKS)
+        score = Score(title=self._title())
+        ends = [*(start for start, _ in self._starts), end][1:]
+        for (start, metre), end in zip(self._starts, ends, strict=True):
+            score.measures.append(Measure(quarters(start), quarters(end), metre))
         for staff in reversed(self._staves):
             if staff.notes:
                 program = staff.class_program if staff.program is None else staff.program
-                score.voices.append(Voice(program, staff.notes))
+                notes = [Note(quarters(a), quarters(b), pitch) for a, b, pitch in staff.notes]
+                score.voices.append(Voice(program, notes))
         return score
 
     def _title(self) -> str:
@@ -231,19 +235,23 @@ class _Reader:
         timed = [
             (spine, token)
             for spine, token in zip(self._spines, tokens, strict=True)
-            if spine.staff and token != "." and "q" not in token and _length(token) is not None
+            if token != "." and spine.staff and "q" not in token and _length(token) is not None
         ]
         if not timed:
             return
         # A column that was written too short waits for the others; its measure is not whole.
-        time = max(self._time, *(spine.until for spine, _ in timed))
+        time = self._time
+        for spine, _ in timed:
+            if spine.until > time:
+                time = spine.until
         if not self._starts:
             self._starts.append((time, self._metre))
         self._time, self._in_measure = time, True
         for spine, token in timed:
             spine.until = time
             _write(spine, token)
-            self._end = max(self._end, spine.until)
+            if spine.until > self._end:
+                self._end = spine.until
 
 
 def _write(spine: _Spine, token: str) -> None:
@@ -257,22 +265,23 @@ def _write(spine: _Spine, token: str) -> None:
         pitch = _pitch(part)
         end = spine.until if length is None else start + length
         if pitch is not None and end > start:
-            spine.staff.add(Note(start, end, pitch), part)
+            spine.staff.add(start, end, pitch, part)
 
 
 @functools.lru_cache(maxsize=1 << 14)
-def _length(token: str) -> Fraction | None:
-    """The length in quarter notes: 4 is a quarter, 4. a dotted one, 3%2 two thirds of a whole."""
+def _length(token: str) -> Ticks | None:
+    """The length in ticks: 4 is a quarter note, 4. a dotted one, 3%2 two thirds of a whole note."""
     token = token.split(" ", 1)[0]
     found = _LENGTH.search(token)
     if not found:
         return None
     dots = min(token.count("."), _MAX_DOTS)
     if int(found[1]):
-        length = _WHOLE * int(found[2] or 1) / int(found[1])
+        whole_notes = Fraction(int(found[2] or 1), int(found[1]))
     else:
-        length = _WHOLE * 2 ** len(found[1])  # 0 is a breve, 00 a longa
-    return length * (2 - Fraction(1, 2**dots))
+        whole_notes = Fraction(2 ** len(found[1]))  # 0 is a breve, 00 a longa
+    ticks = whole_notes * (2 - Fraction(1, 2**dots)) * _WHOLE_QUARTERS * _TICKS
+    return int(ticks) if ticks.denominator == 1 else ticks
 
 
 @functools.lru_cache(maxsize=1 << 14)

@@ -222,7 +222,11 @@ def _scores(path: Path, source: Source) -> Iterator[Score]:
     if source.suffix == kern.SUFFIX:
         if path.stat().st_size > kern.MAX_BYTES:
             raise UnreadableMusicError(f"larger than {kern.MAX_BYTES >> 20} MiB")
-        yield kern.read_kern(path.read_bytes())
+        contents = path.read_bytes()
+        if any(f"*M{metre}".encode() in contents for metre in notation.MEASURE_QUARTERS):
+            yield kern.read_kern(contents)
+        else:  # as half of the Polish scores
+            raise UnreadableMusicError("without a measure in 4/4, 2/2 or 2/4")
         return
     pick_up = first_measure(path) if source.suffix == ".abc" else Fraction(0)
     for sequence in _sequences(path):

@@ -51,8 +51,9 @@ def clone(tmp_path):
     for name, text in {
         "a/song.krn": kern_song(),
         "b/waltz.krn": "**kern\n*M3/4\n=1\n" + "2.c\n=\n" * 20 + "*-",
-        "b/noise.krn": "\x00\xff\n",
-        "b/empty.krn": "",
+        "b/noise.krn": "\x00\xff *M4/4\n",
+        "b/text.krn": "**text\n*M4/4\nla\n*-",
+        "b/rests.krn": "**kern\n*M4/4\n=1\n" + "1r\n=\n" * 8 + "*-",
         "README.md": "scores",
     }.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -104,6 +105,7 @@ def test_a_score_gives_its_top_voice_by_stretches_and_its_longest_one_with_all_v
     assert {(note.instrument, note.program) for note in together.notes} == {(0, 52), (1, 19)}
 
     printed = capsys.readouterr().out
+    assert "1 skipped: file: without a measure in 4/4, 2/2 or 2/4" in printed
     assert "1 skipped: score without a stretch of 4/4, 2/2 or 2/4, or without notes" in printed
     assert "1 skipped: file: not **kern" in printed
     assert "1 skipped: file: **kern with a line of too many or too few columns" in printed
