@@ -35,7 +35,7 @@ USAGE = """Makes TFRecords of the multitrack MIDI of games, split by song.
   python scripts/corpora/games.py --output_dir=corpora/games
   python scripts/corpora/games.py --output_dir=corpora/leads --leads_as_piano
   python scripts/corpora/games.py --git_history=freedoom --output_dir=corpora/freedoom
-  python scripts/corpora/games.py --input=free-music/midi --exclude='*arrangement*,*remix?of*,Carol*' \
+  python scripts/corpora/games.py --input=free-music/midi --exclude='Carol*,*arrangement*' \\
     --output_dir=corpora/tanner
 
 --git_history takes all music that Freedoom ever had, from a clone of its repository:

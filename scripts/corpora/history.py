@@ -57,7 +57,7 @@ def midi_history(
             skipped["file that was removed from the repository for its rights"] += 1
         else:
             wanted[name] = blob.path
-    written = {}
+    written: dict[str, str] = {}
     for name, contents in _contents(clone, list(wanted), skipped):
         if contents.startswith(_MIDI_MAGIC):
             file = f"{len(written):05d}_{name[:12]}.mid"

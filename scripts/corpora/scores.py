@@ -6,12 +6,12 @@
 """
 
 import base64
+import contextlib
 import dataclasses
 import functools
 import hashlib
 import json
 import re
-import shutil
 import sys
 import tempfile
 from collections import Counter
@@ -138,7 +138,10 @@ def _run(values: flags.FlagValues) -> None:
         left_out = skipped if kind == source.kinds[-1] else Counter()
         parts = works.parted(found[kind], sides, left_out)
         common.write_splits(parts, output_dir / kind, left_out)
-    shutil.rmtree(cache)
+    for file in cache.glob("*.json"):
+        file.unlink()
+    with contextlib.suppress(OSError):  # what else is in it stays
+        cache.rmdir()
 
 
 def _listed(text: str) -> list[str]:
