@@ -72,36 +72,48 @@ def sides(
     A work that shares its music with a piece of `beside` goes to the side of that piece. The others
     are drawn by a hash of their names. The order of the pieces does not matter.
     """
-    by_file: dict[str, set[bytes]] = {}
-    for sequence in melodies:
-        by_file.setdefault(sequence.filename, set()).update(phrases(sequence))
-    only_multitrack = [s for s in multitrack if s.filename not in by_file]
-    for sequence in only_multitrack:
-        by_file.setdefault(sequence.filename, set()).update(phrases(sequence))
-    names = sorted(by_file)
-    pieces = [Piece(name, by_file[name]) for name in names]
-    linked = links([*pieces, *beside], len(pieces))
-    groups = splits.connected(len(pieces), [(a, b) for a, b in linked if b < len(pieces)])
-    neighbours: dict[int, set[str]] = {}
-    for a, b in linked:
-        if b >= len(pieces):
-            neighbours.setdefault(a, set()).add(beside[b - len(pieces)].side or LEFT_OUT)
+    there = {sequence.filename for sequence in melodies}
+    pieces = [
+        Piece(sequence.filename, phrases(sequence))
+        for sequence in (*melodies, *(s for s in multitrack if s.filename not in there))
+    ]
+    pieces.sort(key=lambda piece: (piece.name, sorted(piece.phrases)))
+    files = list(dict.fromkeys(piece.name for piece in pieces))
+    file_of = {name: index for index, name in enumerate(files)}
+    linked: list[tuple[int, int]] = []
+    known: dict[int, set[str]] = {}  # the sides of the neighbours of a file
+    for a, b in links([*pieces, *beside], len(pieces)):
+        file = file_of[pieces[a].name]
+        if b < len(pieces):
+            linked.append((file, file_of[pieces[b].name]))
+        else:
+            known.setdefault(file, set()).add(beside[b - len(pieces)].side or LEFT_OUT)
+    return _drawn(files, splits.connected(len(files), linked), known, shares)
+
+
+def _drawn(
+    files: Sequence[str],
+    groups: Iterable[Sequence[int]],
+    known: Mapping[int, set[str]],
+    shares: Shares,
+) -> dict[str, str]:
+    """The side of each file: that of its group's neighbours, or drawn."""
     chosen: dict[str, str] = {}
     free = []
     for group in groups:
-        known = set().union(*(neighbours.get(index, set()) for index in group))
-        if known:
-            side = known.pop() if len(known) == 1 else LEFT_OUT
-            chosen.update((names[index], side) for index in group)
+        there = set().union(*(known.get(index, set()) for index in group))
+        if there:
+            side = there.pop() if len(there) == 1 else LEFT_OUT
+            chosen.update((files[index], side) for index in group)
         else:
             free.append(group)
-    there = Counter(chosen.values())
+    taken = Counter(chosen.values())
     wanted = {
-        name: max(0, round(share * len(names)) - there[name])
+        name: max(0, round(share * len(files)) - taken[name])
         for name, share in ((VALIDATION, shares.validation), (TEST, shares.test))
     }
-    for side, indices in splits.draw(free, names, wanted).items():
-        chosen.update((names[index], side) for index in indices)
+    for side, indices in splits.draw(free, files, wanted).items():
+        chosen.update((files[index], side) for index in indices)
     return chosen
 
 
