@@ -96,6 +96,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(values: flags.FlagValues) -> None:
     output_dir, shares = common.output_dir_of(values), common.shares_of(values)
     skipped: Counter[str] = Counter()
+    if values.exclude and values.git_history and not values.input:
+        raise UserError("`exclude` is about the files of `input`, and none is given")
     sequences: list[NoteSequence] = []
     if values.git_history:
         sequences += read_history(cli.expand(values.git_history), skipped)

@@ -258,8 +258,8 @@ def first_measure(path: Path) -> Fraction:
     for line in lines[header[0] + 1 :]:
         if line.startswith("%") or re.match(r"[A-Za-z]:(?!\|)", line) or not line.strip():
             continue
-        tune.append(re.split(r"(?<!^)\|", line.removeprefix("|"))[0])
-        if "|" in line:
+        tune.append(line.removeprefix("|").partition("|")[0])
+        if "|" in line.removeprefix("|"):
             break
     with tempfile.TemporaryDirectory() as folder:
         beginning = Path(folder, "beginning.abc")

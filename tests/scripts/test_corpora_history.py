@@ -104,6 +104,23 @@ def test_names_are_those_in_the_repository(freedoom, tmp_path):
     assert first.collection_name == "freedoom"
 
 
+def test_an_exclusion_without_an_input_is_a_mistake(freedoom, tmp_path, capsys):
+    arguments = [f"--git_history={freedoom.folder}", f"--output_dir={tmp_path / 'out'}"]
+    assert games.main([*arguments, "--exclude=*remix*"]) == 2
+    assert "--exclude is about the files of --input" in capsys.readouterr().err
+
+
+def test_a_history_and_other_files_are_split_together(freedoom, tmp_path):
+    more = tmp_path / "more"
+    more.mkdir()
+    (more / "bach.mid").write_bytes(BACH)
+    out = tmp_path / "out"
+    arguments = [f"--git_history={freedoom.folder}", f"--input={more}", f"--output_dir={out}"]
+    assert games.main([*arguments, "--validation_share=0", "--test_share=0"]) == 0
+    names = [s.filename for s in data.read_note_sequences(str(out / "train.tfrecord"))]
+    assert names == ["musics/d_e1m1.mid", "musics/d_e1m1.mid", "bach.mid"]
+
+
 def random_song(make_tune, seed, name, more=()):
     rng = np.random.default_rng(seed)
     notes = [(pitch, 0.5) for pitch in rng.integers(50, 80, 80).tolist()]
