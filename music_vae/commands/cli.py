@@ -354,11 +354,11 @@ def memory_text(error: MemoryError | ImportError) -> str:
 
 
 def printable(text: str, keep: str = "") -> str:
-    """Returns a text whose characters that do not print are written as Python writes them.
+    r"""Returns a text whose characters that do not print are written as Python writes them.
 
     For what comes from a file and is to be printed as it is, such as names.
 
-    >>> print(printable("lstm/\x1b[31mkernel\\n"))
+    >>> print(printable("lstm/\x1b[31mkernel\n"))
     lstm/\x1b[31mkernel\n
 
     Args:
