@@ -213,8 +213,10 @@ def only_one(run_dir: Path) -> Iterator[None]:
     Raises:
       UserError: If another process trains it.
     """
+    is_ours = False
     try:
         with locks.held(run_dir / _LOCK_FILE):
+            is_ours = True
             yield
     except locks.LockedError:
         raise UserError(
@@ -222,8 +224,8 @@ def only_one(run_dir: Path) -> Iterator[None]:
             hint="wait for it, or name another folder",
         ) from None
     finally:
-        if [path.name for path in run_dir.iterdir()] == [_LOCK_FILE]:
-            with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):
+            if is_ours and [path.name for path in run_dir.iterdir()] == [_LOCK_FILE]:
                 (run_dir / _LOCK_FILE).unlink()
                 run_dir.rmdir()
 

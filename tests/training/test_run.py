@@ -79,6 +79,7 @@ with only_one(Path({str(tmp_path)!r})):
             only_one(tmp_path),
         ):
             pass
+        assert [path.name for path in tmp_path.iterdir()] == [".lock"]  # the other's, which stays
         other.kill()  # as by a machine that fails: the lock ends with it
     with only_one(tmp_path):
         pass

@@ -133,7 +133,7 @@ def cut_at_changes(
     >>> notes = [(0.0, 1.0, 60, 80, 0, 0, False), (1.001, 2.0, 62, 80, 0, 0, False)]
     >>> score = Score(np.array(notes, NOTE), 2.0, tempos=[Tempo(0.001, 60.0)])
     >>> ((part,),) = cut_at_changes([score], steps_per_quarter=4)
-    >>> part.qpm, part.notes["start_s"].tolist()
+    >>> part.qpm, part.notes["start_s"].round(3).tolist()
     (60.0, [0.0, 1.0])
     """
     settled = [_without_short_parts(score, steps_per_quarter) for score in scores]
@@ -185,6 +185,7 @@ def change_times(score: Score) -> list[float]:
 
     These are 0, the changes, and the end; 0 alone if the piece has no length.
 
+    >>> from music_vae.music.converters.score import NOTE
     >>> change_times(Score(np.zeros(0, NOTE), 8.0, metres=[Metre(0.0, 4, 4), Metre(6.0, 3, 4)]))
     [0.0, 6.0, 8.0]
     """
