@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from music_vae.commands import constrain, evaluate
+from music_vae.commands import constrain, evaluate, prior
 from music_vae.common.lazy_imports import import_note_seq
 from music_vae.dataset import tfrecord
 
@@ -80,6 +80,27 @@ def test_the_samples_of_a_constraint_are_judged_beside_those_of_the_prior(
     assert music["constraint"] != music["prior"]
     assert evaluate.main([*flags, "--constraint=nowhere"]) == 2
     assert "nowhere" in capsys.readouterr().err
+
+
+def test_samples_are_drawn_from_the_fitted_prior_where_there_is_one(
+    random_run, tunes, tmp_path, capsys
+):
+    folder = random_run("cat-mel_2bar_small")
+    run, music = f"--run_dir={folder}", f"--examples_path={tunes}"
+    flags = [run, music, "--realism", f"--train_examples_path={tunes}", "--num_samples=12"]
+
+    def figures(*more):
+        capsys.readouterr()
+        assert evaluate.main([*flags, *more, "--json"]) == 0
+        return json.loads(capsys.readouterr().out)["music"]["prior"]
+
+    before = figures()
+    assert prior.main(["fit", run, music]) == 0
+    assert (folder / "prior.safetensors").is_file()
+    assert figures() == figures("--prior=fitted") != before
+    assert figures("--prior=normal") == before
+    assert evaluate.main([*flags, "--prior=nowhere.safetensors"]) == 2
+    assert "nowhere.safetensors" in capsys.readouterr().err
 
 
 @pytest.fixture(scope="module")
