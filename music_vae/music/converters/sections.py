@@ -133,7 +133,7 @@ def cut_at_changes(
     >>> notes = [(0.0, 1.0, 60, 80, 0, 0, False), (1.001, 2.0, 62, 80, 0, 0, False)]
     >>> score = Score(np.array(notes, NOTE), 2.0, tempos=[Tempo(0.001, 60.0)])
     >>> ((part,),) = cut_at_changes([score], steps_per_quarter=4)
-    >>> part.qpm, part.notes["start_s"].round(3).tolist()
+    >>> part.qpm, part.notes["start_s"].round(6).tolist()
     (60.0, [0.0, 1.0])
     """
     settled = [_without_short_parts(score, steps_per_quarter) for score in scores]
