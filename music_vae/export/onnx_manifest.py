@@ -262,9 +262,12 @@ def _groove_inputs(converter: GrooveConverter) -> Parts:
 def _groove_controls(converter: GrooveConverter) -> Parts:
     parts, start = [], 0
     drums = 1 if converter.split_instruments else converter.num_drums
+    if converter.inputs_as_controls:
+        parts = [{**part, "name": f"input {part['name']}"} for part in _groove_inputs(converter)]
+        start = converter.input_depth
     if converter.hits_as_controls:
-        parts.append(_part(0, drums, "yes_or_no", name="hits", meaning="what is hit"))
-        start = drums
+        parts.append(_part(start, drums, "yes_or_no", name="hits", meaning="what is hit"))
+        start += drums
     if converter.split_instruments:
         parts.append(_part(start, converter.num_drums, "one_hot", name="whose turn it is"))
     return parts

@@ -201,6 +201,8 @@ def _groove_reasons(config: Config, converter: GrooveConverter) -> Iterator[str]
         yield "its velocities and offsets are in bins"
     if converter.split_instruments:
         yield "every drum has a step of its own"
+    if converter.inputs_as_controls:
+        yield "its decoder reads the input, too"
     # The player's tapped rhythms, and they alone, lack velocities and have offsets.
     if converter.tapify and not (converter.fixed_velocities or converter.humanize):
         yield "its encoder reads the velocities of tapped rhythms"

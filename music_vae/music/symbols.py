@@ -126,6 +126,24 @@ Voice = Line | Beat
 """Notes or drums, one of the voices of a piece."""
 
 
+class FillsIn(NamedTuple):
+    """The parts of a groove that the inputs of a model lack, and which it is to fill in.
+
+    >>> humanize = FillsIn(velocities=True, timing=True)
+    >>> humanize.drums  # the hits stay as they are
+    ()
+
+    Attributes:
+      drums: Numbers of the drums that inputs lack.
+      velocities: True if inputs have no velocities.
+      timing: True if inputs have no timing.
+    """
+
+    drums: tuple[int, ...] = ()
+    velocities: bool = False
+    timing: bool = False
+
+
 def without_key(tokens: np.ndarray, is_pitch: np.ndarray) -> np.ndarray:
     """Moves pitches so that the tokens of music are the same in any key.
 

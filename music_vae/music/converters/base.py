@@ -17,7 +17,7 @@ import numpy as np
 
 from music_vae.common.batches import Compact
 from music_vae.common.errors import UserError
-from music_vae.music.symbols import DrumHits, Groove, Melody, Voice
+from music_vae.music.symbols import DrumHits, FillsIn, Groove, Melody, Voice
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
@@ -417,6 +417,11 @@ class Converter(abc.ABC):
         """
         del outputs
         raise self._lacks("voices of notes or drums")
+
+    @property
+    def fills_in(self) -> FillsIn:
+        """Parts of a groove that inputs lack; by default they are complete."""
+        return FillsIn()
 
     @property
     def plays_any_length(self) -> bool:

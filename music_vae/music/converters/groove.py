@@ -27,7 +27,7 @@ from music_vae.music.converters.groove_notes import read_hits, single_hits, writ
 from music_vae.music.converters.groove_rows import HIT, OFFSET, VELOCITY, GrooveRows
 from music_vae.music.converters.pitches import checked_pitch_classes
 from music_vae.music.converters.score import Score
-from music_vae.music.symbols import Beat, DrumHits, Groove, Voice
+from music_vae.music.symbols import Beat, DrumHits, FillsIn, Groove, Voice
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
@@ -103,9 +103,14 @@ class GrooveConverter(Converter):
         column for each drum that says whose row it is.
       hop_size: Steps from one window to the next; None: windows do not overlap.
       hits_as_controls: If True, the hits are controls.
+      inputs_as_controls: If True, the inputs are controls, too: the decoder reads what it is to
+        fill in.
       fixed_velocities: If True, inputs have no velocities.
       max_note_dropout_probability: `corrupt` drops notes from the inputs, in every example with a
         probability between 0 and this, soft notes more often. None: never.
+      complete_inputs: Share of the examples in training whose encoder reads the complete groove. A
+        decoder that has the inputs as controls learns from z how they are played; without these
+        examples, it would need no z.
 
     Raises:
       UserError: For a setting that is impossible.
@@ -127,6 +132,8 @@ class GrooveConverter(Converter):
     hits_as_controls: bool = False
     fixed_velocities: bool = False
     max_note_dropout_probability: float | None = None
+    inputs_as_controls: bool = False
+    complete_inputs: float = 0.0
 
     def __post_init__(self) -> None:
         classes: Iterable[Iterable[int]] = self.pitch_classes or ROLAND_DRUM_PITCH_CLASSES
@@ -165,6 +172,12 @@ class GrooveConverter(Converter):
             raise UserError("num_velocity_bins and num_offset_bins go together: give both or none")
         if self.hop_size is not None and self.split_bars is None:
             raise UserError(f"hop_size={self.hop_size} needs split_bars, the length of a window")
+        if not 0 <= self.complete_inputs <= 1:
+            raise UserError(f"complete_inputs must be from 0 to 1, not {self.complete_inputs!r}")
+        if self.complete_inputs and not self.inputs_as_controls:
+            raise UserError("complete_inputs needs inputs_as_controls, from which inputs differ")
+        if self.inputs_as_controls and self.has_bins:
+            raise UserError("inputs_as_controls needs numbers; leave out num_velocity_bins")
         last = self.num_drums - 1
         if not all(0 <= drum <= last for drum in self.add_instruments or ()):
             raise UserError(f"add_instruments={self.add_instruments} must be from 0 to {last}")
@@ -212,9 +225,10 @@ class GrooveConverter(Converter):
 
     @property
     def control_depth(self) -> int:
-        """Width of the controls: columns for the hits, then for whose row it is."""
+        """Width of the controls: columns for the inputs, the hits, and for whose row it is."""
+        inputs = self.input_depth if self.inputs_as_controls else 0
         hits = self._layout.drums_per_row if self.hits_as_controls else 0
-        return hits + (self.num_drums if self.split_instruments else 0)
+        return inputs + hits + (self.num_drums if self.split_instruments else 0)
 
     def for_inference(self) -> "GrooveConverter":
         """Returns the converter with the inference pitch classes and without dropped notes."""
@@ -222,6 +236,7 @@ class GrooveConverter(Converter):
             self,
             pitch_classes=self.inference_pitch_classes or self.pitch_classes,
             max_note_dropout_probability=None,
+            complete_inputs=0.0,
         )
 
     # -- From notes to compact examples -----------------------------------------------------------
@@ -229,7 +244,8 @@ class GrooveConverter(Converter):
     def extract(self, sequence: "NoteSequence | Score") -> Extraction:
         """Returns all windows of the groove, in order of time; controls are int8 0 and 1.
 
-        Inputs are never corrupted here: see `corrupt`.
+        With `inputs_as_controls` they are numbers of the same type as the inputs. Inputs are never
+        corrupted here: see `corrupt`.
         """
         return self.extract_all([sequence])[0]
 
@@ -272,21 +288,30 @@ class GrooveConverter(Converter):
         layout = self._layout
         outputs, inputs = layout.to_rows(grids), layout.to_rows(self._reduced(grids))
         is_same = (inputs == outputs).all(axis=(1, 2))
-        controls: Sequence[np.ndarray | None] = [None] * len(outputs)
-        columns = []
-        if self.hits_as_controls:
-            columns.append(outputs[..., : layout.drums_per_row])
-        if self.split_instruments:
-            turns = np.tile(np.eye(self.num_drums), (grids.shape[1], 1))
-            columns.append(np.broadcast_to(turns, (len(outputs), *turns.shape)))
-        if columns:
-            controls = list(np.concatenate(columns, axis=-1).astype(np.int8))
+        controls = self._controls(inputs, outputs)
         return [
             Example(outs if same else ins, outs, own_controls, length_of(len(outs)))
             for ins, outs, same, own_controls in zip(
                 inputs, outputs, is_same.tolist(), controls, strict=True
             )
         ]
+
+    def _controls(
+        self, inputs: np.ndarray, outputs: np.ndarray
+    ) -> Sequence[np.ndarray] | Sequence[None]:
+        """Returns the controls of windows `[N, T, depth]`."""
+        columns = []
+        if self.inputs_as_controls:
+            columns.append(inputs)
+        if self.hits_as_controls:
+            columns.append(outputs[..., : self._layout.drums_per_row])
+        if self.split_instruments:
+            turns = np.resize(np.eye(self.num_drums), (outputs.shape[1], self.num_drums))
+            columns.append(np.broadcast_to(turns, (len(outputs), *turns.shape)))
+        if not columns:
+            return [None] * len(outputs)
+        dtype = inputs.dtype if self.inputs_as_controls else np.int8
+        return list(np.concatenate(columns, axis=-1).astype(dtype))
 
     def _reduced(self, grid: np.ndarray) -> np.ndarray:
         """Returns a copy of grids `[..., T, 3, drums]` with only what the encoder reads."""
@@ -307,12 +332,29 @@ class GrooveConverter(Converter):
         """Returns the example with some notes missing from its inputs, drawn anew each time.
 
         A note of velocity v is dropped with probability p * max(0.2, 1 - v), p uniform between 0
-        and `max_note_dropout_probability` (Gillick et al. 2019). Outputs and controls stay.
+        and `max_note_dropout_probability` (Gillick et al. 2019). Outputs stay, and so do controls
+        that are not inputs. In a share of `complete_inputs` of all examples, the encoder then reads
+        the outputs instead.
         """
-        if self.max_note_dropout_probability is None:
-            return example
-        grid = self._layout.to_grid(example.outputs)  # [..., T, 3, drums]
+        if self.max_note_dropout_probability is not None:
+            inputs = self._with_dropped_notes(example.outputs, rng)
+            controls = example.controls
+            if self.inputs_as_controls:
+                assert controls is not None
+                controls = np.concatenate([inputs, controls[..., self.input_depth :]], axis=-1)
+            example = example._replace(inputs=inputs, controls=controls)
+        if self.complete_inputs:
+            shape = (*example.outputs.shape[:-2], 1, 1)
+            complete = rng.random(shape) < self.complete_inputs
+            inputs = np.where(complete, example.outputs, example.inputs)
+            example = example._replace(inputs=inputs)
+        return example
+
+    def _with_dropped_notes(self, outputs: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Returns the inputs of outputs without some of their notes."""
+        grid = self._layout.to_grid(outputs)  # [..., T, 3, drums]
         most, shape = self.max_note_dropout_probability, grid.shape[:-3]
+        assert most is not None
         probability = rng.uniform(0, most, shape)[..., None, None]
         velocities = grid[..., VELOCITY, :]
         dropped = rng.random(velocities.shape) < probability * np.maximum(
@@ -320,7 +362,7 @@ class GrooveConverter(Converter):
         )
         kept = np.where(dropped[..., None, :], grid.dtype.type(0), grid)
         inputs = self._layout.to_rows(self._reduced(kept))
-        return example._replace(inputs=np.where(np.isnan(example.outputs), np.nan, inputs))
+        return np.where(np.isnan(outputs), np.nan, inputs).astype(outputs.dtype)
 
     # -- Compact rows to dense rows and back to notes ---------------------------------------------
 
@@ -333,8 +375,11 @@ class GrooveConverter(Converter):
         return self.dense_inputs(outputs)
 
     def dense_controls(self, controls: np.ndarray) -> np.ndarray:
-        """Converts controls `[..., T, control_depth]` to booleans; `PAD` steps become zeros."""
-        return controls > 0
+        """Converts controls `[..., T, control_depth]` to booleans; `PAD` steps become zeros.
+
+        With `inputs_as_controls` they are numbers, and NaN becomes zero.
+        """
+        return np.nan_to_num(controls) if self.inputs_as_controls else controls > 0
 
     @property
     def compact(self) -> Compact | None:
@@ -432,6 +477,17 @@ class GrooveConverter(Converter):
         return [("drums", Beat(hits > 0.5, first_pitches, velocities, -offsets))]
 
     @property
+    def fills_in(self) -> FillsIn:
+        """Parts of a groove that inputs lack: all drums of a tapped rhythm, or those to be added.
+
+        >>> GrooveConverter(tapify=True, fixed_velocities=True).fills_in
+        FillsIn(drums=(0, 1, 2, 3, 4, 5, 6, 7, 8), velocities=True, timing=False)
+        """
+        some_hits = self.tapify or bool(self.max_note_dropout_probability)
+        drums = tuple(range(self.num_drums)) if some_hits else tuple(self.add_instruments or ())
+        return FillsIn(drums, self.humanize or self.fixed_velocities, self.humanize)
+
+    @property
     def plays_any_length(self) -> bool:
         """True: the windows of a long groove are independent."""
         return True
@@ -442,8 +498,8 @@ class GrooveConverter(Converter):
 
     @property
     def conditioning(self) -> Conditioning:
-        """The conditions that a musician gives: the hits, or none."""
-        return Conditioning(hits=self.hits_as_controls)
+        """The conditions that a musician gives: the hits (or what is known of them), or none."""
+        return Conditioning(hits=self.hits_as_controls or self.inputs_as_controls)
 
     def controls_from(
         self,
@@ -457,7 +513,7 @@ class GrooveConverter(Converter):
         del chords, key
         if not self.control_depth:
             return []
-        if not self.hits_as_controls:
+        if not self.conditioning.hits:
             turns = np.eye(self.num_drums, dtype=np.float32)
             return [np.resize(turns, (steps, self.num_drums))]
         if hits is None:

@@ -286,6 +286,61 @@ class TestControls:
         assert converter.control_depth == controls.shape[1] == 10
         assert np.flatnonzero(controls[:, 0]).tolist() == [9 + SNARE]
 
+    def test_inputs_as_controls_come_first_and_lack_what_inputs_lack(self, beat):
+        converter = GrooveConverter(
+            split_bars=1, inputs_as_controls=True, hits_as_controls=True, add_instruments=(SNARE,)
+        )
+        example = only(converter, beat([(36, 0.25, 127), (38, 4, 127)]))
+        assert converter.control_depth == example.controls.shape[1] == 27 + 9
+        np.testing.assert_array_equal(example.controls[:, :27], example.inputs)
+        assert hits(example.controls[:, :27]) == [(0, KICK, 1, -0.5)]
+        assert np.argwhere(example.controls[:, 27:]).tolist() == [[0, KICK], [4, SNARE]]
+        dense = converter.dense_controls(example.controls)
+        np.testing.assert_array_equal(dense, example.controls)
+
+    def test_notes_that_are_dropped_from_inputs_are_dropped_from_controls(self, beat):
+        converter = GrooveConverter(
+            split_bars=1, inputs_as_controls=True, max_note_dropout_probability=1.0
+        )
+        example = only(converter, beat([(36, step, 10) for step in range(16)]))
+        dropped = converter.corrupt(example, np.random.default_rng(0))
+        assert 0 < dropped.inputs[:, KICK].sum() < 16
+        np.testing.assert_array_equal(dropped.controls, dropped.inputs)
+        assert dropped.controls.dtype == example.controls.dtype
+
+    def test_a_share_of_the_examples_has_complete_inputs_in_training(self, beat):
+        converter = GrooveConverter(
+            split_bars=1, humanize=True, inputs_as_controls=True, complete_inputs=0.25
+        )
+        example = only(converter, beat([(36, 0.25, 100)]))
+        stacked = Example(*(np.stack([part] * 2000) for part in example))
+        made = converter.corrupt(stacked, np.random.default_rng(0))
+        complete = (made.inputs == made.outputs).all(axis=(1, 2))
+        assert complete.mean() == pytest.approx(0.25, abs=0.03)
+        np.testing.assert_array_equal(made.inputs[~complete][0], example.inputs)
+        assert made.controls is stacked.controls
+        assert converter.for_inference().corrupt(example, np.random.default_rng(0)) is example
+
+    @pytest.mark.parametrize(
+        ("settings", "message"),
+        [
+            ({"complete_inputs": 0.5}, "complete_inputs needs inputs_as_controls"),
+            ({"complete_inputs": 2, "inputs_as_controls": True}, "must be from 0 to 1, not 2"),
+        ],
+    )
+    def test_an_impossible_share_is_refused(self, settings, message):
+        with pytest.raises(UserError, match=message):
+            GrooveConverter(**settings)
+
+    def test_inputs_in_bins_are_no_controls(self):
+        with pytest.raises(UserError, match="inputs_as_controls needs numbers"):
+            GrooveConverter(inputs_as_controls=True, num_velocity_bins=8, num_offset_bins=8)
+
+    def test_padding_of_numbers_is_zero(self):
+        converter = GrooveConverter(inputs_as_controls=True)
+        padding = np.full((1, 2, 27), pad_value(np.dtype(np.float32)), np.float32)
+        assert not converter.dense_controls(padding).any()
+
     def test_padding_is_zero(self):
         converter = GrooveConverter(hits_as_controls=True)
         padding = np.full((1, 2, 9), pad_value(np.dtype(np.int8)), np.int8)
