@@ -9,7 +9,6 @@ from absl import flags
 
 from music_vae.commands import cli, flag_groups
 from music_vae.commands.generate_request import (
-    AMOUNT,
     ENDS,
     HITS,
     MODES,
@@ -110,21 +109,22 @@ flags.DEFINE_string(
     "--checkpoint_file.",
     flag_values=FLAGS,
 )
-for _name, _default, _help in (
+for _name, _help in (
     (
         "amount",
-        AMOUNT,
-        "How much of a reconstructed groove's playing is the model's; 0: the input's.",
+        "How much of a reconstructed groove's playing is the model's; 0: the input's. By default 1 "
+        "for what the model is made to fill in, and 0 for the rest.",
     ),
-    ("timing_amount", None, "The same of its timing alone; --amount by default."),
-    ("velocity_amount", None, "The same of its velocities alone; --amount by default."),
+    ("timing_amount", "The same of its timing alone; --amount by default."),
+    ("velocity_amount", "The same of its velocities alone; --amount by default."),
 ):
-    cli.define_number(_name, _default, _help, checks.SHARE, values=FLAGS)
+    cli.define_number(_name, None, _help, checks.SHARE, values=FLAGS)
 flags.DEFINE_enum(
     "hits",
-    HITS[0],
+    None,
     HITS,
-    "Whose hits a reconstructed groove has.",
+    "Whose hits a reconstructed groove has; by default the input's where the model has nothing to "
+    "add to them, both where it adds drums, else the model's.",
     flag_values=FLAGS,
 )
 flags.DEFINE_string(

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 MODES = ("sample", "interpolate", "reconstruct", "similar", "attribute")
 NUM_OUTPUTS = 5
 SIMILARITY = 0.8
-AMOUNT = 1.0
 HITS = ("model", "input", "both")
 ENDS = {
     "input_midi_1": "Where an interpolation starts.",
@@ -97,10 +96,11 @@ class Request:
       input_midi: Files of the pieces to start from.
       input_midi_1: File of the first end of an interpolation, instead of `input_midi`.
       input_midi_2: File of the second end of an interpolation, instead of `input_midi`.
-      amount: Share of a groove's timing and velocities that is the model's, from 0 to 1; None: 1.
+      amount: Share of a groove's timing and velocities that is the model's, from 0 to 1; None: 1
+        for what the model is made to fill in, 0 for the rest.
       timing_amount: Share of the timing that is the model's; None: as `amount`.
       velocity_amount: Share of the velocities that is the model's; None: as `amount`.
-      hits: Source of a groove's hits, one of `HITS`.
+      hits: Source of a groove's hits, one of `HITS`; None: see `grooves.Playing`.
       chords: Chord symbols with spaces between them, for a model that is conditioned on chords.
       key: Key as in C, F#, Bb or Am, for a model that is conditioned on the key.
       control_midi: File of a drum pattern, for a model that is conditioned on hits.
@@ -221,6 +221,8 @@ class Request:
     def playing(self) -> "Playing":
         """The shares of a groove's timing and velocities that are the model's, and whose hits.
 
+        None: what the model is made to fill in.
+
         >>> drums, tune = ModelChoice(config="groovae_2bar_humanize_mini"), (Path("beat.mid"),)
         >>> Request(
         ...     drums, Path("music"), "reconstruct", input_midi=tune, amount=0.5, hits="input"
@@ -229,11 +231,10 @@ class Request:
         """
         from music_vae.latent.grooves import Playing
 
-        amount = AMOUNT if self.amount is None else self.amount
         return Playing(
-            timing=amount if self.timing_amount is None else self.timing_amount,
-            velocity=amount if self.velocity_amount is None else self.velocity_amount,
-            hits=HITS[0] if self.hits is None else self.hits,
+            timing=self.amount if self.timing_amount is None else self.timing_amount,
+            velocity=self.amount if self.velocity_amount is None else self.velocity_amount,
+            hits=self.hits,
         )
 
     def facts(self) -> dict[str, str]:

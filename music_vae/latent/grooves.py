@@ -6,7 +6,7 @@ model can then be mixed with those of the input.
 """
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from music_vae.common import checks
 from music_vae.common.constants import MAX_MIDI_VELOCITY
 from music_vae.common.errors import NoExtractedExamplesError, UserError
 from music_vae.music.converters import groove_notes
-from music_vae.music.symbols import DrumHits, Groove
+from music_vae.music.symbols import DrumHits, FillsIn, Groove
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
@@ -34,30 +34,77 @@ class Playing:
     """Describes how much of a model's playing is wanted.
 
     >>> Playing(timing=0.5, hits="input")  # own hits, half-way between own timing and the model's
-    Playing(timing=0.5, velocity=1.0, hits='input')
+    Playing(timing=0.5, velocity=None, hits='input')
 
     Attributes:
-      timing: Share of the model's timing: 0 keeps that of the input, 1 takes the model's.
+      timing: Share of the model's timing: 0 keeps that of the input, 1 takes the model's. None: 1
+        if the model is made to fill in the timing, or nothing particular at all, else 0.
       velocity: Share of the model's velocities: 0 keeps those of the input, 1 takes the model's.
-      hits: Source of the hits, one of `HITS`. Those of the input keep their pitches.
+        None: as for the timing.
+      hits: Source of the hits, one of `HITS`. Those of the input keep their pitches. None: the
+        input if the model has nothing to add to its hits, both if it adds some drums, else the
+        model.
 
     Raises:
       UserError: For an amount that is not from 0 to 1, or unknown hits.
     """
 
-    timing: float = 1.0
-    velocity: float = 1.0
-    hits: str = MODEL
+    timing: float | None = None
+    velocity: float | None = None
+    hits: str | None = None
 
     def __post_init__(self) -> None:
         checks.check_numbers(self, checks.SHARE, "timing", "velocity")
-        if self.hits not in HITS:
+        if self.hits is not None and self.hits not in HITS:
             raise UserError(f"hits={self.hits!r} must be one of {', '.join(HITS)}")
+
+    def for_model(self, fills_in: FillsIn, num_drums: int) -> "Mix":
+        """Returns the mix for a model that fills in parts of a groove.
+
+        >>> Playing().for_model(FillsIn(velocities=True, timing=True), num_drums=9)
+        Mix(timing=1.0, velocity=1.0, hits='input', added=())
+        >>> Playing(timing=0.3).for_model(FillsIn(drums=(2,)), num_drums=9)
+        Mix(timing=0.3, velocity=0.0, hits='both', added=(2,))
+        """
+        drums, *lacks = fills_in
+        some_are_added = 0 < len(drums) < num_drums
+        if not any(fills_in):
+            lacks, hits = [True, True], MODEL
+        elif some_are_added:
+            hits = BOTH
+        else:
+            hits = MODEL if drums else INPUT
+        velocity, timing = (
+            float(lack) if given is None else given
+            for lack, given in zip(lacks, (self.velocity, self.timing), strict=True)
+        )
+        hits = self.hits or hits
+        added = drums if some_are_added else tuple(range(num_drums))
+        return Mix(timing, velocity, hits, () if hits == INPUT else added)
+
+
+class Mix(NamedTuple):
+    """The shares of a model's playing in a groove; see `Playing`, which they are derived from.
+
+    >>> Mix(1.0, 1.0, MODEL, added=(0, 1, 2)).is_models
+    True
+
+    Attributes:
+      timing: Share of the model's timing.
+      velocity: Share of the model's velocities.
+      hits: Source of the hits.
+      added: Numbers of the drums whose hits the model may add to those of the input.
+    """
+
+    timing: float
+    velocity: float
+    hits: str
+    added: tuple[int, ...]
 
     @property
     def is_models(self) -> bool:
         """True if nothing of the input's own playing is wanted."""
-        return self == Playing()
+        return (self.timing, self.velocity, self.hits) == (1, 1, MODEL)
 
 
 def reconstruct(
@@ -84,7 +131,7 @@ def reconstruct(
     ...     _ = pattern.notes.add(
     ...         pitch=pitch, velocity=80, start_time=start, end_time=start + 0.1, is_drum=True)
     >>> model = TrainedModel.shipped("groovae_2bar_humanize_mini")
-    >>> (played,) = reconstruct(model, pattern, playing=Playing(hits="input"), seed=0)
+    >>> (played,) = reconstruct(model, pattern, seed=0)
     >>> [note.velocity for note in played.notes][:4]
     [95, 120, 96, 123]
     >>> [round(1000 * note.start_time) for note in played.notes][:4]  # milliseconds
@@ -94,7 +141,8 @@ def reconstruct(
       model: A model of grooves.
       sequence: The pattern; silence is added up to the next bar line.
       n: Number of times that it is played.
-      playing: Describes how much of the model's playing is wanted; all by default.
+      playing: Describes how much of the model's playing is wanted; by default, what it is made to
+        fill in.
       temperature: Divides the logits of the hits: near 0 the likeliest hits, above 1 bolder ones.
       c_input: Controls `[T, Dc]` of every window; the pattern's own by default, if there are such.
       shift: `[Z]`, added to the latent vector of every window.
@@ -107,10 +155,11 @@ def reconstruct(
       NoExtractedExamplesError: If there is no groove in `sequence`; it says why.
       UserError: If the model is not one of grooves, or cannot mix as `playing` asks for.
     """
-    converter, playing = model.converter, playing or Playing()
+    converter = model.converter
     if not converter.plays_any_length:
         raise UserError(f"{model.config.name} is not a model of grooves")
-    if not playing.is_models and not converter.has_numbers:
+    mix = _mix(converter, playing)
+    if not mix.is_models and not converter.has_numbers:
         raise UserError(f"{model.config.name} has velocities and timing in bins; nothing is mixed")
     extraction = converter.whole().extract(sequence)
     if not extraction.examples:
@@ -129,11 +178,11 @@ def reconstruct(
     made = model.decode_to_tensors(z, size, temperature, c_input, seed=seed)
     rows = np.concatenate(made).reshape(n, -1, converter.output_depth)
     takes = list(rows[:, : len(example.outputs)])
-    if playing.is_models:
+    if mix.is_models:
         return [without_early_hits(take) for take in converter.from_tensors(takes)]
     played = converter.groove(converter.dense_outputs(example.outputs))
-    mixed = [_mixed(played, converter.groove(take), playing) for take in takes]
-    own = None if playing.hits == MODEL else converter.drum_hits(sequence)
+    mixed = [_mixed(played, converter.groove(take), mix) for take in takes]
+    own = None if mix.hits == MODEL else converter.drum_hits(sequence)
     return [without_early_hits(_notes(converter, played, groove, own)) for groove in mixed]
 
 
@@ -187,22 +236,29 @@ def _notes(
     return notes
 
 
-def _mixed(played: Groove, made: Groove, playing: Playing) -> Groove:
+def _mix(converter: "Converter", playing: Playing | None) -> Mix:
+    """Returns the mix that is wanted; all of the model's by default where nothing can be mixed."""
+    if playing is None and not converter.has_numbers:
+        playing = Playing(1.0, 1.0, MODEL)
+    num_drums = converter.hits(np.zeros((1, converter.output_depth))).shape[-1]
+    return (playing or Playing()).for_model(converter.fills_in, num_drums)
+
+
+def _mixed(played: Groove, made: Groove, mix: Mix) -> Groove:
     """Returns the groove between what was played and what the model made.
 
     A hit that only one of the two has takes its velocity from that one. The same holds for its
     timing, except that a hit which the input does not have keeps time with the loudest hit of the
     input at that step, if there is one: an added hi-hat comes with the bass drum.
     """
-    hits = {MODEL: made.hits, INPUT: played.hits, BOTH: made.hits | played.hits}[playing.hits]
+    added = made.hits & np.isin(np.arange(made.hits.shape[-1]), mix.added)
+    hits = {MODEL: made.hits, INPUT: played.hits, BOTH: added | played.hits}[mix.hits]
     loudest = np.argmax(np.where(played.hits, played.velocities, -1), axis=-1)[:, None]
     of_step = np.take_along_axis(played.offsets, loudest, axis=-1)
     offsets = np.where(played.hits, played.offsets, of_step)
     in_time = np.broadcast_to(played.hits.any(axis=-1, keepdims=True), hits.shape)
-    velocities = _between(
-        played.velocities, made.velocities, played.hits, made.hits, playing.velocity
-    )
-    offsets = _between(offsets, made.offsets, in_time, made.hits, playing.timing)
+    velocities = _between(played.velocities, made.velocities, played.hits, made.hits, mix.velocity)
+    offsets = _between(offsets, made.offsets, in_time, made.hits, mix.timing)
     return Groove(
         hits, np.where(hits, np.maximum(velocities, _SOFTEST), 0), np.where(hits, offsets, 0)
     )

@@ -10,7 +10,7 @@ from music_vae.common.errors import NoExtractedExamplesError, UserError
 from music_vae.common.lazy_imports import import_note_seq
 from music_vae.configs import get_config
 from music_vae.latent import grooves
-from music_vae.latent.grooves import Playing
+from music_vae.latent.grooves import Mix, Playing
 from music_vae.music.symbols import Groove
 from music_vae.weights import config_file
 
@@ -82,7 +82,7 @@ class Drummer:
 
 def test_a_groove_of_any_length_is_cut_into_windows_and_joined():
     drummer = Drummer()
-    (made,) = grooves.reconstruct(drummer, groove(BEAT))
+    (made,) = grooves.reconstruct(drummer, groove(BEAT), playing=Playing(1.0, 1.0, "model"))
     assert drummer.lengths == [32, 32, 32]
     assert not drummer.inputs[2][16:].any()  # the fifth bar is the last
     own = [(pitch, step) for pitch, step, _, _ in sorted(BEAT, key=lambda note: note[1])]
@@ -176,7 +176,7 @@ def parts(hits, velocity, offset):
 )
 def test_a_hit_that_only_one_has_is_played_as_that_one_does(whose, hits):
     own, new = parts([1, 1, 0], 0.25, -0.5), parts([0, 1, 1], 0.75, 0.5)
-    made = np.concatenate(grooves._mixed(own, new, Playing(0, 0, whose)))
+    made = np.concatenate(grooves._mixed(own, new, Mix(0, 0, whose, (0, 1, 2))))
     np.testing.assert_array_equal(made[0], hits)
     np.testing.assert_array_equal(made[1], np.array([0.25, 0.25, 0.75]) * hits)
     # The third keeps time with the others of the input, which has hits at this step.
@@ -185,15 +185,50 @@ def test_a_hit_that_only_one_has_is_played_as_that_one_does(whose, hits):
 
 def test_a_hit_at_a_step_where_the_input_is_silent_has_the_models_timing():
     own, new = parts([0, 0], 0.0, 0.0), parts([0, 1], 0.75, 0.5)
-    made = np.concatenate(grooves._mixed(own, new, Playing(0, 0, "both")))
+    made = np.concatenate(grooves._mixed(own, new, Mix(0, 0, "both", (0, 1))))
     np.testing.assert_array_equal(made, [[0, 1], [0, 0.75], [0, 0.5]])
+
+
+def test_drums_that_the_model_does_not_add_are_the_inputs_alone():
+    own, new = parts([1, 0, 0], 0.25, -0.5), parts([0, 1, 1], 0.75, 0.5)
+    made = grooves._mixed(own, new, Mix(0, 0, "both", added=(2,)))
+    assert made.hits.tolist() == [[True, False, True]]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("groovae_4bar", Mix(1, 1, "model", tuple(range(9)))),
+        ("groovae_2bar_humanize", Mix(1, 1, "input", ())),
+        ("groovae_2bar_tap_fixed_velocity", Mix(0, 1, "model", tuple(range(9)))),
+        ("groovae_2bar_tap_fixed_velocity_note_dropout", Mix(0, 1, "model", tuple(range(9)))),
+        ("groovae_2bar_add_closed_hh", Mix(0, 0, "both", (2,))),
+        ("groovae_2bar_hits_control", Mix(1, 1, "model", tuple(range(9)))),
+    ],
+)
+def test_by_default_a_model_plays_what_it_is_made_to_fill_in(name, expected):
+    fills_in = get_config(name).data_converter.fills_in
+    assert Playing().for_model(fills_in, num_drums=9) == expected
+
+
+def test_what_is_asked_for_comes_before_what_a_model_is_made_for():
+    humanize = get_config("groovae_2bar_humanize").data_converter.fills_in
+    asked = Playing(timing=0.5, hits="both")
+    assert asked.for_model(humanize, num_drums=9) == Mix(0.5, 1, "both", tuple(range(9)))
+
+
+def test_a_humanized_pattern_keeps_its_hits_by_default():
+    (made,) = grooves.reconstruct(Drummer(), groove(BEAT))
+    own = sorted((step, pitch) for pitch, step, _, _ in BEAT)
+    assert sorted((step, pitch) for pitch, step, *_ in played(made)) == own
+    assert {note.velocity for note in made.notes} == {127}  # the model's
 
 
 def test_no_hit_comes_before_time_zero_and_none_is_silent():
     (made,) = grooves.reconstruct(
         Drummer(),
         groove([(KICK, 0, 1, 0), (SNARE, 5, 1, -0.4)]),
-        playing=Playing(timing=0, velocity=0),
+        playing=Playing(timing=0, velocity=0, hits="model"),
     )
     assert min(note.start_time for note in made.notes) == 0
     assert min(note.velocity for note in made.notes) == 1
