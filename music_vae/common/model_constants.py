@@ -11,3 +11,9 @@ NADE_LOG_FLOOR = 1e-6
 
 HIT_LOG_FLOOR = 1e-7
 """Number added to a probability of a groove's hit before its logarithm."""
+
+LEAST_SPREAD = 0.005
+"""Smallest scale of a velocity's or an offset's distribution: less than MIDI tells apart."""
+
+LEAST_TAIL = 1e-5
+"""Probability of what lies further out than any velocity or offset that is drawn."""

@@ -52,6 +52,7 @@ from music_vae.common.specs import (
     HierarchicalDecoderSpec,
     HierarchicalEncoderSpec,
     LstmEncoderSpec,
+    MixtureGrooveHeadSpec,
     MultiCategoricalHeadSpec,
     NadeHeadSpec,
     SplitDecoderSpec,
@@ -356,10 +357,15 @@ def derive_head(
         )
         # A step's parameters are the biases of the hidden units and of the logits.
         return HeadPlan(spec, depth, nade_num_hidden + depth, noise_size=depth, nade=nade)
-    assert isinstance(spec, GrooveHeadSpec)
     if depth % 3:
         raise UserError(f"a groove has hits, velocities and offsets: {depth} is no multiple of 3")
-    return HeadPlan(spec, depth, depth, noise_size=depth // 3)
+    drums = depth // 3
+    if isinstance(spec, MixtureGrooveHeadSpec):
+        # A logit of the hit; of velocity and offset the logit, mean and scale of each component.
+        # A hit takes one random number; a velocity or an offset takes two.
+        return HeadPlan(spec, depth, drums * (1 + 6 * spec.components), noise_size=5 * drums)
+    assert isinstance(spec, GrooveHeadSpec)
+    return HeadPlan(spec, depth, depth, noise_size=drums)
 
 
 # -- LSTM layers ----------------------------------------------------------------------------------

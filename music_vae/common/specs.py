@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 from music_vae.common.errors import UserError
 
+_MAX_COMPONENTS = 32
 _MAX_LEVELS = 16  # as many as there are, with two steps each, in the longest sequence
 
 
@@ -113,8 +114,40 @@ class GrooveHeadSpec:
     """
 
 
+@dataclasses.dataclass(frozen=True)
+class MixtureGrooveHeadSpec:
+    """Output distribution of grooves whose velocities and offsets are drawn as the hits are.
+
+    A `GrooveHeadSpec` has single values, and they count where nothing is hit, too: it learns the
+    chance of a hit times the value, which is soft and close to the grid. Here each value has a
+    mixture of logistic distributions, which counts at the hits alone.
+
+    >>> MixtureGrooveHeadSpec()
+    MixtureGrooveHeadSpec(components=4)
+
+    Attributes:
+      components: Number of distributions in a mixture, from 1 to 32.
+
+    Raises:
+      UserError: For another number of components.
+    """
+
+    components: int = 4
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.components, int) and 1 <= self.components <= _MAX_COMPONENTS):
+            raise UserError(
+                f"components={self.components!r} of a mixture; expected 1 to {_MAX_COMPONENTS}"
+            )
+
+
 HeadSpec = (
-    CategoricalHeadSpec | MultiCategoricalHeadSpec | BooleanHeadSpec | NadeHeadSpec | GrooveHeadSpec
+    CategoricalHeadSpec
+    | MultiCategoricalHeadSpec
+    | BooleanHeadSpec
+    | NadeHeadSpec
+    | GrooveHeadSpec
+    | MixtureGrooveHeadSpec
 )
 
 

@@ -11,7 +11,8 @@ import numpy as np
 
 from music_vae.common.model_constants import HIT_LOG_FLOOR, MIN_TEMPERATURE, NADE_LOG_FLOOR
 from music_vae.common.plans import HeadPlan, NadePlan
-from music_vae.common.specs import BooleanHeadSpec, GrooveHeadSpec
+from music_vae.common.specs import BooleanHeadSpec, GrooveHeadSpec, MixtureGrooveHeadSpec
+from music_vae.engine.groove_mixture import split_parameters
 from music_vae.engine.products import sigmoid
 from music_vae.engine.weights import Weights
 
@@ -195,6 +196,39 @@ class GrooveHead(Head):
         return terms.sum(axis=1)
 
 
+class MixtureGrooveHead(Head):
+    """Hits, velocities and offsets of drums, a third each, all of them random.
+
+    >>> head, sample = MixtureGrooveHead(components=1), np.zeros((1, 3))
+    >>> hit, velocity, offset = [5.0], [0.0, 0.0, -9.0], [0.0, -0.5, -9.0]  # logit, mean, scale
+    >>> head.sample(np.array([hit + velocity + offset]), 1.0, np.full((1, 5), 0.5), sample)
+    >>> sample.round(2)
+    array([[ 1.  ,  0.5 , -0.46]])
+    """
+
+    def __init__(self, components: int) -> None:
+        self._components = components
+
+    def sample(
+        self, parameters: np.ndarray, temperature: float, noise: np.ndarray, out: np.ndarray
+    ) -> np.ndarray | None:
+        logits, velocity, offset = split_parameters(parameters, self._components)
+        for_hits, *for_velocities, for_component, for_place = np.split(noise, 5, axis=1)
+        spread = np.float32(max(temperature, MIN_TEMPERATURE))
+        hits = _bernoulli(logits, temperature, for_hits)
+        velocities = np.clip(velocity.draw(spread, *for_velocities), 0, 1)
+        offsets = np.clip(offset.draw(spread, for_component, for_place), -1, 1)
+        np.concatenate([hits, hits * velocities, hits * offsets], axis=1, out=out)
+        return None
+
+    def loss(self, parameters: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        logits, velocity, offset = split_parameters(parameters, self._components)
+        hits, velocities, offsets = np.split(targets, 3, axis=1)
+        terms = np.logaddexp(logits, 0) - hits * logits
+        terms -= hits * (velocity.log_density(velocities) + offset.log_density(offsets))
+        return terms.sum(axis=1)
+
+
 def build_head(plan: HeadPlan, weights: Weights) -> Head:
     """Builds the distribution of a plan.
 
@@ -207,6 +241,8 @@ def build_head(plan: HeadPlan, weights: Weights) -> Head:
         return NadeHead(plan.nade, weights)
     if plan.one_hots:
         return CategoricalHead(plan.one_hots)
+    if isinstance(plan.spec, MixtureGrooveHeadSpec):
+        return MixtureGrooveHead(plan.spec.components)
     kinds: dict[type, type[Head]] = {BooleanHeadSpec: BooleanHead, GrooveHeadSpec: GrooveHead}
     return kinds[type(plan.spec)]()
 

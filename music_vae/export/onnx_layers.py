@@ -6,11 +6,12 @@ Time is the first axis of the arrays that it reads.
 """
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from music_vae.common.model_constants import FORGET_BIAS, MIN_TEMPERATURE
+from music_vae.common.model_constants import FORGET_BIAS, LEAST_SPREAD, LEAST_TAIL, MIN_TEMPERATURE
 from music_vae.common.plans import (
     BidirectionalPlan,
     DensePlan,
@@ -22,7 +23,7 @@ from music_vae.common.plans import (
     LstmStackPlan,
     NadePlan,
 )
-from music_vae.common.specs import BooleanHeadSpec, GrooveHeadSpec
+from music_vae.common.specs import BooleanHeadSpec, GrooveHeadSpec, MixtureGrooveHeadSpec
 from music_vae.engine.weights import Weights
 from music_vae.export.onnx_graph import Graph
 
@@ -306,6 +307,8 @@ def sample(
         hits, velocities, offsets = graph.split(parameters, [plan.depth // 3] * 3)
         hits = _bernoulli(graph, hits, noise, temperature)
         return graph.concat([hits, graph.op("Sigmoid", velocities), graph.op("Tanh", offsets)])
+    if isinstance(plan.spec, MixtureGrooveHeadSpec):
+        return _mixture_groove(graph, plan, parameters, noise, temperature)
     if plan.nade is not None:
         return _nade(graph, weights, plan.nade, parameters, noise, temperature)
     depths = plan.one_hots
@@ -338,6 +341,58 @@ def _choose(graph: Graph, logits: str, noise: str, depth: int, temperature: str)
     number = graph.op("Min", number, graph.array(np.array(depth - 1)))
     values = graph.array(np.array([0, 1], np.float32))
     return graph.op("OneHot", number, graph.array(np.array(depth)), values, axis=1)
+
+
+def _mixture_groove(
+    graph: Graph, plan: HeadPlan, parameters: str, noise: str, temperature: str
+) -> str:
+    """Draws hits, velocities and offsets `[B, D]`; see `engine.heads.MixtureGrooveHead`."""
+    assert isinstance(plan.spec, MixtureGrooveHeadSpec)
+    drums, components = plan.depth // 3, plan.spec.components
+    hits, *values = graph.split(parameters, [drums] + 6 * [drums * components])
+    for_hits, *places = graph.split(noise, [drums] * 5)
+    hits = _bernoulli(graph, hits, for_hits, temperature)
+    parts = [hits]
+    for squash, least, number in (("Sigmoid", 0.0, 0), ("Tanh", -1.0, 1)):
+        logits, means, scales = (
+            graph.reshape(value, 0, drums, components)
+            for value in values[3 * number : 3 * number + 3]
+        )
+        mixture = [graph.op("Softmax", logits, axis=2), graph.op(squash, means)]
+        spread = graph.op("Add", graph.op("Softplus", scales), graph.array(LEAST_SPREAD))
+        drawn = _draw(
+            graph, [*mixture, spread], places[2 * number : 2 * number + 2], components, temperature
+        )
+        clipped = graph.op("Clip", drawn, graph.array(least), graph.array(1.0))
+        parts.append(graph.op("Mul", hits, clipped))
+    return graph.concat(parts)
+
+
+def _draw(
+    graph: Graph, mixture: Sequence[str], noise: Sequence[str], components: int, temperature: str
+) -> str:
+    """Draws values `[B, drums]` from shares, means and scales; see `engine.groove_mixture`."""
+    from onnx import TensorProto
+
+    (shares, means, scales), (for_component, for_place), axis = mixture, noise, np.array([2])
+    sums = graph.op("CumSum", shares, graph.array(np.array(2)))
+    whole = graph.op("Gather", sums, graph.array(np.array([components - 1])), axis=2)
+    limit = graph.op("Mul", graph.unsqueeze(for_component, 2), whole)
+    passed = graph.op("Cast", graph.op("LessOrEqual", sums, limit), to=TensorProto.INT64)
+    number = graph.op("ReduceSum", passed, graph.array(axis), keepdims=0)
+    number = graph.op("Min", number, graph.array(np.array(components - 1)))
+    values = graph.array(np.array([0, 1], np.float32))
+    chosen = graph.op("OneHot", number, graph.array(np.array(components)), values, axis=2)
+
+    def total(weights: str, value: str) -> str:
+        return graph.op("ReduceSum", graph.op("Mul", weights, value), graph.array(axis), keepdims=0)
+
+    place = graph.op("Clip", for_place, graph.array(LEAST_TAIL), graph.array(1 - LEAST_TAIL))
+    others = graph.op("Sub", graph.array(1.0), place)
+    place = graph.op("Sub", graph.op("Log", place), graph.op("Log", others))
+    drawn = graph.op("Add", total(chosen, means), graph.op("Mul", total(chosen, scales), place))
+    mean = total(shares, means)
+    return graph.op("Add", mean, graph.op("Mul", temperature, graph.op("Sub", drawn, mean)))
 
 
 def _nade(

@@ -19,8 +19,10 @@ from music_vae.common.specs import (
     BooleanHeadSpec,
     CategoricalHeadSpec,
     GrooveHeadSpec,
+    MixtureGrooveHeadSpec,
     MultiCategoricalHeadSpec,
 )
+from music_vae.nn.groove_mixture import Mixture, split_parameters
 from music_vae.nn.nade import Nade
 
 Statistics = dict[str, tf.Tensor]
@@ -242,7 +244,30 @@ class NadeHead(Head):
         }
 
 
-class GrooveHead(Head):
+class _SumOfLosses(Head):
+    """A head whose loss is a sum of parts that are metrics, too."""
+
+    @abc.abstractmethod
+    def _parts_of_loss(self, parameters: tf.Tensor, targets: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Returns the parts of the loss by name, each `[B, T]`."""
+
+    def loss(self, parameters: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+        return tf.add_n(list(self._parts_of_loss(parameters, targets).values()))
+
+    def statistics(self, parameters: tf.Tensor, targets: tf.Tensor, mask: tf.Tensor) -> Statistics:
+        losses = self._parts_of_loss(parameters, targets)
+        sums = {name: tf.reduce_sum(loss * mask, axis=1) for name, loss in losses.items()}
+        return sums | {"total": tf.reduce_sum(mask, axis=1)}
+
+    def summarize(self, sums: Sums) -> dict[str, float]:
+        return {
+            f"metrics/{name}": _ratio(value, sums["total"])
+            for name, value in sums.items()
+            if name != "total"
+        }
+
+
+class GrooveHead(_SumOfLosses):
     """Hits, velocities and timing offsets of drums, a third each (Gillick et al. 2019).
 
     A hit is yes or no. Velocities (0 to 1) and offsets (-1 to 1, in half steps) are not drawn: they
@@ -268,25 +293,51 @@ class GrooveHead(Head):
         losses = zip(names, (surprise, *squares), strict=True)
         return {name: tf.reduce_sum(loss, axis=-1) for name, loss in losses}
 
-    def loss(self, parameters: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
-        return tf.add_n(list(self._parts_of_loss(parameters, targets).values()))
-
     def sample(self, parameters: tf.Tensor, temperature: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
         hit_logits, velocity_logits, offset_logits = tf.split(parameters, 3, axis=-1)
         hits = _bernoulli(hit_logits, temperature, noise)
         return tf.concat([hits, tf.sigmoid(velocity_logits), tf.tanh(offset_logits)], axis=-1)
 
-    def statistics(self, parameters: tf.Tensor, targets: tf.Tensor, mask: tf.Tensor) -> Statistics:
-        losses = self._parts_of_loss(parameters, targets)
-        sums = {name: tf.reduce_sum(loss * mask, axis=1) for name, loss in losses.items()}
-        return sums | {"total": tf.reduce_sum(mask, axis=1)}
 
-    def summarize(self, sums: Sums) -> dict[str, float]:
-        return {
-            f"metrics/{name}": _ratio(value, sums["total"])
-            for name, value in sums.items()
-            if name != "total"
+class MixtureGrooveHead(_SumOfLosses):
+    """Hits, velocities and timing offsets of drums, a third each, all of them drawn.
+
+    The loss of a velocity or an offset is the negative logarithm of its density, and counts where
+    there is a hit. Temperature scales how far a value is drawn from the mean of its mixture: at 0
+    it is the mean, at 1 it has the spread of the music that was learnt.
+
+    >>> head = MixtureGrooveHead(depth=3, components=1)
+    >>> hit, velocity, offset = [5.0], [0.0, 0.0, -9.0], [0.0, -0.5, -9.0]  # logit, mean, scale
+    >>> parameters = tf.constant([hit + velocity + offset])
+    >>> head.sample(parameters, 1.0, noise=tf.fill([1, 5], 0.5)).numpy().round(2)
+    array([[ 1.  ,  0.5 , -0.46]], dtype=float32)
+    """
+
+    def __init__(self, depth: int, components: int, **kwargs: Any) -> None:
+        super().__init__(depth, **kwargs)
+        self.components = components
+
+    def _split(self, parameters: tf.Tensor) -> tuple[tf.Tensor, Mixture, Mixture]:
+        return split_parameters(parameters, self.depth // 3, self.components)
+
+    def _parts_of_loss(self, parameters: tf.Tensor, targets: tf.Tensor) -> dict[str, tf.Tensor]:
+        hits, velocities, offsets = tf.split(targets, 3, axis=-1)
+        hit_logits, velocity, offset = self._split(parameters)
+        losses = {
+            "hits_loss": tf.nn.sigmoid_cross_entropy_with_logits(hits, hit_logits),
+            "velocities_loss": -hits * velocity.log_density(velocities),
+            "offsets_loss": -hits * offset.log_density(offsets),
         }
+        return {name: tf.reduce_sum(loss, axis=-1) for name, loss in losses.items()}
+
+    def sample(self, parameters: tf.Tensor, temperature: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
+        hit_logits, velocity, offset = self._split(parameters)
+        for_hits, *for_velocities, for_component, for_place = tf.split(noise, 5, axis=-1)
+        hits = _bernoulli(hit_logits, temperature, for_hits)
+        spread = tf.maximum(tf.cast(temperature, parameters.dtype), MIN_TEMPERATURE)
+        velocities = tf.clip_by_value(velocity.draw(spread, *for_velocities), 0.0, 1.0)
+        offsets = tf.clip_by_value(offset.draw(spread, for_component, for_place), -1.0, 1.0)
+        return tf.concat([hits, hits * velocities, hits * offsets], axis=-1)
 
 
 def build_head(plan: HeadPlan, name: str = "head") -> Head:
@@ -300,6 +351,8 @@ def build_head(plan: HeadPlan, name: str = "head") -> Head:
         return NadeHead(plan.depth, plan.nade.num_hidden, name=name)
     if isinstance(plan.spec, MultiCategoricalHeadSpec):
         return MultiCategoricalHead(plan.spec.depths, name=name)
+    if isinstance(plan.spec, MixtureGrooveHeadSpec):
+        return MixtureGrooveHead(plan.depth, plan.spec.components, name=name)
     kinds: dict[type, type[Head]] = {
         CategoricalHeadSpec: CategoricalHead,
         BooleanHeadSpec: BooleanHead,

@@ -217,7 +217,13 @@ def check_logits(made, expected):
 def logits_of(model, monkeypatch, temperature):
     """The parameters `[B, T, P]` from which the engine makes its samples."""
     seen = []
-    for head in (heads.CategoricalHead, heads.BooleanHead, heads.NadeHead, heads.GrooveHead):
+    for head in (
+        heads.CategoricalHead,
+        heads.BooleanHead,
+        heads.NadeHead,
+        heads.GrooveHead,
+        heads.MixtureGrooveHead,
+    ):
 
         def look(self, parameters, *rest, own=head.sample):
             seen.append(parameters.copy())

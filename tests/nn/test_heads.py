@@ -8,6 +8,7 @@ from music_vae.nn.heads import (
     BooleanHead,
     CategoricalHead,
     GrooveHead,
+    MixtureGrooveHead,
     MultiCategoricalHead,
     NadeHead,
 )
@@ -171,3 +172,86 @@ def test_a_groove_is_hits_velocities_and_offsets():
     assert metrics == pytest.approx({f"metrics/{k}_loss": x for k, x in expected.items()}, rel=1e-5)
     sample = head.sample(parameters[0], 1.0, tf.constant([[0.0, 0.9999]])).numpy()[0]
     np.testing.assert_allclose(sample, [1, 0, *v, *o], rtol=1e-5)
+
+
+def logistic(value, mean, scale):
+    """The density of a logistic distribution."""
+    return sigmoid((value - mean) / scale) * sigmoid((mean - value) / scale) / scale
+
+
+def softplus(x):
+    return np.log1p(np.exp(x))
+
+
+class TestMixtureGrooveHead:
+    """Two drums with mixtures of two components each."""
+
+    HEAD = MixtureGrooveHead(6, components=2)
+    PARAMETERS = normal(1, 1, 2 * 13)
+
+    def parts(self):
+        """Hit logits, then shares, means and scales `[drums, components]` of either value."""
+        row = self.PARAMETERS[0, 0].astype(np.float64)
+        logits, means, scales = row[2:14].reshape(3, 2, 2)
+        v_shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+        velocity = v_shares, sigmoid(means), softplus(scales) + 0.005
+        logits, means, scales = row[14:].reshape(3, 2, 2)
+        o_shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+        return row[:2], velocity, (o_shares, np.tanh(means), softplus(scales) + 0.005)
+
+    def test_values_count_where_there_is_a_hit(self):
+        targets = np.array([[[1, 0, 0.5, 0.9, -0.25, 0.9]]], np.float32)
+        logits, *mixtures = self.parts()
+        expected = {"metrics/hits_loss": softplus(-logits[0]) + softplus(logits[1])}
+        for name, value, (shares, means, scales) in zip(
+            ("velocities", "offsets"), (0.5, -0.25), mixtures, strict=True
+        ):
+            density = (shares[0] * logistic(value, means[0], scales[0])).sum()
+            expected[f"metrics/{name}_loss"] = -np.log(density)
+        loss = self.HEAD.loss(tf.constant(self.PARAMETERS), tf.constant(targets)).numpy()
+        assert loss.item() == pytest.approx(sum(expected.values()), rel=1e-5)
+        metrics = self.HEAD.summarize(sums_of(self.HEAD, self.PARAMETERS, targets))
+        assert metrics == pytest.approx(expected, rel=1e-5)
+
+    def drawn(self, temperature, count=20_000):
+        rows = tf.repeat(tf.constant(self.PARAMETERS[0]), count, axis=0)
+        noise = np.random.default_rng(0).random((count, 10), np.float32)
+        return np.split(self.HEAD.sample(rows, temperature, noise).numpy(), 3, axis=1)
+
+    def test_draws_have_the_mixtures_distribution(self):
+        hits, velocities, offsets = self.drawn(1.0)
+        logits, *mixtures = self.parts()
+        np.testing.assert_allclose(hits.mean(axis=0), sigmoid(logits), atol=0.01)
+        for values, least, (shares, means, scales) in zip(
+            (velocities, offsets), (0, -1), mixtures, strict=True
+        ):
+            for drum in range(2):
+                played = values[hits[:, drum] > 0, drum]
+                for level in (least + 0.2, 0.5, 0.8):
+                    expected = (shares * sigmoid((level - means) / scales))[drum].sum()
+                    assert (played < level).mean() == pytest.approx(expected, abs=0.02)
+
+    def test_at_temperature_zero_a_value_is_the_mean(self):
+        hits, velocities, offsets = self.drawn(0.0, count=50)
+        _, *mixtures = self.parts()
+        for values, (shares, means, _) in zip((velocities, offsets), mixtures, strict=True):
+            expected = hits * (shares * means).sum(axis=1)
+            np.testing.assert_allclose(values, expected, atol=1e-4)
+
+    def test_what_is_not_hit_has_no_velocity_and_no_offset(self):
+        hits, velocities, offsets = self.drawn(1.0)
+        assert 0 < hits.mean() < 1
+        assert not velocities[hits == 0].any()
+        assert not offsets[hits == 0].any()
+
+    def test_values_that_would_be_out_of_range_are_clipped(self):
+        rows = np.full((200, 26), 9, np.float32)  # all scales about 9
+        noise = np.random.default_rng(0).random((200, 10), np.float32)
+        _, velocities, offsets = np.split(self.HEAD.sample(rows, 1.0, noise).numpy(), 3, axis=1)
+        assert (velocities.min(), velocities.max()) == (0, 1)
+        assert (offsets.min(), offsets.max()) == (-1, 1)
+
+    def test_a_value_far_away_has_a_finite_loss(self):
+        rows = np.full((1, 1, 26), -20, np.float32)  # means 0 and -1, the narrowest scale
+        loss = self.HEAD.loss(tf.constant(rows), tf.ones([1, 1, 6])).numpy()
+        assert np.isfinite(loss).all()
