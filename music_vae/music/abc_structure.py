@@ -32,8 +32,8 @@ _COLONS = re.compile(r":+")
 def tunes(text: str) -> Iterator[str]:
     r"""Yields the text of each tune, with the information fields of the file's header before it.
 
-    Blank lines and the next reference number (X:) end a tune. A text without such a number is none,
-    unless the file has none at all: then one with a key (K:) is.
+    Blank lines after its key and the next reference number (X:) end a tune. A text without such a
+    number is none, unless the file has none at all: then one with a key (K:) is.
 
     >>> list(tunes("L:1/4\n\nX:1\nK:C\nCDEF|\nX:2\nK:C\nC|"))
     ['L:1/4\nX:1\nK:C\nCDEF|', 'L:1/4\nX:2\nK:C\nC|']
@@ -45,16 +45,42 @@ def tunes(text: str) -> Iterator[str]:
     sign = "X:" if _TUNE.search(text) else "K:"
     blocks = [block for block in re.split(r"\n[^\S\n]*\n", "\n".join(text.splitlines())) if block]
     header: list[str] = []
+    unfinished: list[str] = []  # a tune whose header has no key yet
+    after: list[str] = []  # what stands between that and here
     for index, block in enumerate(blocks):
         lines = [line for line in map(str.strip, block.split("\n")) if line]
         starts = [number for number, line in enumerate(lines) if line.startswith(sign)]
         if sign == "K:":
             del starts[1:]  # the others are changes of key
-        if not starts and index == 0:
+        if starts:
+            if unfinished:
+                yield "\n".join(header + unfinished)
+            unfinished, after = [], []
+            *whole, last = _cut(lines, starts[1:])
+            for tune in whole:
+                yield "\n".join(header + tune)
+            if _has_key(last):
+                yield "\n".join(header + last)
+            else:
+                unfinished = last
+        elif unfinished:
+            after += lines
+            if _has_key(lines):
+                yield "\n".join(header + unfinished + after)
+                unfinished, after = [], []
+        elif index == 0:
             header = [line for line in lines if FIELD.match(line)]
             check_file_header(header)
-        for start, end in zip([0, *starts[1:]], [*starts[1:], None], strict=True) if starts else ():
-            yield "\n".join(header + lines[start:end])
+    if unfinished:
+        yield "\n".join(header + unfinished)
+
+
+def _cut(lines: list[str], places: list[int]) -> list[list[str]]:
+    return [lines[start:end] for start, end in zip([0, *places], [*places, None], strict=True)]
+
+
+def _has_key(lines: list[str]) -> bool:
+    return any(line.startswith("K:") for line in lines)
 
 
 def check_tunes(text: str) -> None:

@@ -364,6 +364,13 @@ def test_a_file_without_numbers_has_tunes_where_there_are_keys(tmp_path):
     assert [pitches(tune) for tune in read_music_file(path)] == [[66, 65], [62]]
 
 
+def test_a_blank_line_in_a_header_does_not_end_a_tune_but_text_is_none(tmp_path):
+    path = tmp_path / "a.abc"
+    path.write_text("X:1\n\nT:One\n\nK:G\nF|\n\nText: CDE|\n\nX:2\nCD|\n\nText: GAB|\n\nX:3\nE|")
+    assert [pitches(tune) for tune in read_music_file(path)] == [[66], [60, 62], [64]]
+    assert read_music_file(path)[0].sequence_metadata.title == "One"
+
+
 # -- Repeats --------------------------------------------------------------------------------------
 
 
