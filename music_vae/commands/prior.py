@@ -18,7 +18,10 @@ from music_vae.common import checks, files
 from music_vae.common.errors import UserError
 
 if TYPE_CHECKING:
+    from music_vae.dataset.windows import Window
     from music_vae.evaluation.metrics import Metrics
+    from music_vae.latent.priors import FittedPrior
+    from music_vae.trained_model import TrainedModel
 
 PROGRAM = "music_vae_prior"
 USAGE = """Fits a prior to the latent vectors of music, and says how well it fits.
@@ -28,8 +31,9 @@ USAGE = """Fits a prior to the latent vectors of music, and says how well it fit
 
 A model is trained towards a normal prior, but most points of that are not music. fit encodes the
 music that the model was trained on, and writes a mixture of Gaussians over its latent vectors
-beside the weights. music_vae_generate then draws samples from it, unless --prior=normal. evaluate
-prints how likely latent vectors of other music are under both priors, in bits."""
+beside the weights, without components from which copies of that music were drawn.
+music_vae_generate then draws samples from it, unless --prior=normal. evaluate prints how likely
+latent vectors of other music are under both priors, in bits."""
 
 FLAGS = cli.new_flags()
 flag_groups.define_model(FLAGS)
@@ -157,9 +161,26 @@ def fit(request: FitRequest) -> str:
         num_components=request.components or priors.NUM_COMPONENTS,
         seed=request.sampling.seed or 0,
     )
+    fitted = _without_copies(fitted, model, windows, request.sampling.seed or 0)
     fitted.write(output, owner)
     number = len(fitted.mixture.weights)
     return f"A prior of {number} components from {len(windows)} windows: {output}"
+
+
+def _without_copies(
+    fitted: "FittedPrior", model: "TrainedModel", windows: "Sequence[Window]", seed: int
+) -> "FittedPrior":
+    """Leaves out what makes copies of windows, where there can be such and nothing has to be told.
+
+    Grooves have timing and velocities that never are the same.
+    """
+    if model.converter.control_depth or model.converter.has_numbers:
+        return fitted
+    from music_vae.evaluation import samples
+    from music_vae.latent import prior_copies
+
+    keys = samples.window_keys(windows, model.config.data_converter)
+    return prior_copies.without_copies(fitted, model, keys, seed=seed)
 
 
 def evaluate(request: EvaluateRequest) -> "Metrics":
