@@ -261,7 +261,13 @@ def find(choice: str | None, config: "Config", source: str | Path) -> FittedPrio
 
 
 def choose(choice: str | None, config: "Config", source: str | Path) -> Prior | None:
-    """Returns the prior that `find` finds, to draw from; None for N(0, 1)."""
+    """Returns the prior that `find` finds, to draw from; None for N(0, 1).
+
+    >>> from music_vae.configs import get_config
+    >>> choose("mel.prior.safetensors", get_config("cat-mel_2bar_mini"), "models/mel.safetensors")
+    Traceback (most recent call last):
+    music_vae.common.errors.UserError: `prior=mel.prior.safetensors`: there is no ...
+    """
     fitted = find(choice, config, source)
     return None if fitted is None else fitted.prior()
 
