@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from music_vae.common.errors import UserError
+from music_vae.common.json_values import brief, shown
 
 SUFFIXES = (".tar", ".tar.gz", ".tgz", ".zip")
 """Endings of the names of archives. The content, not the name, decides how one is read."""
@@ -30,6 +31,8 @@ _MAX_INDEX_BYTES = 2**26
 
 _MAX_READ = 4 * 2**20  # of a tar at once: a header of its own may claim any length
 _CHUNK = 2**20
+_MAX_NAME = 200  # characters of a base name; some file systems take no more than 255 bytes
+_MAX_REASON, _MAX_LISTED = 200, 5  # characters of a library's message; names in one of ours
 # Names that begin with a dot are left out: macOS adds such a twin to every file.
 _WANTED = re.compile(r"[^.].*(\.index|\.data-\d{5}-of-\d{5}|\.json|\.safetensors)")
 _SHARD = re.compile(r"\.data-(\d{5})-of-(\d{5})$")
@@ -195,7 +198,9 @@ def _looked_through(members: Iterable[_Member], archive: Path) -> dict[str, _Mem
         elif not problem and total > MAX_TOTAL_BYTES:
             problem = f"its members claim more than {MAX_TOTAL_BYTES:,} bytes"
         elif not problem and is_wanted and name in wanted:
-            problem = f"it holds two files named {name!r}"
+            problem = f"it holds two files named {shown(name)}"
+        elif not problem and is_wanted and len(name) > _MAX_NAME:
+            problem = f"it holds a file named {shown(name)}, which is too long a name"
         if problem:
             raise UserError(f"the archive {archive.name} is refused: {problem}")
         if is_wanted:
@@ -208,9 +213,9 @@ def _problem(member: _Member) -> str | None:
     path = member.path
     outside = path.startswith("/") or "\\" in path or "\0" in path or _DRIVE.match(path)
     if outside or ".." in path.split("/"):
-        return f"{path!r} is not a path within it"
+        return f"{shown(path)} is not a path within it"
     if member.kind not in (_FILE, _FOLDER):
-        return f"{path!r} is {member.kind}; expected files"
+        return f"{shown(path)} is {member.kind}; expected files"
     if not 0 <= member.size <= MAX_MEMBER_BYTES:
         return _too_long(member, MAX_MEMBER_BYTES)
     return None
@@ -218,7 +223,7 @@ def _problem(member: _Member) -> str | None:
 
 def _too_long(member: _Member, limit: int) -> str:
     """Returns the message about a member that claims more than `limit` bytes."""
-    return f"{member.path!r} claims {member.size:,} bytes; expected at most {limit:,}"
+    return f"{shown(member.path)} claims {member.size:,} bytes; expected at most {limit:,}"
 
 
 def _only_prefix(names: Iterable[str], archive: Path) -> str:
@@ -226,14 +231,17 @@ def _only_prefix(names: Iterable[str], archive: Path) -> str:
     names = set(names)
     prefixes = sorted(name.removesuffix(".index") for name in names if name.endswith(".index"))
     if len(prefixes) != 1:
-        listed = ", ".join(prefixes) or "none"
+        listed = ", ".join(map(brief, prefixes[:_MAX_LISTED])) or "none"
+        listed += ", ..." if len(prefixes) > _MAX_LISTED else ""
         raise UserError(f"{archive.name} must hold one checkpoint; found {listed}")
     (prefix,) = prefixes
     shards = {name[len(prefix) :] for name in names if name.startswith(f"{prefix}.data-")}
     counts = {match[2] for match in map(_SHARD.fullmatch, shards) if match}
     count = int(counts.pop()) if len(counts) == 1 else 0
     if not count or len(shards) != count:
-        raise UserError(f"{archive.name} holds {prefix}.index, but not all of its data files")
+        raise UserError(
+            f"{archive.name} holds {brief(prefix)}.index, but not all of its data files"
+        )
     return prefix
 
 
@@ -248,17 +256,17 @@ def _content(member: _Member) -> Iterator[bytes]:
     """Yields the content of a member in pieces, never more than the member claims to have."""
     source, left = member.open(), member.size
     if source is None:
-        raise EOFError(f"{member.path!r} has no content")
+        raise EOFError(f"{shown(member.path)} has no content")
     with source:
         while left:
             chunk = source.read(min(left, _CHUNK))
             if not chunk:
-                raise EOFError(f"{member.path!r} ends {left:,} bytes early")
+                raise EOFError(f"{shown(member.path)} ends {left:,} bytes early")
             left -= len(chunk)
             yield chunk
         # Reading past the end lets zipfile compare its checksum.
         if source.read(1):
-            raise EOFError(f"{member.path!r} is longer than it claims")
+            raise EOFError(f"{shown(member.path)} is longer than it claims")
 
 
 # -- Tar and zip ----------------------------------------------------------------------------------
@@ -286,7 +294,7 @@ def _opened(archive: Path) -> Iterator[Iterable[_Member]]:
     except (*_DAMAGE, OSError) as error:
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise  # the system's: no permission, a full disk
-        reason = str(error) or type(error).__name__
+        reason = (str(error) or type(error).__name__)[:_MAX_REASON]  # which may quote the file
         raise UserError(f"{str(archive)!r} cannot be read as a {kind}: {reason}") from error
 
 

@@ -19,6 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 from music_vae.common.errors import UserError
+from music_vae.common.json_values import brief
 from music_vae.common.model_spec import ModelSpec
 from music_vae.common.plans import Shapes
 from music_vae.lstm_models import MusicVAE
@@ -37,6 +38,8 @@ _WEIGHTS = "weights/"
 
 # Names of what is written before it is renamed, by TensorFlow and by `files.atomic_path`.
 _UNFINISHED = ("model.ckpt-*_temp", "checkpoint.tmp*", ".weights.*.safetensors", ".*.*.json")
+
+_MAX_REASON = 300  # characters of a message of TensorFlow, which may quote the file
 
 _log = logging.getLogger(__name__)
 
@@ -102,7 +105,7 @@ class CheckpointWeights(Mapping[str, np.ndarray]):
         claimed = 0
         for name, key in self._keys.items():
             if types[key] == tf.string:
-                raise ValueError(f"{name} holds text instead of numbers")
+                raise ValueError(f"{brief(name)} holds text instead of numbers")
             claimed += math.prod(self.shapes[name]) * types[key].size
         data = prefix.parent.glob(f"{prefix.name}.data-*")
         held = sum(file.stat().st_size for file in data)
@@ -145,7 +148,7 @@ def _readable(source: str) -> Iterator[None]:
     try:
         yield
     except (tf.errors.OpError, RuntimeError, ValueError, LookupError, TypeError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:_MAX_REASON]
         raise UserError(f"the checkpoint {source!r} cannot be read: {reason}") from error
 
 

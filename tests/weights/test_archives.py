@@ -12,6 +12,7 @@ from music_vae.common.errors import UserError
 from music_vae.weights import archives
 
 INDEX, DATA = "model.ckpt.index", "model.ckpt.data-00000-of-00001"
+LONG = "x" * 50_000
 CONTENT = {INDEX: b"index", DATA: b"data" * 1000}
 
 
@@ -271,3 +272,29 @@ def test_an_encrypted_member_and_an_unusual_compression_are_refused(tmp_path, un
     content[at] |= 1
     path.write_bytes(content)
     assert "is an encrypted file" in refusal(unpacked, path)
+
+
+@pytest.mark.parametrize(
+    "contents",
+    [
+        {f"../{LONG}": b""},
+        {f"{LONG}.json": b""},
+        {f"a/{LONG[:150]}.json": b"", f"b/{LONG[:150]}.json": b""},
+        {f"{number}{LONG[:150]}.index": b"" for number in range(9)},
+        {f"{LONG[:150]}.index": b"index"},
+    ],
+)
+def test_messages_are_short_whatever_the_names(tmp_path, contents):
+    path = write_tar(tmp_path / "a.tar", contents)
+    with pytest.raises(UserError) as caught:
+        archives.check(path)
+    assert len(str(caught.value)) < 600
+
+
+def test_a_zip_that_says_two_names_of_a_file_is_one_short_line(tmp_path):
+    folder = LONG + "/"
+    path = write_zip(tmp_path / "a.zip", {folder + INDEX: b"index", folder + DATA: b"data"})
+    path.write_bytes(path.read_bytes().replace(b"x", b"y", 1))
+    with pytest.raises(UserError, match="File name in directory") as caught:
+        archives.unpack(path, tmp_path)
+    assert len(str(caught.value)) < 600
