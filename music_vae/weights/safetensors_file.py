@@ -128,10 +128,26 @@ def write(
     with files.atomic_path(path) as temporary:
         try:
             save_file(arrays, temporary, {**versions, **(metadata or {})})
+            _put_metadata_in_order(temporary)
         except SafetensorError as error:  # it is no OSError, even if the disk is full
             reason = _SYSTEM_ERROR.search(str(error))
             code, text = (int(reason[2]), reason[1].strip()) if reason else (errno.EIO, str(error))
             raise OSError(code, text, str(path)) from error
+
+
+def _put_metadata_in_order(path: Path) -> None:
+    """Orders the metadata by name, so that the same weights give the same file.
+
+    safetensors writes them in another order in each process.
+    """
+    with path.open("r+b") as file:
+        (size,) = _LENGTH.unpack(file.read(_LENGTH.size))
+        header = json.loads(file.read(size).decode("utf-8"))
+        header[_METADATA] = dict(sorted(header[_METADATA].items()))
+        text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+        if len(text) <= size:  # else an escape is written in two ways
+            file.seek(_LENGTH.size)
+            file.write(text.ljust(size))
 
 
 def weights_key(weights: Mapping[str, np.ndarray]) -> str:

@@ -2,6 +2,8 @@
 
 import json
 import struct
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -138,3 +140,25 @@ def test_a_file_without_a_checksum_passes(tmp_path):
     path = tmp_path / "a.safetensors"
     path.write_bytes(content(entry(), bytes(8)))
     WeightsFile(path).check_numbers()
+
+
+def test_the_same_weights_give_the_same_file_in_every_process(tmp_path):
+    code = """
+import sys
+import numpy as np
+from music_vae.weights import safetensors_file
+metadata = {name: name.upper() for name in ("step", "kind", "config", "tune \\u00fc \\x1b")}
+safetensors_file.write(sys.argv[1], {"b": np.arange(3.0), "a": np.zeros(2)}, metadata)
+"""
+    contents = set()
+    for number in range(3):
+        path = tmp_path / f"{number}.safetensors"
+        subprocess.run([sys.executable, "-c", code, str(path)], check=True)
+        contents.add(path.read_bytes())
+    assert len(contents) == 1
+    weights = WeightsFile(path)
+    assert list(weights.metadata) == sorted(weights.metadata)
+    assert weights.metadata["tune \u00fc \x1b"] == "TUNE \u00dc \x1b"
+    assert weights["b"].tolist() == [0, 1, 2]
+    with safe_open(path, "numpy") as file:  # as other programs read it
+        assert file.metadata() == weights.metadata
