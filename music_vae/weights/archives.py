@@ -11,6 +11,7 @@ import errno
 import gzip
 import re
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -44,7 +45,10 @@ _DAMAGE = (
     tarfile.TarError,
     zipfile.BadZipFile,
     zlib.error,
+    struct.error,
+    ArithmeticError,
     EOFError,
+    LookupError,
     NotImplementedError,
     RuntimeError,
     ValueError,
