@@ -150,7 +150,9 @@ def _find_in_archive(archive: Path) -> WeightsFile | None:
         digest = hashlib.sha256()
         for piece in content:
             digest.update(piece)
-    weights = _cached(digest.hexdigest(), lambda target: _unpack(archive, target))
+    weights = _cached(
+        digest.hexdigest(), lambda target: _unpack(archive, target), is_converted=False
+    )
     try:
         key = _key_in_archive(archive)
     except UserError:
@@ -158,13 +160,16 @@ def _find_in_archive(archive: Path) -> WeightsFile | None:
     return weights if weights.metadata.get(KEY) == key else None
 
 
-def _cached(key: str, make: Callable[[Path], None]) -> WeightsFile:
-    """Opens the weights of `key` in the cache; `make` writes the file if no good one is there."""
+def _cached(key: str, make: Callable[[Path], None], *, is_converted: bool = True) -> WeightsFile:
+    """Opens the weights of `key` in the cache; `make` writes the file if no good one is there.
+
+    A file that was not converted but copied may be of another program, without a checksum.
+    """
     target = cache_dir() / "weights" / f"{key}{SUFFIX}"
     if target.is_file():
         try:
             weights = WeightsFile(target)
-            weights.check_numbers()
+            weights.check_numbers(needs_checksum=is_converted)
             return weights
         except UserError as error:
             _log.warning("%s; it is made again", error)

@@ -30,7 +30,7 @@ FORMAT_VERSION = 1
 """Version of what the metadata mean; a file of a newer version is refused."""
 
 _DTYPES: dict[str, Any] = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2")}
-_METADATA, _CHECKSUM = "__metadata__", "numbers_crc32c"
+_METADATA, _CHECKSUM = "__metadata__", "arrays_crc32c"
 _LENGTH = struct.Struct("<Q")
 _MAX_HEADER_BYTES = 2**24  # a model has some hundred weights
 _MAX_NAME, _MAX_AXES = 200, 8
@@ -71,14 +71,17 @@ class WeightsFile(Mapping[str, np.ndarray]):
         except ValueError as error:
             raise UserError(f"{str(path)!r} is not a file of weights: {error}") from error
 
-    def check_numbers(self) -> None:
-        """Raises `UserError` if the numbers are not those that were written; reads them all.
+    def check_numbers(self, *, needs_checksum: bool = False) -> None:
+        """Raises `UserError` if the arrays are not those that were written; reads them all.
 
-        A file of another program has no checksum, and passes.
+        Args:
+          needs_checksum: If False, a file without a checksum passes, as one of another program.
         """
         expected = self.metadata.get(_CHECKSUM)
-        if expected is not None and expected != _checksum(self._arrays):
-            raise UserError(f"{str(self._path)!r} is damaged: its numbers have another checksum")
+        if expected is None and not needs_checksum:
+            return
+        if expected != _checksum(self._arrays):
+            raise UserError(f"{str(self._path)!r} is damaged: its arrays have another checksum")
 
     def __getitem__(self, name: str) -> np.ndarray:
         return self._arrays[name]
@@ -171,9 +174,10 @@ def weights_key(weights: Mapping[str, np.ndarray]) -> str:
 
 
 def _checksum(arrays: Mapping[str, np.ndarray]) -> str:
-    """Returns the CRC-32C of the numbers of all arrays, in the order of their names."""
+    """Returns the CRC-32C of the names, shapes and numbers of all arrays, by name."""
     checksum = google_crc32c.Checksum()
     for name in sorted(arrays):
+        checksum.update(f"{name} {list(arrays[name].shape)} ".encode())
         checksum.update(arrays[name].tobytes())
     return checksum.hexdigest().decode()
 

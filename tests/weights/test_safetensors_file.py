@@ -131,15 +131,19 @@ def test_numbers_that_have_changed_are_noticed(tmp_path):
     WeightsFile(path).check_numbers()
     content = bytearray(path.read_bytes())
     content[-3] ^= 1
-    path.write_bytes(content)
-    with pytest.raises(UserError, match=r"a.safetensors' is damaged: its numbers have another"):
-        WeightsFile(path).check_numbers()
+    renamed = path.read_bytes().replace(b'"b"', b'"c"')
+    for changed in (content, renamed):
+        path.write_bytes(changed)
+        with pytest.raises(UserError, match=r"a.safetensors' is damaged: its arrays have another"):
+            WeightsFile(path).check_numbers()
 
 
-def test_a_file_without_a_checksum_passes(tmp_path):
+def test_a_file_without_a_checksum_passes_unless_it_needs_one(tmp_path):
     path = tmp_path / "a.safetensors"
     path.write_bytes(content(entry(), bytes(8)))
     WeightsFile(path).check_numbers()
+    with pytest.raises(UserError, match="is damaged"):
+        WeightsFile(path).check_numbers(needs_checksum=True)
 
 
 def test_the_same_weights_give_the_same_file_in_every_process(tmp_path):
