@@ -4,19 +4,9 @@ import os
 import subprocess
 import sys
 
-import pytest
-
 from support.paths import ROOT, TUNES
 
-_COMMANDS = {
-    "samples": ("--config=cat-mel_2bar_mini", "--num_outputs=5", "--constraint=own"),
-    "paths": (
-        *("--config=cat-mel_2bar_mini", "--mode=interpolate", "--num_outputs=4", "--render=svg"),
-        f"--input_midi={ROOT}/examples/two_bars/durangs_hornpipe.mid",
-        f"--input_midi={ROOT}/examples/two_bars/fishers_hornpipe.mid",
-    ),
-    "drums": ("--config=cat-drums_2bar_mini_lokl", "--num_outputs=5", "--temperature=1.3"),
-}
+_SAMPLES = ("--config=cat-mel_2bar_mini", "--num_outputs=5", "--constraint=own")
 _PROCESSES = (
     ({"PYTHONHASHSEED": "0", "OPENBLAS_NUM_THREADS": "1"}, "--max_batch_size=64"),
     ({"PYTHONHASHSEED": "7", "OPENBLAS_NUM_THREADS": "4"}, "--max_batch_size=2"),
@@ -35,15 +25,14 @@ def _run(module, arguments, variables):
     )
 
 
-@pytest.mark.parametrize("name", _COMMANDS)
-def test_generated_files(tmp_path, name):
+def test_generated_files(tmp_path):
     found = []
     for number, (variables, batch) in enumerate(_PROCESSES):
         folder = tmp_path / str(number)
-        arguments = (*_COMMANDS[name], batch, "--seed=5", f"--output_dir={folder}")
+        arguments = (*_SAMPLES, batch, "--seed=5", f"--output_dir={folder}")
         _run("music_vae.generate", arguments, variables)
         found.append(_contents(folder))
-    assert len(found[0]) >= 4
+    assert len(found[0]) == 5
     assert found[0] == found[1]
 
 
