@@ -26,6 +26,7 @@ from music_vae.export import onnx_model
 from music_vae.music.converters.drums import DrumsConverter
 from music_vae.weights import shipped
 from music_vae.weights.safetensors_file import WeightsFile
+from support import cases
 from support.cases import with_converter
 
 SMALL = "batch_size=2,z_size=4,enc_rnn_size=[5,3],dec_rnn_size=[6,4],nade_num_hidden=3"
@@ -68,6 +69,7 @@ CASES = {name: functools.partial(get_config, name, SMALL) for name in CONFIG_MAP
     "residual layers": lambda: residual("groovae_2bar_hits_control"),
     "residual layers in a hierarchy": lambda: residual("hier-mel_16bar"),
     "a boolean head": boolean_drums,
+    "a mixture of velocities and of offsets": lambda: cases.played_grooves(False),
     "samples that end": with_end_token,
     "a hierarchy of three levels": lambda: hierarchy((2, 2, 6)),
     "segments of one step": lambda: hierarchy((24, 1)),

@@ -9,6 +9,7 @@ from music_vae.common.specs import (
     HierarchicalDecoderSpec,
     HierarchicalEncoderSpec,
     LstmEncoderSpec,
+    MixtureGrooveHeadSpec,
 )
 from music_vae.configs import PUBLISHED_CONFIGS, get_config
 from music_vae.music.converters.drums import DrumsConverter
@@ -50,10 +51,22 @@ def hierarchical(lengths=(4, 6), encoder=None, dropout_keep_prob=1.0, **options)
     return config.replace(decoder=decoder, encoder=encoder or config.encoder)
 
 
+def played_grooves(preprocess_controls=True):
+    """A humanizer that draws velocities and timing, and whose decoder reads the hits."""
+    config = with_converter(
+        with_hparams("groovae_2bar_humanize", control_preprocessing_rnn_size=(3,)),
+        inputs_as_controls=True,
+        complete_inputs=0.5,
+    )
+    decoder = FlatDecoderSpec(MixtureGrooveHeadSpec(components=2), preprocess_controls)
+    return config.replace(decoder=decoder)
+
+
 LEVELS = HierarchicalEncoderSpec(level_lengths=(6, 4))
 VARIANTS = {
     "a forward encoder": lambda: config_of("cat-mel_2bar_small").replace(encoder=LstmEncoderSpec()),
     "a boolean head": boolean_drums,
+    "a mixture of velocities and of offsets": played_grooves,
     "an autoregressive conductor": lambda: hierarchical(autoregressive_levels=(0,)),
     "an autoregressive conductor on some levels": lambda: hierarchical(
         (2, 2, 6), autoregressive_levels=(1,)
