@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # 4/4.
 MEASURE_QUARTERS = {"4/4": 4, "2/2": 4, "2/4": 2}
 BAR_QUARTERS = 4
+STEPS_PER_QUARTER = 4
 
 # A shorter stretch is not looked at, not even counted.
 _MIN_SECTION_BARS = 2
@@ -119,6 +120,12 @@ def melody(voice: Voice, section: Section) -> list[Note]:
     line = [highest[start] for start in sorted(highest)]
     line = [a._replace(end=min(a.end, b.start)) for a, b in itertools.pairwise(line)] + line[-1:]
     return line
+
+
+def off_steps(voice: Voice) -> float:
+    """The part of the notes that begin off the sixteenths, as triplets do."""
+    off = sum((note.start * STEPS_PER_QUARTER).denominator != 1 for note in voice.notes)
+    return off / max(len(voice.notes), 1)
 
 
 def all_voices(score: Score, section: Section) -> list[Voice]:

@@ -57,6 +57,8 @@ _FORMATS = {kern.SUFFIX: "kern", ".mxl": "musicxml", ".abc": "abc"}  # in ids
 _MIN_BARS = 4
 _MIN_NOTES = 8
 _MAX_MULTITRACK_BARS = 32
+# Of the notes of a melody only so many may begin off the sixteenths, which are the models' steps.
+_MAX_OFF_STEPS = 0.1
 _MIN_VOICES = 2
 
 
@@ -284,7 +286,9 @@ def _add_stretches(stretches: Stretches, score: Score, source: str, name: str) -
         together = [max(sections, key=lambda section: section.bars)]
     for section in long if MELODIES in kinds else ():
         line = notation.Voice(0, notation.melody(score.voices[0], section))
-        if len(line.notes) >= _MIN_NOTES:
+        if notation.off_steps(line) > _MAX_OFF_STEPS:
+            stretches.skipped["melody with too many notes off the sixteenths"] += 1
+        elif len(line.notes) >= _MIN_NOTES:
             sequence = notation.to_sequence([line], section.end - section.start)
             _label(sequence, score, source, name, section.number)
             stretches.records[MELODIES].append(sequence.SerializeToString(deterministic=True))

@@ -67,6 +67,20 @@ def test_the_melody_is_the_highest_note_until_the_next_one():
     ]
 
 
+def test_triplets_are_off_the_sixteenths():
+    starts = [
+        Fraction(0),
+        Fraction(1, 4),
+        Fraction(1, 3),
+        Fraction(2, 3),
+        Fraction(7, 8),
+        Fraction(2),
+    ]
+    voice = Voice(0, [Note(start, start + 1, 60) for start in starts])
+    assert notation.off_steps(voice) == 0.5
+    assert notation.off_steps(Voice()) == 0
+
+
 def test_a_sequence_is_in_seconds_at_120_with_an_instrument_for_each_voice():
     voices = [Voice(52, [Note(0, 1, 60)]), Voice(), Voice(19, [Note(Fraction(1, 3), 4, 48)])]
     sequence = notation.to_sequence(voices, Fraction(8))

@@ -129,6 +129,18 @@ def test_the_same_clone_gives_the_same_files_however_many_processes_read(clone, 
             assert files[0].read_bytes() == files[1].read_bytes()
 
 
+@pytest.mark.parametrize(("triplets", "melodies"), [(1, 1), (2, 0)])
+def test_a_melody_with_many_notes_off_the_sixteenths_is_left_out(tmp_path, triplets, melodies):
+    """Of each triplet two notes begin off them: 2 of 30, then 4 of 31."""
+    bars = ["4c\n4d\n4e\n4f\n="] * (7 - triplets) + ["2c\n4d\n12e\n12f\n12g\n="] * triplets
+    path = tmp_path / "song.krn"
+    path.write_text("\n".join(["**kern", "*M4/4", "=1", *bars, "*-"]), encoding="utf-8")
+    read = scores.read_file("song.krn", root=tmp_path, source="sos", cache=tmp_path)
+    assert len(read.records[scores.MELODIES]) == melodies
+    reason = "melody with too many notes off the sixteenths"
+    assert read.skipped == ({} if melodies else {reason: 1})
+
+
 def test_a_run_goes_on_where_it_was(clone, tmp_path):
     cache = tmp_path / "read"
     cache.mkdir()
