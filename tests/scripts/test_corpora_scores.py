@@ -260,6 +260,31 @@ def test_bars_of_a_hymn_begin_after_its_pick_up(tmp_path):
     assert notes(melody)[:5] == [(0, 67), (0.5, 69), (1, 71), (1.5, 72), (2, 74)]
 
 
+IN_PARTS = """X: 1
+T: Hymn in two parts
+C: copyright: public domain.  This score is a part of the Open Hymnal Project, 2008 Revision.
+M: 4/4
+L: 1/4
+V: S1V1 clef=treble
+V: S2V1 clef=bass
+K: G
+[V: S1V1] D | G A B c | d2 B2 |
+[V: S2V1] D, | G,2 D,2 | B,,2 G,,2 |
+[V: S1V1] G A B c | d4 | G3 |]
+[V: S2V1] G,4 | D,4 | G,3 |]
+"""
+
+
+def test_the_voices_of_a_hymn_are_instruments(tmp_path):
+    pytest.importorskip("music_vae.music.abc_reader", reason="no reader of several voices")
+    path = hymnal(tmp_path, IN_PARTS)
+    assert make(path.parent, tmp_path / "out", source="hymnal") == 0
+    (together,) = sequences(tmp_path / "out" / "multitrack")
+    assert notes(together)[:6] == [(0, 67), (0.5, 69), (1, 71), (1.5, 72), (2, 74), (3, 71)]
+    bass = [(0, 55), (1, 50), (2, 47), (3, 43), (4, 55), (6, 50), (8, 55)]
+    assert notes(together, 1) == bass
+
+
 def test_a_hymn_under_another_licence_is_left_out(tmp_path, capsys):
     hymnal(tmp_path, HYMN.replace("public domain", "somebody"))
     assert make(tmp_path / "clone", tmp_path / "out", source="hymnal") == 2
