@@ -122,7 +122,7 @@ WALTZ = OneHotMelodyConverter(slice_bars=4, quarters_per_bar=3)
             OneHotMelodyConverter(slice_bars=4),
             32,
             "cat-mel_2bar_small learns windows of 4 bars, which are 64 steps, but with "
-            "`max_seq_len=32` it makes 32 steps \\(2 bars\\); set `max_seq_len=64`, or take a "
+            "max_seq_len=32 it makes 32 steps \\(2 bars\\); set max_seq_len=64, or take a "
             "config with windows of 2 bars",
         ),
         (
@@ -130,7 +130,7 @@ WALTZ = OneHotMelodyConverter(slice_bars=4, quarters_per_bar=3)
             OneHotMelodyConverter(slice_bars=2),
             64,
             "cat-mel_2bar_small learns windows of 2 bars, which are 32 steps, but with "
-            "`max_seq_len=64` it makes 64 steps \\(4 bars\\); set `max_seq_len=32`, or take a "
+            "max_seq_len=64 it makes 64 steps \\(4 bars\\); set max_seq_len=32, or take a "
             "config with windows of 4 bars",
         ),
         ("cat-mel_2bar_small", WALTZ, 64, "4 bars, which are 48 steps, .*64 steps \\(6 bars\\)"),
@@ -138,8 +138,8 @@ WALTZ = OneHotMelodyConverter(slice_bars=4, quarters_per_bar=3)
             "cat-mel_2bar_small",
             OneHotMelodyConverter(slice_bars=2, add_end_token=True),
             32,
-            "2 bars, which are 33 steps, but with `max_seq_len=32` it makes 32 steps; set "
-            "`max_seq_len=33`$",
+            "2 bars, which are 33 steps, but with max_seq_len=32 it makes 32 steps; set "
+            "max_seq_len=33$",
         ),
         ("cat-drums_2bar_small", DrumsConverter(slice_bars=1), 32, "1 bar, which are 16 steps"),
         ("groovae_4bar", GrooveConverter(split_bars=2), 64, "2 bars, which are 32 steps"),
@@ -154,8 +154,8 @@ WALTZ = OneHotMelodyConverter(slice_bars=4, quarters_per_bar=3)
             "hier-multiperf_vel_1bar_med",
             MultiInstrumentPerformanceConverter(max_events_per_instrument=32),
             512,
-            "1 bar, which are 256 steps, but with `max_seq_len=512` it makes 512 steps; set "
-            "`max_seq_len=256`$",
+            "1 bar, which are 256 steps, but with max_seq_len=512 it makes 512 steps; set "
+            "max_seq_len=256$",
         ),
     ],
 )

@@ -286,8 +286,8 @@ def make(
     >>> material = gather(request, config, stamp="now")
     >>> for piece in make(open_model(request, config), request, material):
     ...     [note.pitch for note in piece.notes][:8]
-    [73, 73, 73, 74, 71, 69, 73, 69]
-    [62, 66, 78, 76, 71, 69, 69, 69]
+    [71, 76, 78, 80, 76, 69, 69, 83]
+    [69, 76, 74, 76, 74, 73, 71, 69]
 
     Args:
       model: The model that `open_model` opens.

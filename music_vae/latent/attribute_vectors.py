@@ -166,9 +166,9 @@ def of_shipped(config_name: str) -> dict[str, np.ndarray]:
     ...     shift = latent_space.attribute_shift(vectors, {"note_density": amount})
     ...     (melody,) = model.sample(1, temperature=0.1, shift=shift, seed=1)
     ...     print(amount, len(melody.notes))
-    -1 2
-    0 21
-    1 32
+    -1 6
+    0 12
+    1 28
 
     Raises:
       UserError: If no model of that config comes with the package.

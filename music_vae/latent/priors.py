@@ -225,7 +225,7 @@ def check_choice(choice: str | None) -> None:
 
 
 def find(choice: str | None, config: "Config", source: str | Path) -> FittedPrior | None:
-    """Returns the fitted prior of a model; None for N(0, 1). A line in the log says which it is.
+    """Returns the fitted prior of a model; None for N(0, 1). A line in the log names a fitted one.
 
     >>> from music_vae.configs import get_config
     >>> print(find("normal", get_config("cat-mel_2bar_mini"), "models/mel.safetensors"))
@@ -248,7 +248,6 @@ def find(choice: str | None, config: "Config", source: str | Path) -> FittedPrio
         return None
     found = default_path(source) if choice in (None, FITTED) else files.expand(choice or "")
     if choice is None and not found.is_file():
-        _log.info("samples come from the normal prior; music_vae_prior can fit one to music")
         return None
     if not found.is_file():
         raise UserError(f"`prior={choice}`: there is no {found}; make it with music_vae_prior fit")

@@ -175,7 +175,6 @@ def test_random_points_come_from_the_fitted_prior_by_default(
     assert normal != default
     (beside / "prior.safetensors").unlink()
     assert made(tmp_path, "without", *flags) == normal
-    assert "samples come from the normal prior" in caplog.text
     assert generate.main([*flags, "--prior=fitted", f"--output_dir={tmp_path / 'none'}"]) == 2
     assert "--prior=fitted: there is no" in capsys.readouterr().err
 
