@@ -82,8 +82,8 @@ class TrainedModel(ArrayModel):
         folder = shipped.folder(config_name)
         return cls(get_config(config_name), batch_size, folder)
 
-    def prior(self, choice: latent_space.Prior | str | None = None) -> latent_space.Prior | None:
-        """Returns the prior that a choice, as for `sample`, stands for; None: N(0, 1).
+    def prior(self, prior: latent_space.Prior | str | None = None) -> latent_space.Prior | None:
+        """Returns the prior that an argument, as for `sample`, stands for; None: N(0, 1).
 
         >>> model = TrainedModel.shipped("cat-mel_2bar_mini")
         >>> print(model.prior("normal"))
@@ -92,16 +92,16 @@ class TrainedModel(ArrayModel):
         Raises:
           UserError: As for `priors.find`, and for what is neither a prior nor a text.
         """
-        if isinstance(choice, latent_space.Prior):
-            return choice
-        if not (choice is None or isinstance(choice, str)):
+        if isinstance(prior, latent_space.Prior):
+            return prior
+        if not (prior is None or isinstance(prior, str)):
             raise UserError(
                 "`prior` must be a Prior, as `prior()` of a personal model or a constraint returns "
-                f"it, or the name of one, not {checks.value_text(choice)}"
+                f"it, or the name of one, not {checks.value_text(prior)}"
             )
-        if choice not in self._priors:
-            self._priors[choice] = priors.choose(choice, self.config, self.source)
-        return self._priors[choice]
+        if prior not in self._priors:
+            self._priors[prior] = priors.choose(prior, self.config, self.source)
+        return self._priors[prior]
 
     def sample(
         self,

@@ -37,7 +37,6 @@ WRONG = {
     "columns": [0, 1.5, "5", None],
     "shift": ["up", [1.0, 2.0], np.full(128, NAN), np.zeros((3, 128)), {"note_density": 1}],
     "prior": ["mine", 3, np.zeros(128)],
-    "choice": ["mine", 3, np.zeros(128)],
     "z": [None, "z", 3, [1.0], np.zeros((2, 3)), np.full((1, 128), NAN), [[1, 2], [3]], {}],
     "c_input": ["C G Am F", np.zeros((32, 49))],
     "note_sequence": [None, "tune.mid", 3, [PIECE], b"MThd"],
