@@ -20,7 +20,7 @@ help:
 	@echo "make browser-checks   exported models in Node.js and Chromium (needs npm)"
 
 demo: $(VENV)/installed
-	$(BIN)/music_vae_generate --config=cat-mel_2bar_mini --constraint=own --mode=sample --num_outputs=5 \
+	$(BIN)/music_vae_generate --config=cat-mel_2bar_mini --mode=sample --num_outputs=5 \
 	  --seed=0 --render=wav --output_dir=$(DEMO)/music
 
 test: $(VENV)/installed-test
