@@ -1,5 +1,7 @@
 """What tests of several modules share: a tiny config, tunes, a trained run, and a web server."""
 
+import signal
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,13 @@ from music_vae.weights import config_file, safetensors_file
 from support.http_server import FileServer
 from support.paths import TUNES
 from support.sizes import SMALL, TINY
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ctrl_c():
+    """Ctrl-C as in a terminal: a shell has what it runs in the background ignore it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

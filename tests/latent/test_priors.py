@@ -206,7 +206,7 @@ def test_the_fitted_prior_is_chosen_where_there_is_one(run, tmp_path, caplog):
     caplog.set_level("INFO", "music_vae")
     config = config_file.read(run)
     assert priors.choose(None, config, run) is None
-    assert "from the normal prior" in caplog.text
+    assert not caplog.text
     with pytest.raises(UserError, match=r"`prior=fitted`: there is no .*prior\.safetensors; make"):
         priors.choose("fitted", config, run)
     fit_beside(run)
