@@ -58,48 +58,44 @@ class Playing:
         if self.hits is not None and self.hits not in HITS:
             raise UserError(f"hits={self.hits!r} must be one of {', '.join(HITS)}")
 
-    def for_model(self, fills_in: FillsIn, num_drums: int) -> "Mix":
+    def for_model(self, fills_in: FillsIn) -> "Mix":
         """Returns the mix for a model that fills in parts of a groove.
 
-        >>> Playing().for_model(FillsIn(velocities=True, timing=True), num_drums=9)
+        >>> Playing().for_model(FillsIn(velocities=True, timing=True))
         Mix(timing=1.0, velocity=1.0, hits='input', added=())
-        >>> Playing(timing=0.3).for_model(FillsIn(drums=(2,)), num_drums=9)
+        >>> Playing(timing=0.3).for_model(FillsIn(drums=(2,)))
         Mix(timing=0.3, velocity=0.0, hits='both', added=(2,))
         """
-        drums, *lacks = fills_in
-        some_are_added = 0 < len(drums) < num_drums
-        if not any(fills_in):
-            lacks, hits = [True, True], MODEL
-        elif some_are_added:
-            hits = BOTH
+        plays_all = not any(fills_in)
+        if plays_all or fills_in.hits:
+            hits = MODEL
         else:
-            hits = MODEL if drums else INPUT
-        velocity, timing = (
-            float(lack) if given is None else given
-            for lack, given in zip(lacks, (self.velocity, self.timing), strict=True)
+            hits = BOTH if fills_in.drums else INPUT
+        return Mix(
+            float(plays_all or fills_in.timing) if self.timing is None else self.timing,
+            float(plays_all or fills_in.velocities) if self.velocity is None else self.velocity,
+            self.hits or hits,
+            () if fills_in.hits else fills_in.drums,
         )
-        hits = self.hits or hits
-        added = drums if some_are_added else tuple(range(num_drums))
-        return Mix(timing, velocity, hits, () if hits == INPUT else added)
 
 
 class Mix(NamedTuple):
     """The shares of a model's playing in a groove; see `Playing`, which they are derived from.
 
-    >>> Mix(1.0, 1.0, MODEL, added=(0, 1, 2)).is_models
+    >>> Mix(1.0, 1.0, MODEL).is_models
     True
 
     Attributes:
       timing: Share of the model's timing.
       velocity: Share of the model's velocities.
       hits: Source of the hits.
-      added: Numbers of the drums whose hits the model may add to those of the input.
+      added: Numbers of the drums that alone the model may add to those of the input; empty: all.
     """
 
     timing: float
     velocity: float
     hits: str
-    added: tuple[int, ...]
+    added: tuple[int, ...] = ()
 
     @property
     def is_models(self) -> bool:
@@ -240,8 +236,7 @@ def _mix(converter: "Converter", playing: Playing | None) -> Mix:
     """Returns the mix that is wanted; all of the model's by default where nothing can be mixed."""
     if playing is None and not converter.has_numbers:
         playing = Playing(1.0, 1.0, MODEL)
-    num_drums = converter.hits(np.zeros((1, converter.output_depth))).shape[-1]
-    return (playing or Playing()).for_model(converter.fills_in, num_drums)
+    return (playing or Playing()).for_model(converter.fills_in)
 
 
 def _mixed(played: Groove, made: Groove, mix: Mix) -> Groove:
@@ -251,7 +246,9 @@ def _mixed(played: Groove, made: Groove, mix: Mix) -> Groove:
     timing, except that a hit which the input does not have keeps time with the loudest hit of the
     input at that step, if there is one: an added hi-hat comes with the bass drum.
     """
-    added = made.hits & np.isin(np.arange(made.hits.shape[-1]), mix.added)
+    added = made.hits
+    if mix.added:
+        added = made.hits & np.isin(np.arange(made.hits.shape[-1]), mix.added)
     hits = {MODEL: made.hits, INPUT: played.hits, BOTH: added | played.hits}[mix.hits]
     loudest = np.argmax(np.where(played.hits, played.velocities, -1), axis=-1)[:, None]
     of_step = np.take_along_axis(played.offsets, loudest, axis=-1)

@@ -134,11 +134,13 @@ class FillsIn(NamedTuple):
     ()
 
     Attributes:
-      drums: Numbers of the drums that inputs lack.
+      hits: True if inputs do not say which drums are hit, or not all hits.
+      drums: Numbers of the drums that inputs lack, where they have the hits of all others.
       velocities: True if inputs have no velocities.
       timing: True if inputs have no timing.
     """
 
+    hits: bool = False
     drums: tuple[int, ...] = ()
     velocities: bool = False
     timing: bool = False

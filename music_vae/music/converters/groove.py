@@ -478,14 +478,17 @@ class GrooveConverter(Converter):
 
     @property
     def fills_in(self) -> FillsIn:
-        """Parts of a groove that inputs lack: all drums of a tapped rhythm, or those to be added.
+        """Parts of a groove that inputs lack: the hits of a tapped rhythm, drums to be added.
 
         >>> GrooveConverter(tapify=True, fixed_velocities=True).fills_in
-        FillsIn(drums=(0, 1, 2, 3, 4, 5, 6, 7, 8), velocities=True, timing=False)
+        FillsIn(hits=True, drums=(), velocities=True, timing=False)
         """
-        some_hits = self.tapify or bool(self.max_note_dropout_probability)
-        drums = tuple(range(self.num_drums)) if some_hits else tuple(self.add_instruments or ())
-        return FillsIn(drums, self.humanize or self.fixed_velocities, self.humanize)
+        return FillsIn(
+            hits=self.tapify or bool(self.max_note_dropout_probability),
+            drums=tuple(self.add_instruments or ()),
+            velocities=self.humanize or self.fixed_velocities,
+            timing=self.humanize,
+        )
 
     @property
     def plays_any_length(self) -> bool:
