@@ -3,14 +3,13 @@
 import dataclasses
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from music_vae.commands.choices import ModelChoice, Sampling
 from music_vae.commands.examples import Examples
-from music_vae.common import checks, files
+from music_vae.common import checks
 from music_vae.configs import Config
 from music_vae.evaluation import drawing, learning, realism
 from music_vae.evaluation.evaluator import Evaluator, check_latent
@@ -123,9 +122,7 @@ def _priors(request: Request, config: Config) -> dict[str, Prior | None]:
     source = request.model.resolve()
     judged: dict[str, Prior | None] = {realism.PRIOR: priors.choose(request.prior, config, source)}
     if request.constraint:
-        folder = Path(files.expand(request.constraint))
-        if request.constraint == "own":
-            folder = constraints.own_folder(source)
+        folder = constraints.folder_of(request.constraint, source)
         constraint = constraints.read(folder, Owner.of(config, source))
         judged["constraint"] = constraint.prior({}, config.hparams.latent_size)
     return judged

@@ -202,9 +202,7 @@ def _prior(request: Request, config: Config) -> Prior | str | None:
     if request.personal:
         with naming("personal", request.personal):
             return personal_models.read(request.personal, owner).prior()
-    folder = Path(request.constraint or "")
-    if request.constraint == "own":
-        folder = constraints.own_folder(source)
+    folder = constraints.folder_of(request.constraint or "", source)
     wanted = constraints.parse_sides(request.attribute, "attribute")
     with naming("constraint", request.constraint):
         constraint = constraints.read(folder, owner)

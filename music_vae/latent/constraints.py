@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from music_vae.music.converters.base import Converter
 
 KIND = "constraint"
+OWN = "own"
+"""Word that stands for the constraint that lies with a model."""
+
 OWN_FOLDER = "constraint"
 """Name of the constraint's folder in the folder of a model."""
 
@@ -225,6 +228,19 @@ def labelled(
             raise UserError(f"{name} cannot be asked for: {error}") from None
         labels.append(known[-1].labels(measured[name]))
     return known, np.stack(labels, axis=1)
+
+
+def folder_of(choice: str | Path, source: str | Path) -> Path:
+    """Returns the folder that a user means: the one that was named, or the model's own.
+
+    >>> folder_of("darker", "models/mel.safetensors").name, folder_of(OWN, "examples").name
+    ('darker', 'constraint')
+
+    Args:
+      choice: A folder, or `OWN` for the one that lies with the model.
+      source: The run, the folder or the file of the model.
+    """
+    return own_folder(source) if choice == OWN else Path(choice)
 
 
 def own_folder(source: str | Path) -> Path:

@@ -67,10 +67,9 @@ class Playing:
         Mix(timing=0.3, velocity=0.0, hits='both', added=(2,))
         """
         plays_all = not any(fills_in)
+        hits = BOTH if fills_in.drums else INPUT
         if plays_all or fills_in.hits:
             hits = MODEL
-        else:
-            hits = BOTH if fills_in.drums else INPUT
         return Mix(
             float(plays_all or fills_in.timing) if self.timing is None else self.timing,
             float(plays_all or fills_in.velocities) if self.velocity is None else self.velocity,
