@@ -15,7 +15,7 @@ from absl import flags
 from music_vae.commands import choices, cli, flag_groups
 from music_vae.commands.choices import ModelChoice, Sampling
 from music_vae.commands.examples import Examples
-from music_vae.common import checks, files
+from music_vae.common import checks
 from music_vae.common.errors import UserError, naming
 
 if TYPE_CHECKING:
@@ -169,10 +169,7 @@ def compute(request: ComputeRequest) -> str:
     config = _config(request.model)
     from music_vae.latent import attribute_vectors
 
-    output = choices.output_path(request.model, request.output, attribute_vectors.default_path)
-    files.check_writable(output.parent, "output")
-    if output.is_dir() or output.suffix != ".safetensors":
-        raise UserError(f"`output={output}`: expected the name of a .safetensors file")
+    output = choices.output_file(request.model, request.output, attribute_vectors.default_path)
     windows = request.examples.find(config).windows
     model = request.model.open(config, request.sampling.max_batch_size)
     vectors = attribute_vectors.find(model, windows, seed=request.sampling.seed or 0)

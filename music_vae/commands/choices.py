@@ -203,6 +203,26 @@ def output_path(
     return path
 
 
+def output_file(
+    model: ModelChoice, output: Path | None, beside: Callable[[str | Path], Path]
+) -> Path:
+    """Returns the `.safetensors` file that a command writes; see `output_path`.
+
+    >>> output_file(ModelChoice(run_dir="runs/mine"), Path("vectors.txt"), Path)
+    Traceback (most recent call last):
+    music_vae.common.errors.UserError: `output=vectors.txt`: expected the name of a .safetensors ...
+
+    Raises:
+      UserError: As `output_path` does, for a file of another kind, and for a folder that cannot be
+        written to.
+    """
+    path = output_path(model, output, beside)
+    files.check_writable(path.parent, "output")
+    if path.is_dir() or path.suffix != ".safetensors":
+        raise UserError(f"`output={path}`: expected the name of a .safetensors file")
+    return path
+
+
 @dataclasses.dataclass(frozen=True)
 class Sampling:
     """The settings of sampling: seed, temperature and batch size.

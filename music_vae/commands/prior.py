@@ -14,8 +14,7 @@ from absl import flags
 from music_vae.commands import choices, cli, flag_groups
 from music_vae.commands.choices import ModelChoice, Sampling
 from music_vae.commands.examples import Examples
-from music_vae.common import checks, files
-from music_vae.common.errors import UserError
+from music_vae.common import checks
 
 if TYPE_CHECKING:
     from music_vae.dataset.windows import Window
@@ -144,10 +143,7 @@ def fit(request: FitRequest) -> str:
     from music_vae.latent import corpus, priors
     from music_vae.latent.small_networks import Owner
 
-    output = choices.output_path(request.model, request.output, priors.default_path)
-    files.check_writable(output.parent, "output")
-    if output.is_dir() or output.suffix != ".safetensors":
-        raise UserError(f"`output={output}`: expected the name of a .safetensors file")
+    output = choices.output_file(request.model, request.output, priors.default_path)
     if output.exists():
         priors.check_replaceable(output)
         _log.info("the prior in %s will be replaced", output)
