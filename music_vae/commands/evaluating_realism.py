@@ -73,6 +73,7 @@ def measure(request: Request) -> realism.Judged:
     """Judges the music of a model.
 
     >>> import tempfile
+    >>> from pathlib import Path
     >>> from music_vae.dataset.music_files import write_tfrecord
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     tunes = Path(folder, "tunes.tfrecord")

@@ -56,15 +56,12 @@ def array_of(name: str, value: object, shape: tuple[str | int, ...]) -> np.ndarr
     Raises:
       UserError: If it cannot, or holds numbers that are not finite.
     """
-    array = _checked(name, value, shape)
     with np.errstate(over="ignore"):  # which is found here
-        array = array.astype(np.float32, copy=False)
-    if not np.isfinite(array).all():
-        raise UserError(f"`{name}` holds numbers that are not finite")
-    return array
+        array = _shaped(name, value, shape).astype(np.float32, copy=False)
+    return _finite(name, array)
 
 
-def _checked(name: str, value: object, shape: tuple[str | int, ...]) -> np.ndarray:
+def _shaped(name: str, value: object, shape: tuple[str | int, ...]) -> np.ndarray:
     """Returns an argument as an array of the numbers that it holds; see `array_of`."""
     try:
         array = np.asarray(value)
@@ -80,6 +77,11 @@ def _checked(name: str, value: object, shape: tuple[str | int, ...]) -> np.ndarr
     )
     if not fits:
         raise UserError(f"`{name}` has shape {list(array.shape)}; expected {_listed(shape)}")
+    return array
+
+
+def _finite(name: str, array: np.ndarray) -> np.ndarray:
+    """Returns an array; raises `UserError` if it holds numbers that are not finite."""
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise UserError(f"`{name}` holds numbers that are not finite")
     return array
@@ -101,7 +103,8 @@ def arrays_of(name: str, value: object, depth: int) -> list[np.ndarray]:
     """
     if not isinstance(value, Iterable) or isinstance(value, str | bytes):
         raise UserError(f"`{name}` must be a list of arrays [T, {depth}], not {value_text(value)}")
-    return [_checked(f"{name}[{n}]", array, ("T", depth)) for n, array in enumerate(value)]
+    named = ((f"{name}[{number}]", array) for number, array in enumerate(value))
+    return [_finite(own, _shaped(own, array, ("T", depth))) for own, array in named]
 
 
 def lengths_of(value: object, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:

@@ -1,4 +1,4 @@
-"""Draws latent vectors and decodes them: the music of a model that is judged."""
+"""Draws the music of a model that is judged, and the real music beside it."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -7,9 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from music_vae.dataset.windows import Window, subset
-from music_vae.engine.array_model import ArrayModel
 from music_vae.evaluation.evaluator import Evaluator
-from music_vae.latent import latent_space
 from music_vae.latent.corpus import encode_windows
 from music_vae.latent.latent_space import Prior
 
@@ -81,26 +79,6 @@ def drawn_windows(windows: Sequence[Window], number: int, most: int, seed: int) 
     return subset([windows[index] for index in sorted(chosen)], number, seed)
 
 
-def latent_vectors(model: ArrayModel, number: int, prior: Prior | None, *, seed: int) -> np.ndarray:
-    """Draws latent vectors `[number, Z]` as a model does that samples new music.
-
-    >>> from music_vae.configs import get_config
-    >>> from music_vae.weights import shipped
-    >>> config = get_config("cat-mel_2bar_mini")
-    >>> model = ArrayModel(config, 8, shipped.folder(config.name))
-    >>> latent_vectors(model, 3, None, seed=0).shape
-    (3, 128)
-
-    Args:
-      model: The model.
-      number: Number of vectors.
-      prior: Distribution that they come from; None: the model's own.
-      seed: Seed of the vectors.
-    """
-    rng = np.random.default_rng([seed, 2])
-    return latent_space.draw(number, model.config.hparams.latent_size, rng, prior)
-
-
 def draw(
     evaluator: Evaluator,
     windows: Sequence[Window],
@@ -116,6 +94,7 @@ def draw(
 
     >>> from music_vae.configs import get_config
     >>> from music_vae.dataset.windows import read_windows
+    >>> from music_vae.engine.array_model import ArrayModel
     >>> from music_vae.music import notes_io
     >>> from music_vae.weights import shipped
     >>> config = get_config("cat-mel_2bar_mini")
@@ -135,12 +114,10 @@ def draw(
       temperature: Temperature at which all is decoded.
     """
     model = evaluator.model
-    conditions = [windows[n % len(windows)] for n in range(number)]
     alone = -1 - np.arange(number)  # each sample is a piece of its own
     music = {}
     for name, prior in priors.items():
-        z = latent_vectors(model, number, prior, seed=evaluator.seed)
-        music[name] = Music(evaluator.sample(z, conditions, name, temperature), alone)
+        music[name] = Music(evaluator.draw(number, windows, name, temperature, prior), alone)
     z, mu, _ = encode_windows(model, windows, chunk_size=model.batch_size, seed=evaluator.seed)
     pieces = np.array([window.piece for window in windows])
     for name, points in ((POSTERIOR, z), (RECONSTRUCTIONS, mu)):

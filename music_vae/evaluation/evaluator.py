@@ -17,7 +17,8 @@ from music_vae.configs import Config
 from music_vae.dataset.windows import Window
 from music_vae.engine.array_model import ArrayModel
 from music_vae.evaluation import metrics
-from music_vae.latent import corpus
+from music_vae.latent import corpus, latent_space
+from music_vae.latent.latent_space import Prior
 from music_vae.music.converters.base import Converter
 
 _Result = TypeVar("_Result")
@@ -141,6 +142,23 @@ class Evaluator:
 
         parts = self._in_chunks(sample, windows, label)
         return [array for part in parts for array in part]
+
+    def latent_vectors(self, number: int, prior: Prior | None) -> np.ndarray:
+        """Draws latent vectors `[number, Z]` from a prior; None: from N(0, 1)."""
+        rng = np.random.default_rng([self.seed, 2])
+        return latent_space.draw(number, self.config.hparams.latent_size, rng, prior)
+
+    def draw(
+        self,
+        number: int,
+        windows: Sequence[Window],
+        label: str,
+        temperature: float = 1.0,
+        prior: Prior | None = None,
+    ) -> list[np.ndarray]:
+        """Samples new music, arrays `[T, Dout]`, conditioned on the windows' controls in turn."""
+        conditions = [windows[n % len(windows)] for n in range(number)]
+        return self.sample(self.latent_vectors(number, prior), conditions, label, temperature)
 
     def _decode(
         self,

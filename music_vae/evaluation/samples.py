@@ -10,7 +10,6 @@ from music_vae.dataset.windows import Window
 from music_vae.evaluation import metrics
 from music_vae.evaluation.evaluator import Evaluator, window_symbols
 from music_vae.evaluation.metrics import Metrics
-from music_vae.latent import latent_space
 from music_vae.latent.latent_space import Prior
 from music_vae.music.converters.base import Converter
 
@@ -48,11 +47,9 @@ def measure(
       prior: The prior that is drawn from; None: N(0, 1).
     """
     config, converter = evaluator.config, evaluator.converter
-    rng = np.random.default_rng([evaluator.seed, 2])
-    z = latent_space.draw(number, config.hparams.latent_size, rng, prior)
-    conditions = [windows[n % len(windows)] for n in range(number)]
+    label = "samples from the prior"
     outputs = {
-        "samples": evaluator.sample(z, conditions, "samples from the prior", temperature),
+        "samples": evaluator.draw(number, windows, label, temperature, prior),
         "corpus": [converter.dense_outputs(window.example.outputs) for window in windows],
     }
     music = {name: statistics(config, arrays) for name, arrays in outputs.items()}

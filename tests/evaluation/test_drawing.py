@@ -32,13 +32,13 @@ def model():
 
 
 def test_latent_vectors_come_from_the_prior(model):
-    normal = drawing.latent_vectors(model, 4, None, seed=1)
+    normal = Evaluator(model, 1).latent_vectors(4, None)
     assert normal.shape == (4, 128)
     far = Prior(2, points=lambda numbers: numbers @ np.ones((2, 128)) + 100)
-    drawn = drawing.latent_vectors(model, 4, far, seed=1)
+    drawn = Evaluator(model, 1).latent_vectors(4, far)
     assert drawn == pytest.approx(100, abs=10)
-    assert (drawing.latent_vectors(model, 4, None, seed=1) == normal).all()
-    assert (drawing.latent_vectors(model, 4, None, seed=2) != normal).any()
+    assert (Evaluator(model, 1).latent_vectors(4, None) == normal).all()
+    assert (Evaluator(model, 2).latent_vectors(4, None) != normal).any()
 
 
 def test_what_is_made_of_a_window_belongs_to_its_piece(model):
