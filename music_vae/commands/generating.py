@@ -48,7 +48,8 @@ class Material:
       shift: Vector `[Z]` that is added to latent vectors to change attributes; None: no change.
       prior: Prior from which samples are drawn, or its name; None: the model's default, as in
         `TrainedModel.sample`.
-      qpm: Tempo of what the model reads of the first piece; None: that at its beginning.
+      qpm: Tempo of what the model reads of the first piece, if the result is to have it; None:
+        that at its beginning.
       tempo_map: Tempos of a groove of any length that change, and are left out of `pieces`; None
         for any other music.
     """
@@ -160,7 +161,8 @@ def gather(request: Request, config: Config, stamp: str) -> Material:
     lazy_imports.import_note_seq()
     controls = _controls(request, config, stamp)
     pieces, tempo_map = _steady(_pieces(request, config, stamp), request, config)
-    qpm = piece_files.tempo_of(config, pieces[0]) if pieces else None
+    keeps_tempo = pieces and request.qpm is None and tempo_map is None
+    qpm = piece_files.tempo_of(config, pieces[0]) if keeps_tempo else None
     return Material(pieces, controls, shift, prior, qpm, tempo_map)
 
 
