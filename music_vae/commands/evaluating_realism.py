@@ -10,6 +10,7 @@ import numpy as np
 from music_vae.commands.choices import ModelChoice, Sampling
 from music_vae.commands.examples import Examples
 from music_vae.common import checks
+from music_vae.common.errors import naming
 from music_vae.configs import Config
 from music_vae.evaluation import drawing, learning, realism
 from music_vae.evaluation.evaluator import Evaluator, check_latent
@@ -94,8 +95,11 @@ def measure(request: Request) -> realism.Judged:
     check_latent(config)
     judged_priors = _priors(request, config)
     corpus = request.examples.find(config)
-    train = Examples(request.train_examples_path, max_damaged=request.examples.max_damaged)
-    training = train.find(config)
+    training = Examples(
+        request.train_examples_path,
+        max_damaged=request.examples.max_damaged,
+        argument="train_examples_path",
+    ).find(config)
     model = request.model.open(config, request.sampling.max_batch_size, engine=request.engine)
     judged = realism.judge(
         Evaluator(model, request.sampling.seed or 0),
@@ -124,7 +128,8 @@ def _priors(request: Request, config: Config) -> dict[str, Prior | None]:
     judged: dict[str, Prior | None] = {realism.PRIOR: priors.choose(request.prior, config, source)}
     if request.constraint:
         folder = constraints.folder_of(request.constraint, source)
-        constraint = constraints.read(folder, Owner.of(config, source))
+        with naming("constraint", request.constraint):
+            constraint = constraints.read(folder, Owner.of(config, source))
         judged["constraint"] = constraint.prior({}, config.hparams.latent_size)
     return judged
 

@@ -15,6 +15,7 @@ from music_vae.commands import choices, cli, flag_groups
 from music_vae.commands.choices import ModelChoice, Sampling
 from music_vae.commands.examples import Examples
 from music_vae.common import checks
+from music_vae.common.errors import naming
 
 if TYPE_CHECKING:
     from music_vae.dataset.windows import Window
@@ -207,7 +208,8 @@ def evaluate(request: EvaluateRequest) -> "Metrics":
     from music_vae.latent.small_networks import Owner
 
     source = request.model.resolve()
-    fitted = priors.read(request.prior or priors.default_path(source), Owner.of(config, source))
+    with naming("prior", request.prior):
+        fitted = priors.read(request.prior or priors.default_path(source), Owner.of(config, source))
     windows = request.examples.find(config).windows
     model = request.model.open(config, request.sampling.max_batch_size)
     z, mu, sigma = corpus.encode_windows(model, windows, seed=request.sampling.seed or 0)

@@ -18,6 +18,7 @@ TUNE = "examples/two_bars/durangs_hornpipe.mid"
 GENERATE, TRAIN = "music_vae_generate", "music_vae_train"
 EVALUATE, ATTRIBUTES = "music_vae_evaluate", "music_vae_attributes"
 CONSTRAIN, PERSONALIZE = "music_vae_constrain", "music_vae_personalize"
+PRIOR = "music_vae_prior"
 PREPROCESS, CONVERT = "music_vae_preprocess", "convert_dir_to_note_sequences"
 
 # In each, the first flag is wrong; TUNES and OUT stand for good files.
@@ -55,6 +56,21 @@ MISTAKES = (
         *(EVALUATE, "--train_examples_path=nope", "--examples_path=TUNES"),
         *("--interpolation", MINI),
     ),
+    (
+        *(EVALUATE, "--train_examples_path=nope", "--examples_path=TUNES"),
+        *("--realism", MINI),
+    ),
+    (
+        *(EVALUATE, "--constraint=nope", "--examples_path=TUNES"),
+        *("--train_examples_path=TUNES", "--realism", MINI),
+    ),
+    (EVALUATE, "--prior=nope", "--examples_path=TUNES", MINI),
+    (GENERATE, "--prior=nope", MINI),
+    (GENERATE, "--prior=nope.safetensors", MINI),
+    (PRIOR, "--examples_path=nope", "fit", "--output=OUT.safetensors", MINI),
+    (PRIOR, "--output=OUT.txt", "fit", "--examples_path=TUNES", MINI),
+    (PRIOR, "--prior=nope.safetensors", "evaluate", "--examples_path=TUNES", MINI),
+    (ATTRIBUTES, "--prior=nope", "evaluate", MINI),
     (ATTRIBUTES, "--examples_path=nope", "compute", "--output=OUT.safetensors", MINI),
     (ATTRIBUTES, "--vectors=nope", "evaluate", MINI),
     (ATTRIBUTES, "--picture=x.gif", "evaluate", MINI),
@@ -78,9 +94,9 @@ MISTAKES = (
 @pytest.mark.parametrize("words", MISTAKES, ids=" ".join)
 def test_a_message_begins_with_its_flag(words, tunes, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(ROOT)
-    program, wrong, *others = words
     out = str(tmp_path / "out")
-    given = [word.replace("TUNES", str(tunes)).replace("OUT", out) for word in others]
+    program, wrong, *others = (word.replace("OUT", out) for word in words)
+    given = [word.replace("TUNES", str(tunes)) for word in others]
     given += [] if any(word.startswith(wrong) for word in others) else [wrong]
     given += [f"--output_dir={out}"] if program == GENERATE else []
     assert importlib.import_module(ENTRY_POINTS[program]).main(given) == 2
