@@ -76,7 +76,7 @@ def auc(
     folds = _folds(labels, groups, len(names), rng)
     scores = _scores(_stacked(first, second), labels, folds, classifier, seed)
     value = _weighted_auc(scores, labels, folds, np.ones(len(labels)))
-    drawn = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), RESAMPLES)
+    drawn = _drawn_anew(len(names), rng)
     again = [_weighted_auc(scores, labels, folds, own[groups]) for own in drawn.astype(float)]
     return Estimate(value, *np.nanpercentile(again, _INTERVAL).tolist())
 
@@ -107,9 +107,14 @@ def mean(values: np.ndarray, pieces: Sequence[int] | np.ndarray, seed: int = 0) 
     sums = np.bincount(groups, values, len(names))
     counts = np.bincount(groups, minlength=len(names))
     rng = np.random.default_rng([seed, 12])
-    drawn = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), RESAMPLES)
+    drawn = _drawn_anew(len(names), rng)
     again = (drawn @ sums) / (drawn @ counts)
     return Estimate(float(np.mean(values)), *np.percentile(again, _INTERVAL).tolist())
+
+
+def _drawn_anew(number: int, rng: np.random.Generator) -> np.ndarray:
+    """Returns how often each piece is drawn, `[RESAMPLES, number]`, as many as there are."""
+    return rng.multinomial(number, np.full(number, 1 / number), RESAMPLES)
 
 
 def _folds(
