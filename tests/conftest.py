@@ -94,6 +94,15 @@ def random_run(tmp_path_factory):
     return make
 
 
+@pytest.fixture
+def with_more(tiny_run, tmp_path):
+    """A file of the weights of the tiny run and of one that no config has."""
+    weights = dict(safetensors_file.WeightsFile(tiny_run / "train" / "weights.safetensors"))
+    weights["encoder/more/bias"] = np.zeros(3, np.float32)
+    safetensors_file.write(tmp_path / "more.safetensors", weights)
+    return tmp_path / "more.safetensors"
+
+
 @pytest.fixture(scope="session")
 def windows(tmp_path_factory):
     """Four MIDI files of one melody of two bars each, the first at 90 quarter notes a minute."""

@@ -47,7 +47,7 @@ class TensorFlowEngine:
         self.noise_size = spec.decoder.noise_size
         with tf_checkpoints.open_fitting(path, spec) as weights:
             self._model = build_model(config, with_encoder=with_encoder)
-            tf_checkpoints.assign_weights(self._model, weights, str(path))
+            tf_checkpoints.set_weights(self._model, weights)
 
     def encode(
         self, inputs: np.ndarray, lengths: np.ndarray, controls: np.ndarray

@@ -126,7 +126,7 @@ class Run:
             with self.devices.scope():
                 model = build_model(self.config)
             if weights is not None and newest is None:
-                tf_checkpoints.assign_weights(model, weights, str(warm_start))
+                tf_checkpoints.set_weights(model, weights)
         return model
 
     @property
@@ -153,8 +153,8 @@ class Run:
         """Writes a checkpoint, with the config and the weights for playing beside it.
 
         Returns its prefix. Only the chief writes; the others return None. A signal that ends the
-        program waits until all is written. What this process has saved of
-        the same step is not written again.
+        program waits until all is written. What this process has saved of the same step is not
+        written again.
 
         Raises:
           UserError: If a weight is not finite; nothing is then written.

@@ -166,9 +166,9 @@ def read_weights(path: str | Path) -> dict[str, np.ndarray]:
 def open_fitting(
     path: str | Path, spec: ModelSpec
 ) -> Iterator[CheckpointWeights | Mapping[str, np.ndarray]]:
-    """Opens weights that fit the plan of a model, which is asked before the model is built.
+    """Opens weights that fit the plan of a model, for `set_weights`.
 
-    To build a large model takes seconds and gigabytes.
+    It is asked before the model is built, as to build a large one takes seconds and gigabytes.
 
     >>> from music_vae.configs import get_config
     >>> with open_fitting("tests/golden/models/cat-mel_2bar_small", get_config(
@@ -238,7 +238,7 @@ def weights_of(model: MusicVAE) -> dict[str, np.ndarray]:
 def assign_weights(
     model: MusicVAE, weights: CheckpointWeights | Mapping[str, np.ndarray], source: str
 ) -> None:
-    """Sets every weight of `model` from arrays by published name.
+    """Sets every weight of `model` from arrays by published name, if they fit.
 
     >>> from music_vae.configs import get_config
     >>> from music_vae.lstm_models import build_model
@@ -260,9 +260,27 @@ def assign_weights(
     variables = named_variables(model)
     expected = {name: tuple(variable.shape) for name, variable in variables.items()}
     check_fit(expected, _shapes(weights), source, with_encoder=model.encoder is not None)
-    for name, variable in variables.items():
-        variable.assign(check_finite(name, weights[name]))
+    set_weights(model, weights)
     _log.debug("%s: %d weights loaded", source, len(variables))
+
+
+def set_weights(model: MusicVAE, weights: Mapping[str, np.ndarray]) -> None:
+    """Sets every weight of `model` from arrays that are known to fit; see `open_fitting`.
+
+    >>> from music_vae.configs import get_config
+    >>> from music_vae.lstm_models import build_model
+    >>> config = get_config("cat-drums_2bar_small", "z_size=2,enc_rnn_size=[4],dec_rnn_size=[4]")
+    >>> model = build_model(config)
+    >>> shapes = config.model_spec.weight_shapes
+    >>> set_weights(model, {name: np.ones(shape) for name, shape in shapes.items()})
+    >>> weights_of(model)["encoder/mu/bias"].tolist()
+    [1.0, 1.0]
+
+    Raises:
+      UserError: If a weight cannot be read or is not finite.
+    """
+    for name, variable in named_variables(model).items():
+        variable.assign(check_finite(name, weights[name]))
 
 
 def _unescape(key: str) -> str:

@@ -18,3 +18,8 @@ def test_weights_of_other_shapes_are_refused_before_a_model_is_built(tiny_run, m
         for with_encoder in (True, False):
             with pytest.raises(UserError, match=r"weights of this config: .* it fits `config="):
                 TensorFlowEngine(config, source, with_encoder=with_encoder)
+
+
+def test_what_a_config_does_not_use_is_said_once(tiny_config, with_more, caplog):
+    TensorFlowEngine(tiny_config, with_more)
+    assert caplog.text.count("also holds what this config does not use: encoder/more/bias") == 1

@@ -62,6 +62,11 @@ def test_a_run_may_start_from_a_file_of_weights(tmp_path, tiny_run, tiny_config)
             np.testing.assert_array_equal(array, expected[name])
 
 
+def test_what_a_config_does_not_use_is_said_once(tmp_path, tiny_config, with_more, caplog):
+    Run(tiny_config, tmp_path / "new", warm_start=with_more)
+    assert caplog.text.count("also holds what this config does not use: encoder/more/bias") == 1
+
+
 def test_a_run_that_another_process_trains_is_refused(tmp_path):
     code = f"""
 from pathlib import Path
