@@ -14,6 +14,9 @@ from typing import Any, Union
 from music_vae.common import own_code
 from music_vae.common.errors import UserError
 
+MALFORMED = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
+"""Errors of Python where JSON text, or a value in it, is not of the kind or size expected."""
+
 _KIND, _CODE = "kind", "code"
 """Entries of a JSON object besides the fields of a dataclass."""
 

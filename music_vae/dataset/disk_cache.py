@@ -17,6 +17,7 @@ import google_crc32c
 import numpy as np
 
 from music_vae.common.cache import cache_dir
+from music_vae.common.json_values import MALFORMED
 from music_vae.dataset.example_store import Packed
 
 FORMAT_VERSION = 1
@@ -29,8 +30,6 @@ _KINDS = dict.fromkeys(Packed._fields, "i") | {
     "controls": "if",
     "own_inputs": "b",
 }
-
-_WRONG_VALUES = (ValueError, LookupError, TypeError, ArithmeticError, RecursionError)
 
 _logger = logging.getLogger(__name__)
 
@@ -254,7 +253,7 @@ def read(folder: Path) -> Cached:
         _check_sizes(packed)
         skipped = {str(reason): int(number) for reason, number in index["skipped"].items()}
         return Cached(packed, int(index["num_sequences"]), Counter(skipped))
-    except (OSError, AttributeError, *_WRONG_VALUES) as error:
+    except (OSError, *MALFORMED) as error:
         raise DamagedCacheError(f"{type(error).__name__}: {error}") from error
 
 

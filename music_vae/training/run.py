@@ -18,6 +18,7 @@ import tensorflow as tf
 
 from music_vae.common import files, interrupts, locks
 from music_vae.common.errors import UserError
+from music_vae.common.json_values import MALFORMED
 from music_vae.configs import Config
 from music_vae.data import Position
 from music_vae.lstm_models import MusicVAE, build_model
@@ -248,5 +249,5 @@ def is_finished(train_dir: Path) -> bool:
         return bool(json.loads(path.read_text())["finished"])
     except FileNotFoundError:
         return False
-    except (ValueError, TypeError, LookupError, RecursionError) as error:
+    except MALFORMED as error:
         raise UserError(f"{path} does not say how far training is") from error

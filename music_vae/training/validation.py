@@ -14,6 +14,7 @@ import tensorflow as tf
 from music_vae.common import files
 from music_vae.common.batches import Batch
 from music_vae.common.errors import UserError
+from music_vae.common.json_values import MALFORMED
 from music_vae.configs import Config
 from music_vae.data import Music, StreamedMusic, evaluation_batches
 from music_vae.training import summaries
@@ -155,15 +156,9 @@ def read_curve(run_dir: Path) -> list[dict[str, float]]:
         newest = max((line["format_version"] for line in curve), default=_FORMAT_VERSION)
         needed = ("step", LOSS, _RECON, _KL)
         complete = all(math.isfinite(line.get(name, math.nan)) for line in curve for name in needed)
-    except (
-        ValueError,
-        TypeError,
-        KeyError,
-        AttributeError,
-        ArithmeticError,
-        RecursionError,
-    ) as error:
+        readable = complete and newest <= _FORMAT_VERSION
+    except MALFORMED as error:
         raise UserError(f"{path} does not hold the figures of validations") from error
-    if newest > _FORMAT_VERSION or not complete:
+    if not readable:
         raise UserError(f"{path} does not hold the figures of validations that are read here")
     return curve

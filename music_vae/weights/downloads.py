@@ -22,6 +22,7 @@ from tqdm import tqdm
 from music_vae import __version__
 from music_vae.common import files, locks, progress
 from music_vae.common.errors import UserError
+from music_vae.common.json_values import MALFORMED
 
 MAX_BYTES = 8 * 2**30
 RETRY_DELAYS_S = (1.0, 2.0, 4.0)
@@ -253,7 +254,7 @@ def _read_source(part: Path) -> _Source | None:
     """Returns the source noted beside a part, or None without a note that can be read."""
     try:
         source = _Source(**json.loads(_note(part).read_text(encoding="utf-8")))
-    except (FileNotFoundError, ValueError, TypeError, RecursionError):
+    except (FileNotFoundError, *MALFORMED):
         return None
     is_total = source.total is None or (type(source.total) is int and source.total >= 0)
     is_mark = source.validator is None or (

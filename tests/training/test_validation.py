@@ -147,7 +147,15 @@ def test_weights_whose_loss_is_not_finite_are_not_kept(tmp_path, loss):
 
 @pytest.mark.parametrize(
     "change",
-    [{"step": "9"}, {"validation_loss": None}, {"validation_loss": np.nan}, {"step": 10**400}],
+    [
+        {"step": "9"},
+        {"step": 10**400},
+        {"validation_loss": None},
+        {"validation_loss": np.nan},
+        {"format_version": "1"},
+        {"format_version": None},
+        {"format_version": [2]},
+    ],
 )
 def test_a_curve_of_other_values_is_said(tmp_path, change):
     line = {"format_version": 1, "step": 500, "validation_loss": 9.5}
