@@ -23,6 +23,7 @@ _KIND, _CODE = "kind", "code"
 _MAX_DEPTH = 32  # of lists and objects in each other; a config has 5
 _MAX_NUMBER = 2**53  # up to which a float holds every whole number
 _MAX_SHOWN = 60  # characters of a value in a message
+_MAX_LISTED = 8  # numbers of a list in a message
 
 
 def to_json(value: Any) -> Any:
@@ -254,8 +255,7 @@ def shown(value: Any) -> str:
         return f"a list of {len(value)}"
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
-    text = ascii(value[: _MAX_SHOWN + 1]) if isinstance(value, str) else ascii(value)
-    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
+    return _cut(ascii(value[: _MAX_SHOWN + 1] if isinstance(value, str) else value))
 
 
 def brief(value: Any) -> str:
@@ -265,8 +265,12 @@ def brief(value: Any) -> str:
     ('encoder/mu/bias', '[-2, 512]', 'a list of 1', 'xxxxx...')
     """
     if isinstance(value, str):
-        text = ascii(value[: _MAX_SHOWN + 1])[1:-1]
-        return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
-    if isinstance(value, list) and all(isinstance(item, int | float) for item in value[:9]):
-        return str(value) if len(value) < 9 else shown(value)
+        return _cut(ascii(value[: _MAX_SHOWN + 1])[1:-1])
+    is_short = isinstance(value, list) and len(value) <= _MAX_LISTED
+    if is_short and all(isinstance(item, int | float) for item in value):
+        return _cut(str(value))
     return shown(value)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."

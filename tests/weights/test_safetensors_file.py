@@ -86,6 +86,10 @@ def entry(dtype="F32", shape=(2,), offsets=(0, 8)):
             "a is of type x{60}[.]{3}; expected F32 or F16",
         ),
         (content(entry(shape=[0, 2**70], offsets=(0, 0)), bytes(8)), r"a has the shape \[0, 118"),
+        (
+            content(entry(shape=[10**4000] * 8), bytes(8)),
+            r"shape \[10{58}[.]{3} and lies from 0",
+        ),
         (content({"a": {"dtype": "F32", "shape": [2]}}), "a is not described"),
         (content(entry("I64", (1,)), bytes(8)), "a is of type I64; expected F32 or F16"),
         (content(entry(dtype=[]), bytes(8)), "a is "),
