@@ -10,6 +10,7 @@ from absl import flags
 from music_vae.commands import cli, flag_groups
 from music_vae.common import cache, lazy_imports
 from music_vae.common.errors import UserError
+from music_vae.common.texts import printable
 
 if TYPE_CHECKING:
     from music_vae.common.plans import Shapes
@@ -173,7 +174,7 @@ def _export(checkpoint: str, out: str, values: flags.FlagValues) -> None:
 
 def _print_columns(rows: Sequence[Sequence[str]]) -> None:
     """Prints rows with their cells in columns; cells may come from a file."""
-    rows = [[cli.printable(cell) for cell in row] for row in rows]
+    rows = [[printable(cell) for cell in row] for row in rows]
     columns = list(zip(*rows, strict=True))[:-1]
     widths = [max(map(len, column)) for column in columns]
     for *cells, last in rows:

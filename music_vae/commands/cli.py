@@ -24,6 +24,7 @@ from music_vae.commands import idle_flags
 from music_vae.common import checks, files, interrupts
 from music_vae.common.errors import EXIT_OK, EXIT_USER_ERROR, UserError
 from music_vae.common.hparams import HParams
+from music_vae.common.texts import printable
 
 _Subcommand = TypeVar("_Subcommand")
 
@@ -351,23 +352,6 @@ def memory_text(error: MemoryError | ImportError) -> str:
     """
     reason = " ".join(str(error).splitlines()[-1:])  # NumPy's say much before
     return f"there is not enough memory{': ' if reason else ''}{reason}"
-
-
-def printable(text: str, keep: str = "") -> str:
-    r"""Returns a text whose characters that do not print are written as Python writes them.
-
-    For what comes from a file and is to be printed as it is, such as names.
-
-    >>> print(printable("lstm/\x1b[31mkernel\n"))
-    lstm/\x1b[31mkernel\n
-
-    Args:
-      text: The text.
-      keep: Characters that stay.
-    """
-    return "".join(
-        char if char.isprintable() or char in keep else ascii(char)[1:-1] for char in text
-    )
 
 
 def _escaped(text: str) -> str:

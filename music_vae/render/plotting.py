@@ -7,6 +7,7 @@ from typing import Any
 
 from music_vae.common import files
 from music_vae.common.errors import UserError
+from music_vae.common.texts import printable
 
 SUFFIXES = (".png", ".svg")
 
@@ -264,9 +265,4 @@ def _make_printable(figure: Any) -> None:
     from matplotlib.text import Text
 
     for text in figure.findobj(Text):
-        shown = text.get_text()
-        escaped = "".join(
-            char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in shown
-        )
-        if escaped != shown:
-            text.set_text(escaped)
+        text.set_text(printable(text.get_text(), keep="\n"))
