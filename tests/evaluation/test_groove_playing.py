@@ -28,17 +28,17 @@ def corpus(seed, number):
 
 
 @pytest.fixture(scope="module")
-def test_and_training():
+def held_out_and_training():
     return corpus(0, 6), corpus(1, 40)
 
 
-def measure(test, training, made):
-    return groove_playing.measure(CONVERTER, test, made, training)
+def measure(held_out, training, made):
+    return groove_playing.measure(CONVERTER, held_out, made, training)
 
 
-def test_a_model_that_plays_as_the_drummer_has_no_error(test_and_training):
-    test, training = test_and_training
-    found = measure(test, training, [w.example.outputs for w in test])
+def test_a_model_that_plays_as_the_drummer_has_no_error(held_out_and_training):
+    held_out, training = held_out_and_training
+    found = measure(held_out, training, [w.example.outputs for w in held_out])
     for figure in ("onset_ms", "velocity"):
         assert found[figure]["model"] == {"value": 0, "low": 0, "high": 0}
         assert found["all_hits"][figure]["model"]["value"] == 0
@@ -47,46 +47,46 @@ def test_a_model_that_plays_as_the_drummer_has_no_error(test_and_training):
         assert found[part] == {"spread": pytest.approx(1), "correlation": pytest.approx(1)}
 
 
-def test_errors_are_in_milliseconds_and_in_midi_velocities(test_and_training):
-    test, training = test_and_training
+def test_errors_are_in_milliseconds_and_in_midi_velocities(held_out_and_training):
+    held_out, training = held_out_and_training
     made = []
-    for window in test:
+    for window in held_out:
         hits, velocities, offsets = np.split(window.example.outputs, 3, axis=1)
         made.append(outputs(hits, velocities + 10 / 127, offsets - 0.4))
-    found = measure(test, training, made)
+    found = measure(held_out, training, made)
     assert found["velocity"]["model"]["value"] == pytest.approx(10)
     assert found["onset_ms"]["model"]["value"] == pytest.approx(0.2 * 1000 * STEP_S)
     assert found["timing"]["spread"] == pytest.approx(1, abs=1e-5)
 
 
-def test_hits_that_are_dropped_do_not_count_and_those_added_are_told(test_and_training):
-    test, training = test_and_training
+def test_hits_that_are_dropped_do_not_count_and_those_added_are_told(held_out_and_training):
+    held_out, training = held_out_and_training
     made = []
-    for window in test:
+    for window in held_out:
         rows = window.example.outputs.copy()
         rows[16:, :9] = 0  # the second bar
         rows[0, :9] = 1
         made.append(rows)
-    found = measure(test, training, made)
-    truth = np.concatenate([w.example.outputs[:, :9] for w in test]).reshape(-1, 32, 9)
+    found = measure(held_out, training, made)
+    truth = np.concatenate([w.example.outputs[:, :9] for w in held_out]).reshape(-1, 32, 9)
     assert found["hits_kept"]["value"] == pytest.approx(truth[:, :16].sum() / truth.sum())
     assert found["hits_added"] == pytest.approx((1 - truth[:, 0]).sum() / truth.sum())
     assert found["velocity"]["model"]["value"] == 0
 
 
-def test_baselines_find_nothing_where_there_is_nothing_to_find(test_and_training):
+def test_baselines_find_nothing_where_there_is_nothing_to_find(held_out_and_training):
     """All is drawn by chance, so that the middle is the best guess: a quarter of the range."""
-    test, training = test_and_training
-    found = measure(test, training, [w.example.outputs for w in test])["all_hits"]
+    held_out, training = held_out_and_training
+    found = measure(held_out, training, [w.example.outputs for w in held_out])["all_hits"]
     for name in ("nearest", "boosting", "median"):
         assert 25 * 0.9 < found["onset_ms"][name]["value"] / 0.5 < 25 * 1.25
         assert 0.15 * 127 * 0.9 < found["velocity"][name]["value"] < 0.15 * 127 * 1.25
     assert found["onset_ms"]["quantised"]["value"] == pytest.approx(12.5, rel=0.1)
 
 
-def test_a_model_that_plays_no_hit_has_no_errors(test_and_training):
-    test, training = test_and_training
-    found = measure(test, training, [np.zeros((32, 27))] * len(test))
+def test_a_model_that_plays_no_hit_has_no_errors(held_out_and_training):
+    held_out, training = held_out_and_training
+    found = measure(held_out, training, [np.zeros((32, 27))] * len(held_out))
     assert found["hits_kept"]["value"] == 0
     assert (found["onset_ms"], found["velocity"]) == ({}, {})
     assert np.isnan(found["timing"]["correlation"])
