@@ -47,8 +47,6 @@ def tiny_config():
 @pytest.fixture(scope="session")
 def tunes(tmp_path_factory):
     """A TFRecord of three tunes: 16 and 15 windows of 2 bars, and one in 2/4 that gives none."""
-    from music_vae.music import notes_io
-
     names = ("soldiers_joy.mid", "fishers_hornpipe.mid", "maple-leaf-rag.mid")
     records = [notes_io.read_music_file(TUNES / name)[0].SerializeToString() for name in names]
     path = tmp_path_factory.mktemp("tunes") / "tunes.tfrecord"

@@ -8,6 +8,7 @@ from note_seq.protobuf.music_pb2 import NoteSequence
 
 from music_vae import TrainedModel, notes_io
 from music_vae.common.errors import UserError
+from music_vae.weights import config_file
 from support.paths import TUNES
 
 NAN = float("nan")
@@ -139,8 +140,6 @@ def test_right_arguments_of_other_kinds_are_taken(model, bars):
 
 def test_controls_that_do_not_fit_the_music_are_named(random_run):
     harmonist = random_run("cat-mel_2bar_med_chords")
-    from music_vae.weights import config_file
-
     config = config_file.read(harmonist)
     model = TrainedModel(config, 2, harmonist)
     inputs, chords = [np.zeros((32, 90))], [np.zeros((32, 49))]

@@ -110,7 +110,6 @@ def test_a_flag_without_effect_is_said_in_a_line(line, said, caplog):
 
 
 def test_such_a_flag_is_no_error(tmp_path, caplog):
-
     arguments = ["--config=cat-mel_2bar_mini", "--num_outputs=1", f"--output_dir={tmp_path}"]
     assert generate.main([*arguments, "--input_midi_1=nowhere.mid"]) == 0
     assert len(list(tmp_path.iterdir())) == 1

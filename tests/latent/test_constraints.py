@@ -94,31 +94,21 @@ def test_a_constraint_is_read_as_it_was_written(tmp_path):
         ({"kind": ["x"] * 10**5}, "of the kind a list of 100000; expected"),
         ({"network_key": "x"}, "are of two networks"),
         ({"options": 3}, "describes no network"),
-        ({"options": {"attributes": 3}}, "does not describe its attributes"),
-        ({"options": {"attributes": [{"name": "a"}]}}, "does not describe its attributes"),
-        (
-            {"options": {"attributes": [{"name": "a", "threshold": 1, "sides": ["up"]}]}},
-            "does not describe its attributes",
-        ),
-        (
-            {"options": {"attributes": [{"name": "\x1b[31m", "threshold": 1, "sides": ["high"]}]}},
-            "does not describe its attributes",
-        ),
-        (
-            {"options": {"attributes": [{"name": "a", "threshold": 1, "sides": [["high"]]}]}},
-            "does not describe its attributes",
-        ),
         *(
             ({"options": {"attributes": entries}}, "does not describe its attributes")
             for entries in (
+                3,
                 None,
                 [3],
+                [{"name": "a"}],
+                [{**ATTRIBUTE, "sides": ["up"]}],
                 [{**ATTRIBUTE, "sides": [["high"]]}],
                 [{**ATTRIBUTE, "sides": "high"}],
                 [{**ATTRIBUTE, "threshold": 10**400}],
                 [{**ATTRIBUTE, "threshold": float("nan")}],
                 [{**ATTRIBUTE, "threshold": True}],
                 [{**ATTRIBUTE, "name": ["a"]}],
+                [{**ATTRIBUTE, "name": "\x1b[31m"}],
                 [{**ATTRIBUTE, "name": "a" * 1000}],
                 [ATTRIBUTE, ATTRIBUTE],
             )
