@@ -1,8 +1,6 @@
 """`music_vae_prior` on a model of random weights, and the samples that others make with it."""
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -14,6 +12,7 @@ from music_vae.latent import priors
 from music_vae.latent.small_networks import Owner
 from music_vae.weights import config_file, shipped
 from music_vae.weights.safetensors_file import WeightsFile
+from support.commands import loaded_after
 
 
 @pytest.fixture(scope="module")
@@ -126,14 +125,10 @@ def test_music_for_none_and_a_model_without_z_are_refused(random_run, run, tmp_p
 def test_a_prior_needs_no_tensorflow(run, tunes, tmp_path):
     flags = [f"--run_dir={run}", f"--examples_path={tunes}"]
     file = f"{tmp_path}/p.safetensors"
-    script = (
-        "import sys; from music_vae.commands.prior import main; "
-        f"code = main(['fit', *{flags!r}, '--output={file}']) "
-        f"or main(['evaluate', *{flags!r}, '--prior={file}']); "
-        "print(code, {'tensorflow', 'keras', 'matplotlib'} & set(sys.modules))"
+    module = "music_vae.commands.prior"
+    assert not loaded_after(
+        (module, "fit", *flags, f"--output={file}"), (module, "evaluate", *flags, f"--prior={file}")
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert done.stdout.splitlines()[-1] == "0 set()", done.stderr
 
 
 # -- Music from it --------------------------------------------------------------------------------
