@@ -2,7 +2,6 @@
 
 import json
 
-import numpy as np
 import pytest
 
 from music_vae import generate
@@ -12,6 +11,7 @@ from music_vae.latent import priors
 from music_vae.latent.small_networks import Owner
 from music_vae.weights import config_file, shipped
 from music_vae.weights.safetensors_file import WeightsFile
+from support import fitted_priors
 from support.commands import loaded_after
 
 
@@ -138,10 +138,7 @@ def test_a_prior_needs_no_tensorflow(run, tunes, tmp_path):
 def beside(random_run):
     """A run with a prior whose points lie together, far from those of N(0, 1)."""
     run = random_run("cat-mel_2bar_small")
-    config = config_file.read(run)
-    shape = (20, config.hparams.latent_size)
-    narrow = priors.fit(np.full(shape, 3.0), np.full(shape, 0.01))
-    narrow.write(priors.default_path(run), Owner.of(config, run))
+    fitted_priors.narrow(run)
     return run
 
 

@@ -10,6 +10,7 @@ from music_vae.export import prior_files
 from music_vae.latent import priors
 from music_vae.latent.small_networks import Owner
 from music_vae.weights import config_file
+from support import fitted_priors
 
 EVEN = "z_size=8,enc_rnn_size=[16],dec_rnn_size=[12,12]"
 
@@ -17,10 +18,7 @@ EVEN = "z_size=8,enc_rnn_size=[16],dec_rnn_size=[12,12]"
 @pytest.fixture(scope="module")
 def run(random_run):
     run = random_run("cat-mel_2bar_small", EVEN)
-    rng = np.random.default_rng(0)
-    mu = np.where(rng.random((400, 1)) < 0.75, -2.0, 3.0) + rng.normal(0, 0.2, (400, 8))
-    fitted = priors.fit(mu, np.full(mu.shape, 0.3), num_components=2)
-    fitted.write(priors.default_path(run), Owner.of(config_file.read(run), run))
+    fitted_priors.of_two(run)
     return run
 
 

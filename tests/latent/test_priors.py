@@ -12,6 +12,7 @@ from music_vae.common.errors import UserError
 from music_vae.latent import gaussian_mixture, priors
 from music_vae.latent.small_networks import Owner
 from music_vae.weights import config_file, safetensors_file
+from support import fitted_priors
 
 OWNER = Owner("some-config", 3, "key")
 
@@ -194,14 +195,6 @@ def run(random_run):
     return random_run("cat-mel_2bar_small")
 
 
-def fit_beside(run, path=None, at=3.0):
-    """Writes a prior for the model of a run, all of whose points lie near (at, at, ...)."""
-    config = config_file.read(run)
-    size = config.hparams.latent_size
-    fitted = priors.fit(np.full((20, size), at), np.full((20, size), 0.01))
-    fitted.write(path or priors.default_path(run), Owner.of(config, run))
-
-
 def test_the_fitted_prior_is_chosen_where_there_is_one(run, tmp_path, caplog):
     caplog.set_level("INFO", "music_vae")
     config = config_file.read(run)
@@ -209,19 +202,19 @@ def test_the_fitted_prior_is_chosen_where_there_is_one(run, tmp_path, caplog):
     assert not caplog.text
     with pytest.raises(UserError, match=r"`prior=fitted`: there is no .*prior\.safetensors; make"):
         priors.choose("fitted", config, run)
-    fit_beside(run)
+    fitted_priors.narrow(run)
     for choice in (None, "fitted"):
         prior = priors.choose(choice, config, run)
         np.testing.assert_allclose(prior.points(normal(5, prior)), 3, atol=0.1)
     assert f"the prior in {run / 'prior.safetensors'}, fitted to 20 windows" in caplog.text
     assert priors.choose("normal", config, run) is None
-    fit_beside(run, tmp_path / "mine.safetensors", at=-2.0)
+    fitted_priors.narrow(run, tmp_path / "mine.safetensors", at=-2.0)
     prior = priors.choose(str(tmp_path / "mine.safetensors"), config, run)
     np.testing.assert_allclose(prior.points(normal(5, prior)), -2, atol=0.1)
 
 
 def test_a_prior_of_an_earlier_training_is_not_passed_over_in_silence(run, random_run):
-    fit_beside(run)
+    fitted_priors.narrow(run)
     weights = run / safetensors_file.WEIGHTS_FILE
     other = {name: array + 1 for name, array in safetensors_file.WeightsFile(weights).items()}
     safetensors_file.write(weights, other)
@@ -242,7 +235,7 @@ def test_a_model_samples_from_the_prior_that_it_is_told(run):
 
     before = sample()
     assert before == sample(prior="normal")
-    fit_beside(run)
+    fitted_priors.narrow(run)
     assert sample(prior="normal") == before
     assert sample() == sample(prior="fitted") != before
     size = config_file.read(run).hparams.latent_size
@@ -265,7 +258,7 @@ def test_similar_pieces_move_towards_the_prior(run, tunes):
         return notes(model.similar(piece, 2, similarity=0.2, seed=1, **options))
 
     before = similar()
-    fit_beside(run)
+    fitted_priors.narrow(run)
     model = TrainedModel(config_file.read(run), 4, run)
     assert similar(prior="normal") == before
     assert similar() == similar(prior="fitted") != before
