@@ -15,11 +15,6 @@ from support.commands import loaded_after
 
 
 @pytest.fixture(scope="module")
-def run(random_run):
-    return random_run("cat-mel_2bar_small")
-
-
-@pytest.fixture(scope="module")
 def computed(run, tunes):
     """What `compute` printed, once the vectors lie in the run."""
     assert attributes.main(["compute", f"--run_dir={run}", f"--examples_path={tunes}"]) == 0

@@ -17,11 +17,6 @@ TRAINING = ["--num_steps=3", "--hidden=8", "--attribute=note_density,c_diatonic=
 
 
 @pytest.fixture(scope="module")
-def run(random_run):
-    return random_run("cat-mel_2bar_small")
-
-
-@pytest.fixture(scope="module")
 def trained(run, tunes):
     """The folder of a constraint that lies with the model."""
     flags = [f"--run_dir={run}", f"--examples_path={tunes}", *TRAINING]

@@ -1,5 +1,6 @@
 """`music_vae_evaluate --interpolation` on random weights: table, JSON, picture, errors."""
 
+import functools
 import json
 
 import pytest
@@ -10,15 +11,8 @@ from support.commands import loaded_after
 
 
 @pytest.fixture
-def command(random_run, tunes, capsys):
-    folder = random_run("cat-mel_2bar_small")
-
-    def run(*flags):
-        flags = ["--interpolation", f"--examples_path={tunes}", "--interpolation_pairs=3", *flags]
-        code = evaluate.main([f"--run_dir={folder}", *flags])
-        return code, capsys.readouterr()
-
-    return run
+def command(evaluated):
+    return functools.partial(evaluated, "--interpolation", "--interpolation_pairs=3")
 
 
 def test_the_command_prints_a_table_and_draws(command, tunes, tmp_path):

@@ -19,11 +19,6 @@ FAST = ["--num_steps=3"]
 
 
 @pytest.fixture(scope="module")
-def run(random_run):
-    return random_run("cat-mel_2bar_small")
-
-
-@pytest.fixture(scope="module")
 def fitted(run, tmp_path_factory):
     folder = tmp_path_factory.mktemp("personal") / "mine"
     tunes = ",".join(str(TUNES / f"{name}.mid") for name in ("soldiers_joy", "fishers_hornpipe"))

@@ -16,11 +16,6 @@ from support.commands import loaded_after
 
 
 @pytest.fixture(scope="module")
-def run(random_run):
-    return random_run("cat-mel_2bar_small")
-
-
-@pytest.fixture(scope="module")
 def fitted(run, tunes):
     """The file that `fit` writes into the run."""
     assert prior.main(["fit", f"--run_dir={run}", f"--examples_path={tunes}"]) == 0
