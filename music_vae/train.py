@@ -193,7 +193,7 @@ def main(argv: Sequence[str] | None = None) -> int:
       argv: The arguments, without the program's name; None: those of the process.
     """
     try:
-        return cli.Command(PROGRAM, USAGE, FLAGS, _run).main(argv)
+        return COMMAND.main(argv)
     except WorkerLostError as error:
         if argv is None:
             cluster.restart(error)
@@ -307,6 +307,8 @@ def _print_metrics(step: int, metrics: dict[str, float]) -> None:
     shown = " ".join(f"{name}={value:.4f}" for name, value in sorted(metrics.items()))
     print(f"step {step}: {shown}", flush=True)
 
+
+COMMAND = cli.Command(PROGRAM, USAGE, FLAGS, _run)
 
 if __name__ == "__main__":
     console_entry_point()

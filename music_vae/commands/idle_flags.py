@@ -99,6 +99,10 @@ TABLE: Mapping[str, Sequence[tuple[Condition, Sequence[str]]]] = {
         (with_command("evaluate"), [*_MUSIC, "output", "attribute"]),
         (with_command("map"), [*_SAMPLES, "vectors", "json", "output"]),
     ],
+    "music_vae_prior": [
+        (with_command("fit"), ["prior", "json"]),
+        (with_command("evaluate"), ["output", "components"]),
+    ],
     "music_vae_constrain": [
         (with_command("train"), [*_SAMPLES, "constraint", "json"]),
         (
