@@ -135,7 +135,7 @@ class MixtureGrooveHeadSpec:
     components: int = 4
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.components, int) and 1 <= self.components <= _MAX_COMPONENTS):
+        if not (type(self.components) is int and 1 <= self.components <= _MAX_COMPONENTS):
             raise UserError(
                 f"components={self.components!r} of a mixture; expected 1 to {_MAX_COMPONENTS}"
             )

@@ -31,6 +31,7 @@ from music_vae.common.specs import (
     HierarchicalDecoderSpec,
     HierarchicalEncoderSpec,
     LstmEncoderSpec,
+    MixtureGrooveHeadSpec,
     MultiCategoricalHeadSpec,
     NadeHeadSpec,
     SplitDecoderSpec,
@@ -264,3 +265,10 @@ def test_every_decoder_says_what_it_conducts():
         flat = get_config(name).model_spec.decoder
         assert (flat.level_lengths, flat.conductors, flat.num_segments) == ((), (), 1)
         assert flat.core is flat
+
+
+@pytest.mark.parametrize("components", [0, 33, -1, 1.5, True, "4", None, float("nan")])
+def test_a_mixture_has_from_one_to_32_components(components):
+    assert [MixtureGrooveHeadSpec(number).components for number in (1, 32)] == [1, 32]
+    with pytest.raises(UserError, match=f"components={components!r} of a mixture; expected 1 to"):
+        MixtureGrooveHeadSpec(components)
