@@ -26,7 +26,7 @@ def bars(model):
     return model.windows(tune)[:4]
 
 
-# Values of each argument that are wrong in every method that has it, and a part of the message.
+# Values of each argument that are wrong in every method that has it.
 WRONG = {
     "n": [-1, 1.5, "3", NAN, True, 10**20],
     "length": [0, -1, 1.5, "8", NAN, 10**20],
