@@ -3,10 +3,12 @@
 Models of grooves count steps, of which a piece has one length from its beginning to its end.
 """
 
+import dataclasses
+import functools
+import itertools
+from bisect import bisect_right
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from music_vae.common.constants import DEFAULT_QPM
 from music_vae.common.lazy_imports import import_note_seq
@@ -15,7 +17,8 @@ if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
 
 
-class TempoMap(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class TempoMap:
     """The tempos of a piece: one from each of the times on, of which the first is 0.
 
     Attributes:
@@ -49,23 +52,22 @@ class TempoMap(NamedTuple):
         """True if all tempos are the same."""
         return len(set(self.qpms)) == 1
 
-    @property
-    def _quarters(self) -> np.ndarray:
-        """The quarter note at which each tempo begins, float64 `[N]`."""
-        lengths = np.diff(self.times_s) * np.array(self.qpms[:-1]) / 60
-        return np.concatenate([[0.0], np.cumsum(lengths)])
+    @functools.cached_property
+    def _quarters(self) -> list[float]:
+        """The quarter note at which each tempo begins."""
+        spans = zip(itertools.pairwise(self.times_s), self.qpms, strict=False)
+        lengths = ((end_s - start_s) * qpm / 60 for (start_s, end_s), qpm in spans)
+        return list(itertools.accumulate(lengths, initial=0.0))
 
     def quarter_at(self, second: float) -> float:
         """Returns the number of quarter notes, and parts of one, up to a time."""
-        number = max(int(np.searchsorted(self.times_s, second, side="right")) - 1, 0)
-        beyond = (second - self.times_s[number]) * self.qpms[number] / 60
-        return float(self._quarters[number] + beyond)
+        number = max(bisect_right(self.times_s, second) - 1, 0)
+        return self._quarters[number] + (second - self.times_s[number]) * self.qpms[number] / 60
 
     def second_at(self, quarter: float) -> float:
         """Returns the time of a quarter note, the inverse of `quarter_at`."""
-        number = max(int(np.searchsorted(self._quarters, quarter, side="right")) - 1, 0)
-        beyond = (quarter - self._quarters[number]) * 60 / self.qpms[number]
-        return float(self.times_s[number] + beyond)
+        number = max(bisect_right(self._quarters, quarter) - 1, 0)
+        return self.times_s[number] + (quarter - self._quarters[number]) * 60 / self.qpms[number]
 
     def steady(self, piece: "NoteSequence") -> "NoteSequence":
         """Returns the piece of these tempos, played at 120 quarter notes a minute.

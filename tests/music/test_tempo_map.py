@@ -18,8 +18,8 @@ def test_quarters_and_seconds_are_each_others_inverse():
 
 def test_the_last_tempo_at_a_time_holds_and_none_is_below_zero():
     tempos = [{"time": 0, "qpm": 100}, {"time": 0, "qpm": 140}, {"time": 1, "qpm": 0}]
-    assert TempoMap.of(NoteSequence(tempos=tempos)) == ((0.0,), (140.0,))
-    assert TempoMap.of(NoteSequence()) == ((0.0,), (120.0,))
+    assert TempoMap.of(NoteSequence(tempos=tempos)) == TempoMap((0.0,), (140.0,))
+    assert TempoMap.of(NoteSequence()) == TempoMap((0.0,), (120.0,))
 
 
 def test_a_piece_is_the_same_after_it_was_steady():
@@ -27,7 +27,7 @@ def test_a_piece_is_the_same_after_it_was_steady():
     for number in range(10):
         piece.notes.add(pitch=36 + number, start_time=number / 2, end_time=number / 2 + 0.25)
     piece.time_signatures.add(time=2.0, numerator=4, denominator=4)
-    for time_s, qpm in zip(*MAP, strict=True):
+    for time_s, qpm in zip(MAP.times_s, MAP.qpms, strict=True):
         piece.tempos.add(time=time_s, qpm=qpm)
     before = piece.SerializeToString()
     steady = MAP.steady(piece)
