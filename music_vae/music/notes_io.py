@@ -41,6 +41,7 @@ from music_vae.music.midi_structure import (
 )
 from music_vae.music.musicxml_reader import read_musicxml
 from music_vae.music.musicxml_structure import root_files
+from music_vae.music.tempo_map import TempoMap
 from music_vae.music.unreadable import UnreadableMusicError
 from music_vae.music.written_score import WrittenScore
 
@@ -484,19 +485,9 @@ def _checked(sequence: NoteSequence) -> NoteSequence:
     length_s = max(sequence.total_time, *(note.end_time for note in sequence.notes))
     if not length_s <= MAX_LENGTH_S:
         raise UnreadableMusicError(f"longer than {MAX_LENGTH_S / 3600:.0f} hours")
-    if not _length_quarters(sequence, length_s) <= MAX_LENGTH_QUARTERS:
+    if not TempoMap.of(sequence).quarter_at(length_s) <= MAX_LENGTH_QUARTERS:
         raise UnreadableMusicError(f"longer than {MAX_LENGTH_QUARTERS:,.0f} quarter notes")
     return sequence
-
-
-def _length_quarters(sequence: NoteSequence, length_s: float) -> float:
-    """Returns the number of quarter notes in the first `length_s` seconds, by the tempo changes."""
-    quarters, last_s, qpm = 0.0, 0.0, DEFAULT_QPM
-    for tempo in sorted(sequence.tempos, key=lambda tempo: tempo.time):
-        time_s = min(max(tempo.time, 0.0), length_s)
-        quarters += (time_s - last_s) * qpm / 60
-        last_s, qpm = time_s, tempo.qpm
-    return quarters + (length_s - last_s) * qpm / 60
 
 
 _READERS: dict[str, Callable[[bytes, Path], Reading]] = {

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from music_vae.common import lazy_imports
 from music_vae.common.constants import DEFAULT_QPM, OUTPUT_VELOCITY
+from music_vae.music.tempo_map import TempoMap
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
@@ -171,22 +172,27 @@ def from_sequence(sequence: "NoteSequence", first_measure: Fraction = Fraction(0
     Such a sequence has no bar lines: measures are counted from every change of the metre, after one
     of the length `first_measure` at the beginning.
     """
-    clock = _Clock(sequence)
+    tempos = TempoMap.of(sequence)
+
+    def quarters(seconds: float) -> Fraction:
+        """The time in quarter notes, on the grid."""
+        return Fraction(round(tempos.quarter_at(seconds) * _GRID), _GRID)
+
     score = Score(title=sequence.sequence_metadata.title)
     voices: dict[int, Voice] = {}
     for note in sequence.notes:
-        start, end = clock.quarters(note.start_time), clock.quarters(note.end_time)
+        start, end = quarters(note.start_time), quarters(note.end_time)
         if end > start and not note.is_drum:  # a grace note may have no length
             voice = voices.setdefault(note.part, Voice(note.program))
             voice.notes.append(Note(start, end, note.pitch))
     score.voices = [voices[part] for part in sorted(voices)]
     metres = {
-        clock.quarters(m.time): (m.numerator, m.denominator)
+        quarters(m.time): (m.numerator, m.denominator)
         for m in sequence.time_signatures
         if m.numerator > 0 and m.denominator > 0
     }
     starts = sorted(metres)
-    ends = [*starts, clock.quarters(sequence.total_time)][1:]
+    ends = [*starts, quarters(sequence.total_time)][1:]
     for start, end in zip(starts, ends, strict=True):
         numerator, denominator = metres[start]
         length = Fraction(4 * numerator, denominator)
@@ -202,24 +208,3 @@ def from_sequence(sequence: "NoteSequence", first_measure: Fraction = Fraction(0
         last = score.measures[-1]
         score.measures[-1] = last._replace(end=last.start + length)
     return score
-
-
-class _Clock:
-    """Turns seconds into quarter notes, by the tempos of a piece."""
-
-    def __init__(self, sequence: "NoteSequence"):
-        self._changes = [(0.0, 0.0, DEFAULT_QPM)]  # seconds, quarter notes, tempo from there on
-        for tempo in sorted(sequence.tempos, key=lambda tempo: tempo.time):
-            self._changes.append((tempo.time, self._exact(tempo.time), tempo.qpm))
-
-    def _exact(self, seconds: float) -> float:
-        since, quarters, qpm = self._changes[0]
-        for change in self._changes:
-            if change[0] > seconds:
-                break
-            since, quarters, qpm = change
-        return quarters + (seconds - since) * qpm / 60
-
-    def quarters(self, seconds: float) -> Fraction:
-        """The time in quarter notes, on the grid."""
-        return Fraction(round(self._exact(seconds) * _GRID), _GRID)
