@@ -175,8 +175,7 @@ def from_sequence(sequence: "NoteSequence", first_measure: Fraction = Fraction(0
     tempos = TempoMap.of(sequence)
 
     def quarters(seconds: float) -> Fraction:
-        """The time in quarter notes, on the grid."""
-        return Fraction(round(tempos.quarter_at(seconds) * _GRID), _GRID)
+        return on_grid(tempos.quarter_at(seconds))
 
     score = Score(title=sequence.sequence_metadata.title)
     voices: dict[int, Voice] = {}
@@ -208,3 +207,8 @@ def from_sequence(sequence: "NoteSequence", first_measure: Fraction = Fraction(0
         last = score.measures[-1]
         score.measures[-1] = last._replace(end=last.start + length)
     return score
+
+
+def on_grid(quarters: float) -> Fraction:
+    """A time in quarter notes as a fraction, on the grid."""
+    return Fraction(round(quarters * _GRID), _GRID)

@@ -13,7 +13,6 @@ import hashlib
 import json
 import re
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
@@ -31,7 +30,8 @@ from music_vae.commands import cli
 from music_vae.common import files, lazy_imports, pools, progress
 from music_vae.common.errors import UserError
 from music_vae.dataset import music_files
-from music_vae.music import notes_io
+from music_vae.music import abc_structure, notes_io
+from music_vae.music.abc_reader import read_tune
 from music_vae.music.notes_io import UnreadableMusicError
 
 if TYPE_CHECKING:
@@ -263,14 +263,14 @@ def first_measure(path: Path) -> Fraction:
         tune.append(line.removeprefix("|").partition("|")[0])
         if "|" in line.removeprefix("|"):
             break
-    with tempfile.TemporaryDirectory() as folder:
-        beginning = Path(folder, "beginning.abc")
-        beginning.write_text("\n".join(tune) + "|\n", encoding="utf-8")
-        try:
-            score = notation.from_sequence(_sequences(beginning)[0])
-        except UnreadableMusicError:  # nothing but rests, say
-            return Fraction(0)
-    return max((note.end for voice in score.voices for note in voice.notes), default=Fraction(0))
+    beginning = "\n".join(tune) + "|\n"
+    try:
+        abc_structure.check_tune(beginning)
+        score = read_tune(beginning).score
+    except UnreadableMusicError:  # in an unknown key, say
+        return Fraction(0)
+    ends = (note.end for note in score.notes if not note.is_drum)
+    return notation.on_grid(max(ends, default=0.0))
 
 
 def _add_stretches(stretches: Stretches, score: Score, source: str, name: str) -> None:

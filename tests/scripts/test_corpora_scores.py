@@ -276,7 +276,6 @@ K: G
 
 
 def test_the_voices_of_a_hymn_are_instruments(tmp_path):
-    pytest.importorskip("music_vae.music.abc_reader", reason="no reader of several voices")
     path = hymnal(tmp_path, IN_PARTS)
     assert make(path.parent, tmp_path / "out", source="hymnal") == 0
     (together,) = sequences(tmp_path / "out" / "multitrack")
