@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 MAX_ARCHIVE_FILES = 20_000
 MAX_ARCHIVE_BYTES = 500 * 2**20
 
+MIDI_MAGIC = b"MThd"  # how a MIDI file begins
+
 
 def new_flags() -> flags.FlagValues:
     """The flags that every script has."""
@@ -61,6 +63,11 @@ def output_dir_of(values: flags.FlagValues) -> Path:
     cli.require(values, "output_dir")
     files.check_writable(values.output_dir, "output_dir")
     return cli.expand(values.output_dir)
+
+
+def listed(text: str) -> list[str]:
+    """The names in a flag, which has commas between them."""
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 # -- Reading --------------------------------------------------------------------------------------
@@ -151,7 +158,7 @@ def write_tunes(
     """Leaves copies out, splits by tune, writes the three files and prints what they hold."""
     kept = without_copies(sequences, skipped)
     if not kept:
-        raise UserError(f"there is no music to write; skipped: {_reasons(skipped) or 'nothing'}")
+        raise no_music(skipped)
     write_splits(split(kept, shares), output_dir, skipped)
 
 
@@ -167,5 +174,15 @@ def write_splits(
         print(f"{count:6d} skipped: {reason}")
 
 
-def _reasons(skipped: Counter[str]) -> str:
-    return ", ".join(f"{count} {reason}" for reason, count in skipped.most_common())
+def no_music(skipped: Counter[str]) -> UserError:
+    """The error of a run that has nothing to write, with what it left out."""
+    reasons = ", ".join(f"{count} {reason}" for reason, count in skipped.most_common())
+    return UserError(f"there is no music to write; skipped: {reasons or 'nothing'}")
+
+
+def remove_cache(cache: Path) -> None:
+    """Removes the files that a run kept of what it had read; what else is there stays."""
+    for file in cache.glob("*.json"):
+        file.unlink()
+    with contextlib.suppress(OSError):
+        cache.rmdir()

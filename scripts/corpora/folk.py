@@ -102,9 +102,7 @@ def _run(values: flags.FlagValues) -> None:
     cache = output_dir / "read"
     tunes = read_files(source, paths, cache, values.num_workers, skipped)
     common.write_tunes((sequence_of(t, corpus) for t in tunes), output_dir, shares, skipped)
-    for file in cache.glob("*.json"):
-        file.unlink()
-    cache.rmdir()
+    common.remove_cache(cache)
 
 
 def _music21_corpus() -> tuple[Path, list[Path], str]:

@@ -52,7 +52,6 @@ HISTORY_COLLECTION = "freedoom"
 REMOVED = ("musics/nb_nmare", "musics/ralphis", "musics/hyena", "musics/csabo")
 PACKAGES = ("freedoom", "freedm", "simutrans-data")
 _SUFFIXES = (*notes_io.MIDI_SUFFIXES, ".wad", ".deb")
-_MIDI_MAGIC = b"MThd"
 
 # General MIDI's instruments that play one line, counted from 0: violin, viola and cello, brass,
 # reeds, pipes, synthesizer leads, and those of other traditions that carry tunes.
@@ -102,15 +101,11 @@ def _run(values: flags.FlagValues) -> None:
     if values.git_history:
         sequences += read_history(cli.expand(values.git_history), skipped)
     if values.input or not values.git_history:
-        sequences += read_sources(values.input, _listed(values.exclude), skipped)
+        sequences += read_sources(values.input, common.listed(values.exclude), skipped)
     if values.leads_as_piano:
         for sequence in sequences:
             leads_as_piano(sequence)
     common.write_tunes(sequences, output_dir, shares, skipped)
-
-
-def _listed(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def read_sources(
@@ -125,7 +120,7 @@ def read_sources(
         midi_dir = Path(directory) / "midi"
         midi_dir.mkdir()
         if names:
-            sources = [cli.expand(name) for name in _listed(names)]
+            sources = [cli.expand(name) for name in common.listed(names)]
         else:
             sources = download(PACKAGES, Path(directory))
         for source in sources:
@@ -210,7 +205,7 @@ def _midi_of(name: str, data: bytes) -> Iterator[tuple[str, bytes]]:
     """The file itself if it is MIDI, or the MIDI lumps of a WAD as WAD_LUMP.mid."""
     if name.lower().endswith(".wad"):
         for lump, contents in wad_lumps(data):
-            if contents.startswith(_MIDI_MAGIC):
+            if contents.startswith(common.MIDI_MAGIC):
                 yield f"{Path(name).stem}_{lump}.mid", contents
     else:
         yield name, data

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
 
 _SUFFIXES = (".mid", ".midi", ".mus")  # Freedoom has MIDI under the names of MUS files, too
-_MIDI_MAGIC = b"MThd"
 _REGULAR_FILE = b"100"  # how the mode of a file begins that is no link
 _DELETED = b"D"
 
@@ -59,7 +58,7 @@ def midi_history(
             wanted[name] = blob.path
     written: dict[str, str] = {}
     for name, contents in _contents(clone, list(wanted), skipped):
-        if contents.startswith(_MIDI_MAGIC):
+        if contents.startswith(common.MIDI_MAGIC):
             file = f"{len(written):05d}_{name[:12]}.mid"
             (target / file).write_bytes(contents)
             written[file] = wanted[name]

@@ -6,7 +6,6 @@
 """
 
 import base64
-import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -128,26 +127,18 @@ def _run(values: flags.FlagValues) -> None:
     )
     if not names:
         raise UserError(f"{root} holds no {source.suffix} files; git clone {source.url}")
-    beside = works.read_sides([cli.expand(name) for name in _listed(values.beside)])
+    beside = works.read_sides([cli.expand(name) for name in common.listed(values.beside)])
     skipped: Counter[str] = Counter()
     cache = output_dir / "read"
     found = read_files(root, names, values.source, cache, values.num_workers, skipped)
     if not any(found.values()):
-        reasons = ", ".join(f"{count} {reason}" for reason, count in skipped.most_common())
-        raise UserError(f"there is no music to write; skipped: {reasons or 'nothing'}")
+        raise common.no_music(skipped)
     sides = works.sides(found[MELODIES], found[MULTITRACK], shares, beside)
     for kind in source.kinds:
         left_out = skipped if kind == source.kinds[-1] else Counter()
         parts = works.parted(found[kind], sides, left_out)
         common.write_splits(parts, output_dir / kind, left_out)
-    for file in cache.glob("*.json"):
-        file.unlink()
-    with contextlib.suppress(OSError):  # what else is in it stays
-        cache.rmdir()
-
-
-def _listed(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
+    common.remove_cache(cache)
 
 
 # -- Files to NoteSequences -----------------------------------------------------------------------

@@ -201,3 +201,15 @@ def test_a_reader_that_dies_is_said_and_what_was_read_is_kept(
     assert run(f"--input={abc_dir}", f"--output_dir={tmp_path}/out") == 2
     assert "give the command again to go on" in capsys.readouterr().err
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["read"]
+
+
+def test_what_else_is_in_the_folder_of_read_files_stays(abc_dir, tmp_path, monkeypatch):
+    tune = {"file": "a.abc", "number": 0, "title": "A", "notes": [Note(0.0, 4.0, 60)]}
+    monkeypatch.setattr(folk.importlib.util, "find_spec", lambda _: object())
+    monkeypatch.setattr(folk, "read_files", lambda *_: [tune])
+    read = tmp_path / "out" / "read"
+    read.mkdir(parents=True)
+    for name in ("kept.json", "mine.txt"):
+        (read / name).write_text("{}")
+    assert run(f"--input={abc_dir}", f"--output_dir={tmp_path}/out") == 0
+    assert [path.name for path in read.iterdir()] == ["mine.txt"]
