@@ -25,8 +25,6 @@ _DELETED = b"D"
 
 # Two files are versions of a song if they share this part of the phrases of the one with fewer.
 _VERSION_SHARE = 0.7
-_PHRASE_INTERVALS = 14
-_MIN_PITCH_STEPS = 4
 
 
 class Blob(NamedTuple):
@@ -127,22 +125,13 @@ def one_version(sequences: Sequence["NoteSequence"], skipped: Counter[str]) -> l
 
     Of those with as many notes the last one does.
     """
-    pieces = [works.Piece(sequence.id, _phrases(sequence)) for sequence in sequences]
+    pieces = [works.Piece(sequence.id, splits.all_phrases(sequence)) for sequence in sequences]
     links = works.links(pieces, len(pieces), _VERSION_SHARE)
     kept = []
     for group in splits.connected(len(pieces), links):
         kept.append(max(group, key=lambda index: (len(sequences[index].notes), index)))
         skipped["another version of a song"] += len(group) - 1
     return [sequences[index] for index in sorted(kept)]
-
-
-def _phrases(sequence: "NoteSequence") -> set[bytes]:
-    """Digests of the phrases of all instruments but the drums."""
-    found: set[bytes] = set()
-    for drums, line in splits.lines(sequence):
-        if not drums:
-            found |= splits.phrases(line, _PHRASE_INTERVALS, _MIN_PITCH_STEPS)
-    return found
 
 
 def label(sequences: Sequence["NoteSequence"], paths: Mapping[str, str], collection: str) -> None:

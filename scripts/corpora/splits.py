@@ -151,10 +151,7 @@ def marks(sequence: "NoteSequence") -> set[bytes]:
         tokens = example.outputs
         if len(np.unique(tokens[tokens >= FIRST_PITCH])) >= _MIN_WINDOW_PITCHES:
             found.add(_digest(b"window" + _WINDOWS.window_key(tokens)))
-    for drums, line in lines(sequence):
-        if not drums:
-            found |= phrases(line, _PHRASE_INTERVALS, _MIN_PHRASE_PITCH_STEPS)
-    return found
+    return found | all_phrases(sequence)
 
 
 _WINDOWS = OneHotMelodyConverter(slice_bars=_WINDOW_BARS)
@@ -175,6 +172,15 @@ def phrases(line: Sequence[_Onset], intervals: int, min_pitch_steps: int) -> set
         for stretch in stretches
         if len({interval for _, interval in stretch}) >= min_pitch_steps
     }
+
+
+def all_phrases(sequence: "NoteSequence") -> set[bytes]:
+    """Digests of the phrases of all instruments but the drums."""
+    found: set[bytes] = set()
+    for drums, line in lines(sequence):
+        if not drums:
+            found |= phrases(line, _PHRASE_INTERVALS, _MIN_PHRASE_PITCH_STEPS)
+    return found
 
 
 def lines(sequence: "NoteSequence") -> Iterator[tuple[bool, list[_Onset]]]:
