@@ -14,17 +14,19 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from fractions import Fraction
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import common
+import notation
 from absl import flags
+from notation import MEASURE_QUARTERS
 
 from music_vae import data
 from music_vae.commands import cli
-from music_vae.common import checks, files, lazy_imports, progress
-from music_vae.common.constants import DEFAULT_QPM, OUTPUT_VELOCITY
+from music_vae.common import checks, files, progress
 from music_vae.common.errors import UserError
 from music_vae.music import notes_io
 
@@ -45,7 +47,6 @@ run goes on. Tunes in other metres than 4/4, 2/2 and 2/4 are left out."""
 # Folders of music21's corpus whose tunes are in the public domain and monophonic.
 COLLECTIONS = ("oneills1850", "ryansMammoth", "airdsAirs", "miscFolk")
 CORPUS = "music21"  # in the ids of its tunes
-BAR_QUARTERS = {"4/4": 4.0, "2/2": 4.0, "2/4": 2.0}
 _SAME = 1e-6  # quarter notes; no two notes of a tune are so close
 
 FLAGS = common.new_flags()
@@ -183,7 +184,7 @@ def notes_of(score: Any) -> list[Note]:
     """The notes of a music21 score of one voice, repeats played out, its bars on the bar lines.
 
     Raises:
-      UnreadableMusicError: If it is not one voice in a metre of `BAR_QUARTERS`.
+      UnreadableMusicError: If it is not one voice in a metre of `MEASURE_QUARTERS`.
     """
     from music21 import meter, repeat
 
@@ -194,7 +195,7 @@ def notes_of(score: Any) -> list[Note]:
     metre = part.recurse().getElementsByClass(meter.TimeSignature).first()
     if metre is None or not part.getElementsByClass("Measure"):
         raise notes_io.UnreadableMusicError("no metre or no bars")
-    bar = BAR_QUARTERS.get(metre.ratioString)
+    bar = MEASURE_QUARTERS.get(metre.ratioString)
     if bar is None:
         raise notes_io.UnreadableMusicError(f"metre {metre.ratioString}")
     with contextlib.suppress(repeat.ExpanderException):  # repeats that do not fit: played once
@@ -243,24 +244,15 @@ def on_bar_lines(measures: Iterable[Measure], bar: float) -> list[Note]:
 
 def sequence_of(tune: Mapping[str, Any], corpus: str) -> "NoteSequence":
     """A tune as a NoteSequence in 4/4 at 120 quarter notes a minute."""
-    note_seq = lazy_imports.import_note_seq()
-    sequence = note_seq.NoteSequence()
+    notes = [
+        notation.Note(Fraction(start), Fraction(start + quarters), pitch)
+        for start, quarters, pitch in tune["notes"]
+    ]
+    sequence = notation.to_sequence([notation.Voice(0, notes)], max(note.end for note in notes))
     sequence.id = f"/id/abc/{corpus}/{tune['file']}#{tune['number']}"
     sequence.filename = tune["file"]
     sequence.collection_name = tune["file"].rpartition("/")[0] or corpus
     sequence.sequence_metadata.title = tune["title"]
-    sequence.ticks_per_quarter = note_seq.STANDARD_PPQ
-    sequence.time_signatures.add(numerator=4, denominator=4)
-    sequence.tempos.add(qpm=DEFAULT_QPM)
-    quarter_s = 60 / DEFAULT_QPM
-    for start, quarters, pitch in tune["notes"]:
-        sequence.notes.add(
-            pitch=pitch,
-            velocity=OUTPUT_VELOCITY,
-            start_time=start * quarter_s,
-            end_time=(start + quarters) * quarter_s,
-        )
-    sequence.total_time = max(note.end_time for note in sequence.notes)
     return sequence
 
 
