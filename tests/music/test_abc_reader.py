@@ -6,6 +6,7 @@ import pytest
 
 from music_vae.common.lazy_imports import import_note_seq
 from music_vae.music.notes_io import read_file, read_music_file
+from support.scores import ignored, pitches, spans
 
 SCORES = Path(__file__).parent / "scores"
 G_MAJOR_BAR = [67, 69, 71, 72, 74, 76, 74, 71]  # GABc dedB
@@ -23,19 +24,6 @@ def read(tmp_path):
     return read_text
 
 
-def pitches(sequence, part=0):
-    return [note.pitch for note in sequence.notes if note.part == part]
-
-
-def spans(sequence, part=0):
-    """Pitch, and beginning and end in quarter notes at 120 a minute."""
-    return [
-        (note.pitch, round(2 * note.start_time, 3), round(2 * note.end_time, 3))
-        for note in sequence.notes
-        if note.part == part
-    ]
-
-
 def in_eighths(pitches, start=0.0):
     return [(pitch, start + i / 2, start + i / 2 + 0.5) for i, pitch in enumerate(pitches)]
 
@@ -47,12 +35,6 @@ def sections(sequence):
         for group in sequence.section_groups
     ]
     return starts, groups
-
-
-def ignored(caplog):
-    """What the one line in the log says was ignored."""
-    (message,) = caplog.messages
-    return message.partition(": ignored: ")[2]
 
 
 # -- A file of ten tunes --------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import pytest
 
 from music_vae.music import musicxml_structure, notes_io
 from music_vae.music.notes_io import UnreadableMusicError, read_music_file
+from support.scores import ignored, pitches, spans
 
 SCORES = Path(__file__).parent / "scores"
 MELODY = [60, 62, 64, 65, 67, 65, 64, 62, 60, 64, 67, 72, 71, 67, 62, 60]  # in eighth notes
@@ -75,27 +76,8 @@ def read_score(name):
     return sequence
 
 
-def pitches(sequence, part=0):
-    return [n.pitch for n in sequence.notes if n.part == part]
-
-
-def spans(sequence, part=0):
-    """Pitch, and beginning and end in quarter notes at 120 a minute."""
-    return [
-        (n.pitch, round(2 * n.start_time, 3), round(2 * n.end_time, 3))
-        for n in sequence.notes
-        if n.part == part
-    ]
-
-
 def metres(sequence):
     return [(round(2 * m.time, 3), m.numerator, m.denominator) for m in sequence.time_signatures]
-
-
-def ignored(caplog):
-    """What the one line in the log says was ignored."""
-    (message,) = caplog.messages
-    return message.partition(": ignored: ")[2]
 
 
 # -- Whole scores ---------------------------------------------------------------------------------
