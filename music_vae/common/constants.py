@@ -4,6 +4,8 @@ MIN_MIDI_PITCH = 0
 MAX_MIDI_PITCH = 127
 MAX_MIDI_VELOCITY = 127
 SEMITONES = 12  # in an octave: roots of chords, and keys
+PITCH_CLASSES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}  # of natural notes
+MIDDLE_C = 60
 DRUMS_INSTRUMENT = 9  # MIDI's tenth channel, counted from 0
 
 PIANO_MIN_PITCH = 21  # A0, the lowest key of a piano

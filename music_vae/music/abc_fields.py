@@ -6,6 +6,8 @@ ABC 2.1 (abcnotation.com/wiki/abc:standard:v2.1) defines them, and older forms t
 import re
 from dataclasses import dataclass
 
+from music_vae.common.constants import PITCH_CLASSES, SEMITONES
+
 _MAX_BEATS = 255
 _MAX_DENOMINATOR = 128
 _MAX_SHIFT = 48  # semitones; a voice is written no further from where it sounds
@@ -28,7 +30,6 @@ _CLEF = re.compile(r"\b(?:treble|bass|alto|tenor|perc|none)\d?([+-]8)?", re.IGNO
 
 _ORDER_OF_SHARPS = "FCGDAEB"
 _FIFTHS_OF_LETTER = {letter: index - 1 for index, letter in enumerate(_ORDER_OF_SHARPS)}
-_TONIC = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 ALTERATIONS = {"": 0, "=": 0, "^": 1, "^^": 2, "_": -1, "__": -2}
 # Fifths from the major key of the same tonic, and the mode in NoteSequence.KeySignature.
 _MODES = {
@@ -164,7 +165,7 @@ def key_of(text: str) -> Key | None:
     accidentals = accidentals_of(0 if re.match(r"\s*exp", rest) else fifths)
     for accidental, raised in _KEY_ACCIDENTAL.findall(rest):
         accidentals[raised.upper()] = ALTERATIONS[accidental]
-    return Key(accidentals, ((_TONIC[letter] + alteration) % 12, number))
+    return Key(accidentals, ((PITCH_CLASSES[letter] + alteration) % SEMITONES, number))
 
 
 def accidentals_of(fifths: int) -> Accidentals:
@@ -184,8 +185,8 @@ def properties_of(text: str) -> VoiceProperties:
     """
     properties = {name.lower(): value.strip('"') for name, value in _PROPERTY.findall(text)}
     clef = _CLEF.search(properties.get("clef", "")) or _CLEF.search(_PROPERTY.sub(" ", text))
-    semitones = 12 * int((clef[1] if clef and clef[1] else "0").replace("8", "1"))
-    for name, size in (("octave", 12), ("transpose", 1)):
+    semitones = SEMITONES * int((clef[1] if clef and clef[1] else "0").replace("8", "1"))
+    for name, size in (("octave", SEMITONES), ("transpose", 1)):
         value = re.match(r"[+-]?\d{1,2}$", properties.get(name, ""))
         semitones += size * int(value[0]) if value else 0
     name = properties.get("name") or properties.get("nm") or ""

@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 
-from music_vae.common.constants import MAX_MIDI_PITCH
+from music_vae.common.constants import MAX_MIDI_PITCH, MIDDLE_C, PITCH_CLASSES, SEMITONES
 from music_vae.music.abc_fields import ALTERATIONS, FREE, Key
 from music_vae.music.written_score import WrittenNote
 
@@ -44,7 +44,6 @@ _CHORD_NOTE = re.compile(
 )
 _CHORD_REST = re.compile(rf"[zx]({_LENGTH})")
 _SIZE = re.compile(r"(\d{0,3})(?:(/{1,10})(\d{0,3}))?$")
-_PITCHES = {"C": 60, "D": 62, "E": 64, "F": 65, "G": 67, "A": 69, "B": 71}
 _SAME = 1e-6  # quarter notes; what is less apart is at one time
 _MAX_BROKEN = 5
 _MAX_TUPLET = 99
@@ -192,7 +191,7 @@ class Voice:
         elif place in self._ties and abs(self._ties[place].end - self.time) < _SAME:
             return place, self._ties[place].pitch
         raised = self._altered.get(name, self.key.accidentals[name])
-        pitch = _PITCHES[name] + 12 * octave + raised + self.semitones
+        pitch = MIDDLE_C + PITCH_CLASSES[name] + SEMITONES * octave + raised + self.semitones
         if not 0 <= pitch <= MAX_MIDI_PITCH:
             self.ignored[f"a pitch outside 0..{MAX_MIDI_PITCH}"] += 1
             return place, None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from music_vae.common.constants import SEMITONES
+from music_vae.common.constants import PITCH_CLASSES, SEMITONES
 from music_vae.common.errors import UserError
 from music_vae.music.converters.base import Converter
 from music_vae.music.converters.controls import checked_chords, encode_chord, is_readable_chord
@@ -17,7 +17,6 @@ from music_vae.music.converters.controls import checked_chords, encode_chord, is
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
 
-_TONICS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _ACCIDENTALS = {"": 0, "#": 1, "b": -1}
 
 
@@ -107,6 +106,6 @@ def key_class(text: str) -> int:
     """
     name = text.removesuffix("m")
     tonic, accidental = name[:1].upper(), name[1:]
-    if tonic not in _TONICS or accidental not in _ACCIDENTALS:
+    if tonic not in PITCH_CLASSES or accidental not in _ACCIDENTALS:
         raise UserError(f"unknown key {text!r}; expected one as in C, F#, Bb or Am")
-    return (_TONICS[tonic] + _ACCIDENTALS[accidental]) % SEMITONES
+    return (PITCH_CLASSES[tonic] + _ACCIDENTALS[accidental]) % SEMITONES

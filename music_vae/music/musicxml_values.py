@@ -7,13 +7,12 @@ import math
 import re
 from xml.etree.ElementTree import Element
 
-from music_vae.common.constants import SEMITONES
+from music_vae.common.constants import PITCH_CLASSES, SEMITONES
 
 _MAX_NUMBER = 1e9  # far above anything in a score, and far below what overflows
 _MAX_BEATS = 255
 _MAX_BEAT_TYPE = 128
 _MAX_FIFTHS = 14
-_SEMITONES_OF_STEP = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 # Semitones from the tonic of the major key of the same signature, and the mode's number in
 # NoteSequence.KeySignature. Anything else counts as major.
 _MODES = {
@@ -120,7 +119,7 @@ def pitch_of(pitch: Element) -> int | None:
     >>> pitch_of(fromstring("<pitch><step>C</step><alter>-1</alter><octave>4</octave></pitch>"))
     59
     """
-    semitones = _SEMITONES_OF_STEP.get((pitch.findtext("step") or "").strip().upper())
+    semitones = PITCH_CLASSES.get((pitch.findtext("step") or "").strip().upper())
     octave = integer_in(pitch.findtext("octave"))
     alter = integer_in(pitch.findtext("alter") or "0")
     if semitones is None or octave is None or alter is None:
@@ -225,10 +224,10 @@ def _root(element: Element | None, name: str, semitones: int) -> str | None:
         return None
     step = (element.findtext(f"{name}-step") or "").strip()
     alter = integer_in(element.findtext(f"{name}-alter") or "0")
-    if step not in _SEMITONES_OF_STEP or alter not in _ALTERATIONS:
+    if step not in PITCH_CLASSES or alter not in _ALTERATIONS:
         return None
     if semitones:
-        return _ROOTS[(_SEMITONES_OF_STEP[step] + alter + semitones) % SEMITONES]
+        return _ROOTS[(PITCH_CLASSES[step] + alter + semitones) % SEMITONES]
     return step + _ALTERATIONS[alter]
 
 

@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from notation import Measure, Note, Score, Voice
 
+from music_vae.common.constants import MIDDLE_C, PITCH_CLASSES, SEMITONES
 from music_vae.music.notes_io import MAX_LENGTH_QUARTERS, UnreadableMusicError
 
 SUFFIX = ".krn"
@@ -23,8 +24,6 @@ _METRE = re.compile(r"\*M(\d{1,3}/\d{1,3})$")
 _LENGTH = re.compile(r"(\d{1,4})(?:%(\d{1,4}))?")
 _LETTERS = re.compile(r"([a-g])\1{0,4}|([A-G])\2{0,4}")
 _MAX_SHARPS = 2
-_MIDDLE_C = 60
-_SEMITONES = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11}
 # Time is counted in these parts of a quarter note, as whole numbers where they are enough: of what
 # is not divided into 17 or 19 or so. Fractions would take three times as long.
 _TICKS = 2**6 * 3**3 * 5 * 7 * 11 * 13
@@ -295,7 +294,7 @@ def _pitch(token: str) -> int | None:
     # Marks of editors may stand between the letters and the sign.
     sharps = token.count("#") - token.count("-")
     sharps = max(-_MAX_SHARPS, min(sharps, _MAX_SHARPS))
-    return _MIDDLE_C + 12 * octave + _SEMITONES[letters[0].lower()] + sharps
+    return MIDDLE_C + SEMITONES * octave + PITCH_CLASSES[letters[0].upper()] + sharps
 
 
 def _rearranged(spines: Sequence[_Spine], tokens: Sequence[str]) -> list[_Spine]:
