@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 
 from music_vae.common.constants import PITCH_CLASSES, SEMITONES
+from music_vae.music.written_score import FREE_METRE, MODES
 
 _MAX_BEATS = 255
 _MAX_DENOMINATOR = 128
@@ -31,20 +32,7 @@ _CLEF = re.compile(r"\b(?:treble|bass|alto|tenor|perc|none)\d?([+-]8)?", re.IGNO
 _ORDER_OF_SHARPS = "FCGDAEB"
 _FIFTHS_OF_LETTER = {letter: index - 1 for index, letter in enumerate(_ORDER_OF_SHARPS)}
 ALTERATIONS = {"": 0, "=": 0, "^": 1, "^^": 2, "_": -1, "__": -2}
-# Fifths from the major key of the same tonic, and the mode in NoteSequence.KeySignature.
-_MODES = {
-    "maj": (0, 0),
-    "min": (-3, 1),
-    "mix": (-1, 3),
-    "dor": (-2, 4),
-    "phr": (-4, 5),
-    "lyd": (1, 6),
-    "loc": (-5, 7),
-}
-_SAME_MODES = {"": "maj", "ion": "maj", "aeo": "min"}
-
-FREE = (0, 0)
-"""The metre of music without one."""
+_MODES = {name[:3]: mode for name, mode in MODES.items()} | {"": MODES["major"]}
 
 Accidentals = dict[str, int]
 """By letter, the semitones by which a note without an accidental is raised."""
@@ -79,13 +67,13 @@ NO_KEY = Key(dict.fromkeys(_ORDER_OF_SHARPS, 0), None)
 
 
 def metre_of(text: str) -> tuple[int, int] | None:
-    """Returns numerator and denominator, `FREE`, or `None` for what is no metre.
+    """Returns numerator and denominator, `FREE_METRE`, or `None` for what is no metre.
 
     >>> metre_of("C|"), metre_of("(2+3)/8"), metre_of("none"), metre_of("three")
     ((2, 2), (5, 8), (0, 0), None)
     """
     text = text.strip()
-    named = {"C": (4, 4), "C|": (2, 2), "NONE": FREE, "": FREE}.get(text.upper())
+    named = {"C": (4, 4), "C|": (2, 2), "NONE": FREE_METRE, "": FREE_METRE}.get(text.upper())
     if named is not None:
         return named
     terms = [(m[1], int(m[2])) for m in _METRE_TERM.finditer(text)]
@@ -118,7 +106,7 @@ def default_unit(metre: tuple[int, int] | None) -> float:
     >>> default_unit((2, 4)), default_unit((3, 4)), default_unit(None)
     (0.25, 0.5, 0.5)
     """
-    short = metre not in (None, FREE) and metre[0] / metre[1] < 0.75
+    short = metre not in (None, FREE_METRE) and metre[0] / metre[1] < 0.75
     return 0.25 if short else 0.5
 
 
@@ -157,8 +145,7 @@ def key_of(text: str) -> Key | None:
     if match is None:
         return None
     letter, sign, named = match[1].upper(), match[2], (match[3] or "")[:3].lower()
-    mode = _SAME_MODES.get(named, named if named in _MODES else "min")
-    fifths_away, number = _MODES[mode]
+    fifths_away, number = _MODES.get(named, MODES["minor"])  # m is minor, too
     alteration = {"#": 1, "b": -1, "B": -1}.get(sign, 0)
     fifths = _FIFTHS_OF_LETTER[letter] + 7 * alteration + fifths_away
     rest = text[match.end() :]

@@ -14,7 +14,7 @@ from music_vae.music.abc_sections import Sections
 from music_vae.music.abc_structure import FIELD
 from music_vae.music.abc_voice import TOKEN, Voice
 from music_vae.music.unreadable import UnreadableMusicError
-from music_vae.music.written_score import WrittenScore
+from music_vae.music.written_score import FREE_METRE, WrittenScore
 
 _DIRECTIVE = re.compile(r"(?:%%|I:\s*)MIDI[\s=]+(program|channel)\s+(?:\d{1,2}\s+)?(\d{1,3})\s*$")
 _BLOCK = re.compile(r"%%(begin|end)[a-z]+")
@@ -137,7 +137,7 @@ class _TuneReader:
                 score.ignored["a repeat that does not end as it begins"] += 1
         score.sections, score.section_groups = self._sections.starts, self._sections.groups
         score.tempos = sorted(self._tempos.items())
-        score.metres = [(t, *m) for t, m in sorted(self._metres.items()) if m != abc_fields.FREE]
+        score.metres = [(t, *m) for t, m in sorted(self._metres.items()) if m != FREE_METRE]
         score.keys = [(t, *key) for t, key in sorted(self._keys.items()) if key is not None]
         return self._tune
 

@@ -9,8 +9,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from music_vae.common.constants import MAX_MIDI_PITCH, MIDDLE_C, PITCH_CLASSES, SEMITONES
-from music_vae.music.abc_fields import ALTERATIONS, FREE, Key
-from music_vae.music.written_score import WrittenNote
+from music_vae.music.abc_fields import ALTERATIONS, Key
+from music_vae.music.written_score import FREE_METRE, WrittenNote
 
 _LENGTH = r"\d*/*\d*"
 TOKEN = re.compile(
@@ -131,7 +131,7 @@ class Voice:
         elif kind == "rest":
             self._place([], self._quarters(token["rest_size"]))
         elif kind == "bars_of_rest":
-            numerator, denominator = self.metre if self.metre not in (None, FREE) else (4, 4)
+            numerator, denominator = self.metre if self.metre not in (None, FREE_METRE) else (4, 4)
             self._place([], 4 * numerator / denominator * self._size(token["bars"]))
         elif kind == "chord":
             self._take_chord(token["notes"], self._size(token["chord_size"]))

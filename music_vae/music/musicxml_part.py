@@ -23,12 +23,11 @@ from music_vae.music.musicxml_values import (
     number_in,
 )
 from music_vae.music.unreadable import UnreadableMusicError
-from music_vae.music.written_score import WrittenNote
+from music_vae.music.written_score import FREE_METRE, WrittenNote
 
 BAD_TIME = "a note at an impossible time"
 NO_DURATION = "a note whose duration is no number"
 BAD_DIVISIONS = "MusicXML whose divisions of a quarter note are no positive number"
-FREE_METRE = (0, 0)
 
 _DEFAULT_VELOCITY = 64
 # MusicXML gives dynamics as a percentage of a forte, whose velocity is 90.

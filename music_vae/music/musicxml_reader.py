@@ -9,10 +9,10 @@ from xml.etree.ElementTree import Element
 
 from music_vae.common.constants import DEFAULT_QPM
 from music_vae.music.musicxml_instruments import Instruments
-from music_vae.music.musicxml_part import FREE_METRE, Grid, PartReader
+from music_vae.music.musicxml_part import Grid, PartReader
 from music_vae.music.musicxml_structure import elements
 from music_vae.music.musicxml_values import metre_of_length
-from music_vae.music.written_score import WrittenScore
+from music_vae.music.written_score import FREE_METRE, WrittenScore
 
 _SAME_METRE = 1e-3  # quarter notes; durations are often rounded
 _C_MAJOR = (0, 0)

@@ -8,22 +8,12 @@ import re
 from xml.etree.ElementTree import Element
 
 from music_vae.common.constants import PITCH_CLASSES, SEMITONES
+from music_vae.music.written_score import MODES
 
 _MAX_NUMBER = 1e9  # far above anything in a score, and far below what overflows
 _MAX_BEATS = 255
 _MAX_BEAT_TYPE = 128
 _MAX_FIFTHS = 14
-# Semitones from the tonic of the major key of the same signature, and the mode's number in
-# NoteSequence.KeySignature. Anything else counts as major.
-_MODES = {
-    "minor": (9, 1),
-    "aeolian": (9, 1),
-    "mixolydian": (7, 3),
-    "dorian": (2, 4),
-    "phrygian": (4, 5),
-    "lydian": (5, 6),
-    "locrian": (11, 7),
-}
 _QUARTERS_OF_UNIT = {
     "breve": 8.0,
     "whole": 4.0,
@@ -173,8 +163,9 @@ def key_of(key: Element, semitones: int) -> tuple[int, int] | None:
     fifths = integer_in(key.findtext("fifths"))
     if fifths is None or abs(fifths) > _MAX_FIFTHS:
         return None
-    tonic, mode = _MODES.get((key.findtext("mode") or "").strip().lower(), (0, 0))
-    return (7 * fifths + tonic + semitones) % SEMITONES, mode
+    name = (key.findtext("mode") or "").strip().lower()
+    fifths_away, mode = MODES.get(name, MODES["major"])
+    return (7 * (fifths - fifths_away) + semitones) % SEMITONES, mode
 
 
 def metronome_qpm(metronome: Element) -> float | None:

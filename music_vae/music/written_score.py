@@ -17,6 +17,23 @@ from music_vae.common.lazy_imports import import_note_seq
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
 
+MODES = {
+    "major": (0, 0),
+    "ionian": (0, 0),
+    "minor": (-3, 1),
+    "aeolian": (-3, 1),
+    "mixolydian": (-1, 3),
+    "dorian": (-2, 4),
+    "phrygian": (-4, 5),
+    "lydian": (1, 6),
+    "locrian": (-5, 7),
+}
+"""Fifths from the signature of the major key of the same tonic, and the mode's number in
+NoteSequence.KeySignature."""
+
+FREE_METRE = (0, 0)
+"""The metre of music without one."""
+
 # NoteSequence.TextAnnotation: a chord symbol, and any other text.
 _CHORD_SYMBOL, _TEXT = 1, 0
 _MAX_RATIO_QUARTERS = 10_000.0
