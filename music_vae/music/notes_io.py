@@ -25,7 +25,6 @@ from music_vae.common.constants import (
     DEFAULT_QPM,
     MAX_MIDI_PITCH,
     MAX_MIDI_QPM,
-    MAX_MIDI_VELOCITY,
     MIN_MIDI_QPM,
 )
 from music_vae.common.errors import UserError
@@ -278,32 +277,20 @@ def _read_bytes(path: Path, limit: int) -> bytes:
 def _parsing(kind: str) -> Iterator[None]:
     """Turns whatever a parser raises into an `UnreadableMusicError`.
 
-    The parsers of note_seq, pretty_midi and mido raise dozens of kinds for broken files, down to
-    IndexError and ZeroDivisionError, so nothing narrower will do.
+    Parsers raise dozens of kinds for broken files, down to IndexError and ZeroDivisionError, so
+    nothing narrower will do.
     """
     try:
-        with warnings.catch_warnings():
-            # pretty_midi warns of tempo changes outside the first track, which are common.
-            warnings.filterwarnings("ignore", message="Tempo, Key or Time signature")
-            yield
+        yield
     except UnreadableMusicError:
         raise
     except MemoryError as error:
         raise UnreadableMusicError("needs too much memory") from error
     except Exception as error:
-        inner: BaseException = error
-        while inner.args and isinstance(inner.args[0], BaseException):
-            inner = inner.args[0]
-        raise _unreadable(kind, inner) from error
-
-
-def _unreadable(kind: str, error: BaseException) -> UnreadableMusicError:
-    """Says in plain words that a parser gave up.
-
-    What Python itself says, such as that an index is out of range, is of no use to a musician.
-    """
-    by_python = type(error).__module__ == "builtins"
-    return UnreadableMusicError(f"cannot be read as {kind}", "" if by_python else str(error))
+        # What Python itself says, such as that an index is out of range, helps no musician.
+        by_python = type(error).__module__ == "builtins"
+        detail = "" if by_python else str(error)
+        raise UnreadableMusicError(f"cannot be read as {kind}", detail) from error
 
 
 def _read_midi(data: bytes, source: Path) -> Reading:
@@ -338,7 +325,9 @@ def _read_piece(tracks: MidiTracks) -> NoteSequence:
     note_seq = import_note_seq()
     import pretty_midi
 
-    with _parsing("MIDI"):
+    with _parsing("MIDI"), warnings.catch_warnings():
+        # pretty_midi warns of tempo changes outside the first track, which are common.
+        warnings.filterwarnings("ignore", message="Tempo, Key or Time signature")
         midi = pretty_midi.PrettyMIDI(mido_object=_mido_file(tracks))
         for instrument in midi.instruments:
             for note in instrument.notes:
@@ -471,7 +460,7 @@ def _read_abc_tune(text: str, ignored: Counter[str]) -> tuple[NoteSequence, int 
 
 
 def _checked(sequence: NoteSequence) -> NoteSequence:
-    """Returns a parser's sequence with clipped velocities, if its notes can be relied on."""
+    """Returns a parser's sequence, if its notes can be relied on."""
     if not sequence.notes:
         raise UnreadableMusicError("no notes")
     for note in sequence.notes:
@@ -480,8 +469,6 @@ def _checked(sequence: NoteSequence) -> NoteSequence:
         if not 0 <= note.start_time <= note.end_time < math.inf:
             times = f"{note.start_time} to {note.end_time} seconds"
             raise UnreadableMusicError("a note at an impossible time", times)
-        # The dynamics of MusicXML are percentages and may exceed MIDI's range.
-        note.velocity = min(max(note.velocity, 1), MAX_MIDI_VELOCITY)
     length_s = max(sequence.total_time, *(note.end_time for note in sequence.notes))
     if not length_s <= MAX_LENGTH_S:
         raise UnreadableMusicError(f"longer than {MAX_LENGTH_S / 3600:.0f} hours")
