@@ -1,4 +1,4 @@
-"""Damages sound MusicXML and ABC, from a seed: bytes, tokens and structure."""
+"""Damages sound MusicXML and ABC: bytes, tokens and structure."""
 
 import random
 import re
@@ -62,9 +62,8 @@ _XML_TEXT = re.compile(r"(?<=>)[^<>\s][^<>]*(?=<)")
 _XML_TAG = re.compile(r"</?[a-z-]+")
 
 
-def mutated(data: bytes, seed: int, *, xml: bool) -> bytes:
+def mutated(data: bytes, rng: random.Random, *, xml: bool) -> bytes:
     """Returns `data` with one to four changes."""
-    rng = random.Random(seed)
     for _ in range(rng.choice((1, 1, 2, 4))):
         if rng.random() < (0.05 if xml else 0.25):  # hardly any XML stays sound with other bytes
             data = _with_other_bytes(data, rng)
