@@ -12,7 +12,7 @@ from typing import Any
 from music_vae.common.constants import MAX_MIDI_VELOCITY
 
 # MIDI 1.0: the upper four bits of a channel message.
-_NOTE_OFF, _NOTE_ON, _CONTROL, _PROGRAM, _PRESSURE, _BEND = 0x8, 0x9, 0xB, 0xC, 0xD, 0xE
+_NOTE_OFF, _NOTE_ON, _CONTROL, _PROGRAM, _BEND = 0x8, 0x9, 0xB, 0xC, 0xE
 _BEND_CENTRE = 1 << 13
 _TEXT, _TRACK_NAME, _LYRICS, _TEMPO, _METRE, _KEY = 0x01, 0x03, 0x05, 0x51, 0x58, 0x59
 _TEXTS = {_TEXT: ("text", "text"), _TRACK_NAME: ("track_name", "name"), _LYRICS: ("lyrics", "text")}

@@ -14,11 +14,11 @@ from itertools import zip_longest
 from operator import attrgetter, itemgetter
 from types import SimpleNamespace
 
+from music_vae.common.constants import DRUMS_INSTRUMENT, MAX_MIDI_PITCH
 from music_vae.music.midi_events import Event, NoteEvent, ProgramEvent
 from music_vae.music.midi_structure import MidiTracks
 
-_DRUM_CHANNEL = 9
-_PITCHES = 128
+_PITCHES = MAX_MIDI_PITCH + 1
 _MAX_SHARED = 0.5  # of the time of a note, which it sounds together with the next of its pitch
 _LEAST_NOTES_IN_QUARTER = 16  # 64ths
 _GLOBAL_VALUES = {
@@ -128,7 +128,7 @@ def _with_whole_notes(track: list[Event]) -> list[Event]:
     rebuilt: list[Event] = []
     for key, events in list(notes.items()):
         channel, pitch = key
-        spans = _drum_spans(events, end) if channel == _DRUM_CHANNEL else _spans(events, end)
+        spans = _drum_spans(events, end) if channel == DRUMS_INSTRUMENT else _spans(events, end)
         if key not in troubled and sorted(spans) == sorted(_ended_together(events, end)):
             del notes[key]
             continue
@@ -187,7 +187,7 @@ def _troubled_notes(track: list[Event]) -> tuple[set[tuple[int, int]], set[tuple
                 starts[key] = kept
                 sounding = sounding[: -len(kept)]
             if len(sounding) > 1:
-                is_drum = key[0] == _DRUM_CHANNEL
+                is_drum = key[0] == DRUMS_INSTRUMENT
                 if not is_drum:
                     overlapping.add(key)
                 elif sounding[0] != sounding[-1]:

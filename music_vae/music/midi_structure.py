@@ -90,7 +90,7 @@ def read_tracks(data: bytes) -> MidiTracks:
     Raises:
       UnreadableMusicError: If there is no music in it, with what is broken, or too much.
     """
-    if data[:4] != b"MThd" or len(data) < 14:
+    if data[:4] != _HEADER or len(data) < 14:
         raise UnreadableMusicError("not a MIDI file", "it does not start with MThd")
     header_bytes, kind, claimed, division = struct.unpack_from(">LHHh", data, 4)
     if division == 0:

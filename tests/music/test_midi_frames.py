@@ -71,7 +71,7 @@ def test_a_tempo_that_no_ticks_fit_does_not_drift(tmp_path):
     assert tempo_of(sequence) == pytest.approx(90, abs=1e-3)
 
 
-def test_the_tune_is_read(caplog):
+def test_the_tune_is_read():
     (sequence,) = read_music_file(MIDI / "kinds" / "smpte.mid")
     assert ends(sequence) == pytest.approx([0.24 * (number + 1) for number in range(16)])
     assert sequence.ticks_per_quarter == 500

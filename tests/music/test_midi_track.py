@@ -140,7 +140,7 @@ def test_a_track_ends_at_its_end_whatever_comes_after_it(tmp_path, caplog):
     assert remarks(caplog) == ["what comes after the end of a track"]
 
 
-def test_an_end_in_the_middle_of_a_track_is_none(tmp_path, caplog):
+def test_an_end_in_the_middle_of_a_track_is_none(tmp_path):
     for last in (END, b""):
         data = header() + chunk(NOTES + END + MORE + last) + SECOND
         assert pitches(tmp_path, data) == (ALL, [40, 41])

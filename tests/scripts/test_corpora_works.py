@@ -96,7 +96,7 @@ def test_what_is_on_two_sides_already_is_left_out(make_tune, songs):
     assert skipped == {"a work that is on two sides already": 1}
 
 
-def test_pieces_that_are_split_already_are_not_moved(make_tune, songs):
+def test_pieces_that_are_split_already_are_not_moved(songs):
     beside = [works.Piece(str(n), works.phrases(s), "train") for n, s in enumerate(songs)]
     assert works.links([works.Piece("", set()), *beside, *beside], 1) == []
 

@@ -11,7 +11,6 @@ from music_vae.music.converters.compact import pad_value
 from music_vae.music.converters.groove import ROLAND_DRUM_PITCH_CLASSES, GrooveConverter
 
 KICK, SNARE, HAT, OPEN_HAT = range(4)  # classes
-PITCHES = (36, 38, 42, 46)
 RIM_SHOT = 40  # in the snare's class
 HIT, VELOCITY, OFFSET = 0, 9, 18  # first columns of a step with nine drums
 STEP_S = 0.125
