@@ -19,6 +19,7 @@ from music_vae.music.written_score import FREE_METRE, WrittenScore
 _DIRECTIVE = re.compile(r"(?:%%|I:\s*)MIDI[\s=]+(program|channel)\s+(?:\d{1,2}\s+)?(\d{1,3})\s*$")
 _BLOCK = re.compile(r"%%(begin|end)[a-z]+")
 _NUMBER = re.compile(r"-?\d{1,18}$")
+_ROOTS = tuple("ABCDEFGabcdefg")  # of chord symbols
 _DRUMS_CHANNEL = "10"
 _MAX_ENDING = 20
 _MAX_FIELD = 1_000  # characters
@@ -170,11 +171,10 @@ class _TuneReader:
             self._score.ignored["an unknown key (K:)"] += 1
             return
         self._in_header = False
-        named = key.signature is not None or content.strip().lower() == "none"
-        properties = abc_fields.properties_of(content)
         if self._voice is None:
-            self._defaults.key, self._defaults.properties = key, properties
-        elif named or key is not NO_KEY:
+            self._defaults.key = key
+            self._defaults.properties = abc_fields.properties_of(content)
+        elif key is not NO_KEY or content.lower() == "none":
             self._voice.key = key
             self._mark(self._keys, key.signature)
 
@@ -304,9 +304,6 @@ class _TuneReader:
             self._sections.bar(voice.time, ends=before, lines=lines.strip(":"), begins=after)
         if numbers:
             self._sections.ending(voice.time, numbers)
-
-
-_ROOTS = tuple("ABCDEFGabcdefg")
 
 
 def _split_bar(sign: str) -> tuple[str, set[int]]:
