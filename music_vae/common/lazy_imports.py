@@ -22,7 +22,6 @@ length, a file of 37 bytes takes gigabytes."""
 
 _NOTE_SEQ = "note_seq"
 _HOMES = {
-    "DEFAULT_QUARTERS_PER_MINUTE": "constants",
     "DrumTrack": "drums_lib",
     "Melody": "melodies_lib",
     "MetricPerformance": "performance_lib",

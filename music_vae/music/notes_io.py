@@ -154,10 +154,9 @@ def with_tempo(sequence: NoteSequence, qpm: float) -> NoteSequence:
     >>> round(tune.total_time, 1), round(with_tempo(tune, 60).total_time, 1)  # seconds
     (33.5, 67.0)
     """
-    note_seq = import_note_seq()
     qpm = _midi_tempo(qpm)
-    old = sequence.tempos[0].qpm if sequence.tempos else note_seq.DEFAULT_QUARTERS_PER_MINUTE
-    copy = note_seq.sequences_lib.stretch_note_sequence(sequence, old / qpm)
+    factor = tempo_of(sequence) / qpm
+    copy = import_note_seq().sequences_lib.stretch_note_sequence(sequence, factor)
     del copy.tempos[:]
     copy.tempos.add(qpm=qpm)
     return copy
