@@ -6,13 +6,8 @@ import struct
 import pytest
 
 from music_vae.music.notes_io import UnreadableMusicError, read_music_file, tempo_of
+from support.midi_bytes import END_OF_TRACK, chunk, header
 from support.paths import MIDI
-
-END = b"\x00\xff\x2f\x00"
-
-
-def chunk(name, data):
-    return name + struct.pack(">L", len(data)) + data
 
 
 def tempo(microseconds):
@@ -25,9 +20,9 @@ def note(ticks):
 
 
 def read(tmp_path, frames, ticks, *events):
-    header = chunk(b"MThd", struct.pack(">HHbB", 0, 1, -frames, ticks))
     path = tmp_path / "a.mid"
-    path.write_bytes(header + chunk(b"MTrk", b"".join(events) + END))
+    head = header(kind=0, division=-frames << 8 | ticks)
+    path.write_bytes(head + chunk(b"".join(events) + END_OF_TRACK))
     (sequence,) = read_music_file(path)
     return sequence
 

@@ -2,7 +2,6 @@
 
 import io
 import logging
-import struct
 import warnings
 
 import mido
@@ -10,6 +9,7 @@ import pytest
 
 from music_vae.common.lazy_imports import import_note_seq
 from music_vae.music.notes_io import read_file, read_music_file
+from support.midi_bytes import chunk, header
 from tests.support.paths import TUNES
 
 TICKS = 96
@@ -220,16 +220,8 @@ def test_a_track_keeps_the_program_that_it_sets_itself(tmp_path):
 NOTE = b"\x00\x90\x3c\x40\x60\x80\x3c\x00"
 
 
-def chunk(name, data):
-    return name + struct.pack(">L", len(data)) + data
-
-
-def header(tracks=1, kind=1):
-    return chunk(b"MThd", struct.pack(">HHH", kind, tracks, TICKS))
-
-
 def with_event(data):
-    return header() + chunk(b"MTrk", b"\x00" + data + NOTE)
+    return header() + chunk(b"\x00" + data + NOTE)
 
 
 @pytest.mark.parametrize(
@@ -251,9 +243,9 @@ def with_event(data):
             "an event with a number above 127 (2 times)",
         ),
         (with_event(b"\x90\x30\xc8\x10\x80\x30\x00"), "a velocity above 127 (read as 127)"),
-        (header() + chunk(b"XFIH", b"abc") + chunk(b"MTrk", NOTE), "a part of the file that is no"),
-        (header(3) + chunk(b"MTrk", NOTE), "a wrong number of tracks in the header (3, not 1)"),
-        (header(0) + chunk(b"MTrk", NOTE), "a wrong number of tracks in the header (0, not 1)"),
+        (header() + chunk(b"abc", name=b"XFIH") + chunk(NOTE), "a part of the file that is no"),
+        (header(3) + chunk(NOTE), "a wrong number of tracks in the header (3, not 1)"),
+        (header(0) + chunk(NOTE), "a wrong number of tracks in the header (0, not 1)"),
     ],
 )
 def test_an_odd_event_is_ignored_with_one_line_and_the_notes_are_read(
@@ -274,10 +266,10 @@ def test_an_odd_event_is_ignored_with_one_line_and_the_notes_are_read(
         with_event(b"\xff\x00\x00"),  # a sequence number without number
         with_event(b"\xff\x54\x01\x00"),  # a SMPTE offset of the wrong length
         with_event(b"\xf0\x02\xff\xf7"),
-        header() + chunk(b"MTrk", NOTE) + b"\r\n",
-        header() + chunk(b"MTrk", NOTE) + b"garbage after the last track",
-        header(2) + chunk(b"MTrk", b"") + chunk(b"MTrk", NOTE),
-        header(kind=2) + chunk(b"MTrk", NOTE),
+        header() + chunk(NOTE) + b"\r\n",
+        header() + chunk(NOTE) + b"garbage after the last track",
+        header(2) + chunk(b"") + chunk(NOTE),
+        header(kind=2) + chunk(NOTE),
     ],
 )
 def test_nothing_is_said_of_what_music_is_not_read_from(tmp_path, caplog, data):

@@ -1,13 +1,12 @@
 """What is damaged in a MIDI file costs as little of its music as possible, and one line."""
 
 import logging
-import struct
 
 import pytest
 
 from music_vae.music.notes_io import UnreadableMusicError, read_music_file
+from support.midi_bytes import END_OF_TRACK, chunk, header
 
-END = b"\x00\xff\x2f\x00"
 LONG = b"\x8f\xff\xff\x7f"  # 33,554,431 as a time
 
 
@@ -16,18 +15,10 @@ def note(pitch, channel=0):
     return bytes([0, 0x90 | channel, pitch, 80, 96, 0x80 | channel, pitch, 0])
 
 
-def chunk(data, *, size=None, name=b"MTrk"):
-    return name + struct.pack(">L", len(data) if size is None else size) + data
-
-
-def header(tracks=2, kind=1, division=96):
-    return chunk(struct.pack(">HHh", kind, tracks, division), name=b"MThd")
-
-
 NOTES = b"".join(map(note, (60, 62, 64, 65)))
 MORE = b"".join(note(pitch, 1) for pitch in (67, 69, 71, 72))
 LESS = b"".join(note(pitch, 1) for pitch in (40, 41))
-SECOND = chunk(LESS + END)
+SECOND = chunk(LESS + END_OF_TRACK)
 ALL = [60, 62, 64, 65, 67, 69, 71, 72]
 
 
@@ -60,7 +51,9 @@ def remarks(caplog):
 )
 def test_reading_goes_on_after_a_damaged_event(tmp_path, caplog, broken, kept):
     with caplog.at_level(logging.WARNING):
-        first, second = pitches(tmp_path, header() + chunk(NOTES + broken + MORE + END) + SECOND)
+        first, second = pitches(
+            tmp_path, header(2) + chunk(NOTES + broken + MORE + END_OF_TRACK) + SECOND
+        )
     assert set(kept) <= set(first)
     assert second == [40, 41]
     assert len(caplog.messages) <= 1
@@ -68,7 +61,7 @@ def test_reading_goes_on_after_a_damaged_event(tmp_path, caplog, broken, kept):
 
 def test_running_status_goes_on_after_a_message_of_the_system(tmp_path, caplog):
     track = b"\x00\x90\x3c\x50\x60\x3c\x00\x00\xf0\x02\x01\xf7\x00\x3e\x50\x60\x3e\x00"
-    assert pitches(tmp_path, header(1) + chunk(track + END)) == ([60, 62], [])
+    assert pitches(tmp_path, header(1) + chunk(track + END_OF_TRACK)) == ([60, 62], [])
     assert not caplog.messages
 
 
@@ -76,7 +69,7 @@ def test_running_status_goes_on_after_a_message_of_the_system(tmp_path, caplog):
 def test_what_cannot_be_read_on_keeps_what_was_before_and_the_other_tracks(
     tmp_path, caplog, status
 ):
-    data = header() + chunk(NOTES + b"\x00\xff\x51" + status) + SECOND
+    data = header(2) + chunk(NOTES + b"\x00\xff\x51" + status) + SECOND
     with caplog.at_level(logging.WARNING):
         assert pitches(tmp_path, data) == ([60, 62, 64, 65], [40, 41])
     (remark,) = remarks(caplog)
@@ -84,7 +77,7 @@ def test_what_cannot_be_read_on_keeps_what_was_before_and_the_other_tracks(
 
 
 def test_a_file_that_is_cut_off_keeps_what_is_there(tmp_path, caplog):
-    whole = header() + chunk(NOTES + END) + SECOND
+    whole = header(2) + chunk(NOTES + END_OF_TRACK) + SECOND
     for size in range(len(whole) - 4, 40, -1):
         caplog.clear()
         with caplog.at_level(logging.WARNING):
@@ -97,30 +90,30 @@ def test_a_file_that_is_cut_off_keeps_what_is_there(tmp_path, caplog):
 
 
 @pytest.mark.parametrize("wrong", [-7, -1, 1, 5, 40, 1000, 1 << 30])
-@pytest.mark.parametrize("end", [END, b""])
+@pytest.mark.parametrize("end", [END_OF_TRACK, b""])
 def test_a_wrong_length_of_a_track_costs_nothing(tmp_path, wrong, end):
-    first = chunk(NOTES + END, size=len(NOTES + END) + wrong)
-    assert pitches(tmp_path, header() + first + SECOND) == ([60, 62, 64, 65], [40, 41])
-    last = chunk(LESS + END, size=len(LESS + END) + wrong)
-    data = header() + chunk(NOTES + end) + last
+    first = chunk(NOTES + END_OF_TRACK, size=len(NOTES + END_OF_TRACK) + wrong)
+    assert pitches(tmp_path, header(2) + first + SECOND) == ([60, 62, 64, 65], [40, 41])
+    last = chunk(LESS + END_OF_TRACK, size=len(LESS + END_OF_TRACK) + wrong)
+    data = header(2) + chunk(NOTES + end) + last
     assert pitches(tmp_path, data) == ([60, 62, 64, 65], [40, 41])
 
 
 def test_a_last_track_without_length_and_end_is_read(tmp_path):
-    data = header() + chunk(NOTES + END) + chunk(LESS, size=0)
+    data = header(2) + chunk(NOTES + END_OF_TRACK) + chunk(LESS, size=0)
     assert pitches(tmp_path, data) == ([60, 62, 64, 65], [40, 41])
 
 
 @pytest.mark.parametrize("tracks", [0, 1, 2, 3])
 def test_a_damaged_name_of_a_track_costs_nothing(tmp_path, tracks):
-    data = header(tracks) + chunk(NOTES + END, name=b"MTsk") + SECOND
+    data = header(tracks) + chunk(NOTES + END_OF_TRACK, name=b"MTsk") + SECOND
     assert pitches(tmp_path, data) == ([60, 62, 64, 65], [40, 41])
 
 
 def test_a_wrong_length_of_the_header_costs_nothing(tmp_path):
-    head = bytearray(header())
+    head = bytearray(header(2))
     head[7] = 60
-    data = bytes(head) + chunk(NOTES + END) + SECOND
+    data = bytes(head) + chunk(NOTES + END_OF_TRACK) + SECOND
     assert pitches(tmp_path, data) == ([60, 62, 64, 65], [40, 41])
 
 
@@ -130,24 +123,24 @@ def test_more_tracks_than_a_header_can_count_are_refused(tmp_path):
 
 
 def test_a_track_ends_at_its_end_whatever_comes_after_it(tmp_path, caplog):
-    data = header() + chunk(NOTES + END + bytes(7)) + SECOND
+    data = header(2) + chunk(NOTES + END_OF_TRACK + bytes(7)) + SECOND
     with caplog.at_level(logging.WARNING):
         assert pitches(tmp_path, data) == ([60, 62, 64, 65], [40, 41])
     assert not caplog.messages
-    data = header() + chunk(NOTES + END + b"\x01\x02\x03") + SECOND
+    data = header(2) + chunk(NOTES + END_OF_TRACK + b"\x01\x02\x03") + SECOND
     with caplog.at_level(logging.WARNING):
         assert pitches(tmp_path, data) == ([60, 62, 64, 65], [40, 41])
     assert remarks(caplog) == ["what comes after the end of a track"]
 
 
 def test_an_end_in_the_middle_of_a_track_is_none(tmp_path):
-    for last in (END, b""):
-        data = header() + chunk(NOTES + END + MORE + last) + SECOND
+    for last in (END_OF_TRACK, b""):
+        data = header(2) + chunk(NOTES + END_OF_TRACK + MORE + last) + SECOND
         assert pitches(tmp_path, data) == (ALL, [40, 41])
 
 
 def test_a_time_beyond_all_music_is_left_out(tmp_path, caplog):
-    data = header() + chunk(NOTES + LONG + MORE[1:] + END) + SECOND
+    data = header(2) + chunk(NOTES + LONG + MORE[1:] + END_OF_TRACK) + SECOND
     with caplog.at_level(logging.WARNING):
         assert pitches(tmp_path, data) == (ALL, [40, 41])
     assert remarks(caplog) == ["a time of 33,554,431 ticks between two events"]
@@ -155,7 +148,7 @@ def test_a_time_beyond_all_music_is_left_out(tmp_path, caplog):
 
 def test_a_track_that_is_longer_than_all_music_is_read_up_to_there(tmp_path, caplog):
     rest = b"\xb4\xaa\x7f\xb0\x07\x40"  # 860,000 ticks, then a change of loudness
-    data = header() + chunk(NOTES + 12 * rest + MORE + END) + SECOND
+    data = header(2) + chunk(NOTES + 12 * rest + MORE + END_OF_TRACK) + SECOND
     with caplog.at_level(logging.WARNING):
         assert pitches(tmp_path, data) == ([60, 62, 64, 65], [40, 41])
     assert remarks(caplog) == ["what comes after tick 9,600,000 in track 1"]

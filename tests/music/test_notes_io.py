@@ -14,6 +14,7 @@ from music_vae.common import lazy_imports
 from music_vae.common.errors import UserError
 from music_vae.music import midi_structure, notes_io
 from music_vae.music.notes_io import UnreadableMusicError, read_file, read_music_file
+from support.midi_bytes import END_OF_TRACK, chunk, header
 from support.paths import TUNES
 
 C_MAJOR_TRIAD_XML = """<?xml version="1.0" encoding="UTF-8"?>
@@ -58,7 +59,6 @@ BILLION_LAUGHS = """<?xml version="1.0"?>
 <!ENTITY c "&b;&b;&b;&b;&b;&b;&b;&b;&b;&b;">]><score-partwise>&c;</score-partwise>"""
 
 NOTE = b"\x00\x90\x3c\x40\x60\x80\x3c\x00"
-END_OF_TRACK = b"\x00\xff\x2f\x00"
 BAD_DIVISIONS = "MusicXML whose divisions of a quarter note are no positive number"
 
 
@@ -72,8 +72,7 @@ def quantity(value: int) -> bytes:
 
 def midi(*tracks: bytes, division: int = 96, claimed_tracks: int | None = None) -> bytes:
     count = len(tracks) if claimed_tracks is None else claimed_tracks
-    header = b"MThd" + struct.pack(">LHHh", 6, 1, count, division)
-    return header + b"".join(b"MTrk" + struct.pack(">L", len(track)) + track for track in tracks)
+    return header(count, division=division) + b"".join(map(chunk, tracks))
 
 
 BOMB = midi(b"\x00\x90\x3c\x40" + quantity(2**28 - 1) + b"\x80\x3c\x00" + END_OF_TRACK)
