@@ -82,11 +82,10 @@ def measure(converter: Converter, outputs: np.ndarray) -> Features:
     """
     metre = Metre(converter.steps_per_quarter, converter.quarters_per_bar)
     voices = converter.voices(outputs)
-    kinds = list(dict.fromkeys(name for name, _ in voices))
-    if len(kinds) == 1 and len(voices) == 1 and not converter.parts:
+    if len(voices) == 1 and not converter.parts:
         return of_voice(voices[0][1], metre)
     features: Features = {"voices": float(len(voices))}
-    for kind in kinds:
+    for kind in dict.fromkeys(name for name, _ in voices):
         own = [of_voice(voice, metre) for name, voice in voices if name == kind]
         for name in own[0]:
             features[f"{kind}: {name}"] = _mean([values[name] for values in own])
@@ -102,8 +101,7 @@ def of_voice(voice: Voice, metre: Metre) -> Features:
     """
     if isinstance(voice, Line):
         return line_features(voice, metre)
-    played = playing_features(voice, metre) if voice.is_played else {}
-    return {**beat_features(voice, metre), **played}
+    return beat_features(voice, metre) | playing_features(voice, metre)
 
 
 # -- Notes ----------------------------------------------------------------------------------------
@@ -215,6 +213,8 @@ def beat_features(beat: Beat, metre: Metre) -> Features:
 
 def playing_features(beat: Beat, metre: Metre) -> Features:
     """Returns the features of how drums are played: loudness (0 to 127) and delays, in steps.
+
+    There are none where hits lack one or the other.
 
     Delays are means and spreads of the steps by which hits come late; those `on beats`, `on
     eighths` and `on sixteenths` are of the hits at such places.

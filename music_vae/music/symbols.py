@@ -100,8 +100,8 @@ class Beat(NamedTuple):
     """The hits of drums, perhaps with the loudness and the timing of each.
 
     >>> bass_drum = Beat(np.array([[True], [False]]), pitches=(36,))
-    >>> bass_drum.is_played
-    False
+    >>> bass_drum.velocities is None  # no hit is louder than another
+    True
 
     Attributes:
       hits: Booleans `[T, drums]`, True where a drum is hit.
@@ -115,11 +115,6 @@ class Beat(NamedTuple):
     pitches: tuple[int, ...]
     velocities: np.ndarray | None = None
     delays: np.ndarray | None = None
-
-    @property
-    def is_played(self) -> bool:
-        """True if every hit has a loudness and a timing."""
-        return self.velocities is not None and self.delays is not None
 
 
 Voice = Line | Beat
