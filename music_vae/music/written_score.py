@@ -74,7 +74,7 @@ class WrittenScore:
     Attributes:
       notes: The notes, part by part.
       parts: The names of the parts, each an instrument of its own.
-      tempos: Time and quarter notes a minute.
+      tempos: Time and quarter notes a minute, in order, one at a time.
       metres: Time, numerator and denominator.
       keys: Time, tonic as a pitch class and mode as the number of note_seq's enumeration.
       texts: Time, text, and true for a chord symbol.
@@ -101,7 +101,7 @@ class WrittenScore:
         sequence.ticks_per_quarter = import_note_seq().STANDARD_PPQ
         sequence.source_info.source_type = sequence.source_info.SCORE_BASED
         clock = Clock(self.tempos)
-        for start, qpm in clock.tempos:
+        for start, qpm in self.tempos:
             sequence.tempos.add(time=clock.seconds(start), qpm=qpm)
         for start, numerator, denominator in self.metres:
             sequence.time_signatures.add(
@@ -154,18 +154,12 @@ class Clock:
     >>> Clock([(0.0, 60.0), (2.0, 120.0)]).seconds(4.0)
     3.0
 
-    Attributes:
-      tempos: Time in quarter notes and quarter notes a minute, in order; of two at one time, the
-        first that was given counts.
+    The tempos are those of a `WrittenScore`.
     """
 
     def __init__(self, tempos: list[tuple[float, float]]) -> None:
-        first: dict[float, float] = {}
-        for start, qpm in tempos:
-            first.setdefault(start, qpm)
-        self.tempos = sorted(first.items())
         self._starts, self._seconds, self._quarter_s = [0.0], [0.0], [60 / DEFAULT_QPM]
-        for start, qpm in self.tempos:
+        for start, qpm in tempos:
             self._seconds.append(self.seconds(start))
             self._starts.append(start)
             self._quarter_s.append(60 / qpm)
