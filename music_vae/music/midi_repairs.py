@@ -172,26 +172,19 @@ def _troubled_notes(track: list[Event]) -> tuple[set[tuple[int, int]], set[tuple
             continue
         key = (event.channel, event.note)
         if event.velocity > 0 and event.type == "note_on":
-            if key in starts:
-                starts[key].append(event.time)
-            else:
-                starts[key] = [event.time]
-        elif key in starts:
-            sounding = starts.pop(key)
-            time = event.time
-            if sounding[-1] == time:
-                kept = [start for start in sounding if start == time]
-                if len(kept) == len(sounding):
-                    troubled.add(key)
-                    continue
-                starts[key] = kept
-                sounding = sounding[: -len(kept)]
-            if len(sounding) > 1:
-                is_drum = key[0] == DRUMS_INSTRUMENT
-                if not is_drum:
-                    overlapping.add(key)
-                elif sounding[0] != sounding[-1]:
-                    troubled.add(key)
+            starts.setdefault(key, []).append(event.time)
+            continue
+        sounding = starts.pop(key, [])
+        before = bisect.bisect_left(sounding, event.time)  # notes that did not begin just now
+        if sounding and not before:
+            troubled.add(key)
+        elif before < len(sounding):
+            starts[key] = sounding[before:]
+        if before > 1:
+            if key[0] != DRUMS_INSTRUMENT:
+                overlapping.add(key)
+            elif sounding[0] != sounding[before - 1]:
+                troubled.add(key)
     return troubled.union(starts), overlapping
 
 
