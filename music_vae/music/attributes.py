@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from music_vae.common.constants import MAX_MIDI_VELOCITY, SEMITONES
+from music_vae.common.constants import MAX_MIDI_VELOCITY, PITCH_CLASSES, SEMITONES
 from music_vae.common.errors import UserError
 from music_vae.music.converters.base import Converter
 from music_vae.music.symbols import HALF_STEPS, Groove, Melody
@@ -21,7 +21,7 @@ from music_vae.music.symbols import HALF_STEPS, Groove, Melody
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
 
-C_MAJOR = (0, 2, 4, 5, 7, 9, 11)
+C_MAJOR = tuple(PITCH_CLASSES.values())
 """The pitch classes of C major and A minor: the white keys."""
 
 STEPS_PER_QUARTER = 4  # the grid on which syncopation is defined

@@ -14,14 +14,12 @@ from typing import NamedTuple
 import numpy as np
 
 from music_vae.common.constants import SEMITONES
+from music_vae.music.attributes import C_MAJOR
 from music_vae.music.converters.base import Converter
 from music_vae.music.symbols import Beat, Line, Voice
 
 Features = dict[str, float]
 """Features by name."""
-
-MAJOR = (0, 2, 4, 5, 7, 9, 11)
-"""The pitch classes of C major, which are those of A minor, too."""
 
 HARMONIC_MINOR = (0, 2, 3, 5, 7, 8, 11)
 """The pitch classes of C minor with its leading note."""
@@ -38,7 +36,7 @@ _PLACES = ("on beats", "on eighths", "on sixteenths")
 _KEYS = np.array(
     [
         np.isin(np.arange(SEMITONES), (np.array(scale) + tonic) % SEMITONES)
-        for scale in (MAJOR, HARMONIC_MINOR)
+        for scale in (C_MAJOR, HARMONIC_MINOR)
         for tonic in range(SEMITONES)
     ]
 )
