@@ -29,20 +29,20 @@ from music_vae.common.constants import (
 )
 from music_vae.common.errors import UserError
 from music_vae.common.lazy_imports import import_note_seq
-from music_vae.music import abc_structure
-from music_vae.music.abc_reader import read_tune
-from music_vae.music.midi_repairs import pitch_of, repair
-from music_vae.music.midi_structure import (
+from music_vae.music.readers import abc_structure
+from music_vae.music.readers.abc_tune import read_tune
+from music_vae.music.readers.midi_repairs import pitch_of, repair
+from music_vae.music.readers.midi_structure import (
     MAX_LENGTH_QUARTERS,
     MidiTracks,
     read_tracks,
     unwrapped,
 )
-from music_vae.music.musicxml_reader import read_musicxml
-from music_vae.music.musicxml_structure import root_files
+from music_vae.music.readers.musicxml_score import read_musicxml
+from music_vae.music.readers.musicxml_structure import root_files
+from music_vae.music.readers.written_score import WrittenScore
 from music_vae.music.tempo_map import TempoMap
 from music_vae.music.unreadable import UnreadableMusicError
-from music_vae.music.written_score import WrittenScore
 
 if TYPE_CHECKING:
     import mido

@@ -29,9 +29,10 @@ from music_vae.commands import cli
 from music_vae.common import files, lazy_imports, pools, progress
 from music_vae.common.errors import UserError
 from music_vae.dataset import music_files
-from music_vae.music import abc_structure, notes_io
-from music_vae.music.abc_reader import read_tune
+from music_vae.music import notes_io
 from music_vae.music.notes_io import UnreadableMusicError
+from music_vae.music.readers import abc_structure
+from music_vae.music.readers.abc_tune import read_tune
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from music_vae.music.notes_io import UnreadableMusicError, read_file
 from support.bounds import bounded
 
-SCORES = sorted((Path(__file__).parents[1] / "music" / "scores").iterdir())
+SCORES = sorted((Path(__file__).parents[1] / "music" / "readers" / "scores").iterdir())
 SEEDS = range(20)
 
 

@@ -12,8 +12,9 @@ import pytest
 
 from music_vae.common import lazy_imports
 from music_vae.common.errors import UserError
-from music_vae.music import midi_structure, notes_io
+from music_vae.music import notes_io
 from music_vae.music.notes_io import UnreadableMusicError, read_file, read_music_file
+from music_vae.music.readers import midi_structure
 from support.midi_bytes import END_OF_TRACK, chunk, header
 from support.paths import TUNES
 

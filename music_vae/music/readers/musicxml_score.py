@@ -8,11 +8,11 @@ from collections import Counter
 from xml.etree.ElementTree import Element
 
 from music_vae.common.constants import DEFAULT_QPM
-from music_vae.music.musicxml_instruments import Instruments
-from music_vae.music.musicxml_part import Grid, PartReader
-from music_vae.music.musicxml_structure import elements
-from music_vae.music.musicxml_values import metre_of_length
-from music_vae.music.written_score import FREE_METRE, WrittenScore
+from music_vae.music.readers.musicxml_instruments import Instruments
+from music_vae.music.readers.musicxml_part import Grid, PartReader
+from music_vae.music.readers.musicxml_structure import elements
+from music_vae.music.readers.musicxml_values import metre_of_length
+from music_vae.music.readers.written_score import FREE_METRE, WrittenScore
 
 _SAME_METRE = 1e-3  # quarter notes; durations are often rounded
 _C_MAJOR = (0, 0)

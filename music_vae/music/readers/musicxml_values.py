@@ -8,7 +8,7 @@ import re
 from xml.etree.ElementTree import Element
 
 from music_vae.common.constants import PITCH_CLASSES, SEMITONES
-from music_vae.music.written_score import MODES
+from music_vae.music.readers.written_score import MODES
 
 _MAX_NUMBER = 1e9  # far above anything in a score, and far below what overflows
 _MAX_BEATS = 255

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from music_vae.music import abc_reader, abc_structure
-from music_vae.music.musicxml_reader import read_musicxml
+from music_vae.music.readers import abc_structure, abc_tune
+from music_vae.music.readers.musicxml_score import read_musicxml
 
 music21 = pytest.importorskip("music21")
 
@@ -59,5 +59,5 @@ def test_scores_of_its_corpus_give_the_same_notes(name):
 def test_abc_gives_the_same_notes():
     path = SCORES / "folk.abc"
     expected = music21.converter.parse(path, format="abc", forceSource=True)
-    tunes = [abc_reader.read_tune(tune) for tune in abc_structure.tunes(path.read_text())]
+    tunes = [abc_tune.read_tune(tune) for tune in abc_structure.tunes(path.read_text())]
     assert [ours(tune.score) for tune in tunes] == [theirs(score) for score in expected.scores]

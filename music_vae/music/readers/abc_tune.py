@@ -8,13 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from music_vae.music import abc_fields
-from music_vae.music.abc_fields import NO_KEY, PLAIN_VOICE, Key, VoiceProperties
-from music_vae.music.abc_sections import Sections
-from music_vae.music.abc_structure import FIELD
-from music_vae.music.abc_voice import TOKEN, Voice
+from music_vae.music.readers import abc_fields
+from music_vae.music.readers.abc_fields import NO_KEY, PLAIN_VOICE, Key, VoiceProperties
+from music_vae.music.readers.abc_sections import Sections
+from music_vae.music.readers.abc_structure import FIELD
+from music_vae.music.readers.abc_voice import TOKEN, Voice
+from music_vae.music.readers.written_score import FREE_METRE, WrittenScore
 from music_vae.music.unreadable import UnreadableMusicError
-from music_vae.music.written_score import FREE_METRE, WrittenScore
 
 _DIRECTIVE = re.compile(r"(?:%%|I:\s*)MIDI[\s=]+(program|channel)\s+(?:\d{1,2}\s+)?(\d{1,3})\s*$")
 _BLOCK = re.compile(r"%%(begin|end)[a-z]+")

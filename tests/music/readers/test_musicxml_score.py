@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from music_vae.music import musicxml_structure, notes_io
+from music_vae.music import notes_io
 from music_vae.music.notes_io import UnreadableMusicError, read_music_file
+from music_vae.music.readers import musicxml_structure
 from support.scores import ignored, pitches, spans
 
 SCORES = Path(__file__).parent / "scores"

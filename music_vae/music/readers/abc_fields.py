@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 
 from music_vae.common.constants import PITCH_CLASSES, SEMITONES
-from music_vae.music.written_score import FREE_METRE, MODES
+from music_vae.music.readers.written_score import FREE_METRE, MODES
 
 _MAX_BEATS = 255
 _MAX_DENOMINATOR = 128

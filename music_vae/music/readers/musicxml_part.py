@@ -14,16 +14,16 @@ from xml.etree.ElementTree import Element
 from music_vae.common.constants import (
     MAX_MIDI_VELOCITY,
 )
-from music_vae.music.musicxml_instruments import Instruments
-from music_vae.music.musicxml_values import (
+from music_vae.music.readers.musicxml_instruments import Instruments
+from music_vae.music.readers.musicxml_values import (
     chord_symbol,
     key_of,
     metre_of,
     metronome_qpm,
     number_in,
 )
+from music_vae.music.readers.written_score import FREE_METRE, WrittenNote
 from music_vae.music.unreadable import UnreadableMusicError
-from music_vae.music.written_score import FREE_METRE, WrittenNote
 
 BAD_TIME = "a note at an impossible time"
 NO_DURATION = "a note whose duration is no number"

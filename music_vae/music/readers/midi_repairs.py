@@ -15,8 +15,8 @@ from operator import attrgetter, itemgetter
 from types import SimpleNamespace
 
 from music_vae.common.constants import DRUMS_INSTRUMENT, MAX_MIDI_PITCH
-from music_vae.music.midi_events import Event, NoteEvent, ProgramEvent
-from music_vae.music.midi_structure import MidiTracks
+from music_vae.music.readers.midi_events import Event, NoteEvent, ProgramEvent
+from music_vae.music.readers.midi_structure import MidiTracks
 
 _PITCHES = MAX_MIDI_PITCH + 1
 _MAX_SHARED = 0.5  # of the time of a note, which it sounds together with the next of its pitch

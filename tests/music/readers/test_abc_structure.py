@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from music_vae.music import abc_structure, notes_io
+from music_vae.music import notes_io
+from music_vae.music.readers import abc_structure
 from music_vae.music.unreadable import UnreadableMusicError
 
 HEAD = "X:1\nT:a\nL:1/8\nK:C\n"

@@ -7,8 +7,8 @@ from typing import NamedTuple
 from xml.etree.ElementTree import Element
 
 from music_vae.common.constants import DRUMS_INSTRUMENT, MAX_MIDI_PITCH, SEMITONES
-from music_vae.music.drum_staff import drum_at
-from music_vae.music.musicxml_values import integer_in, number_in, pitch_of
+from music_vae.music.readers.drum_staff import drum_at
+from music_vae.music.readers.musicxml_values import integer_in, number_in, pitch_of
 
 BAD_PITCH = f"a pitch outside 0..{MAX_MIDI_PITCH}"
 NO_PITCH = "a note without a pitch"

@@ -9,8 +9,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from music_vae.common.constants import MAX_MIDI_PITCH, MIDDLE_C, PITCH_CLASSES, SEMITONES
-from music_vae.music.abc_fields import ALTERATIONS, Key
-from music_vae.music.written_score import FREE_METRE, WrittenNote
+from music_vae.music.readers.abc_fields import ALTERATIONS, Key
+from music_vae.music.readers.written_score import FREE_METRE, WrittenNote
 
 _LENGTH = r"\d*/*\d*"
 TOKEN = re.compile(
@@ -76,7 +76,7 @@ Place = tuple[str, int]
 class Voice:
     """A voice; times are in quarter notes.
 
-    >>> from music_vae.music.abc_fields import key_of
+    >>> from music_vae.music.readers.abc_fields import key_of
     >>> voice = Voice(0, "1", 0, key_of("D"), metre=(4, 4), unit=0.5, ignored=Counter())
     >>> voice.take("note", TOKEN.match("F2"))
     >>> [(note.pitch, note.quarters) for note in voice.notes]

@@ -9,7 +9,7 @@ from collections import Counter
 from types import SimpleNamespace
 from typing import NamedTuple
 
-from music_vae.music.midi_events import Event, channel_event, meta_event
+from music_vae.music.readers.midi_events import Event, channel_event, meta_event
 
 # MIDI 1.0: the upper four bits of a change of program, and of pressure on a channel.
 _ONE_DATA_BYTE = (0xC, 0xD)
@@ -40,7 +40,7 @@ class DamageError(ValueError):
     >>> raise DamageError("no event starts at byte 12")
     Traceback (most recent call last):
     ...
-    music_vae.music.midi_track.DamageError: no event starts at byte 12
+    music_vae.music.readers.midi_track.DamageError: no event starts at byte 12
     """
 
 

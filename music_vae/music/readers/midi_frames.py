@@ -8,7 +8,7 @@ import itertools
 from typing import NamedTuple
 
 from music_vae.common.constants import DEFAULT_QPM
-from music_vae.music.midi_events import Event
+from music_vae.music.readers.midi_events import Event
 from music_vae.music.unreadable import UnreadableMusicError
 
 # MIDI 1.0: 29 stands for the 30000/1001 frames of colour television.

@@ -10,9 +10,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from music_vae.common.lazy_imports import MAX_TICKS
-from music_vae.music.midi_events import Event, NoteEvent
-from music_vae.music.midi_frames import count_beats, ticks_per_second
-from music_vae.music.midi_track import Limits, TrackReading, read_track
+from music_vae.music.readers.midi_events import Event, NoteEvent
+from music_vae.music.readers.midi_frames import count_beats, ticks_per_second
+from music_vae.music.readers.midi_track import Limits, TrackReading, read_track
 from music_vae.music.unreadable import UnreadableMusicError
 
 # An event takes up to 250 bytes here. A long orchestral work has about 100,000.
