@@ -47,4 +47,5 @@ FULL_DRUM_PITCH_CLASSES: tuple[tuple[int, ...], ...] = tuple(
     )
 )
 
+MAX_LENGTH_QUARTERS = 100_000.0  # of a piece: converters keep a list entry per sixteenth note or so
 MAX_DAMAGED = 0.01  # the share of a collection's records that may be damaged, and are left out

@@ -12,8 +12,8 @@ from typing import TypeAlias
 
 from notation import Measure, Note, Score, Voice
 
-from music_vae.common.constants import MIDDLE_C, PITCH_CLASSES, SEMITONES
-from music_vae.music.notes_io import MAX_LENGTH_QUARTERS, UnreadableMusicError
+from music_vae.common.constants import MAX_LENGTH_QUARTERS, MIDDLE_C, PITCH_CLASSES, SEMITONES
+from music_vae.music.notes_io import UnreadableMusicError
 
 SUFFIX = ".krn"
 MAX_BYTES = 16 * 2**20  # some ten times the longest score that is read

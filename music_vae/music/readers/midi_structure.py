@@ -9,6 +9,7 @@ import struct
 from collections import Counter
 from dataclasses import dataclass, field
 
+from music_vae.common.constants import MAX_LENGTH_QUARTERS
 from music_vae.common.lazy_imports import MAX_TICKS
 from music_vae.music.readers.midi_events import Event, NoteEvent
 from music_vae.music.readers.midi_frames import count_beats, ticks_per_second
@@ -17,8 +18,6 @@ from music_vae.music.unreadable import UnreadableMusicError
 
 # An event takes up to 250 bytes here. A long orchestral work has about 100,000.
 MAX_MIDI_EVENTS = 1_000_000
-# Converters keep a list entry per sixteenth note or so.
-MAX_LENGTH_QUARTERS = 100_000.0
 
 _SEPARATE_PIECES = 2
 _MAX_TRACKS = 0xFFFF  # that the header can count

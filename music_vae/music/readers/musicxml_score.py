@@ -18,13 +18,13 @@ _SAME_METRE = 1e-3  # quarter notes; durations are often rounded
 _C_MAJOR = (0, 0)
 
 
-def read_musicxml(data: bytes) -> WrittenScore:
+def read_score(data: bytes) -> WrittenScore:
     """Returns the score in the bytes of an uncompressed MusicXML file.
 
     >>> note = "<note><pitch><step>A</step><octave>4</octave></pitch><duration>1</duration></note>"
     >>> score = f"<part id='P1'><measure>{note}</measure></part>"
     >>> score = f"<score-partwise>{score}</score-partwise>"
-    >>> [(note.pitch, note.quarters) for note in read_musicxml(score.encode()).notes]
+    >>> [(note.pitch, note.quarters) for note in read_score(score.encode()).notes]
     [(69, 1.0)]
 
     Raises:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from music_vae.music.readers import abc_structure, abc_tune
-from music_vae.music.readers.musicxml_score import read_musicxml
+from music_vae.music.readers.musicxml_score import read_score
 
 music21 = pytest.importorskip("music21")
 
@@ -43,14 +43,14 @@ def _rounded(quarters):
 @pytest.mark.parametrize("path", sorted(SCORES.glob("*.musicxml")), ids=lambda path: path.stem)
 def test_musicxml_gives_the_same_notes(path):
     expected = music21.converter.parse(path, format="musicxml", forceSource=True)
-    assert ours(read_musicxml(path.read_bytes())) == theirs(expected)
+    assert ours(read_score(path.read_bytes())) == theirs(expected)
 
 
 @pytest.mark.parametrize("name", WORKS)
 def test_scores_of_its_corpus_give_the_same_notes(name):
     path = music21.corpus.getWork(name)
     data = music21.converter.ArchiveManager(path).getData(dataFormat="musicxml")
-    score = read_musicxml(data.encode() if isinstance(data, str) else data)
+    score = read_score(data.encode() if isinstance(data, str) else data)
     expected = music21.converter.parse(path, forceSource=True)
     assert ours(score) == theirs(expected)
     assert len(score.notes) > 50
