@@ -310,6 +310,11 @@ class _VoicedPlan(abc.ABC):
         """Width of the states of all voices side by side."""
         return sum(voice.lstm.state_size for voice in self.voices)
 
+    @property
+    def reads_controls_first(self) -> bool:
+        """True if layers in both directions read all controls before the first step."""
+        return any(voice.control_lstm is not None for voice in self.voices)
+
 
 class _UndividedPlan(_VoicedPlan):
     """A decoder without conductors: it is the core itself, and the whole sequence its segment."""
@@ -332,7 +337,7 @@ class FlatDecoderPlan(_UndividedPlan):
 
     Attributes:
       z_size: Width of z.
-      control_depth: Width of the controls.
+      control_depth: Width of the controls as they are given.
       control_lstm: Layers that preprocess the controls; None if they are read as they are.
       head: Output distribution.
       initial_state: Dense layer from z to the initial state, before tanh.
@@ -347,6 +352,11 @@ class FlatDecoderPlan(_UndividedPlan):
     initial_state: DensePlan
     lstm: LstmStackPlan
     output_projection: DensePlan
+
+    @property
+    def control_size(self) -> int:
+        """Width of the controls as a step reads them, preprocessed or not."""
+        return self.control_depth if self.control_lstm is None else self.control_lstm.output_size
 
     @property
     def voices(self) -> "tuple[FlatDecoderPlan, ...]":

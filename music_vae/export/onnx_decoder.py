@@ -1,4 +1,4 @@
-"""Builds the ONNX graphs of a decoder: the whole loop, or its start and one step of it.
+"""Builds the ONNX graphs of a decoder: the whole loop, or its parts and one step of it.
 
 The computations are those of `engine.decoders` and `engine.hierarchy`.
 """
@@ -56,8 +56,25 @@ class Decoder:
         self._steps, self._end_token = steps, end_token
         self._context_size = plan.voices[0].z_size
         self._control_depth = plan.voices[0].control_depth
+        # A step of the controls as they are read: shared, or each voice's own side by side.
+        self._control_sizes = [voice.control_size for voice in plan.voices]
+        self._control_size = self._control_depth
+        if plan.reads_controls_first:
+            self._control_size = sum(self._control_sizes)
 
-    # -- The three graphs -------------------------------------------------------------------------
+    # -- The graphs -------------------------------------------------------------------------------
+
+    def controls(self) -> Graph:
+        """Builds the graph from all controls to what a step of the decoder reads of them.
+
+        Only a decoder that reads all controls in both directions first has one.
+        """
+        assert self._plan.reads_controls_first
+        graph = Graph("controls of the decoder")
+        steps: int | str = self._steps if self._conductors else "T"
+        given = graph.input("controls", ("B", steps, self._control_depth))
+        graph.output("read", self._read_controls(graph, given), ("B", steps, self._control_size))
+        return graph
 
     def start(self) -> Graph:
         """Builds the graph from z to the contexts and first states of all segments."""
@@ -74,7 +91,7 @@ class Decoder:
         context = graph.input("context", ("B", self._context_size))
         controls = []
         if self._control_depth:
-            controls = [graph.input("control", ("B", self._control_depth))]
+            controls = [graph.input("control", ("B", self._control_size))]
         state = graph.input("state", ("B", self._plan.state_size))
         noise = graph.input("noise", ("B", self._plan.noise_size))
         temperature = graph.input("temperature", (1,))
@@ -92,7 +109,8 @@ class Decoder:
         steps: int | str = self._steps if self._conductors else "T"
         scanned = [graph.input("noise", ("B", steps, self._plan.noise_size))]
         if self._control_depth:
-            scanned.append(graph.input("controls", ("B", steps, self._control_depth)))
+            controls = graph.input("controls", ("B", steps, self._control_depth))
+            scanned.append(self._read_controls(graph, controls))
         temperature = graph.input("temperature", (1,))
         contexts, states = self._start(graph, z)
         first = graph.filled(0, graph.rows(z), self._plan.output_depth)
@@ -116,6 +134,27 @@ class Decoder:
 
     def _z(self, graph: Graph) -> str:
         return graph.input("z", ("B", self._z_size))
+
+    def _read_controls(self, graph: Graph, controls: str) -> str:
+        """Returns controls `[B, S * T, Dc]` as a step reads them, by segment if there are any."""
+        if not self._plan.reads_controls_first:
+            return controls
+        if self._conductors:
+            steps = self._steps // self._segments
+            controls = graph.reshape(controls, -1, steps, self._control_depth)
+        time_major = graph.op("Transpose", controls, perm=[1, 0, 2])
+        read = graph.concat(
+            [
+                layers.bidirectional_outputs(graph, self._weights, voice.control_lstm, time_major)
+                if voice.control_lstm is not None
+                else time_major
+                for voice in self._plan.voices
+            ]
+        )
+        read = graph.op("Transpose", read, perm=[1, 0, 2])
+        if self._conductors:
+            read = graph.reshape(read, -1, self._steps, self._control_size)
+        return read
 
     def _start(self, graph: Graph, z: str) -> tuple[str, str]:
         """Returns contexts `[B, S, C]` and first states `[B, S, state_size]` of S segments."""
@@ -145,12 +184,16 @@ class Decoder:
 
         `read` are [x(t-1), context, control].
         """
-        previous, *rest = read
+        previous, context, *control = read
         voices, parameters, after = self._plan.voices, [], []
+        controls = [control] * len(voices)
+        if self._plan.reads_controls_first:
+            controls = [[own] for own in graph.split(control[0], self._control_sizes)]
         own_previous = graph.split(previous, [voice.output_depth for voice in voices])
         before = graph.split(state, [voice.state_size for voice in voices])
-        for voice, own, voice_state in zip(voices, own_previous, before, strict=True):
-            x = graph.unsqueeze(graph.concat([own, *rest]), 0)
+        parts = zip(voices, own_previous, controls, before, strict=True)
+        for voice, own, own_control, voice_state in parts:
+            x = graph.unsqueeze(graph.concat([own, context, *own_control]), 0)
             outputs, voice_state = layers.lstm_stack(
                 graph, self._weights, voice.lstm, x, state=voice_state
             )
@@ -240,7 +283,7 @@ class Decoder:
         by_segment = [
             graph.reshape(value, 0, self._segments, -1, width)
             for value, width in zip(
-                scanned, (self._plan.noise_size, self._control_depth), strict=False
+                scanned, (self._plan.noise_size, self._control_size), strict=False
             )
         ]
         shapes: list[Shape] = [("B", self._steps // self._segments, self._plan.output_depth)]

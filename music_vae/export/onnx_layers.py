@@ -249,6 +249,33 @@ def _bidirectional(
     graph: Graph, weights: Weights, plan: BidirectionalPlan, x: str, lengths: _Lengths | None
 ) -> str:
     """Returns the last h of both directions of the top layer, `[B, 2 * H]`."""
+    runs = _bidirectional_runs(graph, weights, plan, x, lengths)
+    return graph.concat([run.h for run in runs])
+
+
+def bidirectional_outputs(graph: Graph, weights: Weights, plan: BidirectionalPlan, x: str) -> str:
+    """Adds bidirectional LSTM layers, which read all of `[T, B, D]`: returns `[T, B, 2 * H]`.
+
+    >>> from onnx.reference import ReferenceEvaluator
+    >>> from music_vae.configs import get_config
+    >>> spec = get_config("cat-mel_2bar_small", "z_size=4,enc_rnn_size=[6]").model_spec
+    >>> arrays = {name: np.ones(shape) for name, shape in spec.weight_shapes.items()}
+    >>> graph, plan = Graph("both directions"), spec.encoder.lstm
+    >>> x = graph.input("x", ("T", "B", 90))
+    >>> outputs = bidirectional_outputs(graph, Weights(arrays), plan, x)
+    >>> graph.output("y", outputs, ("T", "B", 12))
+    >>> model = ReferenceEvaluator(graph.model("1.0"))
+    >>> model.run(["y"], {"x": np.ones((5, 2, 90), np.float32)})[0].shape
+    (5, 2, 12)
+    """
+    runs = _bidirectional_runs(graph, weights, plan, x, None)
+    return graph.concat([run.outputs for run in runs])
+
+
+def _bidirectional_runs(
+    graph: Graph, weights: Weights, plan: BidirectionalPlan, x: str, lengths: _Lengths | None
+) -> list[_Run]:
+    """Returns what the two directions of the top layer give."""
     runs: list[_Run] = []
     for stacks in plan.layers:
         runs = [
@@ -256,7 +283,7 @@ def _bidirectional(
             for stack, backward in zip(stacks, (False, True), strict=True)
         ]
         x = graph.concat([run.outputs for run in runs])
-    return graph.concat([run.h for run in runs])
+    return runs
 
 
 def _last_valid(graph: Graph, outputs: str, lengths: _Lengths | None) -> str:

@@ -47,7 +47,8 @@ def manifest(
     """
     converter, hparams = config.data_converter.for_inference(), config.hparams
     rows = _rows(converter)
-    segments = config.model_spec.decoder.num_segments
+    decoder = config.model_spec.decoder
+    segments = decoder.num_segments
     return {
         "format": "music_vae.onnx",
         "format_version": FORMAT_VERSION,
@@ -71,7 +72,12 @@ def manifest(
         "controls": rows.controls(converter),
         "outputs": rows.outputs(converter),
         "prior": prior_files.PRIOR_FILE if fitted_prior else "normal",
-        "use": _use(segments, bool(converter.control_depth), fitted_prior=fitted_prior),
+        "use": _use(
+            segments,
+            bool(converter.control_depth),
+            controls_first=decoder.reads_controls_first,
+            fitted_prior=fitted_prior,
+        ),
         **config_to_json(config),
     }
 
@@ -88,10 +94,15 @@ def _described(tensor: Tensor) -> dict[str, Any]:
     return {"dtype": tensor.dtype, "shape": list(tensor.shape)}
 
 
-def _use(segments: int, has_controls: bool, *, fitted_prior: bool) -> dict[str, Any]:
+def _use(
+    segments: int, has_controls: bool, *, controls_first: bool, fitted_prior: bool
+) -> dict[str, Any]:
     """Explains in sentences how the files are used."""
     controls = ", controls" if has_controls else ""
     step_controls = ", controls[:, t]" if has_controls else ""
+    first = []
+    if controls_first:
+        first, step_controls = ["read = decoder_controls.onnx(controls)"], ", read[:, t]"
     drawn = "z of standard normal numbers is"
     if fitted_prior:
         drawn = f"z that is drawn as {prior_files.PRIOR_FILE} says is"
@@ -115,6 +126,7 @@ def _use(segments: int, has_controls: bool, *, fitted_prior: bool) -> dict[str, 
         ),
         "temperature": "0, with noise of 0.5, gives the likeliest music, 1 what was learnt",
         "step_by_step": [
+            *first,
             "contexts, states = decoder_start.onnx(z)",
             "previous = zeros",
             f"for each segment s from 0 to {segments - 1}: state = states[:, s], then for each "

@@ -4,10 +4,12 @@
     decoder.onnx         z, noise, temperature -> music
     decoder_start.onnx   z -> context and first state of every segment
     decoder_step.onnx    one step: the step before, state, noise, temperature -> step, state
+    decoder_controls.onnx  all controls -> those that each step reads, if the decoder has layers
+                         that read them in both directions
     model.json           the config, all inputs and outputs, and the meaning of their numbers
 
 A model without a hierarchy has one segment. `decoder.onnx` is all that is needed to make music; the
-other two are for programs that play while they decode.
+others are for programs that play while they decode.
 """
 
 import json
@@ -31,6 +33,7 @@ from music_vae.export.onnx_manifest import Ends, check_music, manifest
 
 ENCODER, DECODER = "encoder.onnx", "decoder.onnx"
 START, STEP = "decoder_start.onnx", "decoder_step.onnx"
+CONTROLS = "decoder_controls.onnx"
 MANIFEST = "model.json"
 
 _MAX_BYTES = 2**31 - 2**20  # limit of a protocol buffer, less some for all but the weights
@@ -70,11 +73,6 @@ def _obstacle(config: Config) -> str | None:
         return (
             "its conductors read back what became of their segments, and decoder_start.onnx must "
             "know all segments before the first is decoded"
-        )
-    if any(voice.control_lstm is not None for voice in decoder.voices):
-        return (
-            "its decoder reads all controls in both directions first, and decoder_step.onnx knows "
-            "those of one step"
         )
     return None
 
@@ -132,8 +130,9 @@ def write(
 def _graphs(config: Config, weights: Mapping[str, np.ndarray]) -> dict[str, Callable[[], Graph]]:
     """Returns, by file name, the functions that build the graphs."""
     taken = Weights(weights)
+    plan = config.model_spec.decoder
     decoder = Decoder(
-        config.model_spec.decoder,
+        plan,
         taken,
         steps=config.hparams.max_seq_len,
         end_token=config.data_converter.end_token,
@@ -143,6 +142,7 @@ def _graphs(config: Config, weights: Mapping[str, np.ndarray]) -> dict[str, Call
         DECODER: decoder.whole,
         START: decoder.start,
         STEP: decoder.step,
+        **({CONTROLS: decoder.controls} if plan.reads_controls_first else {}),
     }
 
 

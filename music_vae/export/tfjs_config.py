@@ -109,7 +109,7 @@ def _decoder_reasons(config: Config) -> Iterator[str]:
         yield "its conductor reads back what it conducts"
     if plan.reencoder:
         yield "its conductor re-encodes"
-    preprocesses = any(voice.control_lstm is not None for voice in plan.voices)
+    preprocesses = plan.reads_controls_first
     layers = len(hparams.control_preprocessing_rnn_size)
     if preprocesses and (layers > 1 or len(plan.voices) > 1):
         yield "it reads controls with more than one layer, or more than once"
