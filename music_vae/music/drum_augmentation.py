@@ -18,25 +18,29 @@ class DrumAugmenter:
     """Splices, mixes, thins and thickens drum windows at random, in this order.
 
     >>> DrumAugmenter(splice=0.5, drop=0.1)
-    DrumAugmenter(splice=0.5, mix=0.0, drop=0.1, add=0.0)
+    DrumAugmenter(splice=0.5, mix=0.0, drop=0.1, add=0.0, every_bar=False)
 
     Attributes:
       splice: Probability that a window continues as another window from a random beat on.
       mix: Probability that a window takes about half of its drums from another window.
       drop: Largest share of hits that is left out; each window draws its own share from 0 to this.
       add: Largest share of places without a hit that get one, drawn in the same way.
+      every_bar: If True, `drop` and `add` change the same places in every bar, so that bars which
+        were alike stay alike.
 
     Raises:
-      UserError: If one of them is not a probability.
+      UserError: If one of the first four is not a probability.
     """
 
     splice: float = 0.0
     mix: float = 0.0
     drop: float = 0.0
     add: float = 0.0
+    every_bar: bool = False
 
     def __post_init__(self) -> None:
-        for name, value in dataclasses.asdict(self).items():
+        for name in ("splice", "mix", "drop", "add"):
+            value = getattr(self, name)
             if not 0 <= value <= 1:
                 raise UserError(f"{name}={value} is not a probability; expected 0 to 1")
 
@@ -59,8 +63,9 @@ class DrumAugmenter:
             masks = self._splice(masks, converter.steps_per_quarter, rng)
         if self.mix:
             masks = self._mix(masks, num_drums, rng)
-        masks = masks & ~self._scattered(self.drop, masks, num_drums, rng)
-        masks = masks | self._scattered(self.add, masks, num_drums, rng)
+        period = converter.steps_per_bar if self.every_bar else masks.shape[1]
+        masks = masks & ~self._scattered(self.drop, masks, num_drums, period, rng)
+        masks = masks | self._scattered(self.add, masks, num_drums, period, rng)
         return windows._replace(inputs=masks, outputs=masks)
 
     def _splice(
@@ -77,13 +82,23 @@ class DrumAugmenter:
         return (masks & ~taken) | (rng.permutation(masks) & taken)
 
     def _scattered(
-        self, most: float, masks: np.ndarray, num_drums: int, rng: np.random.Generator
+        self,
+        most: float,
+        masks: np.ndarray,
+        num_drums: int,
+        period: int,
+        rng: np.random.Generator,
     ) -> np.ndarray:
-        """Draws masks `[N, T]` drum by drum; each window has a chance of its own, up to `most`."""
+        """Draws masks `[N, T]` drum by drum, which repeat after `period` steps.
+
+        Each window has a chance of its own, up to `most`.
+        """
         if not most:
             return np.zeros_like(masks)
-        chances = rng.random((len(masks), 1, 1)) * most
-        return bit_masks(rng.random((*masks.shape, num_drums)) < chances)
+        num_windows, steps = masks.shape
+        chances = rng.random((num_windows, 1, 1)) * most
+        drawn = bit_masks(rng.random((num_windows, min(period, steps), num_drums)) < chances)
+        return drawn[:, np.arange(steps) % period]
 
 
 def check_fits(augmenter: DrumAugmenter, converter: Converter) -> None:

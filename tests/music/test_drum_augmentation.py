@@ -75,6 +75,24 @@ def test_a_mixed_window_has_whole_drums_of_two():
     assert all(drum.tobytes() in played for drum in rolls[1].transpose(0, 2, 1).reshape(-1, STEPS))
 
 
+@pytest.mark.parametrize(("chance", "given"), [("drop", 2**DRUMS - 1), ("add", 0)])
+def test_bars_that_are_alike_stay_alike_if_all_bars_change_in_the_same_places(chance, given):
+    bar = STEPS // 2
+    for every_bar in (True, False):
+        augmenter = DrumAugmenter(**{chance: 0.4}, every_bar=every_bar)
+        made = augmented(augmenter, constant(*[given] * 100)).outputs
+        assert (made != given).any(axis=1).mean() > 0.95
+        alike = (made[:, :bar] == made[:, bar:]).all(axis=1).mean()
+        assert alike == 1 if every_bar else alike < 0.05
+
+
+def test_a_window_shorter_than_a_bar_is_changed_as_any_other():
+    short = Example(*[np.zeros((50, 4), np.int64)] * 2, None, np.full(50, 4, np.int32))
+    made = augmented(DrumAugmenter(add=0.5, every_bar=True), short).outputs
+    assert made.shape == (50, 4)
+    assert made.any(axis=1).mean() > 0.95
+
+
 def test_hits_are_dropped_and_added_by_shares_of_each_windows_own():
     full, empty = constant(*[2**DRUMS - 1] * 500), constant(*[0] * 500)
     left = augmented(DrumAugmenter(drop=0.4), full).outputs
