@@ -15,6 +15,7 @@ from music_vae.data import Music, StreamedMusic, TrainingBatches
 from music_vae.training import summaries
 from music_vae.training.prefetching import prefetched
 from music_vae.training.run import Run
+from music_vae.training.step_log import StepLog, figures, in_words
 from music_vae.training.validation import LOSS, Validation
 
 CHECKPOINT_EVERY_S = 60.0
@@ -73,7 +74,8 @@ def train(
     try:
         with _writer(run), _progress_bar(run, num_steps) as bar:
             last_save = time.monotonic()
-            for done in _steps(run, batches, bar):
+            shown = StepLog(bar, num_steps)
+            for done in _steps(run, batches, bar, shown):
                 if validation is not None and validation.is_due(done):
                     _validate(run, validation)
                     if validation.exhausted:
@@ -84,6 +86,7 @@ def train(
                 if time.monotonic() - last_save >= CHECKPOINT_EVERY_S:
                     run.save()
                     last_save = time.monotonic()
+            shown.end(run.step)
     except KeyboardInterrupt:
         _log.info("interrupted; saved %s", run.save())
         raise
@@ -109,13 +112,14 @@ def _is_over(run: Run, num_steps: int | None, validation: Validation | None) -> 
     return False
 
 
-def _steps(run: Run, batches: TrainingBatches, bar: tqdm) -> Iterator[int]:
+def _steps(run: Run, batches: TrainingBatches, bar: tqdm, shown: StepLog) -> Iterator[int]:
     """Takes a step with every batch; after each, yields the number of steps taken in all."""
     for batch, position in prefetched(batches, run.config.data_converter.compact):
         before = run.step
         try:
             with run.devices.watching():
-                _take_step(run, batch, bar)
+                _take_step(run, batch, shown)
+                bar.update()
         finally:
             if run.step > before:  # it may have been interrupted, but its batch is used up
                 run.move_to(position)
@@ -127,7 +131,7 @@ def _writer(run: Run) -> contextlib.AbstractContextManager[None]:
     return summaries.writer(run.directory) if run.devices.is_chief else contextlib.nullcontext()
 
 
-def _take_step(run: Run, batch: Batch, bar: tqdm) -> None:
+def _take_step(run: Run, batch: Batch, shown: StepLog) -> None:
     """Takes a step, checks its loss, and writes and shows its metrics from time to time."""
     scalars, statistics = run.trainer.train_step(batch)
     loss = float(scalars["loss"])
@@ -137,25 +141,19 @@ def _take_step(run: Run, batch: Batch, bar: tqdm) -> None:
             f"the loss of step {run.step} is {loss}, its gradient's norm {norm}; training stops "
             "here and the checkpoints before stay. A smaller `learning_rate=...` may help"
         )
-    if run.step % _SUMMARY_EVERY_STEPS == 0 and run.devices.is_chief:
+    is_summary = run.step % _SUMMARY_EVERY_STEPS == 0
+    if run.devices.is_chief and (shown.is_due(run.step) or is_summary):
         metrics = run.trainer.model.decoder.summarize(
             {name: value.numpy() for name, value in statistics.items()}
         )
-        summaries.scalars(scalars | metrics, step=run.step)
-        shown = {"loss": f"{loss:.3f}"}
-        if "metrics/accuracy" in metrics:
-            shown["accuracy"] = f"{metrics['metrics/accuracy']:.3f}"
-        bar.set_postfix(shown, refresh=False)
-        if run.step % (10 * _SUMMARY_EVERY_STEPS) == 0 and bar.disable:
-            _log.info("step %d: %s", run.step, " ".join(f"{k} {v}" for k, v in shown.items()))
-    bar.update()
+        if is_summary:
+            summaries.scalars(scalars | metrics, step=run.step)
+        shown.show(run.step, scalars | metrics)
 
 
 def _validate(run: Run, validation: Validation) -> None:
     metrics = validation.validate(run.trainer)
-    shown = f"loss {metrics[LOSS]:.3f}"
-    if "metrics/accuracy" in metrics:
-        shown += f" accuracy {metrics['metrics/accuracy']:.3f}"
+    shown = in_words(figures({**metrics, "loss": metrics[LOSS]}))
     _log.info("step %d: validation %s; %s", run.step, shown, validation.describe_best())
 
 
