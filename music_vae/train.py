@@ -114,6 +114,14 @@ flags.DEFINE_string(
     flag_values=FLAGS,
 )
 cli.define_number(
+    "holdout",
+    None,
+    "Keep this share of the pieces in --examples_path back, as in 0.1, and validate on them; with "
+    "--mode=eval, evaluate on them. They are the same pieces every time.",
+    checks.HELD_OUT,
+    values=FLAGS,
+)
+cli.define_number(
     "validate_every", 500, "Steps between two validations.", checks.STEPS, values=FLAGS
 )
 cli.define_number(
@@ -294,6 +302,8 @@ def _corpus(values: flags.FlagValues, config: "Config") -> "Corpus":
         cache_dataset=values.cache_dataset,
         num_data_processes=training.find_num_data_processes(values),
         max_damaged=values.max_damaged,
+        holdout=values.holdout,
+        held_out=values.holdout is not None and values.mode == "eval",
     )
 
 

@@ -121,7 +121,7 @@ TABLE: Mapping[str, Sequence[tuple[Condition, Sequence[str]]]] = {
             ],
         ),
         (with_value("mode", "train"), ["eval_num_batches", "eval_dir_suffix", "eval_once"]),
-        (without("validation_path"), ["validate_every"]),
+        (both(without("validation_path"), without("holdout")), ["validate_every"]),
         (without("warm_start"), ["checkpoint_base_url"]),
     ],
     "music_vae_checkpoints": [

@@ -108,6 +108,9 @@ DURATION = Range(0, 10**9, whole=False)
 
 SHARE = Range(0, 1, whole=False)
 
+HELD_OUT = Range(0.001, 0.9, whole=False)
+"""Shares of a corpus that are kept back."""
+
 TEMPERATURE = Range(0, 1000, whole=False)
 """Temperatures: at 1000 every outcome is as likely as any other, up to some percent."""
 

@@ -1,6 +1,7 @@
 """Carries out requests: converts music, opens a run, and trains or evaluates it."""
 
 import contextlib
+import dataclasses
 import logging
 from collections.abc import Callable, Iterator
 
@@ -9,7 +10,7 @@ from music_vae.common import progress
 from music_vae.common.errors import UserError, naming
 from music_vae.configs import Config
 from music_vae.dataset import batching
-from music_vae.training import checkpoint_evaluation, devices, loop
+from music_vae.training import checkpoint_evaluation, devices, held_out, loop
 from music_vae.training.request import Corpus, EvaluationRequest, TrainRequest
 from music_vae.training.run import Run, only_one
 from music_vae.training.validation import Validation
@@ -44,10 +45,14 @@ def train(request: TrainRequest) -> None:
     on = devices.open_devices(request.computing.strategy, request.computing.cluster)
     with only_one(request.run_dir) if on.is_chief else contextlib.nullcontext():
         run = _open_run(request, on)
+        if run.restored:
+            request = _held_out_as_before(request, run)
         with (
             converted(request.corpus, request.config, "train", augment=True) as music,
             _validation(request, run) as validation,
         ):
+            if request.corpus.holdout is not None and not run.restored and on.is_chief:
+                held_out.keep(run.directory, request.corpus.holdout)
             loop.train(run, music, num_steps=request.num_steps, validation=validation)
 
 
@@ -104,6 +109,12 @@ def _open_run(request: TrainRequest, on: devices.Devices) -> Run:
         _log.info("starting a new run%s", start)
     _log.info("seed %d", run.seed)
     return run
+
+
+def _held_out_as_before(request: TrainRequest, run: Run) -> TrainRequest:
+    """Returns a request that holds out what a run that goes on has held out so far."""
+    share = held_out.share_of(run.directory, request.corpus.holdout)
+    return dataclasses.replace(request, corpus=dataclasses.replace(request.corpus, holdout=share))
 
 
 @contextlib.contextmanager
@@ -163,7 +174,6 @@ def _validation(request: TrainRequest, run: Run) -> Iterator[Validation | None]:
     if corpus is None:
         yield None
         return
-    with converted(
-        corpus, request.config, "validation", augment=False, argument="validation_path"
-    ) as music:
+    argument = "validation_path" if request.validation_path else "examples_path"
+    with converted(corpus, request.config, "validation", augment=False, argument=argument) as music:
         yield Validation(request.run_dir, request.config, music, request.schedule, step=run.step)

@@ -11,6 +11,8 @@ from music_vae.common.constants import MAX_DAMAGED
 from music_vae.common.errors import UserError
 from music_vae.configs import Config
 from music_vae.data import CACHES, MEMORY, TensorFlowDataset, TFRecords
+from music_vae.dataset.holdout import Part
+from music_vae.dataset.sources import Source
 from music_vae.training.cluster import Cluster
 from music_vae.weights.checkpoint_files import PATTERN_CHARACTERS
 
@@ -35,6 +37,9 @@ class Corpus:
       num_data_processes: Number of processes that convert music; None: one for each CPU, if there
         is much of it.
       max_damaged: Largest share of the records of a file that may be damaged, and are left out.
+      holdout: Share of the pieces that are kept back: those that a run is not trained on; None: all
+        are for the same.
+      held_out: True for the music that is kept back, False for the rest.
     """
 
     examples_path: str | None = None
@@ -42,6 +47,8 @@ class Corpus:
     cache_dataset: str = MEMORY
     num_data_processes: int | None = None
     max_damaged: float = MAX_DAMAGED
+    holdout: float | None = None
+    held_out: bool = False
 
     def __post_init__(self) -> None:
         if self.examples_path and self.tfds_name:
@@ -54,12 +61,20 @@ class Corpus:
         checks.check_among(self, "cache_dataset", CACHES)
         checks.check_numbers(self, checks.PROCESSES, "num_data_processes")
         checks.check_numbers(self, checks.SHARE, "max_damaged")
+        checks.check_numbers(self, checks.HELD_OUT, "holdout")
+        if self.holdout is not None and self.tfds_name:
+            raise UserError("`holdout` is for `examples_path`; a TensorFlow Dataset has splits")
+        if self.held_out and self.holdout is None:
+            raise UserError("`held_out` needs `holdout`: the share that is kept back")
 
-    def source(self, split: str) -> TFRecords | TensorFlowDataset:
+    def source(self, split: str) -> Source:
         """Returns the source of the music: the files, or the `split` of the TensorFlow Dataset."""
         if self.tfds_name:
             return TensorFlowDataset(self.tfds_name, split)
-        return TFRecords(self.examples_path or "", self.max_damaged)
+        records = TFRecords(self.examples_path or "", self.max_damaged)
+        if self.holdout is None:
+            return records
+        return Part(records, self.holdout, held_out=self.held_out)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,7 +172,8 @@ class TrainRequest:
       warm_start: A checkpoint, a .safetensors file, or the id of a published checkpoint, whose
         weights a new run starts with.
       checkpoints: Policy of which checkpoints are kept.
-      validation_path: TFRecords to validate on while training; None: the run is not validated.
+      validation_path: TFRecords to validate on while training; None: the run is validated on what
+        the corpus holds out, if it does.
       schedule: The times at which the run is validated, and at which it stops early.
       computing: The devices to compute on, and the way in which they compute.
     """
@@ -177,13 +193,20 @@ class TrainRequest:
         _check_encodable(self.run_dir)
         if PATTERN_CHARACTERS & set(str(self.run_dir)):
             raise UserError(f"`run_dir={self.run_dir}` must not contain any of * ? [ ]")
-        if self.schedule.patience is not None and not self.validation_path:
-            raise UserError("`patience` needs `validation_path`: the music to validate on")
-        cluster = self.computing.cluster
-        if self.validation_path and cluster is not None and cluster.num_processes > 1:
+        if self.validation_path and self.corpus.holdout is not None:
+            raise UserError("give `validation_path` or `holdout`, not both")
+        validates = self.validation_corpus is not None
+        if self.schedule.patience is not None and not validates:
             raise UserError(
-                "`validation_path` is for training in one process; in a cluster, evaluate beside "
-                "it with `mode=eval`"
+                "`patience` needs `validation_path`, or a share for `holdout`: the music to "
+                "validate on"
+            )
+        cluster = self.computing.cluster
+        if validates and cluster is not None and cluster.num_processes > 1:
+            name = "validation_path" if self.validation_path else "holdout"
+            raise UserError(
+                f"`{name}` is for training in one process; in a cluster, evaluate beside it with "
+                "`mode=eval`"
             )
         checks.check_numbers(self, checks.STEPS, "num_steps")
         checks.check_numbers(self, checks.SEED, "seed")
@@ -191,6 +214,8 @@ class TrainRequest:
     @property
     def validation_corpus(self) -> Corpus | None:
         """The music to validate on, which is converted like that to train on; None without any."""
+        if self.corpus.holdout is not None:
+            return dataclasses.replace(self.corpus, held_out=True)
         if not self.validation_path:
             return None
         return dataclasses.replace(self.corpus, examples_path=self.validation_path, tfds_name=None)
