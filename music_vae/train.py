@@ -314,8 +314,16 @@ def _import_frameworks() -> None:
 
 
 def _print_metrics(step: int, metrics: dict[str, float]) -> None:
-    shown = " ".join(f"{name}={value:.4f}" for name, value in sorted(metrics.items()))
-    print(f"step {step}: {shown}", flush=True)
+    """Prints the metrics of a checkpoint: as in training, and teacher-forced if that differs."""
+    prefix = "teacher_forced/"
+    names = [name for name in sorted(metrics) if not name.startswith(prefix)]
+    forced = any(name.startswith(prefix) for name in metrics)
+    heads = f"{'as in training':>16}{'teacher-forced':>16}" if forced else ""
+    wide = max(len(name) for name in names) + 2
+    print(f"{f'step {step}':{wide}}{heads}")
+    for name in names:
+        cells = [metrics[key] for key in (name, f"{prefix}{name}") if key in metrics]
+        print(f"  {name:{wide - 2}}" + "".join(f"{cell:16.4f}" for cell in cells), flush=True)
 
 
 COMMAND = cli.Command(PROGRAM, USAGE, FLAGS, _run)

@@ -112,7 +112,8 @@ def test_a_damaged_record_is_left_out_and_counted_unless_there_are_more_than_all
     assert "more than --max_damaged=0.01 allows; the first: " in error
     assert command(tmp_path / "run", *flags, "--max_damaged=0.5") == 0
     assert "record 1 has data whose checksum is wrong; the file is damaged; left out" in caplog.text
-    assert "(skipped: time signature 2/4: 2, damaged record: 1)" in caplog.text
+    assert " examples; left out:\n" in caplog.text
+    assert "       2  time signature 2/4\n       1  damaged record\n" in caplog.text
 
 
 def test_a_run_that_is_killed_goes_on_from_its_last_checkpoint(tunes, tmp_path, monkeypatch):
@@ -159,16 +160,20 @@ def test_summaries_hold_losses_schedules_and_metrics(command, tmp_path):
 
 def test_evaluation_prints_the_figures_of_the_newest_checkpoint(command, tiny_run, capsys):
     assert command(tiny_run, "--mode=eval", "--eval_once", "--eval_dir_suffix=_x") == 0
-    line = capsys.readouterr().out.strip()
-    assert line.startswith("step 3: loss=")
-    assert "teacher_forced/metrics/accuracy=" in line
-    assert 3 in scalars(tiny_run / "eval_x")["losses/r_loss"]
+    head, *rows = capsys.readouterr().out.splitlines()
+    assert head.split() == ["step", "3", "as", "in", "training", "teacher-forced"]
+    table = {name: [float(cell) for cell in cells] for name, *cells in map(str.split, rows)}
+    written = scalars(tiny_run / "eval_x")
+    assert set(table) == {name for name in written if not name.startswith("teacher_forced/")}
+    for name, cells in table.items():
+        expected = [written[key][3] for key in (name, f"teacher_forced/{name}")]
+        assert cells == pytest.approx(expected, abs=1e-4)
 
 
 def test_evaluation_reads_the_config_of_the_run(tiny_run, tunes, capsys):
     arguments = [f"--run_dir={tiny_run}", f"--examples_path={tunes}", "--mode=eval", "--eval_once"]
     assert train.main(arguments) == 0
-    assert "step 3:" in capsys.readouterr().out
+    assert capsys.readouterr().out.startswith("step 3 ")
 
 
 def test_evaluation_follows_a_run_to_its_end(command, tmp_path, capsys, monkeypatch):
@@ -184,8 +189,8 @@ def test_evaluation_follows_a_run_to_its_end(command, tmp_path, capsys, monkeypa
 
     monkeypatch.setattr(checkpoint_evaluation.time, "sleep", wait)
     assert command(tmp_path, "--mode=eval") == 0
-    lines = capsys.readouterr().out.strip().splitlines()
-    assert [line.partition(":")[0] for line in lines] == ["step 2", "step 4"]
+    heads = [line for line in capsys.readouterr().out.splitlines() if line.startswith("step ")]
+    assert [head.split()[:2] for head in heads] == [["step", "2"], ["step", "4"]]
 
 
 def test_a_loss_that_is_not_finite_stops_with_the_steps_number(
@@ -319,7 +324,7 @@ def test_a_checkpoint_that_is_deleted_meanwhile_does_not_end_an_evaluation(
         checkpoint_evaluation, "_prefixes", lambda folder: [gone, *prefixes(folder)]
     )
     assert command(tmp_path, "--mode=eval") == 0
-    assert capsys.readouterr().out.startswith("step 2:")
+    assert capsys.readouterr().out.startswith("step 2 ")
 
 
 # -- Warm start -----------------------------------------------------------------------------------

@@ -25,6 +25,8 @@ SHUFFLED_EXAMPLES = 20_000  # the next example of streamed music is drawn among 
 # The purposes of random numbers; each has a generator of its own in every epoch.
 _KEYS_AND_WINDOWS, _ORDER, CORRUPTION, WINDOWS = range(4)
 
+_SHOWN_REASONS = 8
+
 _log = logging.getLogger(__name__)
 
 
@@ -72,6 +74,23 @@ class Counts:
             text += f" (skipped: {reasons})"
         return text
 
+    def table(self, num_examples: int) -> str:
+        """Returns the same with a line for each of the most frequent reasons.
+
+        >>> print(Counts(30, Counter({"only drums": 12, "no notes": 1})).table(1600))
+        30 sequences gave 1,600 examples; left out:
+              12  only drums
+               1  no notes
+        """
+        text = f"{self.num_sequences:,} sequences gave {num_examples:,} examples"
+        if not self.skipped:
+            return text
+        shown = self.skipped.most_common(_SHOWN_REASONS)
+        lines = [f"{count:8,}  {reason}" for reason, count in shown]
+        if more := self.skipped.total() - sum(count for _, count in shown):
+            lines.append(f"{more:8,}  for {len(self.skipped) - len(shown)} other reasons")
+        return "\n".join([f"{text}; left out:", *lines])
+
 
 class Music:
     """A data set that was converted once and is kept.
@@ -113,6 +132,10 @@ class Music:
 
     def __str__(self) -> str:
         return Counts(self.num_sequences, self.skipped).describe(self.num_examples)
+
+    def table(self) -> str:
+        """Returns how much music there is, and a table of what was left out, for the log."""
+        return Counts(self.num_sequences, self.skipped).table(self.num_examples)
 
     def close(self) -> None:
         """Deletes temporary files; the examples can no longer be used."""

@@ -162,7 +162,7 @@ def converted(
             if not music.num_examples:
                 with naming(*given):
                     raise UserError(f"{source} holds no music for {config.name}: {music}")
-            _log.info("%s", music)
+            _log.info("%s", music.table())
         batching.check_examples(music, config)
         yield music
 
