@@ -90,7 +90,7 @@ class Request:
       model: The model.
       output_dir: The folder to write; it must not be there, or be empty.
       format: One of `FORMATS`.
-      quantize: Number format of the weights, one of `tfjs_files.QUANTIZED`; None: float32. This and
+      quantize: Number format of the weights, one of `quantization.TYPES`; None: float32. This and
         the options below are for tfjs, and None if they were not given.
       decode_only: If True, the encoder is left out.
       demo: If True, a page that plays the model is added.

@@ -14,12 +14,10 @@ import numpy as np
 
 from music_vae.common import progress
 from music_vae.common.errors import UserError
+from music_vae.export.quantization import check_float16, quantized
 
 MANIFEST_FILE = "weights_manifest.json"
 SHARD_BYTES = 4 * 2**20
-QUANTIZED = ("uint8", "uint16", "float16")
-"""The types in which arrays can be stored instead of float32."""
-
 _STORED = {"uint8": "u1", "uint16": "<u2", "float16": "<f2", None: "<f4"}
 
 Entry = dict[str, Any]
@@ -38,7 +36,7 @@ def write(folder: Path, arrays: Mapping[str, np.ndarray], quantize: str | None =
     Args:
       folder: Folder to write to, which exists.
       arrays: Arrays by name; each is read only when it is written.
-      quantize: Type to store the numbers in, one of `QUANTIZED`; None: float32.
+      quantize: Type to store the numbers in, one of `quantization.TYPES`; None: float32.
 
     Raises:
       UserError: If numbers are not finite, or too large for float16.
@@ -57,34 +55,13 @@ def write(folder: Path, arrays: Mapping[str, np.ndarray], quantize: str | None =
     (folder / MANIFEST_FILE).write_text(manifest + "\n", encoding="utf-8")
 
 
-def quantized(array: np.ndarray, dtype: str) -> tuple[np.ndarray, float, float]:
-    """Returns float32 numbers as whole numbers q `[...]`, with the scale and min to restore them.
-
-    The range is that of the numbers, moved by less than half a step so that a 0 in it stays 0.
-
-    >>> q, scale, least = quantized(np.array([-1, 0, 1.5], np.float32), "uint8")
-    >>> q.tolist(), (q * scale + least).round(2).tolist()
-    ([0, 102, 255], [-1.0, 0.0, 1.5])
-    """
-    most = np.iinfo(dtype).max
-    least, greatest = float(array.min(initial=np.inf)), float(array.max(initial=-np.inf))
-    if not least < greatest:
-        return np.zeros(array.shape, dtype), 1.0, least if array.size else 0.0
-    scale = (greatest - least) / most
-    if least <= 0 <= greatest:
-        least = -round(-least / scale) * scale
-    steps = np.rint((array.astype(np.float64) - least) / scale)
-    return steps.clip(0, most).astype(dtype), scale, least
-
-
 def _stored(name: str, array: np.ndarray, quantize: str | None) -> tuple[Entry, bytes]:
     """Returns the manifest's entry of an array, and its bytes."""
     if not np.isfinite(array).all():
         raise UserError(f"the weights {name} are not all finite numbers: the training went wrong")
     entry: Entry = {"name": name, "shape": list(array.shape), "dtype": "float32"}
     if quantize == "float16":
-        if np.abs(array).max(initial=0) > np.finfo(np.float16).max:
-            raise UserError(f"`quantize=float16`: {name} is too large for it; uint16 has no limit")
+        check_float16(name, array)
         entry["quantization"] = {"dtype": quantize}
     elif quantize is not None:
         array, scale, least = quantized(array, quantize)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from music_vae.common.errors import UserError
-from music_vae.export import tfjs_files
+from music_vae.export import quantization, tfjs_files
 from support import tfjs_manifest
 
 
@@ -68,7 +68,7 @@ def test_whole_numbers_are_within_a_step_and_zero_stays_zero(tmp_path, dtype, st
 
 def test_a_range_without_zero_is_within_half_a_step():
     array = np.linspace(2, 5, 1000, dtype=np.float32)
-    stored, scale, least = tfjs_files.quantized(array, "uint8")
+    stored, scale, least = quantization.quantized(array, "uint8")
     assert np.abs(stored * scale + least - array).max() <= scale / 2 + 1e-6
 
 

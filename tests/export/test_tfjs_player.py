@@ -12,7 +12,7 @@ from music_vae.commands import export
 from music_vae.configs import Config
 from music_vae.engine import EVEN_CHANCE
 from music_vae.engine.numpy_engine import NumpyEngine
-from music_vae.export import tfjs_files
+from music_vae.export import quantization
 from music_vae.music.converters.groove import GrooveConverter
 from music_vae.weights import config_file, shipped
 from music_vae.weights.safetensors_file import WEIGHTS_FILE, WeightsFile
@@ -158,7 +158,7 @@ def exported(cases, web):
             "controls": case.said,
             "interpolates": name not in DECODE_ONLY and "multiperf" not in name,
         }
-    for dtype in tfjs_files.QUANTIZED:
+    for dtype in quantization.TYPES:
         flags = [f"--config={QUANTIZED}", f"--output_dir={folder / dtype}", f"--quantize={dtype}"]
         assert export.main(flags) == 0
         told[dtype] = {**told[QUANTIZED], "url": f"{url}/{dtype}"}
@@ -232,7 +232,7 @@ def test_the_player_computes_in_chromium_what_our_engine_does(
 
 
 @pytest.mark.node
-@pytest.mark.parametrize("dtype", tfjs_files.QUANTIZED)
+@pytest.mark.parametrize("dtype", quantization.TYPES)
 def test_the_player_reads_weights_in_fewer_bits(dtype, cases, in_node, web, record_property):
     case = cases[QUANTIZED]
     arrays, _ = tfjs_manifest.read(web[0] / dtype)
