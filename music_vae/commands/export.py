@@ -36,7 +36,7 @@ model.json that says what goes in and what the numbers mean."""
 FORMATS = ("tfjs", "onnx")
 """Formats of an export: for TensorFlow.js, and ONNX."""
 
-_TFJS_OPTIONS = ("quantize", "decode_only", "demo", "player")
+_TFJS_OPTIONS = ("decode_only", "demo", "player")
 
 _log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ flags.DEFINE_enum(
     "quantize",
     None,
     ["uint8", "uint16", "float16"],
-    "tfjs: stores weights in fewer bits than the 32 of float32.",
+    "Stores weights in fewer bits than the 32 of float32.",
     flag_values=FLAGS,
 )
 flags.DEFINE_boolean(
@@ -82,17 +82,17 @@ class Request:
     >>> melodies = ModelChoice(config="cat-mel_2bar_mini")
     >>> Request(melodies, Path("page"), demo=True).format
     'tfjs'
-    >>> Request(melodies, Path("model"), format="onnx", quantize="uint8")
+    >>> Request(melodies, Path("model"), format="onnx", demo=True)
     Traceback (most recent call last):
-    music_vae.common.errors.UserError: `quantize` is for `format=tfjs`
+    music_vae.common.errors.UserError: `demo` is for `format=tfjs`
 
     Attributes:
       model: The model.
       output_dir: The folder to write; it must not be there, or be empty.
       format: One of `FORMATS`.
-      quantize: Number format of the weights, one of `quantization.TYPES`; None: float32. This and
-        the options below are for tfjs, and None if they were not given.
-      decode_only: If True, the encoder is left out.
+      quantize: Number format of the weights, one of `quantization.TYPES`; None: float32.
+      decode_only: If True, the encoder is left out. This and the next two are for tfjs, and None if
+        they were not given.
       demo: If True, a page that plays the model is added.
       player: A copy of the player for that page; None: the page loads it from a public server.
       prior: Prior that is added, and that the page draws from, as for `TrainedModel.sample`.
@@ -145,7 +145,7 @@ def export(request: Request) -> str:
 
 
 def _export_tfjs(request: Request, config: "Config") -> None:
-    from music_vae.export import demo, prior_files, tfjs, tfjs_config
+    from music_vae.export import attribute_files, demo, prior_files, tfjs, tfjs_config
     from music_vae.latent import priors
     from music_vae.weights import locate
 
@@ -169,14 +169,14 @@ def _export_tfjs(request: Request, config: "Config") -> None:
             quantize=request.quantize,
             decode_only=decode_only,
         )
-        demo.write_attributes(config, source, temporary)
+        attribute_files.write(config, source, temporary)
         prior_files.write(prior, temporary)
         if request.demo:
             demo.write(config, temporary, player, decode_only=decode_only)
 
 
 def _export_onnx(request: Request, config: "Config") -> None:
-    from music_vae.export import onnx_model, prior_files
+    from music_vae.export import attribute_files, onnx_model, prior_files
     from music_vae.latent import priors
     from music_vae.weights import locate
 
@@ -186,8 +186,15 @@ def _export_onnx(request: Request, config: "Config") -> None:
     weights = locate.open_weights(source)
     prior = priors.find(request.prior, config, source)
     with files.atomic_directory(request.output_dir, "output_dir") as temporary:
+        attributes = attribute_files.write(config, source, temporary)
         onnx_model.write(
-            config, weights, temporary, source=str(source), fitted_prior=prior is not None
+            config,
+            weights,
+            temporary,
+            source=str(source),
+            quantize=request.quantize,
+            fitted_prior=prior is not None,
+            attributes=bool(attributes),
         )
         prior_files.write(prior, temporary)
 
@@ -196,7 +203,8 @@ def _run(values: flags.FlagValues) -> None:
     cli.require(values, "output_dir")
     options = {name: values[name].value for name in _TFJS_OPTIONS if values[name].present}
     model, folder = flag_groups.model(values), cli.expand(values.output_dir)
-    print(export(Request(model, folder, values.format, **options, prior=values.prior)))
+    options |= {"quantize": values.quantize, "prior": values.prior}
+    print(export(Request(model, folder, values.format, **options)))
 
 
 COMMAND = cli.Command(PROGRAM, USAGE, FLAGS, _run)

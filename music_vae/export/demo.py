@@ -17,12 +17,10 @@ from typing import Any
 from music_vae.common import files
 from music_vae.common.errors import UserError
 from music_vae.configs import Config
-from music_vae.export import prior_files, tfjs_config
+from music_vae.export import attribute_files, prior_files, tfjs_config
 from music_vae.export.tfjs import PLAYER, PLAYER_VERSION
-from music_vae.latent import attribute_vectors
 
 PAGE_FILE = "index.html"
-ATTRIBUTES_FILE = "attributes.json"
 PLAYER_FILE = "magentamusic.js"
 PLAYER_URL = f"https://cdn.jsdelivr.net/npm/{PLAYER}@{PLAYER_VERSION}/dist/{PLAYER_FILE}"
 PLAYER_INTEGRITY = "sha384-oj8/W05Ba271e6q5zdMVC8iaF0HpQENHdkpkB1em2cs1tYFUtStZwMg6tQVSAuLj"
@@ -31,7 +29,6 @@ PLAYER_INTEGRITY = "sha384-oj8/W05Ba271e6q5zdMVC8iaF0HpQENHdkpkB1em2cs1tYFUtStZw
 _TEMPLATE = Path(__file__).parent / "demo.html"
 _FIELD = re.compile(r"\{\{(\w+)\}\}")
 _IN_PACKAGE = f"dist/{PLAYER_FILE}"
-_DIGITS = 6  # significant digits of attribute vectors; float32 has seven
 
 _log = logging.getLogger(__name__)
 
@@ -61,7 +58,7 @@ def write(config: Config, folder: Path, player: Path | None, *, decode_only: boo
         "name": config.name,
         "encodes": not decode_only,
         "leftOut": list(tfjs_config.left_out(config)),
-        "attributes": (folder / ATTRIBUTES_FILE).is_file(),
+        "attributes": (folder / attribute_files.ATTRIBUTES_FILE).is_file(),
         "prior": (folder / prior_files.PRIOR_FILE).is_file(),
     }
     fields = {
@@ -107,32 +104,3 @@ def find_player(given: str) -> Path:
             *(player, _IN_PACKAGE, PLAYER, PLAYER_VERSION),
         )
     return player
-
-
-def write_attributes(config: Config, source: str | Path, folder: Path) -> None:
-    """Writes the attribute vectors of a model as JSON, `{name: [numbers]}`, if it has any.
-
-    >>> import tempfile
-    >>> from music_vae.weights import shipped
-    >>> from music_vae.configs import get_config
-    >>> name = "cat-mel_2bar_mini"
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     write_attributes(get_config(name), shipped.folder(name), Path(folder))
-    ...     vectors = json.loads((Path(folder) / ATTRIBUTES_FILE).read_text())
-    >>> len(vectors["note_density"])
-    128
-
-    Args:
-      config: Config of the model.
-      source: The model, as a folder or a checkpoint; its attribute vectors lie beside it.
-      folder: Folder that holds the exported model.
-    """
-    path = attribute_vectors.default_path(source)
-    if not path.is_file():
-        return
-    vectors = attribute_vectors.read(path, config)
-    listed = {
-        name: [float(f"{number:.{_DIGITS}g}") for number in vector.tolist()]
-        for name, vector in vectors.items()
-    }
-    (folder / ATTRIBUTES_FILE).write_text(json.dumps(listed) + "\n", encoding="utf-8")

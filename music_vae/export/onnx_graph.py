@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from music_vae.export.quantization import check_float16, quantized
+
 OPSET = 13
 """Version of ONNX's operations, of December 2020: the oldest that has all of those used here."""
 
@@ -181,27 +183,71 @@ class Graph:
     def _name(self, kind: str) -> str:
         return f"{kind.lower()}_{next(self._numbers)}"
 
-    def _proto(self) -> Any:
+    def _proto(self, quantize: str | None = None) -> Any:
         from onnx import helper, numpy_helper
 
-        arrays = [numpy_helper.from_array(array, name) for name, array in self._arrays.items()]
+        restored: list[Any] = []
+        stored: dict[str, np.ndarray] = {}
+        for name, array in self._arrays.items():
+            if quantize is not None and _is_kernel(array):
+                restored += _restoring(name, array, quantize, stored)
+            else:
+                stored[name] = array
+        arrays = [numpy_helper.from_array(array, name) for name, array in stored.items()]
         ends = [
             [_value_info(name, tensor) for name, tensor in tensors.items()]
             for tensors in (self.inputs, self.outputs)
         ]
-        return helper.make_graph(self._nodes, self._title, *ends, arrays)
+        return helper.make_graph([*restored, *self._nodes], self._title, *ends, arrays)
 
-    def model(self, producer_version: str) -> Any:
-        """Returns the graph as an ONNX model, a protocol buffer that can be written to a file."""
+    def model(self, producer_version: str, quantize: str | None = None) -> Any:
+        """Returns the graph as an ONNX model, a protocol buffer that can be written to a file.
+
+        Args:
+          producer_version: Version of this package.
+          quantize: Type to store the kernels of layers in, one of `quantization.TYPES`; None:
+            float32. The graph restores them, which a runtime does once, when it loads the file.
+
+        Raises:
+          UserError: If numbers are too large for float16.
+        """
         from onnx import helper
 
         return helper.make_model(
-            self._proto(),
+            self._proto(quantize),
             producer_name="music_vae",
             producer_version=producer_version,
             ir_version=IR_VERSION,
             opset_imports=[helper.make_opsetid("", OPSET)],
         )
+
+
+def _is_kernel(array: np.ndarray) -> bool:
+    """Returns True for the matrix of a layer, as against its biases and other constants."""
+    return array.dtype == np.float32 and array.ndim > 1 and min(array.shape[-2:]) > 1
+
+
+def _restoring(
+    name: str, array: np.ndarray, quantize: str, stored: dict[str, np.ndarray]
+) -> list[Any]:
+    """Adds an array in fewer bits to `stored`; returns the nodes that give it its name again."""
+    from onnx import TensorProto, helper
+
+    kept = f"{name}_{quantize}"
+    if quantize == "float16":
+        check_float16("a weight", array)
+        stored[kept] = array.astype(np.float16)
+        return [helper.make_node("Cast", [kept], [name], to=TensorProto.FLOAT)]
+    stored[kept], scale, least = quantized(array, quantize)
+    stored |= {
+        f"{name}_scale": np.array([scale], np.float32),
+        f"{name}_min": np.array([least], np.float32),
+    }
+    return [
+        helper.make_node("Cast", [kept], [f"{name}_steps"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", [f"{name}_steps", f"{name}_scale"], [f"{name}_scaled"]),
+        helper.make_node("Add", [f"{name}_scaled", f"{name}_min"], [name]),
+    ]
 
 
 def _value_info(name: str, tensor: Tensor) -> Any:

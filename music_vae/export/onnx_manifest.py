@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from music_vae.common.constants import MAX_MIDI_VELOCITY
 from music_vae.configs import Config, config_to_json
-from music_vae.export import prior_files, representations
+from music_vae.export import attribute_files, prior_files, representations
 from music_vae.export.onnx_graph import OPSET, Tensor
 from music_vae.music.converters.base import Converter
 from music_vae.music.converters.controls import CHORD_CLASSES, KEY_CLASSES
@@ -36,7 +36,11 @@ class Ends(NamedTuple):
 
 
 def manifest(
-    config: Config, ends: Mapping[str, Ends], *, fitted_prior: bool = False
+    config: Config,
+    ends: Mapping[str, Ends],
+    *,
+    fitted_prior: bool = False,
+    attributes: bool = False,
 ) -> dict[str, Any]:
     """Returns the content of `model.json` for a model whose files have these inputs and outputs.
 
@@ -72,12 +76,15 @@ def manifest(
         "controls": rows.controls(converter),
         "outputs": rows.outputs(converter),
         "prior": prior_files.PRIOR_FILE if fitted_prior else "normal",
+        "attributes": attribute_files.ATTRIBUTES_FILE if attributes else None,
         "use": _use(
             segments,
             bool(converter.control_depth),
             controls_first=decoder.reads_controls_first,
             fitted_prior=fitted_prior,
+            attributes=attributes,
         ),
+        "example": _example(config),
         **config_to_json(config),
     }
 
@@ -95,7 +102,12 @@ def _described(tensor: Tensor) -> dict[str, Any]:
 
 
 def _use(
-    segments: int, has_controls: bool, *, controls_first: bool, fitted_prior: bool
+    segments: int,
+    has_controls: bool,
+    *,
+    controls_first: bool,
+    fitted_prior: bool,
+    attributes: bool,
 ) -> dict[str, Any]:
     """Explains in sentences how the files are used."""
     controls = ", controls" if has_controls else ""
@@ -106,6 +118,12 @@ def _use(
     drawn = "z of standard normal numbers is"
     if fitted_prior:
         drawn = f"z that is drawn as {prior_files.PRIOR_FILE} says is"
+    moved = {
+        "attributes": (
+            f"{attribute_files.ATTRIBUTES_FILE} has a vector for each attribute; z + amount * "
+            "vector has more of it, z - amount * vector less"
+        )
+    }
     return {
         "shapes": "B: examples side by side; T: steps, at most sizes.steps; a step is a row",
         "encode": (
@@ -117,6 +135,7 @@ def _use(
             f"{drawn} music the model invents; between two z, by spherical interpolation, it is "
             "music on the way from one to the other"
         ),
+        **(moved if attributes else {}),
         "decode": (
             f"decoder.onnx(z, noise{controls}, temperature) gives samples, ready to be played"
         ),
@@ -142,6 +161,24 @@ def _use(
             "themselves and give their choice as the next previous"
         ),
     }
+
+
+def _example(config: Config) -> list[str]:
+    """Returns lines of Python that make a piece with `decoder.onnx`."""
+    hparams, depth = config.hparams, config.data_converter.control_depth
+    steps, noise = hparams.max_seq_len, config.model_spec.decoder.noise_size
+    controls = [f"controls = np.zeros((1, {steps}, {depth}), np.float32)"] if depth else []
+    given = ['"z": z', '"noise": noise', '"temperature": np.float32([0.5])']
+    given += ['"controls": controls'] * bool(depth)
+    return [
+        "import numpy as np, onnxruntime",
+        "rng = np.random.default_rng(1)",
+        f"z = rng.standard_normal((1, {hparams.latent_size}), np.float32)",
+        f"noise = rng.random((1, {steps}, {noise}), np.float32)",
+        *controls,
+        'decoder = onnxruntime.InferenceSession("decoder.onnx")',
+        f'samples = decoder.run(["samples"], {{{", ".join(given)}}})[0]',
+    ]
 
 
 # -- The meaning of the numbers of a step ---------------------------------------------------------

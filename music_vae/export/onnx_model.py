@@ -83,7 +83,9 @@ def write(
     output_dir: str | Path,
     *,
     source: str = "the weights",
+    quantize: str | None = None,
     fitted_prior: bool = False,
+    attributes: bool = False,
 ) -> list[Path]:
     """Writes a model into a folder, which is made; returns the paths of the files.
 
@@ -101,7 +103,9 @@ def write(
       weights: Arrays by published name.
       output_dir: Folder to write to.
       source: Name of the place that the weights come from, for messages.
+      quantize: Type that the kernels of layers are stored in; see `Graph.model`.
       fitted_prior: True if `prior_files.write` writes a prior beside them.
+      attributes: True if `attribute_files.write` writes attribute vectors beside them.
 
     Raises:
       UserError: If `onnx` is not installed, the files cannot carry such a model, or the weights do
@@ -118,11 +122,10 @@ def write(
     for name, build in _graphs(config, weights).items():
         graph = build()
         with files.atomic_path(folder / name) as temporary:
-            temporary.write_bytes(graph.model(__version__).SerializeToString())
+            temporary.write_bytes(graph.model(__version__, quantize).SerializeToString())
         ends[name] = Ends(graph.inputs, graph.outputs)
-    text = json.dumps(
-        manifest(config, ends, fitted_prior=fitted_prior), indent=2, ensure_ascii=False
-    )
+    described = manifest(config, ends, fitted_prior=fitted_prior, attributes=attributes)
+    text = json.dumps(described, indent=2, ensure_ascii=False)
     files.write_text(folder / MANIFEST, f"{text}\n")
     return [folder / name for name in (*ends, MANIFEST)]
 

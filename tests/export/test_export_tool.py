@@ -95,6 +95,18 @@ def test_onnx_files_compute_what_the_model_does(run, tmp_path, capsys):
     np.testing.assert_allclose(session.run(["mu"], given)[0], mu, atol=1e-6)
 
 
+def test_onnx_files_lie_beside_the_attribute_vectors_and_the_prior(tmp_path, capsys):
+    name, folder = "cat-drums_2bar_mini_lokl", tmp_path / "model"
+    flags = [f"--config={name}", f"--output_dir={folder}", "--format=onnx", "--quantize=float16"]
+    assert export.main(flags) == 0
+    described = json.loads((folder / "model.json").read_text())
+    listed = json.loads((folder / described["attributes"]).read_text())
+    assert "hit_density" in listed
+    assert {len(vector) for vector in listed.values()} == {described["sizes"]["z"]}
+    assert (folder / described["prior"]).is_file()
+    assert "attributes.json has a vector" in described["use"]["attributes"]
+
+
 def test_without_onnx_one_line_says_what_to_install(run, tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx", None)
     flags = [f"--run_dir={run}", f"--output_dir={tmp_path / 'model'}", "--format=onnx"]

@@ -331,6 +331,35 @@ def test_model_json_says_what_the_files_take_and_give(small):
         assert ends[-1] == depth
 
 
+def test_the_example_of_model_json_runs(small, monkeypatch):
+    monkeypatch.chdir(small.folder)
+    names = {}
+    exec("\n".join(small.manifest["example"]), names)
+    sizes, depth = small.manifest["sizes"], small.config.data_converter.output_depth
+    assert names["samples"].shape == (1, sizes["steps"], depth)
+    assert names["samples"].any()
+
+
+@pytest.mark.parametrize(
+    ("quantize", "share", "most"),
+    [("float16", 0.52, 0), ("uint16", 0.52, 1e-3), ("uint8", 0.27, 0.2)],
+)
+def test_weights_in_fewer_bits_make_smaller_files(melody, tmp_path, quantize, share, most):
+    weights = WeightsFile(shipped.folder("cat-mel_2bar_mini") / "weights.safetensors")
+    written = onnx_model.write(melody.config, weights, tmp_path, quantize=quantize)
+    for path in written[:-1]:
+        onnx.checker.check_model(onnx.load(path), full_check=True)
+        size = (melody.folder / path.name).stat().st_size
+        assert size * (share - 0.03) < path.stat().st_size < size * share
+    steps = np.eye(90, dtype=np.float32)[np.random.default_rng(0).integers(0, 90, (4, 32))]
+    given = {"inputs": steps, "lengths": np.full(4, 32, np.int32)}
+    expected = melody.run("encoder.onnx", **given)["mu"]
+    made = session_of(tmp_path / "encoder.onnx").run(["mu"], given)[0]
+    # The shipped weights are float16 already, but for what is computed with them.
+    assert np.abs(made - expected).max() <= most + 1e-6
+    assert most == 0 or np.abs(made - expected).max() > most / 100
+
+
 def test_a_flat_decoder_makes_as_many_steps_as_there_is_noise(melody):
     for batch, steps in ((1, 5), (7, 48)):
         z = np.random.default_rng(0).normal(size=(batch, 128)).astype(np.float32)
