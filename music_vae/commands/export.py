@@ -158,7 +158,7 @@ def _export_tfjs(request: Request, config: "Config") -> None:
     if decode_only:
         _log.warning(
             "--decode_only: a dummy takes the encoder's place; sample() and decode() play the "
-            "model, encode(), interpolate() and similar() give the same for all music"
+            "model, encode(), interpolate() and similar() end in an error"
         )
     with files.atomic_directory(request.output_dir, "output_dir") as temporary:
         tfjs.write(

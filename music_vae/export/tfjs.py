@@ -51,8 +51,8 @@ def write(
       folder: Folder to write to, which exists.
       source: Name of the place that the weights come from, for messages.
       quantize: Type that the weights are stored in; see `tfjs_files.write`.
-      decode_only: Leaves the encoder out; a dummy that encodes everything as zeros takes its place,
-        as the player loads no model without one.
+      decode_only: Leaves the encoder out; a dummy that cannot encode takes its place, as the player
+        loads no model without one.
 
     Raises:
       UserError: If the player cannot carry such a model, or the weights do not fit the config.
@@ -111,7 +111,7 @@ def _renamed(name: str) -> str:
 
 
 def _dummy_encoder(config: Config) -> dict[str, np.ndarray]:
-    """Returns the weights, all zeros, of the smallest encoder that the player accepts."""
+    """Returns the weights, all zeros, of the smallest encoder that the player loads."""
     converter, units = config.data_converter, _DUMMY_UNITS
     scopes = [names.ENCODER]
     if config.model_spec.decoder.conductors:
@@ -124,6 +124,7 @@ def _dummy_encoder(config: Config) -> dict[str, np.ndarray]:
             shapes[names.kernel(cell)] = size + units, 4 * units
             shapes[names.bias(cell)] = (4 * units,)
         size = 2 * units
-    shapes[names.kernel(names.MU)] = size, config.hparams.latent_size
+    # A row too many: the player loads it, and gives an error instead of a point when it encodes.
+    shapes[names.kernel(names.MU)] = size + 1, config.hparams.latent_size
     shapes[names.bias(names.MU)] = (config.hparams.latent_size,)
     return {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}

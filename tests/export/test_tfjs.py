@@ -93,7 +93,7 @@ def test_a_dummy_takes_the_place_of_an_encoder_that_is_left_out(name):
     sizes = [(90 + 1, 4), (2 + 1, 4)]
     for level, size in zip(levels, sizes, strict=False):
         assert encoder[f"encoder/{level}cell_0/bidirectional_rnn/fw/{CELL}"].shape == size
-    assert encoder["encoder/mu/kernel"].shape == (2, 4)
+    assert encoder["encoder/mu/kernel"].shape == (2 + 1, 4)
     assert len(encoder) == 4 * len(levels) + 2
     assert not any(array.any() for array in encoder.values())
     assert {name for name in found if name not in encoder} == set(without)

@@ -21,7 +21,7 @@ function controlsOf(tf, given) {
   return Object.keys(controls).length ? controls : undefined;
 }
 
-// The case: where it is (url), inputs [B][T][D] or null, z [B][Z], controls.
+// The case: where it is (url), inputs [B][T][D], or null and window [T, D], z [B][Z], controls.
 async function checkModel(MusicVAE, tf, given) {
   const model = new MusicVAE(given.url);
   await model.initialize();
@@ -34,6 +34,9 @@ async function checkModel(MusicVAE, tf, given) {
       mu.push(...await z.data());
     }
     result.mu = packed(mu);
+  } else {
+    const encoded = model.encodeTensors(tf.zeros([1, ...given.window]), controls);
+    result.refused = await encoded.then(() => null, error => `${error}`);
   }
   const decoded = await model.decodeTensors(tf.tensor2d(given.z), undefined, controls);
   result.shape = decoded.shape;
