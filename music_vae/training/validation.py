@@ -17,6 +17,7 @@ from music_vae.common.errors import UserError
 from music_vae.common.json_values import MALFORMED
 from music_vae.configs import Config
 from music_vae.data import Music, StreamedMusic, evaluation_batches
+from music_vae.nn import schedules
 from music_vae.training import summaries
 from music_vae.training.request import Schedule
 from music_vae.training.trainer import Trainer
@@ -26,6 +27,7 @@ CURVE_FILE = "validation.jsonl"
 BEST_DIR = "best"
 LOSS = "validation_loss"
 _RECON, _KL = "losses/r_loss", "losses/kl_loss"
+_SAMPLED = "own_samples"  # 1 if the decoder read its own samples, 0 if it read the true steps
 _FORMAT_VERSION = 1
 
 _log = logging.getLogger(__name__)
@@ -37,7 +39,8 @@ class Validation:
     The validation loss is the loss at the end of all schedules: the reconstruction loss, on the
     model's own samples if it is trained on any, plus `max_beta` times the KL divergence. So the
     losses of all steps can be compared, also those from before a change of `max_beta`. Noise is the
-    same each time.
+    same each time. Losses of teacher forcing and of own samples cannot be compared: where a run has
+    changed from one to the other, what was before does not count.
 
     >>> import tempfile
     >>> from music_vae.configs import get_config
@@ -77,12 +80,13 @@ class Validation:
         self._schedule = schedule
         curve = [line for line in read_curve(run_dir) if line["step"] <= step]
         self._curve = [line | {LOSS: self._loss(line)} for line in curve]
+        self._sampled = schedules.samples_in_training(config.hparams)
 
     @property
     def exhausted(self) -> bool:
         """True if `patience` validations in a row brought no smaller loss."""
         patience = self._schedule.patience
-        return patience is not None and len(self._curve) - 1 - self._best() >= patience
+        return patience is not None and len(self._comparable) - 1 - self._best() >= patience
 
     def is_due(self, step: int) -> bool:
         """Returns True if the run is to be validated after `step` steps."""
@@ -104,8 +108,13 @@ class Validation:
                 f"the validation loss of step {step} is {metrics[LOSS]}; training stops here and "
                 "the checkpoints before stay. A smaller `learning_rate=...` may help"
             )
-        line = {"format_version": _FORMAT_VERSION, "step": step, **metrics}
-        before = [past[LOSS] for past in self._curve]
+        line = {
+            "format_version": _FORMAT_VERSION,
+            "step": step,
+            _SAMPLED: float(self._sampled),
+            **metrics,
+        }
+        before = [past[LOSS] for past in self._comparable]
         self._curve.append(line)
         if not before or line[LOSS] < min(before):
             self._keep(trainer, step)
@@ -117,14 +126,19 @@ class Validation:
 
     def describe_best(self) -> str:
         """Returns a phrase that says which step was the best."""
-        best = self._curve[self._best()]
+        best = self._comparable[self._best()]
         return f"the best of step {best['step']}, with a validation loss of {best[LOSS]:.3f}"
 
     def _loss(self, metrics: dict[str, float]) -> float:
         return metrics[_RECON] + self._config.hparams.max_beta * metrics[_KL]
 
+    @property
+    def _comparable(self) -> list[dict[str, float]]:
+        """The validations in the way of the present one; those of old runs do not say theirs."""
+        return [line for line in self._curve if line.get(_SAMPLED, self._sampled) == self._sampled]
+
     def _best(self) -> int:
-        losses = [line[LOSS] for line in self._curve]
+        losses = [line[LOSS] for line in self._comparable]
         return losses.index(min(losses)) if losses else -1
 
     def _keep(self, trainer: Trainer, step: int) -> None:

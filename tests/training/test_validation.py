@@ -104,6 +104,21 @@ def test_losses_from_before_a_change_of_max_beta_are_compared_as_they_would_be_n
         assert line[validation.LOSS] == pytest.approx(expected, rel=1e-6)
 
 
+def test_teacher_forced_losses_do_not_count_once_a_run_reads_its_own_samples(tunes, tmp_path):
+    sizes = "batch_size=8,z_size=4,enc_rnn_size=[6],dec_rnn_size=[6,5],sampling_schedule=constant"
+    forced, sampled = (f"--hparams={sizes},sampling_rate={probability}" for probability in (0, 1))
+    assert command(tunes, tmp_path, forced, "--num_steps=4") == 0
+    curve = tmp_path / validation.CURVE_FILE
+    lines = [json.loads(line) for line in curve.read_text().splitlines()]
+    for line in lines:  # losses that a run on its own samples never has
+        line["losses/r_loss"] = 1e-3
+    curve.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert command(tunes, tmp_path, sampled, "--num_steps=8", "--patience=2") == 0
+    assert list(losses(tmp_path)) == [2, 4, 6, 8]
+    best = WeightsFile(tmp_path / "best" / "weights.safetensors")
+    assert int(best.metadata["step"]) > 4
+
+
 @pytest.mark.parametrize("content", ["no json\n", '{"step": 2}\n', "[1]\n"])
 def test_a_damaged_curve_is_said(tunes, tmp_path, capsys, content):
     (tmp_path / validation.CURVE_FILE).write_text(content)
