@@ -40,6 +40,7 @@ README_LINES = 180
 SHORTER = {
     "music_vae_train": [f"--hparams={TINY}", "--num_steps=2", "--seed=1"],
     "music_vae_train --patience": ["--validate_every=1"],
+    "music_vae_train --holdout": [f"--hparams={TINY.replace('=8', '=2')}", "--validate_every=1"],
     "music_vae_evaluate": ["--num_examples=8", "--num_samples=8"],
     "music_vae_evaluate --interpolation": ["--interpolation_pairs=2"],
     "music_vae_evaluate --realism": ["--num_samples=10"],
@@ -81,6 +82,7 @@ WRITTEN = {
         "{run_dir}/train/config.json",
     ],
     "music_vae_train --patience": ["{run_dir}/best/weights.safetensors"],
+    "music_vae_train --holdout": ["{run_dir}/best/weights.safetensors"],
     "music_vae_train --mode=eval": ["{run_dir}/eval/*"],
     "music_vae_export": ["{output_dir}/*.json"],
     "music_vae_export --demo": ["{output_dir}/index.html", "{output_dir}/weights_manifest.json"],

@@ -30,6 +30,7 @@ from music_vae.common.hparams import HParams
 from music_vae.common.overrides import apply_overrides
 from music_vae.configs import get_config
 from music_vae.data import TFRecords
+from music_vae.dataset.holdout import Part
 from music_vae.dataset.preprocessing import Filters
 from music_vae.latent.grooves import Playing
 from music_vae.training import constraint_networks, personal_networks, request
@@ -94,6 +95,7 @@ REQUESTS = (
     preprocess.Request("songs.tfrecord", "unique.tfrecord", "cat-mel_2bar_small"),
     TUNES,
     TFRecords("music.tfrecord"),
+    Part(TFRecords("music.tfrecord"), 0.1, held_out=True),
     request.CheckpointPolicy(),
     request.Schedule(),
     request.TrainRequest(get_config("cat-mel_2bar_small"), Path("run"), TUNES),
