@@ -17,7 +17,7 @@ from music_vae.configs import Config, get_config
 from music_vae.engine import ENGINES, arguments
 from music_vae.engine.array_model import ArrayModel
 from music_vae.latent import latent_space, priors
-from music_vae.music import pieces
+from music_vae.music import bar_lines, pieces
 from music_vae.music.converters.base import Tensors
 from music_vae.weights import shipped
 
@@ -189,7 +189,7 @@ class TrainedModel(ArrayModel):
         pieces.check("note_sequence", note_sequence)
         tensors = self.converter.to_tensors(note_sequence)
         controls = tensors.controls if self.converter.control_depth else None
-        parts = self.converter.from_tensors(tensors.outputs, controls)
+        parts = bar_lines.decoded(self.converter, tensors.outputs, controls)
         # A part that ends in silence is shorter as notes and may not fit any more.
         fitting = [part for part in parts if len(self.converter.extract(part).examples) == 1]
         if not fitting:
@@ -205,14 +205,17 @@ class TrainedModel(ArrayModel):
         *,
         seed: int | None = None,
     ) -> "list[NoteSequence]":
-        """Decodes latent vectors `[N, Z]` to music; see `sample` for the other arguments."""
+        """Decodes latent vectors `[N, Z]` to music; see `sample` for the other arguments.
+
+        Each piece lasts whole bars, rests at its end included, and says its metre.
+        """
         import_note_seq()
         tensors = self.decode_to_tensors(z, length, temperature, c_input, seed=seed)
         if not self.converter.control_depth or c_input is None:
-            return self.converter.from_tensors(tensors)
+            return bar_lines.decoded(self.converter, tensors)
         every = np.broadcast_to(c_input, (len(tensors), *np.shape(c_input)[-2:]))
         controls = [rows[: len(samples)] for rows, samples in zip(every, tensors, strict=True)]
-        return self.converter.from_tensors(tensors, controls)
+        return bar_lines.decoded(self.converter, tensors, controls)
 
     def interpolate(
         self,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from music_vae.commands.generate_request import InputFile
 from music_vae.common import files
 from music_vae.common.errors import UserError, naming
-from music_vae.music import notes_io
+from music_vae.music import bar_lines, notes_io
 from music_vae.music.drum_part import DRUM_CHANNEL, drum_part
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ def _window(config: "Config", given: InputFile, output_dir: Path, stamp: str) ->
         reasons = ", ".join(f"{why} ({n})" for why, n in tensors.skipped.most_common())
         raise UserError(f"it holds nothing that {config.name} can encode: {reasons}")
     controls = tensors.controls if converter.control_depth else None
-    extracts = converter.from_tensors(tensors.outputs, controls)
+    extracts = bar_lines.decoded(converter, tensors.outputs, controls)
     qpms = tensors.qpms or [notes_io.tempo_of(sequence)] * count
     extracts = list(map(notes_io.with_tempo, extracts, qpms))
     wanted = f"{config.name}_{given.label}-extractions_{stamp}"

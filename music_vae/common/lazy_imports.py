@@ -29,7 +29,6 @@ _HOMES = {
     "STANDARD_PPQ": "constants",
     "TriadChordOneHotEncoding": "chords_encoder_decoder",
     "midi_to_note_sequence": "midi_io",
-    "note_sequence_to_pretty_midi": "midi_io",
 }
 """Module of note_seq that contains each name which this package uses."""
 

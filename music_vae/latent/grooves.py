@@ -13,6 +13,7 @@ import numpy as np
 from music_vae.common import checks
 from music_vae.common.constants import MAX_MIDI_VELOCITY
 from music_vae.common.errors import NoExtractedExamplesError, UserError
+from music_vae.music import bar_lines
 from music_vae.music.converters import groove_notes
 from music_vae.music.symbols import DrumHits, FillsIn, Groove
 
@@ -174,7 +175,7 @@ def reconstruct(
     rows = np.concatenate(made).reshape(n, -1, converter.output_depth)
     takes = list(rows[:, : len(example.outputs)])
     if mix.is_models:
-        return [without_early_hits(take) for take in converter.from_tensors(takes)]
+        return [without_early_hits(take) for take in bar_lines.decoded(converter, takes)]
     played = converter.groove(converter.dense_outputs(example.outputs))
     mixed = [_mixed(played, converter.groove(take), mix) for take in takes]
     own = None if mix.hits == MODEL else converter.drum_hits(sequence)
@@ -213,10 +214,10 @@ def _notes(
     hits of drums that it does not know go with the loudest of their step.
     """
     if own is None:
-        return converter.from_tensors([converter.groove_outputs(made)])[0]
+        return bar_lines.decoded(converter, [converter.groove_outputs(made)])[0]
     added = made.hits & ~played.hits
     rows = converter.groove_outputs(Groove(added, *(part * added for part in made[1:])))
-    (notes,) = converter.from_tensors([rows])
+    (notes,) = bar_lines.decoded(converter, [rows])
     loudest = np.argmax(np.where(played.hits, played.velocities, -1), axis=-1)
     steps = np.minimum(own.steps, len(loudest) - 1)  # drums of no class may come later
     places = steps, np.where(own.drums < 0, loudest[steps], own.drums)
@@ -228,7 +229,7 @@ def _notes(
     moved = own._replace(velocities=velocities, offsets=own.offsets + earlier)
     groove_notes.add_hits(notes, moved, steps_per_quarter=converter.steps_per_quarter)
     notes.notes.sort(key=lambda note: (note.start_time, note.pitch))
-    return notes
+    return bar_lines.filled(notes, notes.total_time)
 
 
 def _mix(converter: "Converter", playing: Playing | None) -> Mix:

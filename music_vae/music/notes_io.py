@@ -7,25 +7,20 @@ note_seq is imported when the first file is read, not with this module.
 
 from __future__ import annotations
 
-import logging
-import math
 import os
-from bisect import bisect_right
-from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from music_vae.common import files
-from music_vae.common.constants import DEFAULT_QPM, MAX_MIDI_QPM, MIN_MIDI_QPM
+from music_vae.common.constants import DEFAULT_QPM
 from music_vae.common.errors import UserError
 from music_vae.common.lazy_imports import import_note_seq
+from music_vae.music import midi_writer
 from music_vae.music.readers.reading import MAX_TEXT_BYTES, Reading
 from music_vae.music.unreadable import UnreadableMusicError
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
-
-_log = logging.getLogger(__name__)
 
 MIDI_SUFFIXES = (".mid", ".midi", ".kar", ".rmi")
 MUSICXML_SUFFIXES = (".xml", ".musicxml", ".mxl")
@@ -33,8 +28,6 @@ ABC_SUFFIXES = (".abc",)
 MUSIC_SUFFIXES = MIDI_SUFFIXES + MUSICXML_SUFFIXES + ABC_SUFFIXES
 
 MAX_MIDI_BYTES = 10 * 2**20
-
-_TICKS_PER_QUARTER = 220  # of MIDI that note_seq writes
 
 
 def read_music_file(path: str | os.PathLike) -> list[NoteSequence]:
@@ -76,10 +69,11 @@ def read_file(path: str | os.PathLike) -> Reading:
         raise UnreadableMusicError(error.reason, error.detail, path=source) from error
 
 
-def write_midi(sequence: NoteSequence, path: str | os.PathLike) -> None:
+def write_midi(sequence: NoteSequence, path: str | os.PathLike, text: str = "") -> None:
     """Writes `sequence` as a MIDI file, whole or not at all; `sequence` stays as it is.
 
-    A tempo that MIDI does not hold is clipped with a line in the log; notes keep their seconds.
+    The file is as `midi_writer.midi_bytes` makes it: it ends on a bar line, and its tracks have
+    names.
 
     >>> (tune,) = read_music_file("examples/tunes/soldiers_joy.mid")
     >>> import tempfile
@@ -88,15 +82,21 @@ def write_midi(sequence: NoteSequence, path: str | os.PathLike) -> None:
     ...     tempo_of(*read_music_file(Path(folder, "slow.mid")))
     60.0
 
+    Args:
+      sequence: The piece. A tempo that MIDI does not hold is clipped with a line in the log; notes
+        keep their seconds.
+      path: Path of the file.
+      text: Text event at the beginning, such as how the piece was made; empty: there is none.
+
     Raises:
-      UserError: If the path is that of a directory.
+      UserError: If the path is that of a directory, or the piece is too long for a MIDI file.
     """
     target = files.expand(path)
     if target.is_dir():
         raise UserError(f"{target} is a directory; expected the name of a MIDI file")
-    midi = import_note_seq().note_sequence_to_pretty_midi(_writable(sequence))
+    content = midi_writer.midi_bytes(sequence, text)
     with files.atomic_path(target) as temporary:
-        midi.write(str(temporary))
+        temporary.write_bytes(content)
 
 
 def with_tempo(sequence: NoteSequence, qpm: float) -> NoteSequence:
@@ -108,7 +108,7 @@ def with_tempo(sequence: NoteSequence, qpm: float) -> NoteSequence:
     >>> round(tune.total_time, 1), round(with_tempo(tune, 60).total_time, 1)  # seconds
     (33.5, 67.0)
     """
-    qpm = _midi_tempo(qpm)
+    qpm = midi_writer.nearest_tempo(qpm)
     factor = tempo_of(sequence) / qpm
     copy = import_note_seq().sequences_lib.stretch_note_sequence(sequence, factor)
     del copy.tempos[:]
@@ -142,68 +142,6 @@ def source_type(path: str | os.PathLike) -> str:
         if suffix in suffixes:
             return name
     raise KeyError(suffix)
-
-
-def _midi_tempo(qpm: float) -> float:
-    """Returns the tempo that is next to `qpm` of those that MIDI holds."""
-    clipped = min(max(qpm, MIN_MIDI_QPM), MAX_MIDI_QPM)
-    # A parser's tempo of the slowest file is off by a rounding error.
-    if not math.isclose(clipped, qpm):
-        _log.warning("MIDI holds no tempo of %g; written as %.2f", qpm, clipped)
-        return clipped
-    return qpm
-
-
-def _writable(sequence: NoteSequence) -> NoteSequence:
-    """Returns `sequence`, or a copy that note_seq and MIDI can write.
-
-    note_seq keeps only the last program of instrument 0 when it writes; all other instruments may
-    have several. In MIDI, the end of a note is the end of all notes of its pitch that sound, so a
-    note that does not end with the next of its pitch ends where that begins, at the latest.
-    """
-    events = (*sequence.notes, *sequence.pitch_bends, *sequence.control_changes)
-    shared = len({(e.program, e.is_drum) for e in events if e.instrument == 0}) > 1
-    tempos = [_midi_tempo(t.qpm) if t.qpm > 0 else DEFAULT_QPM for t in sequence.tempos]
-    ends_s = _ends_before_the_next(sequence)
-    if not (shared or ends_s) and tempos == [tempo.qpm for tempo in sequence.tempos]:
-        return sequence
-    copy = type(sequence)()
-    copy.CopyFrom(sequence)
-    for tempo, qpm in zip(copy.tempos, tempos, strict=True):
-        tempo.qpm = qpm
-    for number, end_s in ends_s.items():
-        copy.notes[number].end_time = end_s
-    if shared:
-        for group in (copy.notes, copy.pitch_bends, copy.control_changes, copy.instrument_infos):
-            for event in group:
-                event.instrument += 1
-    return copy
-
-
-def _ends_before_the_next(sequence: NoteSequence) -> dict[int, float]:
-    """Returns the end in seconds of the notes, by number, that overlap the next of their pitch.
-
-    Notes that begin or end within a tick of each other are not told apart.
-    """
-    keys: dict[tuple[int, int, bool, int], list[tuple[float, float, int]]] = defaultdict(list)
-    for number, note in enumerate(sequence.notes):
-        key = note.instrument, note.program, note.is_drum, note.pitch
-        keys[key].append((note.start_time, note.end_time, number))
-    ticks = sequence.ticks_per_quarter or _TICKS_PER_QUARTER
-    fastest = max((tempo.qpm for tempo in sequence.tempos), default=0.0)
-    tick_s = 60 / (fastest if fastest > 0 else DEFAULT_QPM) / ticks
-    ends_s: dict[int, float] = {}
-    for spans in keys.values():
-        spans.sort()
-        starts_s = [start_s for start_s, _, _ in spans]
-        for start_s, end_s, number in spans:
-            following = bisect_right(starts_s, start_s + tick_s)
-            if following == len(spans):
-                continue
-            next_s, next_end_s, _ = spans[following]
-            if next_s < end_s and abs(end_s - next_end_s) > tick_s:
-                ends_s[number] = next_s
-    return ends_s
 
 
 def _size_limit(path: Path) -> int:

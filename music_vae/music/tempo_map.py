@@ -100,4 +100,5 @@ def _moved(piece: "NoteSequence", function: Callable[[float], float]) -> "NoteSe
     """Returns the piece without tempos, with all other times moved by a function."""
     moved, _ = import_note_seq().sequences_lib.adjust_notesequence_times(piece, function)
     del moved.tempos[:]
+    moved.total_time = max(moved.total_time, function(piece.total_time))
     return moved
