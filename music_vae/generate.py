@@ -73,6 +73,12 @@ flags.DEFINE_string(
     "last.",
     flag_values=FLAGS,
 )
+flags.DEFINE_boolean(
+    "join",
+    False,
+    "Makes one file of an interpolation, with its steps one after the other.",
+    flag_values=FLAGS,
+)
 cli.define_number(
     "similarity",
     SIMILARITY,

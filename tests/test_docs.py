@@ -339,6 +339,8 @@ def check_music(command, folder, output):
     if "grid" in flags:
         rows, columns = map(int, flags["grid"].split("x"))
         count = rows * columns
+    if "--join" in command.words:
+        count = 1
     assert len(found) == count
     printed = output.out.split()
     assert {f"{flags['output_dir']}/{path.name}" for path in found} <= set(printed)

@@ -306,7 +306,7 @@ def define_engine(values: flags.FlagValues, difference: str) -> None:
 
 
 def define_rendering(values: flags.FlagValues) -> None:
-    """Adds `--render` and `--soundfont`, for commands that make sound, pictures and pages.
+    """Adds `--render`, `--soundfont` and `--loop`, for commands that make sound and pictures.
 
     >>> values = cli.new_flags()
     >>> define_rendering(values)
@@ -325,6 +325,13 @@ def define_rendering(values: flags.FlagValues) -> None:
         "soundfont",
         None,
         "The .sf2 file that sound is made with; by default the one that comes with pretty_midi.",
+        flag_values=values,
+    )
+    flags.DEFINE_boolean(
+        "loop",
+        False,
+        "Makes sound files as long as their music, to be repeated: what rings on at the end is "
+        "heard at the beginning.",
         flag_values=values,
     )
 

@@ -84,6 +84,8 @@ class Request:
       qpm: Tempo of the result in quarter notes a minute; None: that of the first input, or 120.
       render: Formats that are made besides MIDI files, of `rendering.FORMATS`.
       soundfont: The .sf2 file that sound is made with; None: the one of pretty_midi.
+      loop: If True, sound is as long as its piece, and can be repeated without a gap.
+      join: If True, the steps of an interpolation are one piece, one after the other.
       grid: Numbers of rows and columns of a grid between four pieces, as in 5x5.
       similarity: Nearness of similar pieces, from 0 (any piece) to 1 (the piece itself); None: 0.8.
       attribute: Changes of attributes, as in note_density=+1.5; or with `constraint`, attributes
@@ -118,6 +120,8 @@ class Request:
     qpm: float | None = None
     render: tuple[str, ...] = ()
     soundfont: str | None = None
+    loop: bool = False
+    join: bool = _option("interpolate", default=False)
     grid: str | None = _option("interpolate")
     similarity: float | None = _option("similar")
     attribute: tuple[str, ...] = _option("attribute", "sample", default=())
@@ -181,7 +185,7 @@ class Request:
 
     @property
     def shape(self) -> tuple[int, int] | None:
-        """Numbers of rows and columns of an interpolation; None for other modes.
+        """Numbers of rows and columns of an interpolation; None for other modes, or if joined.
 
         The steps between two pieces stand below each other.
 
@@ -189,7 +193,7 @@ class Request:
         >>> Request(melodies, Path("music"), "interpolate", num_outputs=7, input_midi=ends).shape
         (7, 1)
         """
-        if self.mode != "interpolate":
+        if self.mode != "interpolate" or self.join:
             return None
         return self._rows_and_columns() or (self.count, 1)
 
@@ -264,7 +268,10 @@ class Request:
     def _options(self) -> "list[dataclasses.Field[Any]]":
         """Returns the fields for some modes that were given."""
         fields = [field for field in dataclasses.fields(self) if "modes" in field.metadata]
-        return [field for field in fields if getattr(self, field.name) not in (None, ())]
+        values = {field.name: getattr(self, field.name) for field in fields}
+        return [
+            f for f in fields if values[f.name] not in (None, ()) and values[f.name] is not False
+        ]
 
     def _check_prior(self) -> None:
         """Raises `UserError` for a prior that does not exist, or from which nothing is drawn."""
@@ -295,6 +302,8 @@ class Request:
     def _check_interpolation(self, count: int) -> None:
         """Raises `UserError` unless an interpolation between `count` pieces is possible."""
         if self._rows_and_columns() is not None:
+            if self.join:
+                raise UserError("`join` is for one way from piece to piece, not for `grid`")
             if count != _GRID_INPUTS:
                 raise UserError(f"`grid` needs {_GRID_INPUTS} pieces as `input_midi`, not {count}")
             if self.num_outputs is not None:

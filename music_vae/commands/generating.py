@@ -20,7 +20,7 @@ from music_vae.common.errors import UserError, naming
 from music_vae.configs import Config
 from music_vae.latent import grooves, latent_space, priors
 from music_vae.latent.latent_space import Prior
-from music_vae.music import conditioning, notes_io
+from music_vae.music import bar_lines, conditioning, notes_io
 from music_vae.music.tempo_map import TempoMap
 from music_vae.render.made import Made
 
@@ -82,6 +82,8 @@ def generate(request: Request) -> Iterator[Path]:
     wanted = prepare_rendering(request)
     material = gather(request, config, stamp)
     pieces = at_tempo(make(open_model(request, config), request, material), request, material)
+    if request.join:
+        pieces = [bar_lines.joined(pieces)]
     made = write(pieces, request, config, stamp)
     yield from made.paths
     if wanted is not None:
@@ -129,11 +131,13 @@ def prepare_rendering(request: Request) -> "Rendering | None":
     music_vae.common.errors.UserError: `render=gif`: expected some of wav, flac, ogg, png, svg,
     html, not 'gif'
     """
-    if not request.render and request.soundfont is None:
+    if not (request.render or request.soundfont or request.loop):
         return None
     from music_vae.render import rendering
 
-    return rendering.prepare(request.render, request.soundfont, shape=request.shape)
+    return rendering.prepare(
+        request.render, request.soundfont, shape=request.shape, loop=request.loop
+    )
 
 
 # -- Material -------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ import numpy as np
 
 from music_vae.common import files
 from music_vae.common.errors import UserError
+from music_vae.music import bar_lines
 from music_vae.render import synthesizer
 from music_vae.render.soundfont import SoundFont
 
@@ -71,7 +72,7 @@ def open_soundfont(path: Path | None) -> SoundFont:
     return SoundFont(path)
 
 
-def render(sequence: "NoteSequence", font: SoundFont) -> np.ndarray:
+def render(sequence: "NoteSequence", font: SoundFont, *, loop: bool = False) -> np.ndarray:
     """Plays a piece, and returns stereo samples `[N, 2]`, float32, 44,100 a second.
 
     The loudest sample is `PEAK`; a piece without notes is silent. The sound rings on for
@@ -83,17 +84,28 @@ def render(sequence: "NoteSequence", font: SoundFont) -> np.ndarray:
     >>> samples = render(tune, open_soundfont(None))
     >>> samples.shape, round(float(abs(samples).max()), 3)
     ((110250, 2), 0.891)
+    >>> render(tune, open_soundfont(None), loop=True).shape  # a bar at 120 quarter notes a minute
+    (88200, 2)
+
+    Args:
+      sequence: The piece.
+      font: Soundfont to play with.
+      loop: If True, the sound lasts to the bar line at the end of the piece, as its MIDI file does,
+        and what rings on after that is heard at the beginning, so that it can be repeated.
 
     Raises:
       UserError: If the piece is longer than `MAX_LENGTH_S`.
     """
-    length_s = max([sequence.total_time, *(note.end_time for note in sequence.notes)])
+    length_s = bar_lines.end_s(sequence)
     if length_s > MAX_LENGTH_S:
         raise UserError(
             f"a piece of {length_s / 60:.0f} minutes is too long to be rendered as sound; "
             f"at most {MAX_LENGTH_S / 60:.0f}"
         )
-    samples = synthesizer.render(sequence, font)
+    if loop:
+        samples = synthesizer.render_loop(sequence, font, length_s)
+    else:
+        samples = synthesizer.render(sequence, font)
     loudest = float(np.max(np.abs(samples), initial=0.0))
     return samples * np.float32(PEAK / loudest) if loudest else samples
 

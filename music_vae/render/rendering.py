@@ -27,10 +27,12 @@ class Rendering:
     Attributes:
       formats: Some of `FORMATS`, in their order.
       font: Soundfont to play with; None if there is no sound to render.
+      loop: If True, sound is as long as the piece, to be repeated; see `audio.render`.
     """
 
     formats: tuple[str, ...] = ()
     font: SoundFont | None = None
+    loop: bool = False
 
 
 def prepare(
@@ -38,6 +40,7 @@ def prepare(
     soundfont: str | Path | None = None,
     *,
     shape: tuple[int, int] | None = None,
+    loop: bool = False,
 ) -> Rendering:
     """Checks that pieces can be rendered, and opens the soundfont, before any piece is made.
 
@@ -48,6 +51,7 @@ def prepare(
       names: Some of `FORMATS`; messages call this argument `render`.
       soundfont: Path of a soundfont; None: the default one.
       shape: Rows and columns of the pieces; see `Made`.
+      loop: If True, sound is rendered as a loop; see `audio.render`.
 
     Raises:
       UserError: If there is no such format, a package that it needs is missing, the soundfont
@@ -62,6 +66,8 @@ def prepare(
     sounds = tuple(name for name in formats if name in audio.FORMATS)
     if soundfont is not None and not sounds:
         raise UserError(f"`soundfont` is for `render` with {', '.join(audio.FORMATS)}")
+    if loop and not sounds:
+        raise UserError(f"`loop` is for `render` with {', '.join(audio.FORMATS)}")
     if set(formats) & {*PICTURES, PAGE}:
         plotting.require_matplotlib()
     panels = shape[0] * shape[1] if shape and set(formats) & set(PICTURES) else 0
@@ -75,7 +81,7 @@ def prepare(
     if not sounds:
         return Rendering(formats, None)
     with naming("soundfont", path):
-        return Rendering(formats, audio.open_soundfont(path))
+        return Rendering(formats, audio.open_soundfont(path), loop)
 
 
 def write(wanted: Rendering, made: Made) -> Iterator[Path]:
@@ -99,7 +105,7 @@ def _sounds(wanted: Rendering, made: Made) -> Iterator[Path]:
     if wanted.font is None:
         return
     for piece, path in _bar(zip(made.pieces, made.paths, strict=True), made, "playing"):
-        samples = audio.render(piece, wanted.font)
+        samples = audio.render(piece, wanted.font, loop=wanted.loop)
         for name in wanted.formats:
             if name in audio.FORMATS:
                 audio.write(samples, path.with_suffix(f".{name}"))

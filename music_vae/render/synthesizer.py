@@ -67,9 +67,48 @@ def render(sequence: "NoteSequence", font: SoundFont) -> np.ndarray:
     (132300, 2)
     """
     length_s = max([sequence.total_time, *(note.end_time for note in sequence.notes)])
+    return _mixed(_voices(sequence, font), length_s).astype(np.float32)
+
+
+def render_loop(sequence: "NoteSequence", font: SoundFont, length_s: float) -> np.ndarray:
+    """Plays a piece as it sounds from the second of many rounds on, in samples `[N, 2]`, float32.
+
+    They are as long as a round. What rings on at its end is heard at its beginning, except where
+    that stops it, as a closed hi-hat does an open one.
+
+    >>> from note_seq.protobuf.music_pb2 import NoteSequence
+    >>> from music_vae.render import audio
+    >>> hit = NoteSequence(notes=[{"pitch": 49, "velocity": 90, "end_time": 0.1, "is_drum": True}])
+    >>> render_loop(hit, audio.open_soundfont(None), length_s=0.5).shape
+    (22050, 2)
+
+    Args:
+      sequence: The piece.
+      font: Soundfont to play with.
+      length_s: Length of a round in seconds, in which all notes of the piece begin.
+    """
+    twice = type(sequence)()
+    twice.CopyFrom(sequence)
+    for note in sequence.notes:
+        again = twice.notes.add()
+        again.CopyFrom(note)
+        again.start_time += length_s
+        again.end_time += length_s
+    size = round(length_s * RATE)
+    first = [voice for voice in _voices(twice, font) if voice.start < size]
+    mix = _mixed(first, length_s)
+    loop = np.zeros((size, 2))
+    for start in range(0, len(mix), max(size, 1)):
+        part = mix[start : start + size]
+        loop[: len(part)] += part
+    return loop.astype(np.float32)
+
+
+def _mixed(voices: list[_Voice], length_s: float) -> np.ndarray:
+    """Returns the sound `[N, 2]` of voices, and of what rings on for `TAIL_S` after a length."""
     mix = np.zeros((round((length_s + TAIL_S) * RATE), 2))
     played: dict[_Voice, np.ndarray] = {}
-    for voice in _voices(sequence, font):
+    for voice in voices:
         same = voice._replace(start=0)
         if same not in played:
             if sum(map(len, played.values())) > _MOST_KEPT:
@@ -79,7 +118,7 @@ def render(sequence: "NoteSequence", font: SoundFont) -> np.ndarray:
         mix[voice.start : voice.start + len(sound)] += sound[:, None] * _pan(voice.region)
     fade = min(round(_MIN_RELEASE_S * RATE), len(mix))
     mix[len(mix) - fade :] *= np.linspace(1, 0, fade)[:, None]
-    return mix.astype(np.float32)
+    return mix
 
 
 def _voices(sequence: "NoteSequence", font: SoundFont) -> list[_Voice]:

@@ -42,6 +42,8 @@ def request(mode="sample", **options):
         ("interpolate", {"input_midi": AB, "grid": "2x2"}, "`grid` needs 4 pieces"),
         ("interpolate", {"input_midi": ABCD, "grid": "1x5"}, "`grid=1x5` is no grid"),
         ("interpolate", {"input_midi": ABCD, "grid": "2x2", "num_outputs": 4}, "leave out `num_"),
+        ("sample", {"join": True}, "`join` is for `mode=interpolate`"),
+        ("interpolate", {"input_midi": ABCD, "grid": "2x2", "join": True}, "not for `grid`"),
         ("reconstruct", {"input_midi": A, "amount": 2}, "`amount=2` must be at most 1"),
         ("reconstruct", {"input_midi": A, "hits": "none"}, "hits='none' must be one of"),
     ],
@@ -62,6 +64,8 @@ def test_what_does_not_go_together_is_refused(mode, options, message):
         ("attribute", {"attribute": ("a=1",)}, 5, None),
         ("attribute", {"attribute": ("a=1",), "input_midi": A}, 1, None),
         ("interpolate", {"input_midi": AB}, 5, (5, 1)),
+        ("interpolate", {"input_midi": AB, "join": True}, 5, None),
+        ("sample", {"join": False}, 5, None),
         ("interpolate", {"input_midi": ABCD, "grid": "3x4"}, 12, (3, 4)),
     ],
 )

@@ -55,6 +55,15 @@ def test_a_wav_is_as_long_as_its_piece_and_loud_without_clipping(tmp_path, font,
     assert np.abs(samples[-1]).max() == 0
 
 
+@pytest.mark.parametrize(("music", "length_s"), [(MELODY, 4.0), (DRUMS, 2.0)])
+def test_a_loop_is_as_long_as_its_bars(tmp_path, font, music, length_s):
+    path = tmp_path / "loop.wav"
+    audio.write(audio.render(music, font, loop=True), path)
+    samples = read(path)
+    assert len(samples) == length_s * RATE
+    assert np.abs(samples).max() == round(10 ** (-1 / 20) * 32767)
+
+
 def test_melody_and_drums_are_both_heard_together(font):
     both = piece((69, 0, 1, False), (36, 0.5, 0.6, True))
     alone = piece((69, 0, 1, False))

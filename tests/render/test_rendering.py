@@ -2,7 +2,9 @@
 
 import re
 import sys
+import wave
 
+import mido
 import pretty_midi
 import pytest
 
@@ -86,6 +88,41 @@ def test_a_grid_becomes_one_picture(run, windows):
     assert page.count("<li ") == 6
 
 
+def test_a_loop_is_as_long_as_its_midi_file(run, random_run):
+    for folder in (None, random_run("groovae_2bar_humanize")):
+        flags = ["--num_outputs=2", "--render=wav,flac", "--loop", "--qpm=93.5"]
+        code, found = run(*flags, folder=folder)
+        assert code == 0
+        assert stems(found["wav"]) == stems(found["flac"]) == stems(found["mid"])
+        for path in found["wav"]:
+            with wave.open(str(path)) as file:
+                assert file.getnframes() == round(8 * 60 / 93.5 * 44100)
+            midi = mido.MidiFile(path.with_suffix(".mid"))
+            assert [sum(event.time for event in track) for track in midi.tracks] == [8 * 480] * 2
+
+
+def test_an_interpolation_can_be_one_file_of_each_kind(run, windows):
+    flags = ["--mode=interpolate", f"--input_midi={','.join(windows[:3])}", "--num_outputs=4"]
+    code, found = run(*flags, "--join", "--loop", "--render=wav,svg,html")
+    assert code == 0
+    assert {kind: len(paths) for kind, paths in found.items()} == dict.fromkeys(found, 1)
+    assert set(found) == {"mid", "wav", "svg", "html"}
+    assert found["mid"][0].name.endswith("-000-of-001.mid")
+    midi = mido.MidiFile(found["mid"][0])
+    assert [sum(event.time for event in track) for track in midi.tracks] == [4 * 8 * 480] * 2
+    with wave.open(str(found["wav"][0])) as file:
+        assert file.getnframes() == round(4 * 8 * 60 / 90 * 44100)  # the first input's tempo
+    apart = sorted(set(run(*flags)[1]["mid"]) - {found["mid"][0]})
+    expected = [
+        (note.pitch, pytest.approx(note.start + number * 8 * 60 / 90, abs=2e-3))
+        for number, path in enumerate(apart)
+        for note in pretty_midi.PrettyMIDI(str(path)).instruments[0].notes
+    ]
+    (joined,) = pretty_midi.PrettyMIDI(str(found["mid"][0])).instruments
+    assert [(note.pitch, note.start) for note in joined.notes] == expected
+    assert "4 steps" not in found["html"][0].read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     "flags", [["--mode=similar", "--num_outputs=2"], ["--mode=reconstruct"]], ids=lambda f: f[0][7:]
 )
@@ -127,6 +164,8 @@ def test_the_page_gives_the_seed_that_chance_chose(run, melodies, tmp_path):
         (["--render=wav,,png"], "not ''"),
         (["--render=png", "--soundfont=x.sf2"], "--soundfont is for --render with wav, flac, ogg"),
         (["--soundfont=x.sf2"], "--soundfont is for --render with wav, flac, ogg"),
+        (["--loop"], "--loop is for --render with wav, flac, ogg"),
+        (["--loop", "--render=svg,html"], "--loop is for --render with wav, flac, ogg"),
         (["--render=wav", "--soundfont=none.sf2"], "the soundfont none.sf2 cannot be read"),
     ],
 )

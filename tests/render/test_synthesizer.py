@@ -18,7 +18,7 @@ WRONG_BAG = (b"ibag\x08\0\0\0\0\0", b"ibag\x08\0\0\0\xff\0")
 def play(tmp_path):
     """Samples of notes (pitch, start, end) through a soundfont of some generators."""
 
-    def render(notes, generators=LOOP, *, velocity=127, is_drum=False, **font):
+    def render(notes, generators=LOOP, *, velocity=127, is_drum=False, loop_s=None, **font):
         path = tmp_path / "font.sf2"
         path.write_bytes(soundfont(generators, **{"loop": (1000, 41000), **font}))
         sequence = import_note_seq().NoteSequence()
@@ -26,6 +26,8 @@ def play(tmp_path):
             sequence.notes.add(
                 pitch=pitch, start_time=start, end_time=end, velocity=velocity, is_drum=is_drum
             )
+        if loop_s is not None:
+            return synthesizer.render_loop(sequence, SoundFont(path), loop_s)
         return synthesizer.render(sequence, SoundFont(path))
 
     return render
@@ -136,21 +138,61 @@ def test_keys_and_velocities_choose_their_zones(play):
     assert np.abs(play([(69, 0, 1)], soft, velocity=65)).max() == 0
 
 
+def hi_hat(key, own_class, attenuation):
+    """The zone of a drum; with an attenuation of 1440 it can hardly be heard."""
+    return [
+        (sf.KEY_RANGE, key | key << 8),
+        (sf.VOLUME_ENVELOPE + 5, 2400),  # a release of four seconds
+        (sf.ATTENUATION, attenuation),
+        (sf.LOOP_MODE, 1),
+        (sf.EXCLUSIVE_CLASS, own_class),
+    ]
+
+
 @pytest.mark.parametrize(("own_class", "goes_on"), [(0, True), (1, False)])
 def test_a_closed_hi_hat_stops_an_open_one(play, own_class, goes_on):
-    def zone(key, attenuation):
-        return [
-            (sf.KEY_RANGE, key | key << 8),
-            (sf.VOLUME_ENVELOPE + 5, 2400),  # a release of four seconds
-            (sf.ATTENUATION, attenuation),
-            (sf.LOOP_MODE, 1),
-            (sf.EXCLUSIVE_CLASS, own_class),
-        ]
-
-    kit = [zone(46, 0), zone(42, 1440)]  # the closed one can hardly be heard
+    kit = [hi_hat(46, own_class, 0), hi_hat(42, own_class, 1440)]
     samples = play([(46, 0, 0.5), (42, 0.6, 0.7)], drums=kit, is_drum=True)
     assert loudness(samples, 0.4) > 0.2
     assert (loudness(samples, 0.7) > 0.05) == goes_on
+
+
+RINGING = [(sf.VOLUME_ENVELOPE + 5, 1200), (sf.LOOP_MODE, 1)]  # a release of two seconds
+
+
+@pytest.mark.parametrize("length_s", [0.7, 1.0, 3.0])
+def test_a_loop_holds_what_rings_on_after_it(play, length_s):
+    notes, size = [(69, 0, 0.1), (76, 0.4, 0.6)], round(length_s * RATE)
+    loop, once = play(notes, RINGING, loop_s=length_s), play(notes, RINGING)
+    folded = np.zeros((size, 2))
+    for start in range(0, len(once), size):
+        folded[: len(once) - start] += once[start : start + size]
+    assert loop.shape == (size, 2)
+    # Silence from where the piece played once ends is cut off a little later.
+    np.testing.assert_allclose(loop, folded, atol=2e-3)
+
+
+def test_a_loop_goes_on_without_a_click(play):
+    loop = play([(69, 0.5, 0.99)], RINGING, loop_s=1.0)
+    twice = np.concatenate([loop, loop])[:, 0]
+    steps = np.abs(np.diff(twice))
+    assert steps[len(loop) - 20 : len(loop) + 20].max() < 1.1 * steps[: len(loop) - 1].max()
+    assert loudness(loop[:, 0], 0.0) > 0.05
+
+
+@pytest.mark.parametrize(("own_class", "goes_on"), [(0, True), (1, False)])
+def test_a_closed_hi_hat_at_the_start_of_a_loop_stops_an_open_one_at_its_end(
+    play, own_class, goes_on
+):
+    kit = [hi_hat(46, own_class, 0), hi_hat(42, own_class, 1440)]
+    loop = play([(42, 0, 0.1), (46, 0.5, 0.6)], drums=kit, is_drum=True, loop_s=1.0)
+    assert loudness(loop, 0.5) > 0.2
+    assert (loudness(loop, 0.1) > 0.05) == goes_on
+
+
+def test_a_loop_without_notes_or_length_is_silent(play):
+    assert not play([], loop_s=0.5).any()
+    assert play([], loop_s=0.0).shape == (0, 2)
 
 
 def test_the_same_notes_give_the_same_samples(play):
