@@ -4,6 +4,7 @@ From Python, make a `generate_request.Request` and give it to `generating.genera
 """
 
 import dataclasses
+import logging
 
 from absl import flags
 
@@ -17,6 +18,8 @@ from music_vae.commands.generate_request import (
     Request,
 )
 from music_vae.common import checks
+
+_log = logging.getLogger("music_vae.generate")  # also where the module is run as a script
 
 PROGRAM = "music_vae_generate"
 USAGE = """Makes music with a trained MusicVAE model and writes it as MIDI files.
@@ -202,11 +205,14 @@ def request_of(values: flags.FlagValues) -> Request:
 
 
 def _run(values: flags.FlagValues) -> None:
-    request = request_of(values)
+    request = request_of(values).with_seed()
     from music_vae.commands import generating
 
     for path in generating.generate(request):
         print(path)
+    if values.seed is None:
+        seed = request.sampling.seed
+        _log.info("the seed was %d; --seed=%d makes the same music again", seed, seed)
 
 
 COMMAND = cli.Command(PROGRAM, USAGE, FLAGS, _run)

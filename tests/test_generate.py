@@ -36,10 +36,10 @@ def windows(tmp_path_factory, tiny_config):
     return paths
 
 
-def test_samples_are_written_under_the_originals_names(command, tmp_path, capsys):
+def test_samples_are_written_under_the_originals_names_with_their_seed(command, tmp_path, capsys):
     assert command("--num_outputs=3", "--seed=1") == 0
     names = sorted(path.name for path in tmp_path.iterdir())
-    pattern = r"cat-mel_2bar_small_sample_\d{4}-\d\d-\d\d_\d{6}-00[012]-of-003\.mid"
+    pattern = r"cat-mel_2bar_small_sample_\d{4}-\d\d-\d\d_\d{6}_seed1-00[012]-of-003\.mid"
     assert len(names) == 3
     assert all(re.fullmatch(pattern, name) for name in names)
     assert capsys.readouterr().out.split() == [str(tmp_path / name) for name in names]
@@ -71,6 +71,7 @@ HEAVY = (
 @pytest.mark.parametrize("mode", ["sample", "interpolate"])
 def test_music_is_made_without_anything_heavy(tiny_run, tmp_path, windows, mode):
     flags = [f"--run_dir={tiny_run}", f"--output_dir={tmp_path}", f"--mode={mode}", "--qpm=90"]
+    flags += ["--seed=1"]
     if mode == "interpolate":
         flags += [f"--input_midi_{n}={path}" for n, path in enumerate(windows, start=1)]
     code = (

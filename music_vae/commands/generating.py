@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from music_vae.commands import conditions, piece_files
+from music_vae.commands import conditions, piece_files, provenance
 from music_vae.commands.generate_request import MIXING, SIMILARITY, InputFile, Request
 from music_vae.common import files, lazy_imports
 from music_vae.common.constants import DEFAULT_QPM
@@ -71,7 +71,7 @@ def generate(request: Request) -> Iterator[Path]:
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     request = Request(melodies, Path(folder), num_outputs=2)
     ...     [path.name for path in generate(request)]
-    ['cat-mel_2bar_mini_sample_...-000-of-002.mid', 'cat-mel_2bar_mini_sample_...-001-of-002.mid']
+    ['cat-mel_2bar_mini_sample_..._seed...-000-of-002.mid', '...-001-of-002.mid']
 
     Raises:
       UserError: If the model cannot do what is asked for, or a file cannot be read or written.
@@ -407,18 +407,20 @@ def at_tempo(
 def write(pieces: "Sequence[NoteSequence]", request: Request, config: Config, stamp: str) -> Made:
     """Writes pieces as MIDI files; returns them with their paths, for `rendering.write`.
 
-    No file is replaced: if there are files of that name, of another run within the second, those of
-    this one have the next free name.
+    Their names hold the seed, and each says how it was made, as `provenance.text` does. No file is
+    replaced: if there are files of that name, of another run within the second, those of this one
+    have the next free name.
 
     >>> import tempfile
-    >>> from music_vae.commands.choices import ModelChoice
+    >>> from music_vae.commands.choices import ModelChoice, Sampling
     >>> from note_seq.protobuf.music_pb2 import NoteSequence
     >>> middle_c = NoteSequence(notes=[{"pitch": 60, "velocity": 80, "end_time": 2}], total_time=2)
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     request = Request(ModelChoice(config="cat-mel_2bar_mini"), Path(folder), num_outputs=1)
-    ...     made = write([middle_c], request, request.model.read_config(), stamp="now")
+    ...     melodies, settings = ModelChoice(config="cat-mel_2bar_mini"), Sampling(seed=7)
+    ...     request = Request(melodies, Path(folder), num_outputs=1, sampling=settings)
+    ...     made = write([middle_c], request, melodies.read_config(), stamp="now")
     ...     [path.name for path in made.paths]
-    ['cat-mel_2bar_mini_sample_now-000-of-001.mid']
+    ['cat-mel_2bar_mini_sample_now_seed7-000-of-001.mid']
 
     Args:
       pieces: The pieces.
@@ -426,11 +428,14 @@ def write(pieces: "Sequence[NoteSequence]", request: Request, config: Config, st
       config: The config of its model.
       stamp: Text that makes the names of the files unique, such as the time.
     """
-    wanted = f"{config.name}_{request.mode}_{stamp}"
+    seed = request.sampling.seed
+    wanted = f"{config.name}_{request.mode}_{stamp}" + ("" if seed is None else f"_seed{seed}")
+    count = len(pieces)
+    texts = [provenance.text(request, config, number, count) for number in range(1, count + 1)]
     grid = None if request.grid is None else request.shape
     with files.free_name(request.output_dir, wanted) as name:
-        paths = piece_files.named(request.output_dir, name, len(pieces), grid)
-        piece_files.write(pieces, paths)
+        paths = piece_files.named(request.output_dir, name, count, grid)
+        piece_files.write(pieces, paths, texts)
     facts = _facts(request, config, notes_io.tempo_of(pieces[0]))
     title = f"{config.name}: {request.mode}"
     return Made(pieces, paths, name, title, request.shape, facts)

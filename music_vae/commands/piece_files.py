@@ -118,8 +118,10 @@ def tempo_of(config: "Config", piece: "NoteSequence") -> float:
     return qpms[0] if qpms else notes_io.tempo_of(piece)
 
 
-def write(pieces: "Sequence[NoteSequence]", paths: Sequence[Path]) -> None:
-    """Writes each piece as a MIDI file, to the path that stands at the same place.
+def write(
+    pieces: "Sequence[NoteSequence]", paths: Sequence[Path], texts: Sequence[str] | None = None
+) -> None:
+    """Writes each piece as a MIDI file, to the path and with the text that stand at its place.
 
     >>> import tempfile
     >>> (tune,) = notes_io.read_music_file("examples/tunes/soldiers_joy.mid")
@@ -129,8 +131,9 @@ def write(pieces: "Sequence[NoteSequence]", paths: Sequence[Path]) -> None:
     ...     len(notes_io.read_music_file(paths[0])[0].notes) == len(tune.notes)
     True
     """
-    for piece, path in zip(pieces, paths, strict=True):
-        notes_io.write_midi(piece, path)
+    texts = [""] * len(paths) if texts is None else texts
+    for piece, path, text in zip(pieces, paths, texts, strict=True):
+        notes_io.write_midi(piece, path, text)
 
 
 def named(output_dir: Path, name: str, count: int, grid: tuple[int, int] | None) -> list[Path]:

@@ -43,7 +43,7 @@ def test_the_parts_of_the_pipeline_can_be_used_by_themselves(model, tmp_path, wi
     pieces = generating.make(generating.open_model(request, config), request, material)
     assert len(pieces) == 5
     made = generating.write(generating.at_tempo(pieces, request, material), request, config, "now")
-    assert made.paths[0].name == "cat-mel_2bar_small_similar_now-000-of-005.mid"
+    assert made.paths[0].name == "cat-mel_2bar_small_similar_now_seed1-000-of-005.mid"
     assert made.facts["tempo"] == "70"
     (qpm,) = pretty_midi.PrettyMIDI(str(made.paths[0])).get_tempo_changes()[1]
     assert qpm == pytest.approx(70, abs=1e-3)
@@ -71,6 +71,7 @@ def test_runs_within_a_second_replace_nothing(model, tmp_path, windows, monkeypa
         num_outputs=3,
         input_midi=windows[:2],
         render=("svg", "html"),
+        sampling=Sampling(seed=4),
     )
     paths = []
     for steps in (3, 3, 5):  # of another length, the picture would have the same name
@@ -78,7 +79,7 @@ def test_runs_within_a_second_replace_nothing(model, tmp_path, windows, monkeypa
     assert len(set(paths)) == 3 + 3 + 5 + 3 + 3
     assert sorted(tmp_path.iterdir()) == sorted(paths)
     names = [path.name for path in paths if path.suffix in (".svg", ".html")]
-    stem = "cat-mel_2bar_small_interpolate_now"
+    stem = "cat-mel_2bar_small_interpolate_now_seed4"
     assert names == [
         *(f"{stem}.svg", "index.html"),
         *(f"{stem}-2.svg", "index-2.html"),

@@ -13,6 +13,7 @@ from music_vae.weights import config_file, shipped
 from music_vae.weights.safetensors_file import WeightsFile
 from support import fitted_priors
 from support.commands import loaded_after
+from support.midi_bytes import music_of
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +142,7 @@ def made(tmp_path, name, *flags):
     """The MIDI files that a command writes with a seed, in their order."""
     folder = tmp_path / name
     assert generate.main([*flags, "--num_outputs=3", "--seed=1", f"--output_dir={folder}"]) == 0
-    return [path.read_bytes() for path in sorted(folder.glob("*.mid"))]
+    return [music_of(path) for path in sorted(folder.glob("*.mid"))]
 
 
 @pytest.mark.parametrize("mode", ["sample", "similar", "attribute"])

@@ -1,6 +1,8 @@
-"""The parts of a MIDI file as bytes."""
+"""The parts of a MIDI file as bytes, and its music without its texts."""
 
 import struct
+
+import mido
 
 END_OF_TRACK = b"\x00\xff\x2f\x00"
 
@@ -12,3 +14,9 @@ def chunk(data, *, size=None, name=b"MTrk"):
 
 def header(tracks=1, kind=1, division=96):
     return chunk(struct.pack(">HHh", kind, tracks, division), name=b"MThd")
+
+
+def music_of(path):
+    """All events of a file but its texts, which say how it was made: tracks of texts of events."""
+    tracks = mido.MidiFile(path).tracks
+    return [[str(event) for event in track if event.type != "text"] for track in tracks]
