@@ -224,8 +224,8 @@ def evaluate(request: EvaluateRequest) -> "Metrics":
 
     wanted = constraints.parse_sides(request.attribute, "attribute")
     source = request.model.resolve()
-    folder = request.constraint or constraints.own_folder(source)
     with naming("constraint", request.constraint):
+        folder = constraints.folder_of(request.constraint, source)
         constraint = constraints.read(folder, constraints.Owner.of(config, source))
     with naming("attribute", ",".join(request.attribute)):
         constraint.wanted(wanted)  # refuses what it does not know

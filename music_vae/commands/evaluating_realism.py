@@ -127,8 +127,8 @@ def _priors(request: Request, config: Config) -> dict[str, Prior | None]:
     source = request.model.resolve()
     judged: dict[str, Prior | None] = {realism.PRIOR: priors.choose(request.prior, config, source)}
     if request.constraint:
-        folder = constraints.folder_of(request.constraint, source)
         with naming("constraint", request.constraint):
+            folder = constraints.folder_of(request.constraint, source)
             constraint = constraints.read(folder, Owner.of(config, source))
         judged["constraint"] = constraint.prior({}, config.hparams.latent_size)
     return judged

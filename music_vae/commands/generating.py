@@ -208,9 +208,9 @@ def _prior(request: Request, config: Config) -> Prior | str | None:
     if request.personal:
         with naming("personal", request.personal):
             return personal_models.read(request.personal, owner).prior()
-    folder = constraints.folder_of(request.constraint or "", source)
     wanted = constraints.parse_sides(request.attribute, "attribute")
     with naming("constraint", request.constraint):
+        folder = constraints.folder_of(request.constraint, source)
         constraint = constraints.read(folder, owner)
     with naming("attribute", ",".join(request.attribute)):
         return constraint.prior(wanted, config.hparams.latent_size)

@@ -230,17 +230,34 @@ def labelled(
     return known, np.stack(labels, axis=1)
 
 
-def folder_of(choice: str | Path, source: str | Path) -> Path:
+def folder_of(choice: str | Path | None, source: str | Path) -> Path:
     """Returns the folder that a user means: the one that was named, or the model's own.
 
-    >>> folder_of("darker", "models/mel.safetensors").name, folder_of(OWN, "examples").name
+    >>> melodies = shipped.folder("cat-mel_2bar_mini")
+    >>> folder_of("darker", melodies).name, folder_of(OWN, melodies).name
     ('darker', 'constraint')
+    >>> folder_of(OWN, "examples")
+    Traceback (most recent call last):
+    music_vae.common.errors.UserError: the model has no constraint of its own: there is no
+    examples/constraint; of the models that come with music_vae, cat-mel_2bar_mini has one
 
     Args:
-      choice: A folder, or `OWN` for the one that lies with the model.
+      choice: A folder; `OWN` or None for the one that lies with the model.
       source: The run, the folder or the file of the model.
+
+    Raises:
+      UserError: If the model's own is meant, and there is none.
     """
-    return own_folder(source) if choice == OWN else Path(choice)
+    if choice not in (None, OWN):
+        return Path(choice or "")
+    folder = own_folder(source)
+    if not folder.exists():
+        raise UserError(
+            f"the model has no constraint of its own: there is no {folder}; "
+            f"{shipped.with_own(own_folder)}",
+            hint="music_vae_constrain train makes one",
+        )
+    return folder
 
 
 def own_folder(source: str | Path) -> Path:

@@ -25,7 +25,7 @@ from music_vae.latent import gaussian_mixture
 from music_vae.latent.gaussian_mixture import Mixture
 from music_vae.latent.latent_space import Prior
 from music_vae.latent.small_networks import Owner
-from music_vae.weights import locate, safetensors_file
+from music_vae.weights import locate, safetensors_file, shipped
 from music_vae.weights.safetensors_file import SUFFIX, WeightsFile
 
 if TYPE_CHECKING:
@@ -250,7 +250,11 @@ def find(choice: str | None, config: "Config", source: str | Path) -> FittedPrio
     if choice is None and not found.is_file():
         return None
     if not found.is_file():
-        raise UserError(f"`prior={choice}`: there is no {found}; make it with music_vae_prior fit")
+        which = f"; {shipped.with_own(default_path)}" if choice == FITTED else ""
+        raise UserError(
+            f"`prior={choice}`: there is no {found}{which}",
+            hint="music_vae_prior fit makes a prior of a model",
+        )
     try:
         fitted = read(found, Owner.of(config, source))
     except UserError as error:

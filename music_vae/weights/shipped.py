@@ -4,6 +4,7 @@ Each is a folder `models/CONFIG` with `weights.safetensors` and `config.json`. N
 """
 
 import difflib
+from collections.abc import Callable
 from pathlib import Path
 
 from music_vae.common.errors import UserError
@@ -40,6 +41,20 @@ def folder(config_name: str) -> Path:
             "give `run_dir` or `checkpoint_file`"
         )
     return MODELS_DIR / config_name
+
+
+def with_own(path_of: Callable[[Path], Path]) -> str:
+    """Returns which models something comes with that lies beside their weights, as a clause.
+
+    >>> with_own(lambda folder: folder / "constraint")
+    'of the models that come with music_vae, cat-mel_2bar_mini has one'
+
+    Args:
+      path_of: Function that returns where it is, of the folder of a model.
+    """
+    found = [name for name in names() if path_of(MODELS_DIR / name).exists()]
+    have = "has" if len(found) == 1 else "have"
+    return f"of the models that come with music_vae, {', '.join(found) or 'none'} {have} one"
 
 
 def listed() -> str:

@@ -1,5 +1,6 @@
 """`music_vae_constrain` on a model of random weights, and samples with what it made."""
 
+import itertools
 import json
 import shutil
 
@@ -12,6 +13,7 @@ from music_vae.latent import constraints
 from music_vae.latent.small_networks import Owner
 from music_vae.weights import config_file
 from support.commands import loaded_after
+from support.midi_bytes import music_of
 
 TRAINING = ["--num_steps=3", "--hidden=8", "--attribute=note_density,c_diatonic=high"]
 
@@ -33,7 +35,7 @@ def sample(tmp_path):
         shutil.rmtree(out, ignore_errors=True)
         arguments = [f"--run_dir={folder}", f"--output_dir={out}", "--seed=1", "--num_outputs=2"]
         code = generate.main([*arguments, *flags])
-        return code, [path.read_bytes() for path in sorted(out.glob("*"))]
+        return code, [music_of(path) for path in sorted(out.glob("*"))]
 
     return command
 
@@ -72,7 +74,7 @@ def test_samples_are_moved_by_what_is_asked(run, trained, sample):
     assert set(codes) == {0}
     plain, own, named, high, low = files
     assert own == named
-    assert len({tuple(found) for found in (plain, own, high, low)}) == 4
+    assert all(one != two for one, two in itertools.combinations((plain, own, high, low), 2))
 
 
 def test_what_it_does_is_printed_and_given_as_json(run, trained, tunes, capsys):
@@ -112,6 +114,19 @@ def test_a_mistake_is_one_line(run, trained, capsys, arguments, message):
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+def test_a_model_without_a_constraint_of_its_own_is_told_which_have_one(sample, random_run, capsys):
+    drums = random_run("cat-drums_2bar_small")
+    message = (
+        f"the model has no constraint of its own: there is no {drums / 'constraint'}; of the "
+        "models that come with music_vae, cat-mel_2bar_mini has one; music_vae_constrain train "
+        "makes one\n"
+    )
+    assert sample(drums, "--constraint=own") == (2, [])
+    assert capsys.readouterr().err == f"music_vae_generate: --constraint=own: {message}"
+    assert constrain.main(["evaluate", f"--run_dir={drums}"]) == 2
+    assert capsys.readouterr().err == f"music_vae_constrain: {message}"
 
 
 @pytest.mark.parametrize(

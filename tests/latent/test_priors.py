@@ -200,7 +200,9 @@ def test_the_fitted_prior_is_chosen_where_there_is_one(run, tmp_path, caplog):
     config = config_file.read(run)
     assert priors.choose(None, config, run) is None
     assert not caplog.text
-    with pytest.raises(UserError, match=r"`prior=fitted`: there is no .*prior\.safetensors; make"):
+    with pytest.raises(
+        UserError, match=r"`prior=fitted`: there is no .*prior\.safetensors; of the mod"
+    ):
         priors.choose("fitted", config, run)
     fitted_priors.narrow(run)
     for choice in (None, "fitted"):
