@@ -121,13 +121,13 @@ flags.DEFINE_string(
 for _name, _help in (
     (
         "amount",
-        "How much of a reconstructed groove's playing is the model's; 0: the input's. By default 1 "
-        "for what the model is made to fill in, and 0 for the rest.",
+        "How much of a reconstructed groove's playing is the model's; 0: the input's; above 1, to "
+        "3, it is exaggerated. By default 1 for what the model is made to fill in, else 0.",
     ),
     ("timing_amount", "The same of its timing alone; --amount by default."),
     ("velocity_amount", "The same of its velocities alone; --amount by default."),
 ):
-    cli.define_number(_name, None, _help, checks.SHARE, values=FLAGS)
+    cli.define_number(_name, None, _help, checks.AMOUNT, values=FLAGS)
 flags.DEFINE_enum(
     "hits",
     None,

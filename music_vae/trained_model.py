@@ -17,7 +17,7 @@ from music_vae.configs import Config, get_config
 from music_vae.engine import ENGINES, arguments
 from music_vae.engine.array_model import ArrayModel
 from music_vae.latent import latent_space, priors
-from music_vae.music import bar_lines, pieces
+from music_vae.music import bar_lines, drum_part, pieces
 from music_vae.music.converters.base import Tensors
 from music_vae.weights import shipped
 
@@ -187,7 +187,7 @@ class TrainedModel(ArrayModel):
           NoExtractedExamplesError: If there are no such parts; it says why.
         """
         pieces.check("note_sequence", note_sequence)
-        tensors = self.converter.to_tensors(note_sequence)
+        tensors = self.converter.to_tensors(drum_part.heard(self.converter, note_sequence))
         controls = tensors.controls if self.converter.control_depth else None
         parts = bar_lines.decoded(self.converter, tensors.outputs, controls)
         # A part that ends in silence is shorter as notes and may not fit any more.
@@ -354,7 +354,7 @@ class TrainedModel(ArrayModel):
         """Returns inputs, controls and lengths of pieces that each give exactly one example."""
         inputs, controls, lengths = [], [], []
         for number, sequence in enumerate(pieces.listed("note_sequences", note_sequences), start=1):
-            tensors = self.converter.to_tensors(sequence)
+            tensors = self.converter.to_tensors(drum_part.heard(self.converter, sequence))
             if not tensors.inputs:
                 raise NoExtractedExamplesError(
                     f"sequence {number} gives no example: {_reasons(tensors)}"

@@ -219,7 +219,7 @@ def test_a_groove_with_the_hits_of_a_pattern(run, random_run, tmp_path):
             "leave out --num_outputs",
         ),
         (["--mode=reconstruct", "--input_midi=A", "--amount=0"], "is for models of grooves"),
-        (["--mode=reconstruct", "--input_midi=A", "--amount=2"], "--amount"),
+        (["--mode=reconstruct", "--input_midi=A", "--amount=3.5"], "--amount"),
         (
             ["--mode=reconstruct", "--input_midi=nowhere.mid"],
             "--input_midi=nowhere.mid: no such file",

@@ -22,8 +22,8 @@ ENDS = {
 }
 """Arguments that each give one of the two ends of an interpolation, with their help."""
 
-MIXED_SHARES = ("amount", "timing_amount", "velocity_amount")
-MIXING = (*MIXED_SHARES, "hits")
+AMOUNTS = ("amount", "timing_amount", "velocity_amount")
+MIXING = (*AMOUNTS, "hits")
 """Arguments that say how a groove is mixed with the model's; see `Request.playing`."""
 
 _GRID = re.compile(r"([1-9]\d{0,2})x([1-9]\d{0,2})")
@@ -98,8 +98,8 @@ class Request:
       input_midi: Files of the pieces to start from.
       input_midi_1: File of the first end of an interpolation, instead of `input_midi`.
       input_midi_2: File of the second end of an interpolation, instead of `input_midi`.
-      amount: Share of a groove's timing and velocities that is the model's, from 0 to 1; None: 1
-        for what the model is made to fill in, 0 for the rest.
+      amount: Share of a groove's timing and velocities that is the model's, from 0 to 1, or more,
+        up to 3, to exaggerate; None: 1 for what the model is made to fill in, 0 for the rest.
       timing_amount: Share of the timing that is the model's; None: as `amount`.
       velocity_amount: Share of the velocities that is the model's; None: as `amount`.
       hits: Source of a groove's hits, one of `HITS`; None: see `grooves.Playing`.
@@ -145,7 +145,8 @@ class Request:
             raise UserError(f"`mode={self.mode}` must be one of {', '.join(MODES)}")
         checks.check_numbers(self, checks.COUNT, "num_outputs")
         checks.check_numbers(self, checks.QPM, "qpm")
-        checks.check_numbers(self, checks.SHARE, "similarity", *MIXED_SHARES)
+        checks.check_numbers(self, checks.SHARE, "similarity")
+        checks.check_numbers(self, checks.AMOUNT, *AMOUNTS)
         for option in self._options():
             allowed = option.metadata["modes"]
             if self.mode not in allowed:

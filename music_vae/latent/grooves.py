@@ -2,19 +2,21 @@
 
 The models of Gillick et al. 2019 play two or four bars. A longer pattern is cut into such windows;
 each is encoded and decoded, and the results are joined again. The timing and the velocities of the
-model can then be mixed with those of the input.
+model can then be mixed with those of the input, or be taken further from them than the model goes.
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from music_vae.common import checks
+from music_vae.common import checks, seeds
 from music_vae.common.constants import MAX_MIDI_VELOCITY
 from music_vae.common.errors import NoExtractedExamplesError, UserError
-from music_vae.music import bar_lines
+from music_vae.music import bar_lines, drum_part
 from music_vae.music.converters import groove_notes
+from music_vae.music.converters.base import Example
 from music_vae.music.symbols import DrumHits, FillsIn, Groove
 
 if TYPE_CHECKING:
@@ -27,6 +29,11 @@ MODEL, INPUT, BOTH = "model", "input", "both"
 HITS = (MODEL, INPUT, BOTH)
 """Sources of the hits that are played: the model, the input pattern, or both."""
 
+_OTHER_TAKES, _AS_TRAINED = 8, 1.0
+"""Number and temperature of the takes by which hits are judged that the model did not draw."""
+
+_HALF_WAY = 0.9  # half steps off a step, from which on a hit is between two
+
 _SOFTEST = 1 / MAX_MIDI_VELOCITY  # a hit of MIDI velocity 0 would be none
 
 
@@ -38,16 +45,17 @@ class Playing:
     Playing(timing=0.5, velocity=None, hits='input')
 
     Attributes:
-      timing: Share of the model's timing: 0 keeps that of the input, 1 takes the model's. None: 1
-        if the model is made to fill in the timing, or nothing particular at all, else 0.
-      velocity: Share of the model's velocities: 0 keeps those of the input, 1 takes the model's.
-        None: as for the timing.
+      timing: Share of the model's timing: 0 keeps that of the input, 1 takes the model's, and more,
+        up to 3, exaggerates it, as far as half a step from the beat. None: 1 if the model is made
+        to fill in the timing, or nothing particular at all, else 0.
+      velocity: Share of the model's velocities: 0 keeps those of the input, 1 takes the model's,
+        and more exaggerates them. None: as for the timing.
       hits: Source of the hits, one of `HITS`. Those of the input keep their pitches. None: the
         input if the model has nothing to add to its hits, both if it adds some drums, else the
         model.
 
     Raises:
-      UserError: For an amount that is not from 0 to 1, or unknown hits.
+      UserError: For an amount that is not from 0 to 3, or unknown hits.
     """
 
     timing: float | None = None
@@ -55,7 +63,7 @@ class Playing:
     hits: str | None = None
 
     def __post_init__(self) -> None:
-        checks.check_numbers(self, checks.SHARE, "timing", "velocity")
+        checks.check_numbers(self, checks.AMOUNT, "timing", "velocity")
         if self.hits is not None and self.hits not in HITS:
             raise UserError(f"hits={self.hits!r} must be one of {', '.join(HITS)}")
 
@@ -119,6 +127,9 @@ def reconstruct(
     Here bass drum and snare take turns exactly on the beats of four bars, at one velocity. A model
     of two bars plays them: the snare is louder than the bass drum, and some hits come early.
 
+    Hits of the input that are played have the model's velocity and timing even if the model did not
+    draw them: those that it expects of them.
+
     >>> from music_vae import TrainedModel
     >>> from note_seq.protobuf.music_pb2 import NoteSequence
     >>> pattern = NoteSequence(tempos=[{"qpm": 120}], total_time=8.0)
@@ -135,7 +146,8 @@ def reconstruct(
 
     Args:
       model: A model of grooves.
-      sequence: The pattern; silence is added up to the next bar line.
+      sequence: The pattern, or a piece with one: of a song, the drums are played. Silence is added
+        up to the next bar line.
       n: Number of times that it is played.
       playing: Describes how much of the model's playing is wanted; by default, what it is made to
         fill in.
@@ -157,29 +169,72 @@ def reconstruct(
     mix = _mix(converter, playing)
     if not mix.is_models and not converter.has_numbers:
         raise UserError(f"{model.config.name} has velocities and timing in bins; nothing is mixed")
+    sequence = drum_part.heard(converter, sequence)
     extraction = converter.whole().extract(sequence)
     if not extraction.examples:
         reasons = ", ".join(extraction.skipped) or "it has no hits"
         raise NoExtractedExamplesError(f"there is no groove: {reasons}")
     (example,) = extraction.examples
-    size = model.config.hparams.max_seq_len
-    inputs = _windows(converter.dense_inputs(example.inputs), size)
-    controls = None
-    if converter.control_depth and example.controls is not None:
-        controls = _windows(converter.dense_controls(example.controls), size)
-    _, mu, _ = model.encode_tensors(inputs, [size] * len(inputs), controls)
-    z = np.tile(mu if shift is None else mu + shift, (n, 1))
-    if controls is not None and c_input is None:
-        c_input = np.stack(controls * n)
-    made = model.decode_to_tensors(z, size, temperature, c_input, seed=seed)
-    rows = np.concatenate(made).reshape(n, -1, converter.output_depth)
-    takes = list(rows[:, : len(example.outputs)])
+    encoded = _encoded(model, example, shift, c_input)
+    takes = encoded.takes(model, n, temperature, seed)
     if mix.is_models:
         return [without_early_hits(take) for take in bar_lines.decoded(converter, takes)]
     played = converter.groove(converter.dense_outputs(example.outputs))
-    mixed = [_mixed(played, converter.groove(take), mix) for take in takes]
+    made = list(map(converter.groove, takes))
+    if mix.hits != MODEL and (mix.timing or mix.velocity):
+        other_seed = None if seed is None else seeds.draw(seeds.generator(seed))
+        others = encoded.takes(model, _OTHER_TAKES, _AS_TRAINED, other_seed)
+        made = [
+            _with_hits_of(played, groove, list(map(converter.groove, others))) for groove in made
+        ]
     own = None if mix.hits == MODEL else converter.drum_hits(sequence)
+    if own is not None:
+        played = played._replace(offsets=_reference_offsets(played, own))
+    mixed = [_mixed(played, groove, mix) for groove in made]
     return [without_early_hits(_notes(converter, played, groove, own)) for groove in mixed]
+
+
+class _Encoded(NamedTuple):
+    """A groove that a model has heard.
+
+    Attributes:
+      points: Latent vectors `[W, Z]` of its windows.
+      controls: Controls of each window, `[T, Dc]`; None: there are none of its own.
+      c_input: Controls `[T, Dc]` of every window, which go before those; None: there are none.
+      steps: Number of rows of the groove.
+    """
+
+    points: np.ndarray
+    controls: list[np.ndarray] | None
+    c_input: np.ndarray | None
+    steps: int
+
+    def takes(
+        self, model: "ArrayModel", count: int, temperature: float, seed: int | None
+    ) -> list[np.ndarray]:
+        """Returns rows `[steps, D]` of the groove as the model plays it several times."""
+        told = self.c_input
+        if told is None and self.controls is not None:
+            told = np.stack(self.controls * count)
+        z = np.tile(self.points, (count, 1))
+        made = model.decode_to_tensors(
+            z, model.config.hparams.max_seq_len, temperature, told, seed=seed
+        )
+        rows = np.concatenate(made).reshape(count, -1, model.converter.output_depth)
+        return list(rows[:, : self.steps])
+
+
+def _encoded(
+    model: "ArrayModel", example: Example, shift: np.ndarray | None, c_input: np.ndarray | None
+) -> _Encoded:
+    """Encodes the windows of a groove; see `reconstruct`."""
+    converter, size = model.converter, model.config.hparams.max_seq_len
+    inputs, controls = _windows(converter.dense_inputs(example.inputs), size), None
+    if converter.control_depth and example.controls is not None:
+        controls = _windows(converter.dense_controls(example.controls), size)
+    _, mu, _ = model.encode_tensors(inputs, [size] * len(inputs), controls)
+    points = mu if shift is None else mu + shift
+    return _Encoded(points, controls, c_input, len(example.outputs))
 
 
 def without_early_hits(sequence: "NoteSequence") -> "NoteSequence":
@@ -229,7 +284,8 @@ def _notes(
     moved = own._replace(velocities=velocities, offsets=own.offsets + earlier)
     groove_notes.add_hits(notes, moved, steps_per_quarter=converter.steps_per_quarter)
     notes.notes.sort(key=lambda note: (note.start_time, note.pitch))
-    return bar_lines.filled(notes, notes.total_time)
+    # A hit that comes half a step early is one of the next bar to the model, but not to the ear.
+    return bar_lines.filled(notes)
 
 
 def _mix(converter: "Converter", playing: Playing | None) -> Mix:
@@ -237,6 +293,41 @@ def _mix(converter: "Converter", playing: Playing | None) -> Mix:
     if playing is None and not converter.has_numbers:
         playing = Playing(1.0, 1.0, MODEL)
     return (playing or Playing()).for_model(converter.fills_in)
+
+
+def _reference_offsets(played: Groove, own: DrumHits) -> np.ndarray:
+    """Returns the offsets `[T, drums]` from which a step's hits are moved to the model's.
+
+    Of several hits at a step that is the one nearest to it. If the loudest counted, now the first
+    of the two hits that a roll has at a step were moved to the model's time and now the second, and
+    hits of different steps fell together. A hit half-way between two steps, which belongs to
+    neither, is moved by as much as the model is off the step.
+    """
+    offsets = played.offsets.copy()
+    heard = (own.drums >= 0) & (own.steps < len(offsets))
+    nearest_last = np.flatnonzero(heard)[np.argsort(-np.abs(own.offsets[heard]), kind="stable")]
+    offsets[own.steps[nearest_last], own.drums[nearest_last]] = own.offsets[nearest_last]
+    return np.where(np.abs(offsets) < _HALF_WAY, offsets, 0)
+
+
+def _with_hits_of(played: Groove, made: Groove, others: Sequence[Groove]) -> Groove:
+    """Returns a groove that also plays the hits of the input that the model did not draw.
+
+    Their velocities and offsets are those that the model expects if they are played, E[v | hit] =
+    E[v hit] / P(hit). Both are estimated from other takes. `GrooveHead` predicts E[v hit] at every
+    step, and `MixtureGrooveHead` gives 0 for a hit that it does not draw, so in both cases the sum
+    over takes is divided by the number of them that have the hit. A hit that the model does not
+    expect at all stays as the input has it.
+    """
+    counts = np.maximum(sum(take.hits.astype(int) for take in others), 1)
+    velocities = np.clip(sum(take.velocities for take in others) / counts, 0, 1)
+    offsets = np.clip(sum(take.offsets for take in others) / counts, -1, 1)
+    added = played.hits & ~made.hits & (velocities > 0)
+    return Groove(
+        made.hits | added,
+        np.where(added, velocities, made.velocities),
+        np.where(added, offsets, made.offsets),
+    )
 
 
 def _mixed(played: Groove, made: Groove, mix: Mix) -> Groove:
@@ -256,14 +347,16 @@ def _mixed(played: Groove, made: Groove, mix: Mix) -> Groove:
     in_time = np.broadcast_to(played.hits.any(axis=-1, keepdims=True), hits.shape)
     velocities = _between(played.velocities, made.velocities, played.hits, made.hits, mix.velocity)
     offsets = _between(offsets, made.offsets, in_time, made.hits, mix.timing)
-    return Groove(
-        hits, np.where(hits, np.maximum(velocities, _SOFTEST), 0), np.where(hits, offsets, 0)
-    )
+    velocities, offsets = np.clip(velocities, _SOFTEST, 1), np.clip(offsets, -1, 1)
+    return Groove(hits, np.where(hits, velocities, 0), np.where(hits, offsets, 0))
 
 
 def _between(
     own: np.ndarray, new: np.ndarray, has_own: Any, has_new: np.ndarray, amount: float
 ) -> np.ndarray:
-    """Returns `own` for amount 0, `new` for 1; where there is only one of them, that one."""
+    """Returns `own` for amount 0, `new` for 1, and what lies beyond that for more.
+
+    Where there is only one of them, it is that one.
+    """
     mixed = (1 - amount) * own + amount * new
     return np.where(has_own & has_new, mixed, np.where(has_own, own, new))

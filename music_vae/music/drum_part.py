@@ -5,15 +5,21 @@ In a song the notes of all other instruments are not drums, although most of the
 those of a drum.
 """
 
+import logging
 from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from music_vae.common.constants import REDUCED_DRUM_PITCH_CLASSES
+from music_vae.music.converters.score import Score
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
+
+    from music_vae.music.converters.base import Converter
+
+_log = logging.getLogger(__name__)
 
 DRUM_CHANNEL = 10
 """MIDI's channel of drums, as musicians count."""
@@ -79,6 +85,32 @@ def drum_part(piece: "NoteSequence") -> DrumPart:
     read = f"all {total} notes" if count == total else f"{count} of {total} notes"
     remark = f"nothing is on channel {DRUM_CHANNEL}, where MIDI has drums; {read} are read as drums"
     return DrumPart(_only(piece, chosen), remark)
+
+
+def heard(converter: "Converter", piece: "NoteSequence | Score") -> "NoteSequence | Score":
+    """Returns a piece as a model of `converter` is to hear it: of drums, the drums alone.
+
+    A line in the log says what had to be guessed. Without it a groove model takes each note of a
+    song for a drum if there is a drum of its pitch.
+
+    >>> from music_vae.configs import get_config
+    >>> from note_seq.protobuf.music_pb2 import NoteSequence
+    >>> song = NoteSequence(notes=[{"pitch": 36, "is_drum": True}, {"pitch": 60, "instrument": 1}])
+    >>> len(heard(get_config("groovae_2bar_humanize").data_converter, song).notes)
+    1
+    >>> heard(get_config("cat-mel_2bar_small").data_converter, song) is song
+    True
+
+    Args:
+      converter: The converter of the model.
+      piece: The piece; a `Score` stays as it is.
+    """
+    if not converter.has_hits or isinstance(piece, Score):
+        return piece
+    drums, remark = drum_part(piece)
+    if remark:
+        _log.warning("%s", remark)
+    return drums
 
 
 def _is_kit(pitches: list[int], program: int, *, is_alone: bool) -> bool:

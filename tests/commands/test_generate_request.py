@@ -44,7 +44,7 @@ def request(mode="sample", **options):
         ("interpolate", {"input_midi": ABCD, "grid": "2x2", "num_outputs": 4}, "leave out `num_"),
         ("sample", {"join": True}, "`join` is for `mode=interpolate`"),
         ("interpolate", {"input_midi": ABCD, "grid": "2x2", "join": True}, "not for `grid`"),
-        ("reconstruct", {"input_midi": A, "amount": 2}, "`amount=2` must be at most 1"),
+        ("reconstruct", {"input_midi": A, "amount": 4}, "`amount=4` must be at most 3"),
         ("reconstruct", {"input_midi": A, "hits": "none"}, "hits='none' must be one of"),
     ],
 )

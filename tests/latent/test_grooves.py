@@ -224,6 +224,90 @@ def test_a_humanized_pattern_keeps_its_hits_by_default():
     assert {note.velocity for note in made.notes} == {127}  # the model's
 
 
+class Listless(Drummer):
+    """A drummer that draws no snare in its first take, and then one in two of four takes."""
+
+    def __init__(self, conditional):
+        super().__init__()
+        self.conditional, self.snares = conditional, 0
+
+    def decode_to_tensors(self, z, length, temperature, c_input=None, *, seed=None):
+        made = super().decode_to_tensors(z, length, temperature, c_input, seed=seed)
+        for rows in made:
+            drawn = self.snares in (1, 3, 5, 7)
+            self.snares += 1
+            heard = drawn if self.conditional else 0.5  # what is expected of a hit of chance 1/2
+            rows[:, 1] *= drawn
+            rows[:, 10], rows[:, 19] = 0.6 * rows[:, 10] * heard, rows[:, 19] * heard
+        return made
+
+
+@pytest.mark.parametrize("conditional", [True, False])
+@pytest.mark.parametrize("hits", ["input", "both"])
+def test_hits_that_the_model_did_not_draw_are_played_as_it_expects_them(conditional, hits):
+    playing = Playing(timing=1, velocity=1, hits=hits)
+    notes = [(KICK, 0, 100, 0), (SNARE, 4, 100, 0), (SNARE, 12, 100, 0)]
+    (made,) = grooves.reconstruct(Listless(conditional), groove(notes), playing=playing)
+    snares = [note for note in played(made) if note[0] == SNARE]
+    # Half of eight takes have it, so that half of what is predicted is twice as much.
+    assert [note[:3] for note in snares] == [(SNARE, 4, 76), (SNARE, 12, 76)]
+    assert [late for *_, late in snares] == pytest.approx([0.4, 0.4])
+
+
+def test_hits_that_the_model_does_not_expect_stay_as_they_are():
+    drummer = Listless(conditional=True)
+    drummer.snares = 100  # no more
+    playing = Playing(timing=1, velocity=1, hits="input")
+    (made,) = grooves.reconstruct(drummer, groove([(SNARE, 4, 90, 0.25)]), playing=playing)
+    assert played(made) == [(SNARE, 4, 90, pytest.approx(0.25))]
+
+
+def test_hits_that_the_model_does_not_draw_are_left_out_of_its_own():
+    playing = Playing(timing=1, velocity=1, hits="model")
+    notes = [(KICK, 0, 100, 0), (SNARE, 4, 100, 0)]
+    (made,) = grooves.reconstruct(Listless(True), groove(notes), playing=playing)
+    assert SNARE not in {note[0] for note in played(made)}
+
+
+@pytest.mark.parametrize(
+    ("amount", "late", "velocity"), [(1, 0.4, 127), (2, 0.5, 127), (0.5, 0.2, 99), (3, 0.5, 127)]
+)
+def test_an_amount_above_1_exaggerates_as_far_as_half_a_step(amount, late, velocity):
+    playing = Playing(timing=amount, velocity=amount, hits="input")
+    (made,) = grooves.reconstruct(Drummer(), groove([(KICK, 4, 71, 0)]), playing=playing)
+    ((pitch, step, loud, found),) = played(made)
+    assert (pitch, step, loud) == (KICK, 4, velocity)
+    assert found == pytest.approx(late)
+
+
+def test_a_roll_keeps_its_spacing():
+    # Two hits a step, of which the model hears the louder: now the first, now the second.
+    roll = [(SNARE, 4 + n / 2, 60 + 30 * (n % 3 == 0), 0) for n in range(8)]
+    (made,) = grooves.reconstruct(Drummer(), groove(roll), playing=Playing(1, 0, "input"))
+    snares = [note.start_time / STEP_S for note in made.notes if note.pitch == SNARE]
+    np.testing.assert_allclose(snares, [4.4 + n / 2 for n in range(8)], atol=1e-6)
+
+
+def test_exaggeration_goes_the_same_way_twice_as_far():
+    own, new = parts([1, 1], 0.5, 0.0), parts([1, 1], 0.4, 0.2)
+    made = grooves._mixed(own, new, Mix(2, 2, "input"))
+    np.testing.assert_allclose(made.velocities, [[0.3, 0.3]])
+    np.testing.assert_allclose(made.offsets, [[0.4, 0.4]])
+    softest = grooves._mixed(own, parts([1, 1], 0.1, 0.0), Mix(3, 3, "input"))
+    np.testing.assert_allclose(softest.velocities, 1 / 127)
+
+
+def test_of_a_song_the_drums_are_played(caplog):
+    song = groove([(KICK, 0, 90, 0), (SNARE, 4, 90, 0)])
+    for step, pitch in enumerate((60, 62, 64, 67)):  # drums have these pitches, too
+        start = step * STEP_S
+        song.notes.add(pitch=pitch, velocity=80, start_time=start, end_time=start + STEP_S)
+    for playing in (Playing(hits="input"), Playing(1.0, 1.0, "model")):
+        (made,) = grooves.reconstruct(Drummer(), song, playing=playing)
+        assert {note.pitch for note in made.notes} - {51} == {KICK, SNARE}
+    assert not caplog.messages
+
+
 def test_no_hit_comes_before_time_zero_and_none_is_silent():
     (made,) = grooves.reconstruct(
         Drummer(),
@@ -272,8 +356,9 @@ def test_a_shift_of_z_changes_the_music(model):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"timing": 1.1}, "`timing=1.1` must be at most 1"),
-        ({"velocity": float("nan")}, "`velocity=nan` must be a number from 0 to 1"),
+        ({"timing": 3.1}, "`timing=3.1` must be at most 3"),
+        ({"velocity": -0.1}, "`velocity=-0.1` must be at least 0"),
+        ({"velocity": float("nan")}, "`velocity=nan` must be a number from 0 to 3"),
         ({"hits": "all"}, "hits='all' must be one of model, input, both"),
     ],
 )

@@ -3,7 +3,9 @@
 import pytest
 from note_seq.protobuf.music_pb2 import NoteSequence
 
-from music_vae.music.drum_part import drum_part
+from music_vae.configs import get_config
+from music_vae.music.converters import score
+from music_vae.music.drum_part import drum_part, heard
 from music_vae.music.notes_io import read_music_file
 from support.paths import MIDI, TUNES
 
@@ -82,3 +84,24 @@ def test_pads_are_drums_and_the_bass_beside_them_is_not():
     for name, count in (("on_channel_1", 24), ("pads_on_channel_1_with_bass", 24)):
         (song,) = read_music_file(MIDI / "drum_pitches" / f"{name}.mid")
         assert len(pitches(drum_part(song))) == count
+
+
+def test_a_model_of_drums_hears_the_drums_of_a_song_and_a_line_says_what_was_guessed(caplog):
+    song = piece((MELODY, 0, False), (KIT, 0, True))
+    pads = piece((MELODY, 0, False), (KIT, 0, False), (BASS, 33, False))
+    for name in ("groovae_2bar_humanize", "cat-drums_2bar_small"):
+        converter = get_config(name).data_converter
+        assert [note.pitch for note in heard(converter, song).notes] == KIT
+        assert not caplog.messages
+        assert [note.pitch for note in heard(converter, pads).notes] == KIT
+        (message,) = caplog.messages
+        assert message.startswith("nothing is on channel 10, where MIDI has drums; 8 of 24 notes")
+        caplog.clear()
+
+
+def test_other_models_hear_all_of_a_song_and_a_score_stays_as_it_is():
+    song = piece((MELODY, 0, False), (KIT, 0, True))
+    for name in ("cat-mel_2bar_small", "hierdec-trio_16bar", "hier-multiperf_vel_1bar_med"):
+        assert heard(get_config(name).data_converter, song) is song
+    read = score.read(song)
+    assert heard(get_config("groovae_2bar_humanize").data_converter, read) is read
