@@ -155,7 +155,8 @@ class TrainedModel(ArrayModel):
         """Encodes pieces to latent vectors (z, mu, sigma), all `[N, Z]`.
 
         z is drawn from the posterior N(mu, sigma). Each piece must give exactly one example:
-        `windows` cuts a longer piece into parts that do.
+        `windows` cuts a longer piece into parts that do. In place of a piece, here and in all other
+        methods, can stand `Tensors` of one example, such as those of a `hearing.Window`.
 
         Args:
           note_sequences: The pieces.
@@ -354,7 +355,9 @@ class TrainedModel(ArrayModel):
         """Returns inputs, controls and lengths of pieces that each give exactly one example."""
         inputs, controls, lengths = [], [], []
         for number, sequence in enumerate(pieces.listed("note_sequences", note_sequences), start=1):
-            tensors = self.converter.to_tensors(drum_part.heard(self.converter, sequence))
+            tensors = sequence
+            if not isinstance(sequence, Tensors):
+                tensors = self.converter.to_tensors(drum_part.heard(self.converter, sequence))
             if not tensors.inputs:
                 raise NoExtractedExamplesError(
                     f"sequence {number} gives no example: {_reasons(tensors)}"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from music_vae.common.checks import value_text
 from music_vae.common.errors import UserError
+from music_vae.music.converters.base import Tensors
 from music_vae.music.converters.score import Score
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def listed(name: str, value: Any) -> "Sequence[NoteSequence]":
 def _is_piece(value: object) -> bool:
     """Returns True for a piece; needs no note_seq to see one."""
     kind = getattr(value, "DESCRIPTOR", None)
-    return isinstance(value, Score) or getattr(kind, "name", None) == "NoteSequence"
+    return isinstance(value, Score | Tensors) or getattr(kind, "name", None) == "NoteSequence"
 
 
 def _text_of(value: object) -> str:

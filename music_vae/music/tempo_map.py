@@ -69,6 +69,16 @@ class TempoMap:
         number = max(bisect_right(self._quarters, quarter) - 1, 0)
         return self.times_s[number] + (quarter - self._quarters[number]) * 60 / self.qpms[number]
 
+    def between(self, begin: float, end: float) -> list[float]:
+        """Returns the tempos from one quarter note to another, without repetitions.
+
+        >>> TempoMap((0.0, 2.0), (120.0, 60.0)).between(3.0, 8.0)
+        [120.0, 60.0]
+        """
+        first = max(bisect_right(self._quarters, begin) - 1, 0)
+        last = max(bisect_right(self._quarters, end) - 1, first)
+        return [qpm for qpm, _ in itertools.groupby(self.qpms[first : last + 1])]
+
     def steady(self, piece: "NoteSequence") -> "NoteSequence":
         """Returns the piece of these tempos, played at 120 quarter notes a minute.
 

@@ -302,6 +302,32 @@ class Converter(abc.ABC):
         """Returns the converter for music that was not recorded for training; itself by default."""
         return self
 
+    # -- Pieces that somebody hands over ----------------------------------------------------------
+
+    @property
+    def pitches(self) -> frozenset[int] | None:
+        """The MIDI pitches that are read; None if that depends on the instrument."""
+        return None
+
+    @property
+    def kit(self) -> tuple[tuple[int, ...], ...]:
+        """The MIDI pitches of each drum, the one it is played with first; empty without drums."""
+        return ()
+
+    def window(self, score: "Score") -> Extraction:
+        """Returns the example of music that is as long as a window, silent bars included.
+
+        `extract` looks for windows in music for training: it leaves out rare instruments, and
+        silence at either end is in no window. This takes all of a window that a user chose.
+
+        Args:
+          score: The music, on one metre and tempo, of one instrument where windows have one.
+
+        Returns:
+          One example, or none with the reason. By default what `extract` finds.
+        """
+        return self.extract(score)
+
     # -- Symbols: what is compared, step by step --------------------------------------------------
 
     @property
@@ -508,7 +534,10 @@ class Converter(abc.ABC):
 
     def to_tensors(self, sequence: "NoteSequence") -> Tensors:
         """Returns all examples of `sequence` as dense arrays."""
-        extraction = self.extract(sequence)
+        return self.dense(self.extract(sequence))
+
+    def dense(self, extraction: Extraction) -> Tensors:
+        """Returns all examples of an extraction as dense arrays."""
         examples = extraction.examples
         return Tensors(
             inputs=[self.dense_inputs(e.inputs) for e in examples],

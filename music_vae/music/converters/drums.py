@@ -7,6 +7,7 @@ one-hot over all combinations of classes; the mask is then the index of its colu
 """
 
 import dataclasses
+import itertools
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -183,6 +184,27 @@ class DrumsConverter(Converter):
             if not extraction.examples and not extraction.skipped:
                 extraction.skipped["no drum track"] += 1
         return extractions
+
+    @property
+    def pitches(self) -> frozenset[int]:
+        """The MIDI pitches that are read, those of all classes."""
+        return frozenset(itertools.chain.from_iterable(self.kit))
+
+    @property
+    def kit(self) -> tuple[tuple[int, ...], ...]:
+        """The MIDI pitches of each drum class, `pitch_classes`."""
+        return self.pitch_classes
+
+    def window(self, score: Score) -> Extraction:
+        """Returns the example of a window of drums."""
+        exact = dataclasses.replace(
+            self,
+            max_bars=None,
+            gap_bars=None,
+            pad_to_total_time=True,
+            presplit_on_time_changes=False,
+        )
+        return exact.extract(score)
 
     def _tracks(
         self, grids: Sequence[Grid], skipped: Sequence[Counter[str]]

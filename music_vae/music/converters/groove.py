@@ -11,6 +11,7 @@ all hits, all velocities, all offsets. With `split_instruments` every row is one
 """
 
 import dataclasses
+import itertools
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,14 @@ import numpy as np
 
 from music_vae.common.batches import Compact, Numbers
 from music_vae.common.errors import UserError
-from music_vae.music.converters.base import Conditioning, Converter, Example, Extraction, bars
+from music_vae.music.converters.base import (
+    Conditioning,
+    Converter,
+    Example,
+    Extraction,
+    Tensors,
+    bars,
+)
 from music_vae.music.converters.compact import bit_masks, length_of
 from music_vae.music.converters.extract import check_grid, windows
 from music_vae.music.converters.grid import grids_of
@@ -271,6 +279,41 @@ class GrooveConverter(Converter):
             extraction.add(examples, quantised.section.qpm)
         return extractions
 
+    @property
+    def pitches(self) -> frozenset[int]:
+        """The MIDI pitches that are read, those of all classes."""
+        return frozenset(itertools.chain.from_iterable(self.kit))
+
+    @property
+    def kit(self) -> tuple[tuple[int, ...], ...]:
+        """The MIDI pitches of each drum class, `pitch_classes`."""
+        return self.pitch_classes
+
+    def window(self, score: Score) -> Extraction:
+        """Returns the example of a window of drums, with silence after the last hit."""
+        extraction = self.whole().extract(score)
+        if self.window_steps is None:
+            return extraction
+        extraction.examples = [
+            self._padded(example, self.window_steps) for example in extraction.examples
+        ]
+        return extraction
+
+    def _padded(self, example: Example, rows: int) -> Example:
+        """Returns an example with rows without hits at its end, up to a number of rows."""
+        silent = np.zeros((rows // self._layout.rows_per_step, 3, self.num_drums))
+        (silence,) = self._examples(silent[None])
+
+        def padded(own: np.ndarray, rest: np.ndarray) -> np.ndarray:
+            return np.concatenate([own, rest[len(own) :].astype(own.dtype)])
+
+        controls = example.controls
+        if controls is not None and silence.controls is not None:
+            controls = padded(controls, silence.controls)
+        inputs = padded(example.inputs, silence.inputs)
+        outputs = padded(example.outputs, silence.outputs)
+        return Example(inputs, outputs, controls, length_of(rows))
+
     def _cut(self, grid: np.ndarray, skipped: Counter[str]) -> np.ndarray:
         """Returns the windows `[N, T, 3, drums]` of a groove `[T, 3, drums]`."""
         if self.split_bars is None or not len(grid):
@@ -510,7 +553,7 @@ class GrooveConverter(Converter):
         *,
         chords: np.ndarray | None = None,
         key: int | None = None,
-        hits: "NoteSequence | None" = None,
+        hits: "NoteSequence | Tensors | None" = None,
     ) -> list[np.ndarray]:
         """Returns one array: the hits, and whose row it is, which does not depend on the music."""
         del chords, key
@@ -521,7 +564,7 @@ class GrooveConverter(Converter):
             return [np.resize(turns, (steps, self.num_drums))]
         if hits is None:
             raise UserError("no hits were given; expected a piece whose hits count")
-        controls = self.to_tensors(hits).controls
+        controls = (hits if isinstance(hits, Tensors) else self.to_tensors(hits)).controls
         if len(controls) != 1:
             raise UserError(f"the hits fill {len(controls)} windows; expected one")
         return [self.extended_controls(controls[0], steps)]

@@ -195,6 +195,23 @@ class OneHotMelodyConverter(Converter):
                 extraction.skipped["no melody"] += 1
         return extractions
 
+    @property
+    def pitches(self) -> frozenset[int]:
+        """The MIDI pitches that are read, `min_pitch` to `max_pitch`."""
+        return frozenset(range(self.min_pitch, self.max_pitch + 1))
+
+    def window(self, score: Score) -> Extraction:
+        """Returns the example of a window of one instrument, whatever its program."""
+        exact = dataclasses.replace(
+            self,
+            valid_programs=None,
+            max_bars=None,
+            gap_bars=None,
+            pad_to_total_time=True,
+            presplit_on_time_changes=False,
+        )
+        return exact.extract(score)
+
     def _playable(self, sections: Sequence[Score]) -> list[np.ndarray | str]:
         """Returns each section's notes in the programs and the pitch range, or why it has none."""
         notes, sizes = join([section.notes for section in sections])

@@ -116,6 +116,7 @@ class Score(NamedTuple):
         the sustain pedal alone, or none.
       remark_times_s: Times of all other text.
       is_quantised: True if the NoteSequence had been quantised.
+      begin_s: Time at which it begins in the piece that it is a part of.
 
     >>> c_and_e = [(0.0, 0.5, 60, 80, 0, 0, False), (0.5, 1.0, 64, 80, 0, 0, False)]
     >>> score = Score(np.array(c_and_e, NOTE), total_time_s=2.0, tempos=[Tempo(0.0, 90.0)])
@@ -132,6 +133,7 @@ class Score(NamedTuple):
     controls: np.ndarray = np.empty(0, CONTROL_CHANGE)
     remark_times_s: Sequence[float] = ()
     is_quantised: bool = False
+    begin_s: float = 0.0
 
     @property
     def qpm(self) -> float:
@@ -318,8 +320,10 @@ def cut(
     own_notes = iter(split(notes, part_sizes))
     return [
         [
-            Score(next(own_notes), next(last_ends_s), *events)
-            for events in zip(*_events(score, at, with_pedals), strict=True)
+            Score(next(own_notes), next(last_ends_s), *events)._replace(
+                begin_s=score.begin_s + begin_s
+            )
+            for begin_s, *events in zip(at[:-1], *_events(score, at, with_pedals), strict=True)
         ]
         for score, at in zip(scores, times, strict=True)
     ]

@@ -1,0 +1,39 @@
+"""Joins pieces to one, each of them where it belongs."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from note_seq.protobuf.music_pb2 import NoteSequence
+
+
+def placed(parts: "Sequence[tuple[float, NoteSequence]]") -> "NoteSequence":
+    """Returns one piece of several of one tempo, each of which begins at a time in seconds.
+
+    Notes that would start before time 0 are left out: a model may play in the silence before a
+    pick-up.
+
+    >>> from note_seq.protobuf.music_pb2 import NoteSequence
+    >>> middle_c = NoteSequence(notes=[{"pitch": 60, "end_time": 1.0}], total_time=1.0)
+    >>> [note.start_time for note in placed([(-1.0, middle_c), (2.0, middle_c)]).notes]
+    [2.0]
+
+    Args:
+      parts: The pieces, at least one, each after the time at which it begins.
+    """
+    whole = type(parts[0][1])()
+    whole.CopyFrom(parts[0][1])
+    for group in (whole.notes, whole.text_annotations):
+        del group[:]
+    whole.total_time = 0.0
+    for begin_s, part in parts:
+        for note in part.notes:
+            if begin_s + note.start_time >= 0:
+                whole.notes.add().CopyFrom(note)
+                whole.notes[-1].start_time += begin_s
+                whole.notes[-1].end_time += begin_s
+        for text in part.text_annotations:
+            whole.text_annotations.add().CopyFrom(text)
+            whole.text_annotations[-1].time = max(0.0, text.time + begin_s)
+        whole.total_time = max(whole.total_time, begin_s + part.total_time)
+    return whole
