@@ -18,6 +18,7 @@ from music_vae.commands.generate_request import (
     Request,
 )
 from music_vae.common import checks
+from music_vae.common.texts import printable
 
 _log = logging.getLogger("music_vae.generate")  # also where the module is run as a script
 
@@ -65,6 +66,14 @@ flags.DEFINE_multi_string(
     "input_midi",
     [],
     "The pieces to start from: MIDI, MusicXML or ABC files, with commas or one flag for each.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_string(
+    "window",
+    None,
+    "Which bars of an input that is longer than a window: the number of a window, or 'all' for the "
+    "whole melody or all drums, window by window. Several inputs can have one number each, as in "
+    "1,3. Without it, such an input is refused with a list of its windows.",
     flag_values=FLAGS,
 )
 for _name, _help in ENDS.items():
@@ -207,9 +216,15 @@ def request_of(values: flags.FlagValues) -> Request:
 def _run(values: flags.FlagValues) -> None:
     request = request_of(values).with_seed()
     from music_vae.commands import generating
+    from music_vae.commands.inputs import SeveralWindowsError
 
-    for path in generating.generate(request):
-        print(path)
+    try:
+        for path in generating.generate(request):
+            print(path)
+    except SeveralWindowsError as error:
+        for line in error.listing:
+            print(printable(line))
+        raise
     if values.seed is None:
         seed = request.sampling.seed
         _log.info("the seed was %d; --seed=%d makes the same music again", seed, seed)

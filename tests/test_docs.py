@@ -104,7 +104,7 @@ WRITTEN = {
 """What commands with all of these words write, besides the music of `music_vae_generate`."""
 
 SEVERAL_WINDOWS = "music_vae_generate --input_midi=song.mid"
-"""Commands whose input holds several windows: they write these, and name one to continue with."""
+"""Commands whose input holds several windows."""
 
 
 def matching(table, command):
@@ -311,12 +311,17 @@ def test_a_command_does_what_the_page_says(command, folder, capsys):
     added = [flag for flags in matching(SHORTER, command) for flag in flags]
     code = programs()[first]([*arguments, *added])
     output = capsys.readouterr()
-    assert code == (2 if command.has(SEVERAL_WINDOWS) else 0), output.err
+    assert code == (2 if lists_windows(command) else 0), output.err
     assert [pattern for pattern in expected if not list(folder.glob(pattern))] == []
     if first == "music_vae_generate":
         check_music(command, folder, output)
     elif not expected:
         assert output.out.strip()  # it prints
+
+
+def lists_windows(command):
+    """Whether a command lists the windows of its input, as none was chosen."""
+    return command.has(SEVERAL_WINDOWS) and "window" not in command.flags
 
 
 def files_of(command):
@@ -329,9 +334,10 @@ def check_music(command, folder, output):
     flags = command.flags
     music = folder / flags["output_dir"]
     found = sorted(music.glob("*.mid"))
-    if command.has(SEVERAL_WINDOWS):
-        assert len(found) == 16
-        assert "choose one, as in --input_midi=music/" in output.err
+    if lists_windows(command):
+        assert len(found) == 8
+        assert output.out.startswith("1: bars 2-3  music/")
+        assert "choose one, as in --window=1, or all with --window=all" in output.err
         return
     mode = flags.get("mode", "sample")
     one = mode in ("reconstruct", "attribute") and "input_midi" in flags

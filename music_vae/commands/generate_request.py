@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -28,6 +29,8 @@ MIXING = (*AMOUNTS, "hits")
 
 _GRID = re.compile(r"([1-9]\d{0,2})x([1-9]\d{0,2})")
 _GRID_INPUTS = 4
+_WINDOWS = re.compile(r"[1-9]\d{0,5}(,[1-9]\d{0,5})*")
+ALL_WINDOWS = "all"
 
 
 class InputFile(NamedTuple):
@@ -96,6 +99,9 @@ class Request:
         None: the fitted one if there is one beside the weights, else the normal one.
       attribute_vectors: File of attribute vectors; None: the one that lies with the model.
       input_midi: Files of the pieces to start from.
+      window: Numbers of the windows to take of files that hold several, counted from 1, with commas
+        between: one for each input or one for all; or "all", to go through a whole piece window by
+        window. None: files hold one, or are grooves that are reconstructed or changed.
       input_midi_1: File of the first end of an interpolation, instead of `input_midi`.
       input_midi_2: File of the second end of an interpolation, instead of `input_midi`.
       amount: Share of a groove's timing and velocities that is the model's, from 0 to 1, or more,
@@ -130,6 +136,7 @@ class Request:
     prior: str | None = _option("sample", "similar", "attribute")
     attribute_vectors: str | None = _option("attribute", on_page=False)
     input_midi: tuple[Path, ...] = _option(*MODES[1:], default=(), on_page=False)
+    window: str | None = _option(*MODES[1:])
     input_midi_1: str | None = None
     input_midi_2: str | None = None
     amount: float | None = _option("reconstruct")
@@ -242,6 +249,26 @@ class Request:
             hits=self.hits,
         )
 
+    @property
+    def takes_all_windows(self) -> bool:
+        """True if a whole piece is asked for, window by window."""
+        return self.window == ALL_WINDOWS
+
+    @property
+    def windows(self) -> Sequence[int | None]:
+        """The number of the window of each input, counted from 1; None where none was chosen.
+
+        >>> melodies, ends = ModelChoice(config="cat-mel_2bar_mini"), (Path("a.mid"), Path("b.mid"))
+        >>> Request(
+        ...     melodies, Path("music"), "interpolate", input_midi=ends, window="1,5"
+        ... ).windows
+        [1, 5]
+        """
+        if self.window is None or self.takes_all_windows:
+            return [None for _ in self.inputs]
+        numbers = [int(text) for text in self.window.split(",")]
+        return numbers * len(self.inputs) if len(numbers) == 1 else numbers
+
     def facts(self) -> dict[str, str]:
         """Returns the options that were given, as texts by name, and the model unless it ships.
 
@@ -299,6 +326,28 @@ class Request:
             self._check_interpolation(count)
         elif count > 1 or (count == 0 and self.mode != "attribute"):
             raise UserError(f"`mode={self.mode}` needs one piece as `input_midi`, not {count}")
+        self._check_window()
+
+    def _check_window(self) -> None:
+        """Raises `UserError` unless windows are numbers, as many as there are inputs, or all."""
+        if self.window is None:
+            return
+        if not self.inputs:
+            raise UserError("`window` is for pieces that are given as `input_midi`")
+        if self.takes_all_windows:
+            if self.mode == "interpolate":
+                raise UserError(
+                    "`window=all` is for one piece; an interpolation needs the number of a window"
+                )
+        elif not _WINDOWS.fullmatch(self.window):
+            raise UserError(
+                f"`window={self.window}`: expected the number of a window, from 1 on, or all"
+            )
+        elif len(self.windows) != len(self.inputs):
+            raise UserError(
+                f"`window={self.window}` has {len(self.windows)} numbers for "
+                f"{len(self.inputs)} pieces; expected one for each or one for all"
+            )
 
     def _check_interpolation(self, count: int) -> None:
         """Raises `UserError` unless an interpolation between `count` pieces is possible."""

@@ -12,15 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from music_vae.commands import conditions, piece_files, provenance
+from music_vae.commands import conditions, inputs, piece_files, provenance
 from music_vae.commands.generate_request import MIXING, SIMILARITY, InputFile, Request
-from music_vae.common import files, lazy_imports
+from music_vae.common import files, lazy_imports, progress
 from music_vae.common.constants import DEFAULT_QPM
 from music_vae.common.errors import UserError, naming
 from music_vae.configs import Config
 from music_vae.latent import grooves, latent_space, priors
 from music_vae.latent.latent_space import Prior
-from music_vae.music import bar_lines, conditioning, notes_io
+from music_vae.music import bar_lines, conditioning, joining, notes_io
+from music_vae.music.converters.base import Tensors
+from music_vae.music.converters.score import as_sequence
+from music_vae.music.hearing import Window
 from music_vae.music.tempo_map import TempoMap
 from music_vae.render.made import Made
 
@@ -41,7 +44,7 @@ class Material:
     1
 
     Attributes:
-      pieces: The pieces that were given.
+      pieces: The pieces that were given; windows of longer ones are `Tensors`.
       controls: Controls of each window of the music, made by `conditioning.c_inputs`. All windows
         are decoded from the same latent vectors, each with its own controls, and then joined.
         Empty: a piece that is reconstructed, changed or varied keeps its own controls.
@@ -50,16 +53,22 @@ class Material:
         `TrainedModel.sample`.
       qpm: Tempo of what the model reads of the first piece, if the result is to have it; None:
         that at its beginning.
+      starts: Quarter note at which each piece begins, if the pieces are the windows of a whole
+        piece, which are to be joined; empty: they are not. A window can begin before 0, and be
+        silent up to a pick-up.
+      semitones: Number of semitones by which the result is moved up, as `pieces` were moved down.
       tempo_map: Tempos of a groove of any length that change, and are left out of `pieces`; None
         for any other music.
     """
 
-    pieces: "Sequence[NoteSequence]" = ()
+    pieces: "Sequence[NoteSequence | Tensors]" = ()
     controls: Sequence[np.ndarray] = ()
     shift: np.ndarray | None = None
     prior: Prior | str | None = None
     qpm: float | None = None
     tempo_map: TempoMap | None = None
+    starts: Sequence[float] = ()
+    semitones: int = 0
 
 
 def generate(request: Request) -> Iterator[Path]:
@@ -164,6 +173,8 @@ def gather(request: Request, config: Config, stamp: str) -> Material:
     shift, prior = _shift(request, config), _prior(request, config)
     lazy_imports.import_note_seq()
     controls = _controls(request, config, stamp)
+    if not _is_whole(request, config):
+        return _of_windows(request, config, stamp, Material((), controls, shift, prior))
     pieces, tempo_map = _steady(_pieces(request, config, stamp), request, config)
     keeps_tempo = pieces and request.qpm is None and tempo_map is None
     qpm = piece_files.tempo_of(config, pieces[0]) if keeps_tempo else None
@@ -227,16 +238,49 @@ def _controls(request: Request, config: Config, stamp: str) -> list[np.ndarray]:
     if request.control_midi is not None:
         path = files.expand(request.control_midi)
         pattern = InputFile("control_midi", "control", path)
-        (hits,) = piece_files.read_windows(config, [pattern], request.output_dir, stamp)
+        (window,) = inputs.read_windows(config, [pattern], request.output_dir, stamp)
+        hits = window.tensors
     musical = conditioning.Conditions(chords=request.chords, key=request.key, hits=hits)
     return conditioning.c_inputs(converter, config.hparams.max_seq_len, musical)
 
 
 def _pieces(request: Request, config: Config, stamp: str) -> "list[NoteSequence]":
-    """Reads the pieces to start from; grooves that are reconstructed or changed have any length."""
-    if _is_whole(request, config):
-        return [piece_files.read_piece(config, given) for given in request.inputs]
-    return piece_files.read_windows(config, request.inputs, request.output_dir, stamp)
+    """Reads the grooves to start from, which have any length unless a window of one is chosen."""
+    if request.window is not None and not request.takes_all_windows:
+        windows = _windows(request, config, stamp)
+        return [
+            notes_io.with_tempo(as_sequence(window.score), window.qpm)
+            for window in windows
+            if window.score is not None
+        ]
+    mix = request.playing.for_model(config.data_converter.fills_in)
+    keeps_hits = request.mode == "reconstruct" and mix.hits != grooves.MODEL
+    return [inputs.read_groove(config, given, keeps_hits=keeps_hits) for given in request.inputs]
+
+
+def _of_windows(request: Request, config: Config, stamp: str, material: Material) -> Material:
+    """Returns material with the windows that a request names."""
+    windows, tempo_map = _windows(request, config, stamp), None
+    if request.takes_all_windows:
+        (given,) = request.inputs
+        windows, tempo_map = inputs.read_all_windows(config, given)
+    moves = {window.semitones for window in windows}
+    return dataclasses.replace(
+        material,
+        pieces=[window.tensors for window in windows],
+        qpm=windows[0].qpm if windows and request.qpm is None else None,
+        tempo_map=None if request.qpm is not None else tempo_map,
+        starts=[w.start_quarter for w in windows] if request.takes_all_windows else (),
+        semitones=-moves.pop() if len(moves) == 1 else 0,
+    )
+
+
+def _windows(request: Request, config: Config, stamp: str) -> list[Window]:
+    """Reads the windows to start from; none if those of a whole piece are wanted."""
+    if request.takes_all_windows:
+        return []
+    folder, chosen = request.output_dir, request.windows
+    return inputs.read_windows(config, request.inputs, folder, stamp, chosen)
 
 
 def _is_whole(request: Request, config: Config) -> bool:
@@ -299,6 +343,8 @@ def make(
       material: The material that `gather` finds; None: there is none.
     """
     request, material = request.with_seed(), material or Material()  # so that windows have one seed
+    if material.starts:
+        return _whole(model, request, material)
     controls: list[np.ndarray | None] = [*material.controls] or [None]
     windows = [
         _MAKERS[request.mode](
@@ -312,7 +358,23 @@ def make(
         for c_input in controls
     ]
     made = [_joined(parts, model) for parts in zip(*windows, strict=True)]
-    return [grooves.without_early_hits(piece) for piece in made]
+    early = map(grooves.without_early_hits, made)
+    return [piece_files.moved(piece, material.semitones) for piece in early]
+
+
+def _whole(model: "TrainedModel", request: Request, material: Material) -> "list[NoteSequence]":
+    """Makes pieces of all windows of a piece, joined where they are in it.
+
+    All windows have the same seed, so that what is repeated in the piece stays the same, and each
+    of several variations goes the same way in all windows.
+    """
+    windows = list(zip(material.starts, material.pieces, strict=True))
+    takes = []
+    for start, piece in progress.bar(windows, "windows", unit="window"):
+        own = dataclasses.replace(material, pieces=[piece], starts=())
+        begin_s = start * 60 / DEFAULT_QPM
+        takes.append([(begin_s, part) for part in make(model, request, own)])
+    return [joining.placed(parts) for parts in zip(*takes, strict=True)]
 
 
 def _sample(

@@ -1,14 +1,15 @@
 """Reads the pieces that a model is given, and names and writes those that it makes."""
 
 import logging
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from music_vae.commands.generate_request import InputFile
-from music_vae.common import files
+from music_vae.common.constants import MAX_MIDI_PITCH, SEMITONES
 from music_vae.common.errors import UserError, naming
-from music_vae.music import bar_lines, notes_io
+from music_vae.music import notes_io
 from music_vae.music.drum_part import DRUM_CHANNEL, drum_part
 
 if TYPE_CHECKING:
@@ -17,40 +18,6 @@ if TYPE_CHECKING:
     from music_vae.configs import Config
 
 _log = logging.getLogger(__name__)
-
-
-def read_windows(
-    config: "Config", inputs: Sequence[InputFile], output_dir: Path, stamp: str
-) -> "list[NoteSequence]":
-    """Reads files that each hold one window of music for a model of `config`.
-
-    >>> from music_vae.configs import get_config
-    >>> config = get_config("cat-mel_2bar_mini")
-    >>> tune = InputFile("input_midi", "input1", Path("examples/two_bars/durangs_hornpipe.mid"))
-    >>> (piece,) = read_windows(config, [tune], Path("music"), stamp="now")
-    >>> [note.pitch for note in piece.notes][:4]
-    [69, 73, 76, 73]
-
-    Args:
-      config: The config of the model.
-      inputs: The files.
-      output_dir: Folder for the windows of a file that holds several.
-      stamp: Text that makes the names of these windows unique, such as the time.
-
-    Raises:
-      UserError: If files hold no window, with the reasons for each; or several windows, which are
-        then written to `output_dir`, and the message says where.
-    """
-    pieces, errors = [], []
-    for given in inputs:
-        try:
-            with naming(given.argument, given.path):
-                pieces.append(_window(config, given, output_dir, stamp))
-        except UserError as error:
-            errors.append(str(error))
-    if errors:
-        raise UserError("; ".join(errors))
-    return pieces
 
 
 def read_one(given: InputFile) -> "NoteSequence":
@@ -70,7 +37,9 @@ def read_one(given: InputFile) -> "NoteSequence":
     return sequences[0]
 
 
-def read_piece(config: "Config", given: InputFile) -> "NoteSequence":
+def read_piece(
+    config: "Config", given: InputFile, piece: "NoteSequence | None" = None
+) -> "NoteSequence":
     """Reads the one piece in a file as a model of `config` takes it: of drums, the drums alone.
 
     It logs a line if the drums are on an unusual channel.
@@ -80,10 +49,15 @@ def read_piece(config: "Config", given: InputFile) -> "NoteSequence":
     >>> len(read_piece(get_config("cat-mel_2bar_mini"), tune).notes)
     112
 
+    Args:
+      config: The config of the model.
+      given: The file.
+      piece: The piece in the file, if it was read before.
+
     Raises:
       UserError: If it cannot be read, holds several pieces, or has no drums for a model of drums.
     """
-    piece = read_one(given)
+    piece = read_one(given) if piece is None else piece
     if not config.data_converter.has_hits:
         return piece
     drums, remark = drum_part(piece)
@@ -169,39 +143,21 @@ def _by_rows_and_columns(output_dir: Path, name: str, rows: int, columns: int) -
     ]
 
 
-def _window(config: "Config", given: InputFile, output_dir: Path, stamp: str) -> "NoteSequence":
-    """Reads a file that holds one window; see `read_windows`."""
-    sequence = read_piece(config, given)
-    converter = config.data_converter.for_inference()
-    tensors = converter.to_tensors(sequence)
-    count = len(tensors.outputs)
-    if count == 1:
-        return sequence
-    if count == 0:
-        reasons = ", ".join(f"{why} ({n})" for why, n in tensors.skipped.most_common())
-        raise UserError(f"it holds nothing that {config.name} can encode: {reasons}")
-    controls = tensors.controls if converter.control_depth else None
-    extracts = bar_lines.decoded(converter, tensors.outputs, controls)
-    qpms = tensors.qpms or [notes_io.tempo_of(sequence)] * count
-    extracts = list(map(notes_io.with_tempo, extracts, qpms))
-    wanted = f"{config.name}_{given.label}-extractions_{stamp}"
-    with files.free_name(output_dir, wanted) as name:
-        paths = _numbered(output_dir, name, count)
-        write(extracts, paths)
-    # A piece that ends in silence is shorter as MIDI and may not fit any more.
-    fitting = [p for p in paths if len(converter.extract(_read_back(p)).examples) == 1]
-    advice = f": choose one, as in `{given.argument}={fitting[0]}`" if fitting else ""
-    raise UserError(
-        f"it holds {count} pieces that {config.name} can encode, and one is needed; they "
-        f"are now in {output_dir} as {name}-*.mid ({len(fitting)} of them fit as they are){advice}"
-    )
+def moved(piece: "NoteSequence", semitones: int) -> "NoteSequence":
+    """Returns a piece whose notes but the drums are moved up by a number of semitones.
 
+    Notes that would leave MIDI's range stay an octave or more within it.
 
-def _read_back(path: Path) -> "NoteSequence":
-    """Reads a file that was just written; returns an empty sequence if it holds no notes."""
-    from note_seq import NoteSequence
-
-    try:
-        return notes_io.read_music_file(path)[0]
-    except notes_io.UnreadableMusicError:
-        return NoteSequence()
+    >>> (tune,) = notes_io.read_music_file("examples/tunes/soldiers_joy.mid")
+    >>> [note.pitch for note in moved(tune, 24).notes[:4]], tune.notes[0].pitch
+    ([90, 91, 93, 90], 66)
+    """
+    if not semitones:
+        return piece
+    copy = type(piece)()
+    copy.CopyFrom(piece)
+    for note in copy.notes:
+        if not note.is_drum:
+            note.pitch += semitones
+            note.pitch -= max(0, math.ceil((note.pitch - MAX_MIDI_PITCH) / SEMITONES)) * SEMITONES
+    return copy

@@ -52,7 +52,7 @@ def test_a_melody_comes_back_at_its_tempo(tmp_path, name, qpm, pitches):
 
 
 def test_windows_have_the_tempo_of_their_section(tmp_path):
-    with pytest.raises(UserError, match="holds 2 pieces"):
+    with pytest.raises(UserError, match="holds 2 windows"):
         reconstructed(tmp_path, "loops/two_tempos.mid")
     found = [tempo_and_pitches(path)[0] for path in sorted(tmp_path.glob("*-extractions_*.mid"))]
     assert found == [100, 70]
