@@ -5,10 +5,13 @@ From Python, make a `generate_request.Request` and give it to `generating.genera
 
 import dataclasses
 import logging
+from collections.abc import Sequence
+from pathlib import Path
 
 from absl import flags
 
 from music_vae.commands import cli, flag_groups
+from music_vae.commands.choices import ModelChoice, Sampling
 from music_vae.commands.generate_request import (
     ENDS,
     HITS,
@@ -17,7 +20,9 @@ from music_vae.commands.generate_request import (
     SIMILARITY,
     Request,
 )
+from music_vae.commands.tasks import TASKS, Task
 from music_vae.common import checks
+from music_vae.common.errors import UserError
 from music_vae.common.texts import printable
 
 _log = logging.getLogger("music_vae.generate")  # also where the module is run as a script
@@ -25,33 +30,32 @@ _log = logging.getLogger("music_vae.generate")  # also where the module is run a
 PROGRAM = "music_vae_generate"
 USAGE = """Makes music with a trained MusicVAE model and writes it as MIDI files.
 
-  music_vae_generate --config=cat-mel_2bar_mini --mode=sample --num_outputs=5 --output_dir=music
-  music_vae_generate --run_dir=RUN --mode=sample --num_outputs=5 --output_dir=music
-  music_vae_generate --run_dir=RUN --mode=interpolate --input_midi=a.mid,b.mid,c.mid
-  music_vae_generate --run_dir=RUN --mode=interpolate --input_midi=a.mid,b.mid,c.mid,d.mid \\
-    --grid=5x5
-  music_vae_generate --run_dir=RUN --mode=similar --input_midi=a.mid --similarity=0.8
-  music_vae_generate --run_dir=RUN --mode=attribute --attribute=note_density=+1.5
-  music_vae_generate --config=cat-mel_2bar_mini --constraint=own --attribute=note_density=high
-  music_vae_generate --run_dir=RUN --mode=sample --personal=DIR
-  music_vae_generate --run_dir=RUN --mode=reconstruct --input_midi=drums.mid --amount=0.7
-  music_vae_generate --config=cat-mel_2bar_mini --render=wav,png,html
-  music_vae_generate --checkpoint_file=cat-mel_2bar_big --output_dir=music
+  new melodies         music_vae_generate --config=melody --num_outputs=5
+  variations           music_vae_generate --mode=vary --input_midi=tune.mid
+  of a whole song      music_vae_generate --mode=vary --input_midi=song.mid --window=all
+  more or fewer notes  music_vae_generate --config=melody --mode=attribute \\
+                         --attribute=note_density=+1.5 --input_midi=tune.mid
+  from A to B          music_vae_generate --config=melody --mode=interpolate \\
+                         --input_midi=a.mid,b.mid
+  stiff drums, played  music_vae_generate --mode=humanize --input_midi=beat.mid
+  drums of a rhythm    music_vae_generate --mode=tap --input_midi=taps.mid
+  your own model       music_vae_generate --run_dir=RUN
 
-The first uses a model that comes with music_vae; --config with another name says which do. The last
-takes the id of a published checkpoint, which is downloaded when it is first used;
-music_vae_checkpoints lists them. Models that are told chords, a key or hits take --chords, --key or
---control_midi."""
+--config names a model that comes with music_vae: melody, drums, groove or another, and a wrong name
+says which there are. --checkpoint_file takes the id of a published checkpoint, too, which is
+downloaded when it is first used; music_vae_checkpoints lists them."""
 
 FLAGS = cli.new_flags()
 flag_groups.define_model(FLAGS)
 flags.DEFINE_enum(
     "mode",
     MODES[0],
-    MODES,
+    (*MODES, *TASKS),
     "'sample' from the prior; 'interpolate' from piece to piece, both ends included, or in a "
     "--grid between four; 'reconstruct' a piece, or a groove of any length; 'similar' pieces to "
-    "one; or change an 'attribute' of a piece, or of samples from the prior.",
+    "one; or change an 'attribute' of a piece, or of samples from the prior. Four tasks need no "
+    "--config: 'humanize' a stiff drum pattern, turn a rhythm that you 'tap' into a whole kit, "
+    "'add_hihat' to drums, or 'vary' a melody or drums.",
     flag_values=FLAGS,
 )
 cli.define_number(
@@ -202,15 +206,37 @@ def request_of(values: flags.FlagValues) -> Request:
         for field in dataclasses.fields(Request)
         if field.name in values and values[field.name].present
     }
+    inputs = tuple(cli.listed_paths(values.input_midi, "input_midi"))
+    task = TASKS.get(values.mode)
     given |= {
-        "model": flag_groups.model(values),
+        "model": _model(values, task, inputs),
         "output_dir": cli.expand(values.output_dir),
-        "sampling": flag_groups.sampling(values),
+        "sampling": _sampling(values, task),
         "render": flag_groups.formats(values),
         "attribute": tuple(values.attribute),
-        "input_midi": tuple(cli.listed_paths(values.input_midi, "input_midi")),
+        "input_midi": inputs,
     }
-    return Request(**given)
+    if task is None:
+        return Request(**given)
+    try:
+        return Request(**given | {"mode": task.mode, "task": values.mode})
+    except UserError as error:  # which names the mode that the task is
+        named = str(error).replace(f"`mode={task.mode}`", f"`mode={values.mode}`")
+        raise UserError(named, hint=error.hint) from error
+
+
+def _model(values: flags.FlagValues, task: Task | None, inputs: Sequence[Path]) -> ModelChoice:
+    """Returns the model that the flags choose, else that of the task."""
+    is_named = values.config or values.run_dir or values.checkpoint_file
+    return flag_groups.model(values, None if is_named or not task else task.config_for(inputs))
+
+
+def _sampling(values: flags.FlagValues, task: Task | None) -> Sampling:
+    """Returns the settings of sampling, with the temperature of the task unless one was given."""
+    sampling = flag_groups.sampling(values)
+    if task is None or task.temperature is None or values["temperature"].present:
+        return sampling
+    return dataclasses.replace(sampling, temperature=task.temperature)
 
 
 def _run(values: flags.FlagValues) -> None:

@@ -69,6 +69,8 @@ class TrainedModel(ArrayModel):
     def shipped(cls, config_name: str, batch_size: int = 8) -> "TrainedModel":
         """Returns the model of a config that comes with the package: see `shipped.names`.
 
+        Its name can be one of `shipped.ALIASES`, such as "melody".
+
         >>> TrainedModel.shipped("cat-drums_2bar_mini_lokl").config.name
         'cat-drums_2bar_mini_lokl'
 
@@ -79,6 +81,7 @@ class TrainedModel(ArrayModel):
             raise UserError(
                 f"`config_name` must be the name of a config, not {checks.value_text(config_name)}"
             )
+        config_name = shipped.full_name(config_name)
         folder = shipped.folder(config_name)
         return cls(get_config(config_name), batch_size, folder)
 

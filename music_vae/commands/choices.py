@@ -33,8 +33,8 @@ class ModelChoice:
     music_vae.common.errors.UserError: give `run_dir` or `checkpoint_file`, one of the two
 
     Attributes:
-      config: The config, as a text that `config_flag.get_config` takes, such as a name. If nothing
-        else is given, the model of that config that ships is meant.
+      config: The config, as a text that `config_flag.get_config` takes, such as a name, or one of
+        `shipped.ALIASES`. If nothing else is given, the model of that config that ships is meant.
       run_dir: A run of training, whose newest checkpoint is used.
       checkpoint_file: A checkpoint, or the id of a published one; see `published.resolve`.
       hparams: Overrides of the config's hyper-parameters, as in "z_size=128".
@@ -52,14 +52,17 @@ class ModelChoice:
     checkpoint_base_url: str | None = None
 
     def __post_init__(self) -> None:
+        from music_vae.weights import shipped
+
+        if self.config:
+            object.__setattr__(self, "config", shipped.full_name(self.config))
         if self.run_dir and self.checkpoint_file:
             raise UserError("give `run_dir` or `checkpoint_file`, one of the two")
         if not (self.run_dir or self.checkpoint_file or self.config):
-            from music_vae.weights import shipped
-
             raise UserError(
                 "give `config` with the name of a model that comes with music_vae "
-                f"({shipped.listed()}), or `run_dir` or `checkpoint_file` for another"
+                f"({shipped.listed(with_short_names=True)}), or `run_dir` or `checkpoint_file` for "
+                "another"
             )
         if self.checkpoint_file:
             from music_vae.weights import locate

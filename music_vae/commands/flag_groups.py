@@ -32,14 +32,15 @@ def define_model(values: flags.FlagValues) -> None:
 
     >>> values = cli.new_flags()
     >>> define_model(values)
-    >>> [name for name in values if name not in ("log", "help", "h")]
+    >>> [name for name in values if name not in cli.new_flags()]
     ['config', 'checkpoint_file', 'checkpoint_base_url', 'run_dir', 'hparams']
     """
     flags.DEFINE_string(
         "config",
         None,
         f"The name of the config, {OWN_CONFIG} Not needed with --run_dir or the id of a published "
-        "checkpoint. A name by itself means the model of that config that comes with music_vae.",
+        "checkpoint. A name by itself means the model of that config that comes with music_vae; "
+        "melody, drums and groove are short for models of two bars.",
         flag_values=values,
     )
     flags.DEFINE_string(
@@ -62,7 +63,7 @@ def define_model(values: flags.FlagValues) -> None:
     )
 
 
-def model(values: flags.FlagValues) -> ModelChoice:
+def model(values: flags.FlagValues, default: str | None = None) -> ModelChoice:
     """Returns the model that the flags choose.
 
     >>> values = cli.new_flags()
@@ -71,11 +72,17 @@ def model(values: flags.FlagValues) -> ModelChoice:
     >>> model(values).hparams
     'z_size=8'
 
+    Args:
+      values: The flags.
+      default: Name of the config of the model that is used if they choose none; None: there is no
+        such model.
+
     Raises:
       UserError: Unless exactly one model is named, and if its checkpoint does not exist.
     """
+    is_named = values.config or values.run_dir or values.checkpoint_file
     return ModelChoice(
-        config=values.config,
+        config=values.config if is_named else default,
         run_dir=values.run_dir,
         checkpoint_file=values.checkpoint_file,
         hparams=values.hparams,

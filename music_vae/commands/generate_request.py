@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from music_vae.commands.choices import ModelChoice, Sampling
+from music_vae.commands.tasks import TASKS
 from music_vae.common import checks, files, seeds
 from music_vae.common.errors import UserError
 
@@ -104,6 +105,7 @@ class Request:
         window. None: files hold one, or are grooves that are reconstructed or changed.
       input_midi_1: File of the first end of an interpolation, instead of `input_midi`.
       input_midi_2: File of the second end of an interpolation, instead of `input_midi`.
+      task: Name of the task that this is, one of `tasks.TASKS`, or None.
       amount: Share of a groove's timing and velocities that is the model's, from 0 to 1, or more,
         up to 3, to exaggerate; None: 1 for what the model is made to fill in, 0 for the rest.
       timing_amount: Share of the timing that is the model's; None: as `amount`.
@@ -139,6 +141,7 @@ class Request:
     window: str | None = _option(*MODES[1:])
     input_midi_1: str | None = None
     input_midi_2: str | None = None
+    task: str | None = None
     amount: float | None = _option("reconstruct")
     timing_amount: float | None = _option("reconstruct")
     velocity_amount: float | None = _option("reconstruct")
@@ -166,6 +169,8 @@ class Request:
             raise UserError("`attribute` is for `mode=attribute`, or needs `constraint`")
         if self.mode == "attribute" and not self.attribute:
             raise UserError("`attribute` is required: as in `attribute=note_density=+1.5`")
+        if self.task is not None and (self.task not in TASKS or TASKS[self.task].mode != self.mode):
+            raise UserError(f"`task={self.task}` is none of `mode={self.mode}`")
         if self.mode != "sample":
             self._check_inputs()
         if any(getattr(self, name) is not None for name in MIXING):

@@ -14,6 +14,7 @@ import numpy as np
 
 from music_vae.commands import conditions, inputs, piece_files, provenance
 from music_vae.commands.generate_request import MIXING, SIMILARITY, InputFile, Request
+from music_vae.commands.tasks import TASKS
 from music_vae.common import files, lazy_imports, progress
 from music_vae.common.constants import DEFAULT_QPM
 from music_vae.common.errors import UserError, naming
@@ -111,6 +112,9 @@ def check(request: Request, config: Config) -> None:
     music_vae.common.errors.UserError: `key`: cat-mel_2bar_mini is not told that
     """
     files.check_writable(request.output_dir, "output_dir")
+    is_groove = config.data_converter.plays_any_length
+    if request.task is not None and TASKS[request.task].for_grooves and not is_groove:
+        raise UserError(f"`mode={request.task}` is for models of grooves; {config.name} is none")
     needed = conditions.needed(config.data_converter)
     for name in conditions.ARGUMENTS:
         if getattr(request, name) is not None and name not in needed:

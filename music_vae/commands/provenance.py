@@ -18,9 +18,9 @@ from music_vae.configs import Config
 PROGRAM = "music_vae_generate"
 _WITHOUT_EFFECT = (
     *("output_dir", "render", "soundfont", "loop"),
-    *("engine", "max_batch_size", "checkpoint_base_url"),
+    *("engine", "max_batch_size", "checkpoint_base_url", "task"),
 )
-"""Arguments on which the notes do not depend."""
+"""Arguments on which the notes do not depend, beside all others."""
 
 
 def text(request: Request, config: Config, number: int, count: int) -> str:

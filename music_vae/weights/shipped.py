@@ -13,6 +13,13 @@ from music_vae.weights.safetensors_file import WEIGHTS_FILE
 
 MODELS_DIR = Path(__file__).parents[1] / "models"
 
+ALIASES = {
+    "melody": "cat-mel_2bar_mini",
+    "drums": "cat-drums_2bar_mini_lokl",
+    "groove": "groovae_2bar_humanize_mini",
+}
+"""Short names of models: for each kind of music the one of two bars that is best for samples."""
+
 
 def names() -> list[str]:
     """Returns the names of the configs whose models ship with the package, sorted.
@@ -21,6 +28,15 @@ def names() -> list[str]:
     ['cat-drums_2bar_mini_hikl', 'cat-drums_2bar_mini_lokl']
     """
     return sorted(path.parent.name for path in MODELS_DIR.glob(f"*/{WEIGHTS_FILE}"))
+
+
+def full_name(name: str) -> str:
+    """Returns the name of a config for which a short one may stand.
+
+    >>> full_name("melody"), full_name("groovae_4bar_mini")
+    ('cat-mel_2bar_mini', 'groovae_4bar_mini')
+    """
+    return ALIASES.get(name, name)
 
 
 def folder(config_name: str) -> Path:
@@ -57,10 +73,13 @@ def with_own(path_of: Callable[[Path], Path]) -> str:
     return f"of the models that come with music_vae, {', '.join(found) or 'none'} {have} one"
 
 
-def listed() -> str:
+def listed(*, with_short_names: bool = False) -> str:
     """Returns the names of the models as part of a sentence.
 
-    >>> listed()
-    'cat-drums_2bar_mini_hikl, cat-drums_2bar_mini_lokl, cat-mel_2bar_mini, ...'
+    >>> listed(with_short_names=True)
+    'cat-drums_2bar_mini_hikl, ..., groovae_4bar_mini; in short melody, drums, groove'
     """
-    return ", ".join(names())
+    all_names = names()
+    short = [alias for alias, name in ALIASES.items() if name in all_names]
+    ending = f"; in short {', '.join(short)}" if short and with_short_names else ""
+    return ", ".join(all_names) + ending

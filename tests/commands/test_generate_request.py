@@ -8,6 +8,7 @@ import pytest
 from music_vae.commands import generate_request
 from music_vae.commands.choices import ModelChoice, Sampling
 from music_vae.commands.generate_request import MODES, Request
+from music_vae.commands.tasks import TASKS
 from music_vae.common.errors import UserError
 from music_vae.generate import FLAGS
 from music_vae.latent import grooves
@@ -112,7 +113,7 @@ def test_a_page_says_what_was_asked_for():
 
 
 def test_there_is_a_flag_for_every_part_of_a_request():
-    parts = {field.name for field in dataclasses.fields(Request)} - {"model", "sampling"}
+    parts = {field.name for field in dataclasses.fields(Request)} - {"model", "sampling", "task"}
     parts |= {field.name for kind in (ModelChoice, Sampling) for field in dataclasses.fields(kind)}
     assert set(FLAGS) == parts | {"help", "h", "log"}
-    assert tuple(FLAGS["mode"].parser.enum_values) == MODES
+    assert tuple(FLAGS["mode"].parser.enum_values) == (*MODES, *TASKS)
