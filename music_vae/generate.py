@@ -45,6 +45,18 @@ USAGE = """Makes music with a trained MusicVAE model and writes it as MIDI files
 says which there are. --checkpoint_file takes the id of a published checkpoint, too, which is
 downloaded when it is first used; music_vae_checkpoints lists them."""
 
+SECTIONS = {
+    "all tasks": ("config", "mode", "input_midi", "output_dir", "num_outputs", "render"),
+    "how bold, how fast": ("temperature", "seed", "qpm"),
+    "longer pieces": ("window",),
+    "variations: vary, similar": ("similarity",),
+    "attributes": ("attribute",),
+    "interpolations": ("grid",),
+    "drums: humanize, tap, add_hihat, reconstruct": ("amount", "hits"),
+    "models of your own": ("run_dir",),
+}
+"""Names of the flags that `--help` shows, by task; `--helpfull` shows all."""
+
 FLAGS = cli.new_flags()
 flag_groups.define_model(FLAGS)
 flags.DEFINE_enum(
@@ -256,7 +268,7 @@ def _run(values: flags.FlagValues) -> None:
         _log.info("the seed was %d; --seed=%d makes the same music again", seed, seed)
 
 
-COMMAND = cli.Command(PROGRAM, USAGE, FLAGS, _run)
+COMMAND = cli.Command(PROGRAM, USAGE, FLAGS, _run, sections=SECTIONS)
 main = COMMAND.main
 console_entry_point = COMMAND.console_entry_point
 

@@ -30,6 +30,9 @@ USAGE = """Trains a MusicVAE model on TFRecords of NoteSequences, or evaluates i
 A run that was interrupted goes on from its newest checkpoint when the command is given again. The
 last command fine-tunes: a new run starts from the weights of a checkpoint."""
 
+OLD_FLAGS = ("master", "num_sync_workers", "num_ps_tasks", "task")
+"""Flags of old commands, which only have to agree with TF_CONFIG, if they are given."""
+
 EXIT_WORKER_LOST = 1
 """Exit code if another worker of the cluster is gone and did not come back."""
 
@@ -326,7 +329,7 @@ def _print_metrics(step: int, metrics: dict[str, float]) -> None:
         print(f"  {name:{wide - 2}}" + "".join(f"{cell:16.4f}" for cell in cells), flush=True)
 
 
-COMMAND = cli.Command(PROGRAM, USAGE, FLAGS, _run)
+COMMAND = cli.Command(PROGRAM, USAGE, FLAGS, _run, hidden=OLD_FLAGS)
 
 if __name__ == "__main__":
     console_entry_point()

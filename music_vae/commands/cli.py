@@ -14,7 +14,8 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import textwrap
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -33,11 +34,13 @@ EXIT_SIGNAL = 128  # as shells have it: plus the number of the signal, 130 for C
 _ARGUMENT = re.compile(r"`(\w+)(=[^`]*)?`")
 _log = logging.getLogger(__name__)
 _NO_MEMORY = re.compile(r"failed to map segment|[Cc]annot allocate memory")  # of the loader
+_REPEATED = ";\n    repeat this option to specify a list of values"  # which absl adds
+_WIDTH = 94  # of a help text, beside its indent
 _LOG_LEVELS = ("DEBUG", "INFO", "WARN", "ERROR", "FATAL")
 
 
 def new_flags() -> flags.FlagValues:
-    """Returns a set with the flags that every command has: `--log` and `--help`.
+    """Returns a set with the flags that every command has: `--log`, `--help` and `--helpfull`.
 
     >>> values = new_flags()
     >>> _ = flags.DEFINE_integer("bars", 2, "Length of the music.", flag_values=values)
@@ -52,6 +55,9 @@ def new_flags() -> flags.FlagValues:
     )
     flags.DEFINE_boolean(
         "help", False, "Show this help.", short_name="h", flag_values=values, allow_override=True
+    )
+    flags.DEFINE_boolean(
+        "helpfull", False, "Show all flags.", flag_values=values, allow_override=True
     )
     return values
 
@@ -175,8 +181,15 @@ class _ChoiceParser(flags.ArgumentParser):
         return "string"
 
 
-def help_text(program: str, usage: str, values: flags.FlagValues) -> str:
-    """Returns the text of `--help`: what the command does, then every flag with its default.
+def help_text(
+    program: str,
+    usage: str,
+    values: flags.FlagValues,
+    *,
+    sections: Mapping[str, Sequence[str]] | None = None,
+    hidden: Collection[str] = (),
+) -> str:
+    """Returns the text of `--help`: what the command does, then flags with their defaults.
 
     >>> print(help_text("my_command", "Makes music.", new_flags()))
     Makes music.
@@ -184,19 +197,38 @@ def help_text(program: str, usage: str, values: flags.FlagValues) -> str:
     Flags of my_command:
       --log=<DEBUG|INFO|WARN|ERROR|FATAL>
           How much is logged to stderr. (default: 'INFO')
+
+    Args:
+      program: Name of the program.
+      usage: Description of what it does.
+      values: Its flags.
+      sections: Names of the flags that are shown, by the title of a section; None: all flags, in
+        the order of the alphabet.
+      hidden: Names of flags that are left out.
     """
     lines = [usage.strip(), "", f"Flags of {program}:"]
-    for name in sorted(values):
-        flag = values[name]
-        if name != flag.name or name == "help":
-            continue
-        default = "" if flag.default is None else f" (default: {flag.default_as_str})"
-        choices = getattr(flag.parser, "enum_values", None)
-        value = "|".join(choices) if choices else flag.flag_type()
-        text = flag.help.partition(">: ")[2] if choices else flag.help
-        shown = f"--[no]{name}" if flag.boolean and not choices else f"--{name}=<{value}>"
-        lines += [f"  {shown}", f"      {text}{default}"]
+    for title, names in (sections or {}).items():
+        lines += ["", f" {title}", *(line for name in names for line in _flag_help(values[name]))]
+    if not sections:
+        shown = sorted(set(values) - {"help", "helpfull", *hidden})
+        lines += [
+            line for name in shown if name == values[name].name for line in _flag_help(values[name])
+        ]
+    if sections or hidden:
+        lines += ["", f"All flags: {program} --helpfull"]
     return "\n".join(lines)
+
+
+def _flag_help(flag: flags.Flag) -> list[str]:
+    """Returns the lines of `--help` for a flag."""
+    default = f" (default: {flag.default_as_str})" if flag.default not in (None, []) else ""
+    choices = getattr(flag.parser, "enum_values", None)
+    value = "|".join(choices) if choices else flag.flag_type().removeprefix("multi ")
+    text = flag.help.partition(">: ")[2] if choices else flag.help.removesuffix(_REPEATED)
+    is_switch = flag.boolean and not choices
+    shown = f"--[no]{flag.name}" if is_switch else f"--{flag.name}=<{value}>"
+    words = textwrap.wrap(f"{text}{default}", _WIDTH, break_long_words=False)
+    return [f"  {shown}", *(f"      {line}" for line in words)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -219,6 +251,8 @@ class Command:
       body: Function that does the work. It is called with the flags and, if the command takes
         arguments, a list of them. The number it returns, if any, is the exit code.
       takes_arguments: True if the program takes arguments besides flags.
+      sections: Names of the flags that `--help` shows, by the title of a section; None: all.
+      hidden: Names of flags that only `--helpfull` shows, as they have no use any more.
     """
 
     program: str
@@ -226,6 +260,8 @@ class Command:
     flags: flags.FlagValues
     body: Callable[..., int | None]
     takes_arguments: bool = False
+    sections: Mapping[str, Sequence[str]] | None = None
+    hidden: Collection[str] = ()
 
     def main(self, argv: Sequence[str] | None = None) -> int:
         """Runs the command and returns its exit code.
@@ -276,8 +312,12 @@ class Command:
     def _run(self, values: flags.FlagValues, arguments: Sequence[str]) -> int:
         """Parses the arguments into `values`, does the work, and returns the exit code."""
         rest = values([self.program, *arguments])[1:]
-        if values.help:
+        if values.helpfull:
             print(help_text(self.program, self.usage, values))
+            return EXIT_OK
+        if values.help:
+            sections, hidden = self.sections, self.hidden
+            print(help_text(self.program, self.usage, values, sections=sections, hidden=hidden))
             return EXIT_OK
         if rest and not self.takes_arguments:
             raise UserError(f"unexpected argument {rest[0]!r}; flags are written --name=value")

@@ -38,6 +38,25 @@ def test_help_shows_usage_and_every_flag_with_its_default(values, capsys):
     assert "--log=<DEBUG|INFO|WARN|ERROR|FATAL>\n      How much" in output
 
 
+def test_help_can_be_in_sections_and_leave_flags_out(values, capsys):
+    flags.DEFINE_string("old", None, "Has no use any more.", flag_values=values)
+    sections = {"who": ["name"], "how": ["loud"]}
+    for shown in ({"sections": sections}, {"hidden": ["old"]}):
+        command = cli.Command("program", "Does something.", values, print, **shown)
+        assert command.main(["--help"]) == 0
+        output = capsys.readouterr().out
+        assert "--old" not in output
+        assert output.endswith("\nAll flags: program --helpfull\n")
+        if "sections" in shown:
+            name, loud = output.index("\n who\n  --name="), output.index("\n how\n  --[no]loud\n")
+            assert name < loud
+            assert "--log" not in output
+        assert command.main(["--helpfull"]) == 0
+        output = capsys.readouterr().out
+        assert all(f"\n  --{flag}" in output for flag in ("old=", "name=", "[no]loud", "log="))
+        assert "All flags" not in output
+
+
 def test_what_one_call_was_given_does_not_stay_for_the_next(values):
     seen = []
     run(values, ["--name=x"], lambda v: seen.append(v.name))

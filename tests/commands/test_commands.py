@@ -32,6 +32,28 @@ def test_every_command_has_the_same_shape(program, capsys):
     assert f"\nFlags of {program}:\n" in output
 
 
+def test_help_of_the_first_command_has_a_dozen_flags_and_ends_with_where_the_rest_is(capsys):
+    generate = importlib.import_module("music_vae.generate")
+    assert generate.main(["--help"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    shown = [line for line in lines if line.startswith("  --")]
+    assert 12 <= len(shown) <= 16
+    assert lines[-1] == "All flags: music_vae_generate --helpfull"
+    assert {name for names in generate.SECTIONS.values() for name in names} <= set(generate.FLAGS)
+    assert generate.main(["--helpfull"]) == 0
+    everything = capsys.readouterr().out
+    assert all(f"{name}=<" in everything for name in ("personal", "engine", "soundfont"))
+
+
+def test_flags_without_a_use_are_in_the_full_help_of_training_alone(capsys):
+    train = importlib.import_module("music_vae.train")
+    for flag, is_shown in (("--help", False), ("--helpfull", True)):
+        assert train.main([flag]) == 0
+        output = capsys.readouterr().out
+        assert [f"\n  --{name}=" in output for name in train.OLD_FLAGS] == [is_shown] * 4
+        assert "\n  --num_data_threads=" in output
+
+
 def run(code, **environment):
     environment = {**os.environ, **environment}
     done = subprocess.run(
@@ -96,7 +118,7 @@ def test_requests_are_frozen(kind):
 
 WITHOUT_FLAGS = (
     *("choices", "conditions", "evaluating_interpolation", "examples"),
-    *("generate_request", "generating", "piece_files"),
+    *("generate_request", "generating", "inputs", "piece_files", "tasks"),
 )
 
 

@@ -115,5 +115,5 @@ def test_a_page_says_what_was_asked_for():
 def test_there_is_a_flag_for_every_part_of_a_request():
     parts = {field.name for field in dataclasses.fields(Request)} - {"model", "sampling", "task"}
     parts |= {field.name for kind in (ModelChoice, Sampling) for field in dataclasses.fields(kind)}
-    assert set(FLAGS) == parts | {"help", "h", "log"}
+    assert set(FLAGS) == parts | {"help", "h", "helpfull", "log"}
     assert tuple(FLAGS["mode"].parser.enum_values) == (*MODES, *TASKS)
