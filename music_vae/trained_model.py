@@ -159,7 +159,7 @@ class TrainedModel(ArrayModel):
 
         z is drawn from the posterior N(mu, sigma). Each piece must give exactly one example:
         `windows` cuts a longer piece into parts that do. In place of a piece, here and in all other
-        methods, can stand `Tensors` of one example, such as those of a `hearing.Window`.
+        methods, can stand `Tensors` of one example, such as those of a `heard_windows.Window`.
 
         Args:
           note_sequences: The pieces.

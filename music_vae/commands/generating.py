@@ -24,7 +24,7 @@ from music_vae.latent.latent_space import Prior
 from music_vae.music import bar_lines, conditioning, joining, notes_io
 from music_vae.music.converters.base import Tensors
 from music_vae.music.converters.score import as_sequence
-from music_vae.music.hearing import Window
+from music_vae.music.heard_windows import Window
 from music_vae.music.tempo_map import TempoMap
 from music_vae.render.made import Made
 

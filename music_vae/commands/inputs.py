@@ -14,7 +14,8 @@ from music_vae.common import files
 from music_vae.common.errors import NoExtractedExamplesError, UserError, naming
 from music_vae.common.texts import printable
 from music_vae.music import bar_lines, hearing, notes_io, remarks
-from music_vae.music.hearing import Hearing, Part, Window
+from music_vae.music.heard_windows import Window, bars_text
+from music_vae.music.hearing import Hearing, Part
 from music_vae.music.tempo_map import TempoMap
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ def _say(
     if len(windows) > 1 and windows[0].first_bar is not None:
         first, last = windows[0].first_bar, windows[-1].first_bar or 0
         length = last + (windows[-1].num_bars or 1) - max(0, first)
-        bars = hearing.bars_text(max(0, first), length)
+        bars = bars_text(max(0, first), length)
     of = part.text or ("the drums" if config.data_converter.has_hits else "")
     clauses = [f"{bars or 'all'} of {of}" if of else bars]
     others = [other.title for other in heard.parts if other is not part]
@@ -190,7 +191,7 @@ def read_groove(config: "Config", given: InputFile, *, keeps_hits: bool) -> "Not
                 raise UserError(remarks.sentence(reason, config.name, converter))
     last_s = max(note.start_time for note in piece.notes)
     num_bars = int(TempoMap.of(piece).quarter_at(last_s) / converter.quarters_per_bar) + 1
-    clauses = [f"{hearing.bars_text(0, num_bars)} of the drums"]
+    clauses = [f"{bars_text(0, num_bars)} of the drums"]
     lost = len(whole.notes) - len(piece.notes)
     if lost:
         clauses.append(f"{remarks.counted(lost, 'note')} of other tracks left out")

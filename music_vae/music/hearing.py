@@ -18,11 +18,11 @@ import numpy as np
 from music_vae.common.constants import MAX_MIDI_PITCH, SEMITONES
 from music_vae.common.errors import NoExtractedExamplesError
 from music_vae.music import remarks
-from music_vae.music.converters.base import Converter, Tensors
+from music_vae.music.converters.base import Converter
 from music_vae.music.converters.grid import DEFAULT_METRE, Grid, quantise_in_any_metre
-from music_vae.music.converters.score import Score, cut, read
+from music_vae.music.converters.score import Score, read
 from music_vae.music.converters.sections import cut_at_changes, why_impossible
-from music_vae.music.converters.segments import take
+from music_vae.music.heard_windows import Section, Window, bars_text, cut_windows
 from music_vae.music.tempo_map import TempoMap
 
 if TYPE_CHECKING:
@@ -36,46 +36,6 @@ _ROUNDING = 1e-6  # of a bar
 # Of windows of tunes whose mean pitch is 71, the shipped model of melodies reconstructs 89 % of the
 # notes; of the same an octave or more higher 75 % (83), 43 % (91) and 8 % (100).
 _HIGHEST_MEAN = 84
-
-
-@dataclasses.dataclass(frozen=True)
-class Window:
-    """A window of a piece, as a model takes it.
-
-    Attributes:
-      tensors: The one example that it is.
-      qpm: Its tempo in quarter notes a minute.
-      score: Its notes, which begin at time 0; None if that is not known.
-      first_bar: Number of its first bar in the piece, from 0; None if that is not known.
-      num_bars: Number of bars that it has; None if that is not known.
-      start_quarter: Number of quarter notes before it in a piece of one tempo; below 0 for silence
-        before a pick-up.
-      semitones: Number of semitones by which it is moved up, so that the model knows such music.
-      has_tempo_changes: True if its tempo is that of its beginning alone.
-      remarks: Clauses on what is left out or changed of it.
-
-    >>> from music_vae.music.converters.melody import OneHotMelodyConverter
-    >>> from music_vae.music.notes_io import read_music_file
-    >>> (tune,) = read_music_file("examples/tunes/soldiers_joy.mid")
-    >>> part = hear(tune, OneHotMelodyConverter(slice_bars=2)).main
-    >>> [window.bars for window in part.windows][:2], part.pickup.bars
-    (['bars 2-3', 'bars 4-5'], 'the pick-up to bar 2')
-    """
-
-    tensors: Tensors
-    qpm: float
-    score: Score | None = None
-    first_bar: int | None = None
-    num_bars: int | None = None
-    start_quarter: float = 0.0
-    semitones: int = 0
-    has_tempo_changes: bool = False
-    remarks: tuple[str, ...] = ()
-
-    @property
-    def bars(self) -> str:
-        """Its bars, as musicians count them."""
-        return "" if self.first_bar is None else bars_text(self.first_bar, self.num_bars or 1)
 
 
 class Part(NamedTuple):
@@ -215,17 +175,6 @@ def _at_tempos(part: Part, tempo_map: TempoMap, converter: Converter) -> Part:
     return part._replace(windows=windows, pickup=part.pickup and at_tempo(part.pickup))
 
 
-def bars_text(first: int, number: int) -> str:
-    """Returns a number of bars from the first one on, which counts from 0, in words.
-
-    >>> bars_text(0, 2), bars_text(4, 1)
-    ('bars 1-2', 'bar 5')
-    """
-    if first < 0:
-        return f"the pick-up to bar {first + number + 1}"
-    return f"bar {first + 1}" if number == 1 else f"bars {first + 1}-{first + number}"
-
-
 def _as_extracted(piece: "NoteSequence", converter: Converter) -> Part:
     """Returns the whole piece as a part, with the windows that training would have."""
     extraction = converter.extract(piece)
@@ -236,7 +185,8 @@ def _as_extracted(piece: "NoteSequence", converter: Converter) -> Part:
     for example, qpm in zip(extraction.examples, qpms, strict=False):
         one = dataclasses.replace(extraction, examples=[example], qpms=[qpm])
         windows.append(Window(converter.dense(one), qpm))
-    return Part("", 0, None, windows)
+    left_out = tuple(f"left out ({reason})" for reason in extraction.skipped)
+    return Part("", 0, None, windows, remarks=left_out)
 
 
 def _first_qpm(piece: "NoteSequence") -> float:
@@ -246,14 +196,7 @@ def _first_qpm(piece: "NoteSequence") -> float:
 # -- Sections -------------------------------------------------------------------------------------
 
 
-class _Section(NamedTuple):
-    """A section of a piece on the grid, and the number of its first bar in the piece."""
-
-    grid: Grid
-    first_bar: int
-
-
-def _grids(score: Score, converter: Converter) -> tuple[list[_Section], list[str]]:
+def _grids(score: Score, converter: Converter) -> tuple[list[Section], list[str]]:
     """Returns the sections that a model can take, and clauses on the others.
 
     Raises:
@@ -273,7 +216,7 @@ def _grids(score: Score, converter: Converter) -> tuple[list[_Section], list[str
             if isinstance(grid, str):
                 reason = grid
             elif len(part.notes):
-                sections.append(_Section(grid, bar))
+                sections.append(Section(grid, bar))
         if reason is not None and len(part.notes):
             reasons.append(reason)
             left_out.append(f"{bars_text(bar, number)} left out ({reason})")
@@ -301,7 +244,7 @@ def _grid(part: Score, converter: Converter) -> Grid | str:
 
 
 def _tracks(
-    piece: "NoteSequence", score: Score, sections: Sequence[_Section], converter: Converter
+    piece: "NoteSequence", score: Score, sections: Sequence[Section], converter: Converter
 ) -> list[Part]:
     """Returns each instrument but the drums as a part."""
     names = _names(piece)
@@ -344,7 +287,7 @@ def _octaves(pitches: np.ndarray, read_pitches: frozenset[int] | None) -> int:
 
 def _part(
     part: Part,
-    sections: Sequence[_Section],
+    sections: Sequence[Section],
     instrument: int | None,
     converter: Converter,
     semitones: int = 0,
@@ -369,7 +312,7 @@ def _part(
         grid = _moved(section.grid.only(chosen & (notes["velocity"] > 0)), semitones)
         is_read = np.isin(grid.notes["pitch"], sorted(converter.pitches or range(128)))
         outside += int((~is_read).sum())
-        own, before = _windows(section._replace(grid=grid.only(is_read)), converter, refused)
+        own, before = cut_windows(section._replace(grid=grid.only(is_read)), converter, refused)
         pickup = before if not windows else pickup
         windows += own
     if semitones:
@@ -388,102 +331,6 @@ def _moved(grid: Grid, semitones: int) -> Grid:
     notes = grid.notes.copy()
     notes["pitch"] += semitones
     return grid._replace(section=grid.section._replace(notes=notes))
-
-
-# -- Windows --------------------------------------------------------------------------------------
-
-
-def _windows(
-    section: _Section, converter: Converter, refused: list[str]
-) -> tuple[list[Window], Window | None]:
-    """Returns the windows of a section's notes, and the one that ends with their pick-up.
-
-    Args:
-      section: The section, with the notes of a part alone.
-      converter: The converter of the model.
-      refused: Clauses on windows that the model cannot take are added to it.
-    """
-    grid, size = section.grid, converter.window_bars
-    assert size is not None
-    if not len(grid.starts):
-        return [], None
-    bars = grid.starts // converter.steps_per_bar
-    first, last = int(bars.min()), int(bars.max())
-    pickup = None
-    if _has_pickup(grid.starts, converter.steps_per_bar, size):
-        pickup = _window(section, first + 1 - size, converter, refused)
-        first += 1
-    found = []
-    for begin in range(first, last + 1, size):
-        if ((bars >= begin) & (bars < begin + size)).any():
-            found.append(_window(section, begin, converter, refused))
-    return [window for window in found if window is not None], pickup
-
-
-def _has_pickup(starts: np.ndarray, steps_per_bar: int, size: int) -> bool:
-    """Returns True if the first bar has only a pick-up, and whole windows follow it."""
-    bars = starts // steps_per_bar
-    first, last = int(bars.min()), int(bars.max())
-    is_late = starts.min() % steps_per_bar >= steps_per_bar / 2
-    return bool(is_late and last > first and (last - first) % size == 0)
-
-
-def _window(
-    section: _Section, begin: int, converter: Converter, refused: list[str]
-) -> Window | None:
-    """Returns the window that begins at a bar of a section; None if a model cannot take it."""
-    grid, size = section.grid, converter.window_bars
-    assert size is not None
-    begin_step, num_steps = begin * converter.steps_per_bar, size * converter.steps_per_bar
-    chosen = (grid.starts >= begin_step) & (grid.starts < begin_step + num_steps)
-    own, first_bar = grid.only(chosen), section.first_bar + begin
-    score = _cut_out(own, begin_step, num_steps, converter)
-    extraction = converter.window(score)
-    if len(extraction.examples) != 1:
-        why = ", ".join(extraction.skipped) or "nothing to encode"
-        refused.append(f"{bars_text(first_bar, size)} left out ({why})")
-        return None
-    clauses = _clauses(own, converter)
-    if (own.ends > begin_step + num_steps + 1).any() and converter.has_melody:
-        clauses.append(f"the last note ends with bar {first_bar + size}")
-    return Window(
-        converter.dense(extraction),
-        grid.section.qpm,
-        score,
-        first_bar,
-        size,
-        grid.section.begin_s * grid.section.qpm / 60 + begin * converter.quarters_per_bar,
-        remarks=tuple(clauses),
-    )
-
-
-def _clauses(grid: Grid, converter: Converter) -> list[str]:
-    """Returns clauses on what is left out or changed of the notes of a window."""
-    if converter.has_melody:
-        return remarks.on_voices(grid) + remarks.on_timing(grid)
-    if converter.has_numbers or converter.has_bins:
-        return []
-    return remarks.on_repeated_hits(grid) + remarks.on_timing(grid)
-
-
-def _cut_out(grid: Grid, begin_step: int, num_steps: int, converter: Converter) -> Score:
-    """Returns the notes of a window as a piece of its own, which is as long as the window."""
-    step_s = 1 / grid.steps_per_second
-    begin_s, length_s = begin_step * step_s, num_steps * step_s
-    section, notes = grid.section, take(grid.notes, np.arange(len(grid.notes)))
-    if converter.has_numbers or converter.has_bins:  # which hear the timing
-        notes["start_s"] -= begin_s
-    else:
-        notes["start_s"] = (grid.starts - begin_step) * step_s
-        notes["end_s"] = np.minimum(grid.ends - begin_step, num_steps) * step_s
-    if converter.has_numbers or converter.has_bins:
-        notes["end_s"] = np.minimum(notes["end_s"] - begin_s, length_s)
-    ((events,),) = cut(
-        [section._replace(notes=section.notes[:0])], [[max(begin_s, 0.0), begin_s + length_s]]
-    )
-    late_s = max(0.0, -begin_s)
-    chords = [chord._replace(time_s=chord.time_s + late_s) for chord in events.chords]
-    return events._replace(notes=notes, total_time_s=length_s, chords=chords)
 
 
 def _why_nothing(score: Score, converter: Converter, refused: Sequence[str]) -> str:

@@ -203,6 +203,10 @@ def test_music_without_places_is_heard_as_training_hears_it():
     assert len(found.windows) == len(whole.extract(tune).examples)
     assert found.windows[0][1].bars == ""
     assert found.tempo_map is None
+    short = dataclasses.replace(whole, max_bars=4)
+    assert hearing.hear(tune, short).main.remarks == (
+        "left out (the rest of a track after 4 bars)",
+    )
 
 
 def test_notes_that_no_octave_brings_into_the_range_are_counted(tmp_path):
