@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from music_vae.common.constants import MAX_MIDI_PITCH, SEMITONES
+from music_vae.common.constants import DEFAULT_QPM, MAX_MIDI_PITCH, SEMITONES
 from music_vae.common.errors import NoExtractedExamplesError
 from music_vae.music import remarks
 from music_vae.music.converters.base import Converter
 from music_vae.music.converters.grid import DEFAULT_METRE, Grid, quantise_in_any_metre
-from music_vae.music.converters.score import Score, read
+from music_vae.music.converters.score import Score, Tempo, read
 from music_vae.music.converters.sections import cut_at_changes, why_impossible
 from music_vae.music.heard_windows import Section, Window, bars_text, cut_windows
 from music_vae.music.tempo_map import TempoMap
@@ -141,8 +141,7 @@ def hear(piece: "NoteSequence", converter: Converter) -> Hearing:
         return Hearing([_as_extracted(piece, converter)], expression)
     tempo_map = TempoMap.of(piece)
     if not tempo_map.is_steady:
-        piece = tempo_map.steady(piece)
-        score = read(piece)
+        score = _at_one_tempo(score, tempo_map)
     grids, left_out = _grids(score, converter)
     if converter.has_melody:
         parts = _tracks(piece, score, grids, converter)
@@ -154,6 +153,29 @@ def hear(piece: "NoteSequence", converter: Converter) -> Hearing:
         refused = [clause for part in parts for clause in part.remarks]
         raise NoExtractedExamplesError(_why_nothing(score, converter, refused))
     return Hearing(heard, (*left_out, *expression), tempo_map)
+
+
+def _at_one_tempo(score: Score, tempo_map: TempoMap) -> Score:
+    """Returns a score of these tempos as it is played at 120 quarter notes a minute.
+
+    It does what `TempoMap.steady` does, and keeps notes without length, as some drums are.
+    """
+    quarter_s = 60 / DEFAULT_QPM
+
+    def moved(time_s: float) -> float:
+        return tempo_map.quarter_at(time_s) * quarter_s
+
+    notes = score.notes.copy()
+    for name in ("start_s", "end_s"):
+        notes[name] = list(map(moved, notes[name].tolist()))
+    return score._replace(
+        notes=notes,
+        total_time_s=moved(score.total_time_s),
+        tempos=[Tempo(0.0, DEFAULT_QPM)],
+        metres=[metre._replace(time_s=moved(metre.time_s)) for metre in score.metres],
+        keys=[key._replace(time_s=moved(key.time_s)) for key in score.keys],
+        chords=[chord._replace(time_s=moved(chord.time_s)) for chord in score.chords],
+    )
 
 
 def _at_tempos(part: Part, tempo_map: TempoMap, converter: Converter) -> Part:
@@ -202,7 +224,10 @@ def _grids(score: Score, converter: Converter) -> tuple[list[Section], list[str]
     Raises:
       NoExtractedExamplesError: If there is none.
     """
+    score = score._replace(total_time_s=max(score.total_time_s, score.last_end_s))
     (parts,) = cut_at_changes([score], converter.steps_per_quarter)
+    if not parts:
+        raise NoExtractedExamplesError("no notes")
     sections, left_out, reasons, bar = [], [], [], 0
     ends_s = [part.begin_s for part in parts[1:]] + [score.total_time_s]
     for part, end_s in zip(parts, ends_s, strict=True):

@@ -188,6 +188,14 @@ def test_a_tempo_a_tick_late_is_that_of_the_whole_window(tmp_path):
     assert window.qpm == 90
 
 
+def test_a_note_without_length_is_heard_also_if_the_tempo_changes(tmp_path):
+    (piece,) = notes_io.read_music_file(exported.write(tmp_path, "slowing_down"))
+    for note in piece.notes:
+        note.end_time = note.start_time
+    windows = hearing.hear(piece, MELODIES).main.windows
+    assert [len(steps_and_pitches(window)) for window in windows] == [16, 16]
+
+
 def test_tempos_between_two_quarter_notes():
     tempos = TempoMap((0.0, 2.0, 3.0), (120.0, 60.0, 60.0))
     assert tempos.between(0, 3.9) == [120]
