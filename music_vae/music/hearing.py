@@ -146,12 +146,14 @@ def hear(piece: "NoteSequence", converter: Converter) -> Hearing:
     if converter.has_melody:
         parts = _tracks(piece, score, grids, converter)
     else:
-        kit = remarks.on_kit(score.notes["pitch"].tolist(), converter.kit)
-        parts = [_part(Part("", 0, None, (), remarks=tuple(kit)), grids, None, converter)]
+        parts = [_part(Part("", 0, None, ()), grids, None, converter)]
     heard = [_at_tempos(part, tempo_map, converter) for part in parts if part.windows]
     if not heard:
         refused = [clause for part in parts for clause in part.remarks]
         raise NoExtractedExamplesError(_why_nothing(score, converter, refused))
+    if converter.has_hits:
+        drums = score.notes["pitch"][score.notes["is_drum"]]
+        left_out += remarks.on_kit(drums.tolist(), converter.kit)
     return Hearing(heard, (*left_out, *expression), tempo_map)
 
 
@@ -366,7 +368,9 @@ def _why_nothing(score: Score, converter: Converter, refused: Sequence[str]) -> 
         return "only drums"
     if refused:
         return "; ".join(refused)
-    return "no drums of its kit" if converter.has_hits else "no notes in its range"
+    if converter.has_hits:
+        return "no drums of its kit" if score.notes["is_drum"].any() else "no drums"
+    return "no notes in its range"
 
 
 def each_window(part: Part) -> Iterator[Window]:

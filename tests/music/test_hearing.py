@@ -152,11 +152,23 @@ def test_a_groove_with_a_silent_bar_is_a_window_too(tmp_path, name):
 
 
 def test_drums_that_are_others_in_the_kit_are_named(tmp_path):
-    part = heard(tmp_path, "percussion", DRUMS).main
-    assert part.remarks == (
+    found = heard(tmp_path, "percussion", DRUMS)
+    assert found.remarks == (
         "2 of 5 drum sounds are played as others: tambourine as closed hi hat, cowbell as "
         "acoustic snare",
+        *LOUDNESS,
     )
+
+
+def test_a_melody_is_no_drums(tmp_path):
+    with pytest.raises(NoExtractedExamplesError, match=r"^no drums$"):
+        heard(tmp_path, "loop", DRUMS)
+
+
+def test_drums_that_no_kit_has_are_no_drums_of_it(tmp_path):
+    cymbals = dataclasses.replace(DRUMS, pitch_classes=((49,),))
+    with pytest.raises(NoExtractedExamplesError, match=r"^no drums of its kit$"):
+        heard(tmp_path, "beat", cymbals)
 
 
 def test_another_metre_is_a_reason(tmp_path):
