@@ -55,7 +55,8 @@ class ModelChoice:
         from music_vae.weights import shipped
 
         if self.config:
-            object.__setattr__(self, "config", shipped.full_name(self.config))
+            with naming("config", self.config):
+                object.__setattr__(self, "config", shipped.full_name(self.config))
         if self.run_dir and self.checkpoint_file:
             raise UserError("give `run_dir` or `checkpoint_file`, one of the two")
         if not (self.run_dir or self.checkpoint_file or self.config):

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from music_vae.common.errors import UserError
-from music_vae.configs import get_config
+from music_vae.configs import CONFIG_MAP, get_config
 from music_vae.weights.safetensors_file import WEIGHTS_FILE
 
 MODELS_DIR = Path(__file__).parents[1] / "models"
@@ -19,6 +19,8 @@ ALIASES = {
     "groove": "groovae_2bar_humanize_mini",
 }
 """Short names of models: for each kind of music the one of two bars that is best for samples."""
+
+_NEAR = 0.75  # of 1, the same; melodie and drum are nearer to short names
 
 
 def names() -> list[str]:
@@ -35,7 +37,13 @@ def full_name(name: str) -> str:
 
     >>> full_name("melody"), full_name("groovae_4bar_mini")
     ('cat-mel_2bar_mini', 'groovae_4bar_mini')
+
+    Raises:
+      UserError: If it is nearly a short one.
     """
+    near = difflib.get_close_matches(name, ALIASES, n=1, cutoff=_NEAR)
+    if near and name not in (*ALIASES, *CONFIG_MAP):
+        raise UserError(f"there is no model {name!r}; did you mean {near[0]}?")
     return ALIASES.get(name, name)
 
 

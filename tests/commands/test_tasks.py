@@ -6,6 +6,7 @@ from music_vae import TrainedModel, generate
 from music_vae.commands import tasks
 from music_vae.commands.choices import ModelChoice
 from music_vae.commands.generate_request import MODES
+from music_vae.common.errors import UserError
 from music_vae.weights import shipped
 from support import exported
 
@@ -101,3 +102,10 @@ def test_a_short_name_is_a_model_of_two_bars(name):
     assert config.data_converter.window_bars == 2
     assert model.resolve() == shipped.folder(shipped.ALIASES[name])
     assert TrainedModel.shipped(name).config == config
+
+
+@pytest.mark.parametrize(("name", "meant"), [("melodie", "melody"), ("drum", "drums")])
+def test_what_is_nearly_a_short_name_is_asked_about(name, meant):
+    message = f"`config={name}`: there is no model '{name}'; did you mean {meant}\\?"
+    with pytest.raises(UserError, match=message):
+        ModelChoice(config=name)
