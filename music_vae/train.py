@@ -323,7 +323,7 @@ def _print_metrics(step: int, metrics: dict[str, float]) -> None:
     forced = any(name.startswith(prefix) for name in metrics)
     heads = f"{'as in training':>16}{'teacher-forced':>16}" if forced else ""
     wide = max(len(name) for name in names) + 2
-    print(f"{f'step {step}':{wide}}{heads}")
+    print(f"{f'step {step}':{wide}}{heads}".rstrip())
     for name in names:
         cells = [metrics[key] for key in (name, f"{prefix}{name}") if key in metrics]
         print(f"  {name:{wide - 2}}" + "".join(f"{cell:16.4f}" for cell in cells), flush=True)
