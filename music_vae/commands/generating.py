@@ -52,8 +52,8 @@ class Material:
       shift: Vector `[Z]` that is added to latent vectors to change attributes; None: no change.
       prior: Prior from which samples are drawn, or its name; None: the model's default, as in
         `TrainedModel.sample`.
-      qpm: Tempo of what the model reads of the first piece, if the result is to have it; None:
-        that at its beginning.
+      qpm: Tempo of the first window, if the result is to have it; None: that at the beginning of
+        the first piece.
       starts: Quarter note at which each piece begins, if the pieces are the windows of a whole
         piece, which are to be joined; empty: they are not. A window can begin before 0, and be
         silent up to a pick-up.
@@ -179,10 +179,8 @@ def gather(request: Request, config: Config, stamp: str) -> Material:
     controls = _controls(request, config, stamp)
     if not _is_whole(request, config):
         return _of_windows(request, config, stamp, Material((), controls, shift, prior))
-    pieces, tempo_map = _steady(_pieces(request, config, stamp), request, config)
-    keeps_tempo = pieces and request.qpm is None and tempo_map is None
-    qpm = piece_files.tempo_of(config, pieces[0]) if keeps_tempo else None
-    return Material(pieces, controls, shift, prior, qpm, tempo_map)
+    pieces, tempo_map = _steady(_pieces(request, config, stamp))
+    return Material(pieces, controls, shift, prior, tempo_map=tempo_map)
 
 
 def _shift(request: Request, config: Config) -> np.ndarray | None:
@@ -292,11 +290,9 @@ def _is_whole(request: Request, config: Config) -> bool:
     return request.mode in ("reconstruct", "attribute") and config.data_converter.plays_any_length
 
 
-def _steady(
-    pieces: "list[NoteSequence]", request: Request, config: Config
-) -> "tuple[list[NoteSequence], TempoMap | None]":
+def _steady(pieces: "list[NoteSequence]") -> "tuple[list[NoteSequence], TempoMap | None]":
     """Returns a whole groove at a steady tempo, and its tempos if they change."""
-    if not pieces or not _is_whole(request, config):
+    if not pieces:
         return pieces, None
     tempo_map = TempoMap.of(pieces[0])
     if tempo_map.is_steady:
@@ -361,7 +357,12 @@ def make(
         )
         for c_input in controls
     ]
-    made = [_joined(parts, model) for parts in zip(*windows, strict=True)]
+    converter = model.converter
+    window_s = (converter.window_bars or 1) * converter.quarters_per_bar * 60 / DEFAULT_QPM
+    made = [
+        joining.placed([(number * window_s, part) for number, part in enumerate(parts)])
+        for parts in zip(*windows, strict=True)
+    ]
     early = map(grooves.without_early_hits, made)
     return [piece_files.moved(piece, material.semitones) for piece in early]
 
@@ -427,24 +428,6 @@ _MAKERS: dict[str, Callable[..., "list[NoteSequence]"]] = {
     "similar": _similar,
     "attribute": _attribute,
 }
-
-
-def _joined(parts: "Sequence[NoteSequence]", model: "TrainedModel") -> "NoteSequence":
-    """Returns one piece of several windows, one after the other."""
-    if len(parts) == 1:
-        return parts[0]
-    from note_seq import sequences_lib
-
-    converter = model.converter
-    window_s = (converter.window_bars or 1) * converter.quarters_per_bar * 60 / DEFAULT_QPM
-    joined = type(parts[0])()
-    joined.CopyFrom(parts[0])
-    for number, part in enumerate(parts[1:], start=1):
-        moved = sequences_lib.shift_sequence_times(part, number * window_s)
-        joined.notes.extend(moved.notes)
-        joined.text_annotations.extend(moved.text_annotations)
-        joined.total_time = max(joined.total_time, moved.total_time)
-    return joined
 
 
 # -- Files ----------------------------------------------------------------------------------------

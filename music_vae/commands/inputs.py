@@ -113,19 +113,21 @@ def read_all_windows(config: "Config", given: InputFile) -> "tuple[list[Window],
     return windows, None if tempo_map.is_steady else tempo_map
 
 
+def _read(config: "Config", given: InputFile) -> "tuple[NoteSequence, list[str]]":
+    """Returns the piece in a file as a model takes it, and a clause on other tracks, if any."""
+    piece, lost = piece_files.read_piece(config, given)
+    return piece, [f"{remarks.counted(lost, 'note')} of other tracks left out"] if lost else []
+
+
 def _hear(config: "Config", given: InputFile) -> tuple[Hearing, list[str]]:
     """Returns what a model hears of a file, and clauses on what it does not; names no argument."""
-    whole = piece_files.read_one(given)
-    piece, converter = (
-        piece_files.read_piece(config, given, whole),
-        config.data_converter.for_inference(),
-    )
+    piece, left_out = _read(config, given)
+    converter = config.data_converter.for_inference()
     try:
         heard = hearing.hear(piece, converter)
     except NoExtractedExamplesError as error:
         raise UserError(remarks.sentence(str(error), config.name, converter)) from error
-    lost = len(whole.notes) - len(piece.notes)
-    return heard, [f"{remarks.counted(lost, 'note')} of other tracks left out"] if lost else []
+    return heard, left_out
 
 
 def _say(
@@ -179,11 +181,8 @@ def read_groove(config: "Config", given: InputFile, *, keeps_hits: bool) -> "Not
     Raises:
       UserError: As for `read_piece`, and for a metre that is not the model's.
     """
-    whole = piece_files.read_one(given)
-    piece, converter = (
-        piece_files.read_piece(config, given, whole),
-        config.data_converter.for_inference(),
-    )
+    piece, left_out = _read(config, given)
+    converter = config.data_converter.for_inference()
     for metre in piece.time_signatures:
         if 4 * metre.numerator != converter.quarters_per_bar * metre.denominator:
             reason = f"time signature {metre.numerator}/{metre.denominator}"
@@ -191,10 +190,7 @@ def read_groove(config: "Config", given: InputFile, *, keeps_hits: bool) -> "Not
                 raise UserError(remarks.sentence(reason, config.name, converter))
     last_s = max(note.start_time for note in piece.notes)
     num_bars = int(TempoMap.of(piece).quarter_at(last_s) / converter.quarters_per_bar) + 1
-    clauses = [f"{bars_text(0, num_bars)} of the drums"]
-    lost = len(whole.notes) - len(piece.notes)
-    if lost:
-        clauses.append(f"{remarks.counted(lost, 'note')} of other tracks left out")
+    clauses = [f"{bars_text(0, num_bars)} of the drums", *left_out]
     if not keeps_hits:
         clauses += remarks.on_kit([note.pitch for note in piece.notes], converter.kit)
     _log.info("%s: %s", given.path, "; ".join(clauses))

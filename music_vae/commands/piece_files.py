@@ -37,29 +37,28 @@ def read_one(given: InputFile) -> "NoteSequence":
     return sequences[0]
 
 
-def read_piece(
-    config: "Config", given: InputFile, piece: "NoteSequence | None" = None
-) -> "NoteSequence":
+def read_piece(config: "Config", given: InputFile) -> "tuple[NoteSequence, int]":
     """Reads the one piece in a file as a model of `config` takes it: of drums, the drums alone.
 
-    It logs a line if the drums are on an unusual channel.
+    Returned with it is the number of notes that are left out. It logs a line if the drums are on an
+    unusual channel.
 
     >>> from music_vae.configs import get_config
     >>> tune = InputFile("input_midi", "input1", Path("examples/tunes/soldiers_joy.mid"))
-    >>> len(read_piece(get_config("cat-mel_2bar_mini"), tune).notes)
-    112
+    >>> piece, num_left_out = read_piece(get_config("cat-mel_2bar_mini"), tune)
+    >>> len(piece.notes), num_left_out
+    (112, 0)
 
     Args:
       config: The config of the model.
       given: The file.
-      piece: The piece in the file, if it was read before.
 
     Raises:
       UserError: If it cannot be read, holds several pieces, or has no drums for a model of drums.
     """
-    piece = read_one(given) if piece is None else piece
+    piece = read_one(given)
     if not config.data_converter.has_hits:
-        return piece
+        return piece, 0
     drums, remark = drum_part(piece)
     if remark:
         _log.warning("%s: %s", given.path, remark)
@@ -69,27 +68,7 @@ def read_piece(
                 f"it has no drums: nothing is on channel {DRUM_CHANNEL}, where MIDI has them, and "
                 "what is on other channels does not look like a drum kit"
             )
-    return drums
-
-
-def tempo_of(config: "Config", piece: "NoteSequence") -> float:
-    """Returns the tempo, in quarter notes a minute, of what a model of `config` reads of a piece.
-
-    That can begin after a count-in of another tempo.
-
-    >>> from music_vae.configs import get_config
-    >>> tune = Path("examples/two_bars/durangs_hornpipe.mid")
-    >>> piece = read_one(InputFile("input_midi", "input1", tune))
-    >>> early = piece.tempos.add(time=0.0, qpm=60.0)  # and 120 from the second tick on
-    >>> piece.tempos[0].time = 0.002
-    >>> tempo_of(get_config("cat-mel_2bar_mini"), piece)
-    120.0
-    """
-    converter = config.data_converter.for_inference()
-    if converter.plays_any_length:
-        converter = converter.whole()
-    qpms = converter.extract(piece).qpms
-    return qpms[0] if qpms else notes_io.tempo_of(piece)
+    return drums, len(piece.notes) - len(drums.notes)
 
 
 def write(

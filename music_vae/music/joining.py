@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 def placed(parts: "Sequence[tuple[float, NoteSequence]]") -> "NoteSequence":
     """Returns one piece of several of one tempo, each of which begins at a time in seconds.
 
-    Notes that would start before time 0 are left out: a model may play in the silence before a
-    pick-up.
+    Notes before time 0 of a piece that begins before it are left out: a model may play in the
+    silence before a pick-up.
 
     >>> from note_seq.protobuf.music_pb2 import NoteSequence
     >>> middle_c = NoteSequence(notes=[{"pitch": 60, "end_time": 1.0}], total_time=1.0)
@@ -28,7 +28,7 @@ def placed(parts: "Sequence[tuple[float, NoteSequence]]") -> "NoteSequence":
     whole.total_time = 0.0
     for begin_s, part in parts:
         for note in part.notes:
-            if begin_s + note.start_time >= 0:
+            if begin_s >= 0 or begin_s + note.start_time >= 0:
                 whole.notes.add().CopyFrom(note)
                 whole.notes[-1].start_time += begin_s
                 whole.notes[-1].end_time += begin_s

@@ -144,7 +144,9 @@ def test_played_hits_are_all_there_and_end_at_the_next_of_their_drum(tmp_path, n
 def test_pads_on_another_channel_are_read_as_drums_with_one_line(caplog, model, name, read):
     path = MIDI / "drum_pitches" / f"{name}.mid"
     with caplog.at_level("WARNING"):
-        piece = piece_files.read_piece(model.read_config(), InputFile("input_midi", "input1", path))
+        piece, _ = piece_files.read_piece(
+            model.read_config(), InputFile("input_midi", "input1", path)
+        )
     assert {note.pitch for note in piece.notes if note.is_drum} == {36, 38, 42}
     assert len(piece.notes) == 24
     nothing = "nothing is on channel 10, where MIDI has drums"
@@ -154,7 +156,7 @@ def test_pads_on_another_channel_are_read_as_drums_with_one_line(caplog, model, 
 @pytest.mark.parametrize("model", [GROOVES, DRUMS], ids=["groove", "drums"])
 def test_of_a_song_a_model_of_drums_reads_the_drums_alone(caplog, model):
     song = MIDI / "program_track" / "programs_on_own_tracks.mid"
-    piece = piece_files.read_piece(model.read_config(), InputFile("input_midi", "input1", song))
+    piece, _ = piece_files.read_piece(model.read_config(), InputFile("input_midi", "input1", song))
     assert {note.pitch for note in piece.notes} == {36, 38, 42}
     assert len(piece.notes) == 48
     assert not warnings(caplog)
