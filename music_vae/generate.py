@@ -239,8 +239,7 @@ def request_of(values: flags.FlagValues) -> Request:
 
 def _model(values: flags.FlagValues, task: Task | None, inputs: Sequence[Path]) -> ModelChoice:
     """Returns the model that the flags choose, else that of the task."""
-    is_named = values.config or values.run_dir or values.checkpoint_file
-    return flag_groups.model(values, None if is_named or not task else task.config_for(inputs))
+    return flag_groups.model(values, None if task is None else lambda: task.config_for(inputs))
 
 
 def _sampling(values: flags.FlagValues, task: Task | None) -> Sampling:

@@ -9,6 +9,7 @@
 'cat-mel_2bar_mini'
 """
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from absl import flags
@@ -63,7 +64,7 @@ def define_model(values: flags.FlagValues) -> None:
     )
 
 
-def model(values: flags.FlagValues, default: str | None = None) -> ModelChoice:
+def model(values: flags.FlagValues, default: Callable[[], str] | None = None) -> ModelChoice:
     """Returns the model that the flags choose.
 
     >>> values = cli.new_flags()
@@ -74,15 +75,15 @@ def model(values: flags.FlagValues, default: str | None = None) -> ModelChoice:
 
     Args:
       values: The flags.
-      default: Name of the config of the model that is used if they choose none; None: there is no
-        such model.
+      default: Function that finds the name of the config of the model that is used if they choose
+        none; None: there is no such model.
 
     Raises:
       UserError: Unless exactly one model is named, and if its checkpoint does not exist.
     """
     is_named = values.config or values.run_dir or values.checkpoint_file
     return ModelChoice(
-        config=values.config if is_named else default,
+        config=values.config if is_named or default is None else default(),
         run_dir=values.run_dir,
         checkpoint_file=values.checkpoint_file,
         hparams=values.hparams,

@@ -107,7 +107,9 @@ DURATION = Range(0, 10**9, whole=False)
 """Durations in seconds."""
 
 SHARE = Range(0, 1, whole=False)
+
 AMOUNT = Range(0, 3, whole=False)
+"""Amounts of a model's playing: 0 for none of it, above 1 to exaggerate it."""
 
 HELD_OUT = Range(0.001, 0.9, whole=False)
 """Shares of a corpus that are kept back."""
