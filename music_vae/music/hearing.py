@@ -138,7 +138,7 @@ def hear(piece: "NoteSequence", converter: Converter) -> Hearing:
         raise NoExtractedExamplesError(reason)
     expression = tuple(remarks.on_expression(piece, converter))
     if converter.window_bars is None or not (converter.has_melody or converter.has_hits):
-        return Hearing([_as_extracted(piece, converter)], expression)
+        return Hearing([_as_extracted(piece, score.qpm, converter)], expression)
     tempo_map = TempoMap.of(piece)
     if not tempo_map.is_steady:
         score = _at_one_tempo(score, tempo_map)
@@ -199,22 +199,18 @@ def _at_tempos(part: Part, tempo_map: TempoMap, converter: Converter) -> Part:
     return part._replace(windows=windows, pickup=part.pickup and at_tempo(part.pickup))
 
 
-def _as_extracted(piece: "NoteSequence", converter: Converter) -> Part:
+def _as_extracted(piece: "NoteSequence", first_qpm: float, converter: Converter) -> Part:
     """Returns the whole piece as a part, with the windows that training would have."""
     extraction = converter.extract(piece)
     if not extraction.examples:
         raise NoExtractedExamplesError(", ".join(extraction.skipped) or "no music of its kind")
-    qpms = extraction.qpms or itertools.repeat(_first_qpm(piece))
+    qpms = extraction.qpms or itertools.repeat(first_qpm)
     windows = []
     for example, qpm in zip(extraction.examples, qpms, strict=False):
         one = dataclasses.replace(extraction, examples=[example], qpms=[qpm])
         windows.append(Window(converter.dense(one), qpm))
     left_out = tuple(f"left out ({reason})" for reason in extraction.skipped)
     return Part("", 0, None, windows, remarks=left_out)
-
-
-def _first_qpm(piece: "NoteSequence") -> float:
-    return read(piece).qpm
 
 
 # -- Sections -------------------------------------------------------------------------------------
@@ -237,8 +233,10 @@ def _grids(score: Score, converter: Converter) -> tuple[list[Section], list[str]
         quarters = 4 * metre.numerator / metre.denominator if metre.denominator else 0
         length = (end_s - part.begin_s) * part.qpm / 60
         number = max(1, math.ceil(length / quarters - _ROUNDING)) if quarters else 1
-        reason = _why_not(part, converter, quarters)
-        if reason is None:
+        reason = None
+        if quarters != converter.quarters_per_bar:
+            reason = f"time signature {metre.numerator}/{metre.denominator}"
+        else:
             grid = _grid(part, converter)
             if isinstance(grid, str):
                 reason = grid
@@ -251,14 +249,6 @@ def _grids(score: Score, converter: Converter) -> tuple[list[Section], list[str]
     if not sections:
         raise NoExtractedExamplesError(reasons[0] if reasons else "no notes")
     return sections, left_out
-
-
-def _why_not(part: Score, converter: Converter, quarters: float) -> str | None:
-    """Returns the reason for which a section's metre is another than the model's, or None."""
-    if quarters == converter.quarters_per_bar:
-        return None
-    metre = part.metres[0] if part.metres else DEFAULT_METRE
-    return f"time signature {metre.numerator}/{metre.denominator}"
 
 
 def _grid(part: Score, converter: Converter) -> Grid | str:

@@ -144,6 +144,11 @@ def _tick(quarter: float) -> int:
     return max(round(quarter * TICKS_PER_QUARTER), 0)
 
 
+def _ticks(tempos: TempoMap) -> Callable[[float], int]:
+    """Returns the function from a time in seconds to its tick."""
+    return lambda time_s: _tick(tempos.quarter_at(time_s))
+
+
 # -- Tracks ---------------------------------------------------------------------------------------
 
 
@@ -163,10 +168,7 @@ def _conducting_events(sequence: "NoteSequence", tempos: TempoMap, text: str) ->
     """Yields the events of the first track: name, text, tempos, metres and keys."""
     import mido
 
-    def at(time_s: float) -> int:
-        return _tick(tempos.quarter_at(time_s))
-
-    title = sequence.sequence_metadata.title
+    at, title = _ticks(tempos), sequence.sequence_metadata.title
     yield _named(title or _FIRST_TRACK)
     if text:
         yield _Event(0, 1, mido.MetaMessage("text", text=_text(text)))
@@ -199,13 +201,11 @@ def _text(text: str) -> str:
 
 def _parts(sequence: "NoteSequence", tempos: TempoMap, end: int) -> Iterator[list[_Event]]:
     """Yields the events of each instrument."""
+    at = _ticks(tempos)
     notes, changes = _by_part(sequence.notes), _by_part(sequence.control_changes)
     bends = _by_part(sequence.pitch_bends)
     names = {info.instrument: info.name for info in sequence.instrument_infos}
     channels = iter(_CHANNELS * (len({*notes, *changes, *bends}) // len(_CHANNELS) + 1))
-
-    def at(time_s: float) -> int:
-        return _tick(tempos.quarter_at(time_s))
 
     for part in sorted({*notes, *changes, *bends}):
         channel = DRUMS_INSTRUMENT if part.is_drum else next(channels)

@@ -8,6 +8,7 @@ shape, padding included, into the arrays that a model reads. `to_tensors` does b
 
 import abc
 import dataclasses
+import itertools
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -306,8 +307,8 @@ class Converter(abc.ABC):
 
     @property
     def pitches(self) -> frozenset[int] | None:
-        """The MIDI pitches that are read; None if that depends on the instrument."""
-        return None
+        """The MIDI pitches that are read, as of a kit; None if that depends on the instrument."""
+        return frozenset(itertools.chain.from_iterable(self.kit)) or None
 
     @property
     def kit(self) -> tuple[tuple[int, ...], ...]:

@@ -7,7 +7,6 @@ one-hot over all combinations of classes; the mask is then the index of its colu
 """
 
 import dataclasses
-import itertools
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -184,11 +183,6 @@ class DrumsConverter(Converter):
             if not extraction.examples and not extraction.skipped:
                 extraction.skipped["no drum track"] += 1
         return extractions
-
-    @property
-    def pitches(self) -> frozenset[int]:
-        """The MIDI pitches that are read, those of all classes."""
-        return frozenset(itertools.chain.from_iterable(self.kit))
 
     @property
     def kit(self) -> tuple[tuple[int, ...], ...]:

@@ -11,7 +11,6 @@ all hits, all velocities, all offsets. With `split_instruments` every row is one
 """
 
 import dataclasses
-import itertools
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -278,11 +277,6 @@ class GrooveConverter(Converter):
             examples = self._examples(self._cut(grid, extraction.skipped))
             extraction.add(examples, quantised.section.qpm)
         return extractions
-
-    @property
-    def pitches(self) -> frozenset[int]:
-        """The MIDI pitches that are read, those of all classes."""
-        return frozenset(itertools.chain.from_iterable(self.kit))
 
     @property
     def kit(self) -> tuple[tuple[int, ...], ...]:
