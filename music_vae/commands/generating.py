@@ -21,7 +21,7 @@ from music_vae.common.errors import UserError, naming
 from music_vae.configs import Config
 from music_vae.latent import grooves, latent_space, priors
 from music_vae.latent.latent_space import Prior
-from music_vae.music import bar_lines, conditioning, joining, notes_io
+from music_vae.music import conditioning, joining, notes_io
 from music_vae.music.converters.base import Tensors
 from music_vae.music.converters.score import as_sequence
 from music_vae.music.heard_windows import Window
@@ -93,7 +93,7 @@ def generate(request: Request) -> Iterator[Path]:
     material = gather(request, config, stamp)
     pieces = at_tempo(make(open_model(request, config), request, material), request, material)
     if request.join:
-        pieces = [bar_lines.joined(pieces)]
+        pieces = [joining.joined(pieces)]
     made = write(pieces, request, config, stamp)
     yield from made.paths
     if wanted is not None:

@@ -5,11 +5,9 @@ file it has to: a sequencer takes the length of a loop from the end of its track
 """
 
 import math
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from music_vae.common.constants import DEFAULT_QPM
-from music_vae.common.lazy_imports import import_note_seq
 from music_vae.music.tempo_map import TempoMap
 
 if TYPE_CHECKING:
@@ -111,23 +109,6 @@ def filled(piece: "NoteSequence", least_s: float = 0.0) -> "NoteSequence":
     for note in copy.notes:
         note.end_time = min(note.end_time, copy.total_time)
     return copy
-
-
-def joined(pieces: "Sequence[NoteSequence]") -> "NoteSequence":
-    """Returns one piece of several, each from the bar line on at which the one before it ends.
-
-    >>> from note_seq.protobuf.music_pb2 import NoteSequence
-    >>> middle_c = NoteSequence(notes=[{"pitch": 60, "velocity": 80, "end_time": 0.5}])
-    >>> [note.start_time for note in joined([middle_c, middle_c]).notes]
-    [0.0, 2.0]
-
-    Args:
-      pieces: The pieces, at least one.
-    """
-    lengths_s = [max(end_s(piece), piece.total_time) for piece in pieces]
-    whole = import_note_seq().sequences_lib.concatenate_sequences(list(pieces), lengths_s)
-    whole.total_time = sum(lengths_s)
-    return whole
 
 
 class _Bars:

@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from music_vae.common.lazy_imports import import_note_seq
+from music_vae.music import bar_lines
+
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
 
@@ -36,4 +39,21 @@ def placed(parts: "Sequence[tuple[float, NoteSequence]]") -> "NoteSequence":
             whole.text_annotations.add().CopyFrom(text)
             whole.text_annotations[-1].time = max(0.0, text.time + begin_s)
         whole.total_time = max(whole.total_time, begin_s + part.total_time)
+    return whole
+
+
+def joined(pieces: "Sequence[NoteSequence]") -> "NoteSequence":
+    """Returns one piece of several, each from the bar line on at which the one before it ends.
+
+    >>> from note_seq.protobuf.music_pb2 import NoteSequence
+    >>> middle_c = NoteSequence(notes=[{"pitch": 60, "velocity": 80, "end_time": 0.5}])
+    >>> [note.start_time for note in joined([middle_c, middle_c]).notes]
+    [0.0, 2.0]
+
+    Args:
+      pieces: The pieces, at least one.
+    """
+    lengths_s = [max(bar_lines.end_s(piece), piece.total_time) for piece in pieces]
+    whole = import_note_seq().sequences_lib.concatenate_sequences(list(pieces), lengths_s)
+    whole.total_time = sum(lengths_s)
     return whole

@@ -77,13 +77,3 @@ def test_a_late_hit_at_the_last_step_ends_with_the_window():
     (hit,) = decoded.notes
     assert (hit.start_time, hit.end_time) == (4 - 0.125 / 2, 4.0)
     assert decoded.total_time == 4.0
-
-
-def test_joined_pieces_follow_each_other_from_bar_line_to_bar_line():
-    first = piece((0, 0.5), metres=[(0, 3, 4)], tempos=[{"qpm": 60}])
-    second = piece((1, 2), (3, 3.5), metres=[(0, 3, 4)], total_time=6.0, tempos=[{"qpm": 60}])
-    joined = bar_lines.joined([first, second, first])
-    assert [note.start_time for note in joined.notes] == [0, 4, 6, 9]
-    assert joined.total_time == 12
-    assert len(joined.tempos) == len(joined.time_signatures) == 1
-    assert len(first.notes) == 1
