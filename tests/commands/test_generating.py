@@ -10,6 +10,7 @@ from music_vae.commands import generating
 from music_vae.commands.choices import ModelChoice, Sampling
 from music_vae.commands.generate_request import Request
 from music_vae.commands.inputs import SeveralWindowsError
+from music_vae.commands.material import gather
 from music_vae.common.errors import UserError
 from support.paths import TUNES
 
@@ -38,7 +39,7 @@ def test_the_parts_of_the_pipeline_can_be_used_by_themselves(model, tmp_path, wi
     )
     config = model.read_config()
     generating.check(request, config)
-    material = generating.gather(request, config, "now")
+    material = gather(request, config, "now")
     assert len(material.pieces) == 1
     pieces = generating.make(generating.open_model(request, config), request, material)
     assert len(pieces) == 5
