@@ -6,6 +6,7 @@ import pytest
 from music_vae import generate
 from music_vae.music import notes_io
 from support.daw_files import KINDS
+from support.midi_notes import note_ons
 
 BAR = 4 * 480
 
@@ -50,14 +51,7 @@ def ends(path):
 
 def hits(path):
     """Pitch and nearest sixteenth of each drum note, counted in quarter notes of the file."""
-    file, found = mido.MidiFile(path), []
-    for track in file.tracks:
-        tick = 0
-        for event in track:
-            tick += event.time
-            if event.type == "note_on" and event.velocity:
-                found.append((event.note, round(4 * tick / file.ticks_per_beat), event.channel))
-    return found
+    return [(event.note, round(4 * quarter), event.channel) for quarter, event in note_ons(path)]
 
 
 @pytest.mark.parametrize("kind", WINDOWS)

@@ -8,6 +8,7 @@ from music_vae.commands import generating, piece_files
 from music_vae.commands.choices import ModelChoice, Sampling
 from music_vae.commands.generate_request import InputFile, Request
 from music_vae.common.errors import UserError
+from support.midi_notes import note_ons
 from support.paths import MIDI, TUNES
 
 TICKS = 96
@@ -91,14 +92,7 @@ def humanized(tmp_path, name, amount=0.0):
 
 def hits(path):
     """Time in quarter notes, pitch and velocity of every note-on."""
-    midi, found = mido.MidiFile(path), []
-    for track in midi.tracks:
-        ticks = 0
-        for message in track:
-            ticks += message.time
-            if message.type == "note_on" and message.velocity:
-                found.append((ticks / midi.ticks_per_beat, message.note, message.velocity))
-    return sorted(found)
+    return sorted((quarter, event.note, event.velocity) for quarter, event in note_ons(path))
 
 
 def warnings(caplog):
