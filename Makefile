@@ -119,20 +119,30 @@ train-cat-drums_2bar_mini_lokl: STEPS := 1000
 train-cat-drums_2bar_mini_lokl: THEN := --warm_start=$(RUNS)/cat-drums_2bar_mini_hikl
 train-groovae_4bar_mini train-groovae_2bar_humanize_mini train-groovae_2bar_tap_fixed_velocity_mini \
 train-groovae_2bar_add_closed_hh_mini: MUSIC := groove
-train-groovae_2bar_humanize_mini: STEPS := 6000
-train-groovae_2bar_tap_fixed_velocity_mini train-groovae_2bar_add_closed_hh_mini: STEPS := 4000
-train-groovae_4bar_mini: STEPS := 2500
+# Teacher forcing first; then the decoder reads its own samples, as it does when it plays.
+forced := --hparams=sampling_rate=0
+train-groovae_%: PRIOR := --components=500
+train-groovae_2bar_humanize_mini: FIRST := $(forced),decay_rate=0.9997 --num_steps=4000
+train-groovae_2bar_humanize_mini: SECOND := --hparams=decay_rate=0.9996,sampling_rate=0.7 --num_steps=4815
+train-groovae_2bar_humanize_mini: STEPS := 5400
+train-groovae_2bar_tap_fixed_velocity_mini: FIRST := $(forced),decay_rate=0.9997 --num_steps=2500
+train-groovae_2bar_tap_fixed_velocity_mini: STEPS := 3100
+train-groovae_2bar_add_closed_hh_mini: THEN := --warm_start=$(RUNS)/groovae_2bar_humanize_mini/train
+train-groovae_2bar_add_closed_hh_mini: STEPS := 1500
+train-groovae_4bar_mini: FIRST := $(forced),decay_rate=0.9997 --num_steps=3500
+train-groovae_4bar_mini: STEPS := 4000
 
 # Trains (or goes on), draws the curves, puts the best weights into the package, and finds the
 # directions of their attributes, and the prior that fits them.
 train-%: $(VENV)/installed-dev
 	$(if $(FIRST),$(call train,$*) $(FIRST))
+	$(if $(SECOND),$(call train,$*) $(SECOND))
 	$(call train,$*) $(THEN) --num_steps=$(STEPS) --patience=8
 	$(BIN)/python scripts/plot_run.py $(RUNS)/$* docs/training/$*.png
 	$(BIN)/python scripts/ship_model.py --run_dir=$(RUNS)/$*
 	$(BIN)/music_vae_attributes compute --config=$* --num_examples=6000 --examples_path=$(call files,train) \
 	  --output=music_vae/models/$*/attributes.safetensors
-	$(BIN)/music_vae_prior fit --config=$* --examples_path=$(call files,train) \
+	$(BIN)/music_vae_prior fit --config=$* $(PRIOR) --examples_path=$(call files,train) \
 	  --output=music_vae/models/$*/prior.safetensors
 
 clean:

@@ -30,6 +30,7 @@ from music_vae.common.specs import (
     GrooveHeadSpec,
     HierarchicalDecoderSpec,
     HierarchicalEncoderSpec,
+    MixtureGrooveHeadSpec,
     MultiCategoricalHeadSpec,
     NadeHeadSpec,
     SplitDecoderSpec,
@@ -464,6 +465,30 @@ def _mini(config: Config, suffix: str = "mini", **changes: Any) -> Config:
     )
 
 
+def _mini_groove(name: str, **changes: Any) -> Config:
+    """Returns a groove config in a reduced size, whose decoder reads what it is to fill in."""
+    config = PUBLISHED_CONFIGS[name]
+    converter = config.data_converter
+    assert isinstance(converter, GrooveConverter)
+    given = converter.humanize or converter.tapify or bool(converter.add_instruments)
+    mini = _mini(
+        config,
+        **_TINY,
+        control_preprocessing_rnn_size=(128,),
+        dropout_keep_prob=0.7,
+        free_bits=0 if given else 48,
+        max_beta=0.2,
+        beta_rate=0.0,
+        **changes,
+    )
+    return mini.replace(
+        data_converter=dataclasses.replace(
+            converter, inputs_as_controls=given, complete_inputs=0.5 if given else 0.0
+        ),
+        decoder=FlatDecoderSpec(MixtureGrooveHeadSpec(), preprocess_controls=given),
+    )
+
+
 MINI_CONFIGS: Mapping[str, Config] = MappingProxyType(
     {
         config.name: config
@@ -493,22 +518,14 @@ MINI_CONFIGS: Mapping[str, Config] = MappingProxyType(
                 sampling_rate=0.5,
             ).replace(window_augmenter=_DRUM_AUGMENTER),
             # Grooves, z 64, encoder 128, decoder 128-128.
-            *(
-                _mini(
-                    PUBLISHED_CONFIGS[name],
-                    **_TINY,
-                    dropout_keep_prob=0.7,
-                    free_bits=48,
-                    max_beta=0.2,
-                    beta_rate=0.0,
-                    decay_rate=0.9997,
-                )
-                for name in (
-                    "groovae_4bar",  # .576, .481
-                    "groovae_2bar_humanize",  # .625, .560
-                    "groovae_2bar_tap_fixed_velocity",  # .568, .313
-                    "groovae_2bar_add_closed_hh",  # .606, .478
-                )
+            _mini_groove("groovae_4bar", decay_rate=0.999, sampling_rate=0.5),
+            _mini_groove("groovae_2bar_humanize", decay_rate=0.999, sampling_rate=0.9),
+            _mini_groove("groovae_2bar_tap_fixed_velocity", decay_rate=0.9992, sampling_rate=0.7),
+            _mini_groove(
+                "groovae_2bar_add_closed_hh",
+                learning_rate=0.001,
+                decay_rate=0.9985,
+                sampling_rate=0.7,
             ),
         )
     }

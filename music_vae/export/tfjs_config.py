@@ -5,6 +5,7 @@ wrongly, or refuse with an error of its linear algebra; so a config's values are
 every reason against it is given.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -48,7 +49,7 @@ def check(config: Config, *, decode_only: bool = False) -> None:
     """
     reasons = [*_decoder_reasons(config), *_converter_reasons(config)]
     encoder_reasons = list(_encoder_reasons(config))
-    hint = ""
+    hint = "`format=onnx` carries more kinds of models"
     if not decode_only:
         if encoder_reasons and not reasons:
             hint = "`decode_only` exports what samples and decodes, without its encoder"
@@ -156,8 +157,10 @@ def _converter_reasons(config: Config) -> Iterator[str]:
 
 
 def _kind(config: Config) -> str:
+    """Returns the decoder's output distribution in words."""
     head = _head(config)
-    return "several" if head is None else type(head).__name__.removesuffix("HeadSpec").lower()
+    name = "Several" if head is None else type(head).__name__.removesuffix("HeadSpec")
+    return re.sub(r"(?<!^)(?=[A-Z])", " ", name).lower()
 
 
 def _converter(config: Config) -> Json:

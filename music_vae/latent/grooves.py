@@ -138,11 +138,11 @@ def reconstruct(
     ...     _ = pattern.notes.add(
     ...         pitch=pitch, velocity=80, start_time=start, end_time=start + 0.1, is_drum=True)
     >>> model = TrainedModel.shipped("groovae_2bar_humanize_mini")
-    >>> (played,) = reconstruct(model, pattern, seed=0)
+    >>> (played,) = reconstruct(model, pattern, temperature=0.5, seed=0)
     >>> [note.velocity for note in played.notes][:4]
-    [95, 120, 96, 123]
+    [122, 127, 120, 127]
     >>> [round(1000 * note.start_time) for note in played.notes][:4]  # milliseconds
-    [0, 502, 993, 1499]
+    [9, 504, 994, 1499]
 
     Args:
       model: A model of grooves.

@@ -8,11 +8,12 @@ import pytest
 from music_vae import TrainedModel, generate
 from music_vae.common.errors import UserError
 from music_vae.configs import MINI_CONFIGS, get_config
-from music_vae.latent import attribute_vectors, constraints
+from music_vae.latent import attribute_vectors, constraints, grooves
 from music_vae.latent.small_networks import Owner
-from music_vae.music import attributes
+from music_vae.music import attributes, notes_io
 from music_vae.weights import config_file, shipped
 from music_vae.weights.safetensors_file import WEIGHTS_FILE, WeightsFile
+from support.paths import MIDI
 
 MAX_BYTES = 40e6  # of all together
 
@@ -59,7 +60,13 @@ def test_a_shipped_model_is_that_of_the_registry_and_makes_music(name):
     assert {array.dtype for array in WeightsFile(folder / WEIGHTS_FILE).values()} == {
         np.dtype(np.float16)
     }
-    pieces = TrainedModel(config, 4, folder).sample(4, temperature=0.5, seed=0)
+    model = TrainedModel(config, 4, folder)
+    if config.data_converter.control_depth:  # it completes a beat
+        (beat,) = notes_io.read_music_file(MIDI / "drum_pitches" / "sixteenths.mid")
+        playing = grooves.Playing(1, 1, "model")
+        pieces = grooves.reconstruct(model, beat, 4, playing=playing, temperature=0.5, seed=0)
+    else:
+        pieces = model.sample(4, temperature=0.5, seed=0)
     assert sum(len(piece.notes) > 3 for piece in pieces) >= 3
 
 
