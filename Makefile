@@ -107,11 +107,19 @@ corpora: $(VENV)/installed-corpora $(addprefix $(SOURCES)/,polish sos lieder qua
 	$(call scores,quartets,folk polish/melodies sos/melodies lieder/melodies hymnal/melodies)
 
 # What each is trained on, and for how many steps at most.
-train-cat-mel_2bar_mini: MUSIC := folk leads
-train-cat-mel_2bar_mini: STEPS := 16000
-# Reconstruction first: then a larger weight of the KL divergence lets go of what it does not need.
-train-cat-mel_2bar_mini: FIRST := --hparams=max_beta=0.02 --num_steps=8730
-train-cat-mel_2bar_mini: THEN := --hparams=max_beta=0.08
+train-cat-mel_2bar_mini: MUSIC := folk leads polish/melodies lieder/melodies sos/melodies hymnal/melodies
+train-cat-mel_2bar_mini: STEPS := 2700
+train-cat-mel_2bar_mini: PRIOR := --components=4000
+# Reconstruction first, on part of the music; then a larger weight of the KL divergence lets go of what it does not need,
+# and a smaller one takes back what it does.
+melodies_first := --run_dir=$(RUNS)/cat-mel_2bar_mini_first \
+  --examples_path=$(CORPORA)/folk/train.tfrecord,$(CORPORA)/leads/train.tfrecord \
+  --hparams=batch_size=64,learning_rate=0.002,decay_rate=0.99985,beta_rate=0.9995,sampling_schedule=inverse_sigmoid,sampling_rate=1000
+train-cat-mel_2bar_mini: FIRST := $(melodies_first),max_beta=0.02 --num_steps=8730
+train-cat-mel_2bar_mini: SECOND := $(melodies_first),max_beta=0.08 --num_steps=16000
+melodies_then := --hparams=learning_rate=0.001,max_beta=0.25,sampling_rate=0.5
+train-cat-mel_2bar_mini: THIRD := --warm_start=$(RUNS)/cat-mel_2bar_mini_first/best $(melodies_then),decay_rate=0.9995 --num_steps=1152
+train-cat-mel_2bar_mini: FOURTH := $(melodies_then) --num_steps=2038
 
 train-cat-drums_2bar_mini_hikl train-cat-drums_2bar_mini_lokl: MUSIC := groove games
 train-cat-drums_2bar_mini_hikl: STEPS := 7000
@@ -137,6 +145,8 @@ train-groovae_4bar_mini: STEPS := 4000
 train-%: $(VENV)/installed-dev
 	$(if $(FIRST),$(call train,$*) $(FIRST))
 	$(if $(SECOND),$(call train,$*) $(SECOND))
+	$(if $(THIRD),$(call train,$*) $(THIRD))
+	$(if $(FOURTH),$(call train,$*) $(FOURTH))
 	$(call train,$*) $(THEN) --num_steps=$(STEPS) --patience=8
 	$(BIN)/python scripts/plot_run.py $(RUNS)/$* docs/training/$*.png
 	$(BIN)/python scripts/ship_model.py --run_dir=$(RUNS)/$*

@@ -493,8 +493,17 @@ MINI_CONFIGS: Mapping[str, Config] = MappingProxyType(
     {
         config.name: config
         for config in (
-            # 2-bar melodies, z 128, encoder 256, decoder 256-256: .929, .907.
-            _mini(_MEL_2BAR_SMALL),
+            # 2-bar melodies, z 128, encoder 256, decoder 256-256.
+            _mini(
+                _MEL_2BAR_SMALL,
+                batch_size=128,
+                learning_rate=0.0035,
+                decay_rate=0.9988,
+                max_beta=0.12,
+                beta_rate=0.99,
+                sampling_schedule="constant",
+                sampling_rate=0.8,
+            ).replace(note_sequence_augmenter=NoteSequenceAugmenter(transpose_range=(-8, 8))),
             # 2-bar drums in the same sizes, for reconstruction and interpolation: .969, .961.
             _mini(
                 _DRUMS_2BAR_SMALL,

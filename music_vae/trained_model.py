@@ -246,8 +246,8 @@ class TrainedModel(ArrayModel):
         >>> for melody in model.interpolate(first, last, 4, temperature=0.1, seed=0):
         ...     print(*(note.pitch for note in melody.notes))
         66 67 69 66 62 66 69 66 62 66
-        78 71 69 69 66 62 66 69 62
-        78 81 74 76 69 74 69 74 66
+        69 69 69 66 62 67 69 66 62 66
+        78 78 74 76 69 74 69 74 66
         78 81 78 74 76 79 76 73 74 74 74
         """
         pieces.check("start_sequence", start_sequence)
@@ -317,7 +317,7 @@ class TrainedModel(ArrayModel):
         >>> (same,) = model.reconstruct(bars, temperature=0.1, seed=0)
         >>> (denser,) = model.reconstruct(bars, temperature=0.1, shift=density, seed=0)
         >>> len(same.notes), len(denser.notes)
-        (10, 25)
+        (10, 26)
 
         See `sample` for `shift` and the other arguments.
         """

@@ -186,9 +186,9 @@ def evaluate(request: EvaluateRequest) -> "Metrics":
     >>> request = EvaluateRequest(melodies, Sampling(temperature=0.5, seed=0), num_samples=8)
     >>> effects = evaluate(request)["relative"]  # in standard deviations among the samples
     >>> round(effects["plus"]["note_density"]["note_density"], 1)
-    2.4
+    2.2
     >>> round(effects["minus"]["note_density"]["note_density"], 1)
-    -1.7
+    -1.3
 
     Raises:
       UserError: If there are no vectors, or they are of another model.

@@ -127,7 +127,7 @@ def export(request: Request) -> str:
     >>> melodies = ModelChoice(config="cat-mel_2bar_mini")
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     export(Request(melodies, Path(folder, "page"), quantize="uint8"))
-    '.../page: 6 files, 6.0 MB'
+    '.../page: 6 files, 5.8 MB'
 
     Raises:
       UserError: If there is something in the folder already, or the model cannot be exported.

@@ -146,8 +146,8 @@ def make(
     >>> material = gather(request, config, stamp="now")
     >>> for piece in make(open_model(request, config), request, material):
     ...     [note.pitch for note in piece.notes][:8]
-    [71, 76, 78, 80, 76, 69, 69, 83]
-    [69, 76, 74, 76, 74, 73, 71, 69]
+    [74, 76, 74, 74, 71, 69, 74, 76]
+    [76, 76, 76, 71, 76, 71, 69, 69]
 
     Args:
       model: The model that `open_model` opens.

@@ -35,8 +35,8 @@ def measure(
     >>> result = measure(model, vectors, number=8)
     >>> for sign in ("plus", "minus"):  # change in notes per step
     ...     print(sign, round(result["change"][sign]["note_density"]["note_density"], 2))
-    plus 0.49
-    minus -0.32
+    plus 0.61
+    minus -0.23
 
     Args:
       model: A model without controls.

@@ -63,7 +63,7 @@ def measure(
     >>> model = ArrayModel(config, 8, shipped.folder(config.name))
     >>> curves = measure(model, windows, corpus=windows, pairs=4)
     >>> [round(share, 2) for share in curves["model"]["hamming"]]
-    [0.0, 0.0, 0.02, 0.16, 0.24, 0.4, 0.43, 0.46, 0.48, 0.48, 0.48]
+    [0.0, 0.0, 0.04, 0.18, 0.28, 0.38, 0.45, 0.47, 0.48, 0.48, 0.48]
 
     Args:
       model: A model without controls.

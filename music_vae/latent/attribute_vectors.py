@@ -164,11 +164,11 @@ def of_shipped(config_name: str) -> dict[str, np.ndarray]:
     >>> vectors = of_shipped("cat-mel_2bar_mini")
     >>> for amount in (-1, 0, 1):
     ...     shift = latent_space.attribute_shift(vectors, {"note_density": amount})
-    ...     (melody,) = model.sample(1, temperature=0.1, shift=shift, seed=1)
+    ...     (melody,) = model.sample(1, temperature=0.1, shift=shift, seed=0)
     ...     print(amount, len(melody.notes))
-    -1 6
-    0 12
-    1 28
+    -1 1
+    0 10
+    1 32
 
     Raises:
       UserError: If no model of that config comes with the package.

@@ -79,8 +79,8 @@ class Constraint:
     ...     prior = constraint.prior({"note_density": side}, z_size=128)
     ...     (melody,) = model.sample(1, temperature=0.1, prior=prior, seed=1)
     ...     print(side, len(melody.notes))
-    high 28
-    low 6
+    high 16
+    low 3
 
     Attributes:
       attributes: The attributes that the actor knows, in the order of `wanted`.
@@ -149,7 +149,7 @@ def read(folder: str | Path, owner: Owner) -> Constraint:
     >>> config, folder = get_config("cat-mel_2bar_mini"), shipped.folder("cat-mel_2bar_mini")
     >>> constraint = read(own_folder(folder), Owner.of(config, folder))
     >>> constraint.attributes[1]
-    Attribute(name='note_density', threshold=0.46875, sides=('high', 'low'))
+    Attribute(name='note_density', threshold=0.3125, sides=('high', 'low'))
 
     Raises:
       UserError: If the folder holds no constraint, or that of another model.

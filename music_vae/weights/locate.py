@@ -83,7 +83,7 @@ def find_file(path: str | Path) -> WeightsFile | None:
     """Opens the weights at `path` that need no conversion; returns None if there are none.
 
     >>> find_file("music_vae/models/cat-mel_2bar_mini").metadata["step"]
-    '16000'
+    '2500'
     >>> print(find_file("tests/golden/models/cat-mel_2bar_small"))  # a TensorFlow checkpoint
     None
 
