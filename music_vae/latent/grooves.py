@@ -277,7 +277,7 @@ def _notes(
     steps = np.minimum(own.steps, len(loudest) - 1)  # drums of no class may come later
     places = steps, np.where(own.drums < 0, loudest[steps], own.drums)
     heard = played.hits[places] & (steps == own.steps)
-    earlier = np.where(heard, made.offsets[places] - played.offsets[places], 0)
+    earlier = np.where(heard, _earlier(played, made, own, places), 0)
     before = np.maximum(played.velocities[places], _SOFTEST)
     louder = np.where(heard & (own.drums >= 0), made.velocities[places] / before, 1)
     velocities = np.round(own.velocities * louder).clip(1, MAX_MIDI_VELOCITY).astype(int)
@@ -286,6 +286,23 @@ def _notes(
     notes.notes.sort(key=lambda note: (note.start_time, note.pitch))
     # A hit that comes half a step early is one of the next bar to the model, but not to the ear.
     return bar_lines.filled(notes)
+
+
+def _earlier(
+    played: Groove, made: Groove, own: DrumHits, places: tuple[np.ndarray, np.ndarray]
+) -> np.ndarray:
+    """Returns by how many half steps `[N]` the model plays each hit of the input earlier.
+
+    A hit of a roll, which has more hits than steps, lies between two that the model hears: it moves
+    as they do on either side, so that hits neither fall together nor change their order.
+    """
+    apart = made.offsets - played.offsets
+    ahead = played.offsets[places] - own.offsets  # half steps by which it comes after the one heard
+    side = np.sign(ahead).astype(int)
+    beside = (places[0] + side).clip(0, len(apart) - 1), places[1]
+    between = 2 - side * (played.offsets[beside] - played.offsets[places])
+    share = np.where(played.hits[beside], np.abs(ahead) / np.maximum(between, 1), 0).clip(0, 1)
+    return (1 - share) * apart[places] + share * apart[beside]
 
 
 def _mix(converter: "Converter", playing: Playing | None) -> Mix:

@@ -61,8 +61,9 @@ class Drummer:
     z is the number of the window that was encoded.
     """
 
-    def __init__(self, name="groovae_2bar_humanize"):
+    def __init__(self, name="groovae_2bar_humanize", late=(0.4,)):
         self.config = get_config(name)
+        self.late = np.array(late)  # of steps in turn
         self.converter = self.config.data_converter.for_inference()
         self.lengths, self.told = [], None
 
@@ -76,7 +77,8 @@ class Drummer:
         for number in z[:, 0].astype(int):
             hits = self.inputs[number][:, :9].copy()
             hits[3, 8] = 1  # a ride that the input does not have
-            made.append(np.concatenate([hits, hits, -0.8 * hits], axis=-1))
+            offsets = -2 * self.late[np.arange(len(hits)) % len(self.late), None]
+            made.append(np.concatenate([hits, hits, offsets * hits], axis=-1))
         return made
 
 
@@ -286,6 +288,19 @@ def test_a_roll_keeps_its_spacing():
     (made,) = grooves.reconstruct(Drummer(), groove(roll), playing=Playing(1, 0, "input"))
     snares = [note.start_time / STEP_S for note in made.notes if note.pitch == SNARE]
     np.testing.assert_allclose(snares, [4.4 + n / 2 for n in range(8)], atol=1e-6)
+
+
+def test_hits_of_a_roll_go_between_those_that_the_model_moves():
+    def played_by(late, steps):
+        roll = groove([(SNARE, step, 80, 0) for step in steps])
+        (made,) = grooves.reconstruct(Drummer(late=late), roll, playing=Playing(1, 1, "input"))
+        return [note.start_time / STEP_S for note in made.notes if note.pitch == SNARE]
+
+    even = played_by((0.3, -0.3), [4, 4.5, 5, 5.5, 6])
+    np.testing.assert_allclose(even, [4.3, 4.5, 4.7, 5.5, 6.3], atol=1e-6)
+    # Hits before and after those heard at 4.1 and 4.9, of which one is moved by .2, the other by -.2.
+    uneven = played_by((0.3, -0.3), [4.1, 4.3, 4.7, 4.9])
+    np.testing.assert_allclose(uneven, [4.3, 4.4, 4.6, 4.7], atol=1e-6)
 
 
 def test_exaggeration_goes_the_same_way_twice_as_far():
