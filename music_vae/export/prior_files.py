@@ -3,11 +3,11 @@
 `prior.json` says how the numbers in `prior.bin` lie, and how a point is drawn with them.
 """
 
-import json
 from pathlib import Path
 
 import numpy as np
 
+from music_vae.export import packed_arrays
 from music_vae.latent.priors import FittedPrior
 
 PRIOR_FILE = "prior.json"
@@ -25,7 +25,7 @@ _USE = [
 def write(fitted: FittedPrior | None, folder: Path) -> list[Path]:
     """Writes a prior into the folder of an exported model; returns the paths of the files.
 
-    >>> import tempfile
+    >>> import json, tempfile
     >>> from music_vae.latent import priors
     >>> fitted = priors.fit(np.eye(2), np.ones((2, 2)))
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -51,13 +51,5 @@ def write(fitted: FittedPrior | None, folder: Path) -> list[Path]:
         "format": "music_vae.prior",
         "format_version": FORMAT_VERSION,
         "z": len(fitted.axes),
-        "file": NUMBERS_FILE,
-        "dtype": "float32, little-endian, one array after the other, each row by row",
-        "arrays": {name: list(array.shape) for name, array in arrays.items()},
-        "use": _USE,
     }
-    numbers = np.concatenate([array.reshape(-1) for array in arrays.values()]).astype("<f4")
-    paths = [folder / PRIOR_FILE, folder / NUMBERS_FILE]
-    paths[0].write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
-    paths[1].write_bytes(numbers.tobytes())
-    return paths
+    return packed_arrays.write(folder / PRIOR_FILE, folder / NUMBERS_FILE, described, arrays, _USE)

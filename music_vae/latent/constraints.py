@@ -83,12 +83,13 @@ class Constraint:
     low 3
 
     Attributes:
+      layers: The layers of the actor, which reads `[z, wanted]` and returns `[dz, gate]`.
       attributes: The attributes that the actor knows, in the order of `wanted`.
     """
 
     def __init__(self, layers: Layers, known: Sequence[Attribute]) -> None:
         """Makes a constraint of the actor's layers and the attributes that it was trained for."""
-        self._layers = layers
+        self.layers = layers
         self.attributes = tuple(known)
 
     def wanted(self, sides: Mapping[str, str]) -> np.ndarray:
@@ -115,7 +116,7 @@ class Constraint:
         """Moves latent vectors z `[N, Z]`; `wanted` is `[A]`, the same for all of them."""
         z = np.asarray(z, np.float32)
         wishes = np.broadcast_to(np.asarray(wanted, np.float32), (len(z), len(self.attributes)))
-        outputs = small_networks.forward(self._layers, np.concatenate([z, wishes], axis=1))
+        outputs = small_networks.forward(self.layers, np.concatenate([z, wishes], axis=1))
         target, gate = np.split(outputs, 2, axis=1)
         share = (np.tanh(gate / 2) + 1) / 2  # the sigmoid, which does not overflow
         with np.errstate(over="ignore", invalid="ignore"):  # see `small_networks.forward`
@@ -140,7 +141,7 @@ class Constraint:
         """
         described = [{**a._asdict(), "sides": list(a.sides)} for a in self.attributes]
         options = {"attributes": described, **about}
-        small_networks.write(folder, KIND, owner, self._layers, options)
+        small_networks.write(folder, KIND, owner, self.layers, options)
 
 
 def read(folder: str | Path, owner: Owner) -> Constraint:

@@ -72,6 +72,19 @@ def forward(layers: Layers, inputs: np.ndarray) -> np.ndarray:
         return hidden @ kernel + bias
 
 
+def named(layers: Layers) -> dict[str, np.ndarray]:
+    """Returns the arrays of layers, from first to last, by the names that files give them.
+
+    >>> list(named([(np.ones((4, 1)), np.zeros(1))]))
+    ['layer_0/kernel', 'layer_0/bias']
+    """
+    return {
+        f"layer_{number}/{name}": array
+        for number, layer in enumerate(layers)
+        for name, array in zip(("kernel", "bias"), layer, strict=True)
+    }
+
+
 def write(
     folder: str | Path, kind: str, owner: Owner, layers: Layers, options: Mapping[str, Any]
 ) -> None:
@@ -91,7 +104,7 @@ def write(
       layers: The layers.
       options: Further values that describe the network, as JSON can hold them.
     """
-    arrays = _named(layers)
+    arrays = named(layers)
     described = {
         "format_version": FORMAT_VERSION,
         "kind": kind,
@@ -184,14 +197,6 @@ def _described(path: Path, kind: str) -> dict[str, Any]:
             f"{str(path.parent)!r} holds a network of the kind {shown(other)}; expected a {kind}"
         )
     return described
-
-
-def _named(layers: Layers) -> dict[str, np.ndarray]:
-    return {
-        f"layer_{number}/{name}": array
-        for number, layer in enumerate(layers)
-        for name, array in zip(("kernel", "bias"), layer, strict=True)
-    }
 
 
 def _layers(folder: Path, weights: Mapping[str, np.ndarray]) -> Layers:
