@@ -73,6 +73,13 @@ flags.DEFINE_string(
 
 
 flag_groups.define_prior(FLAGS)
+flags.DEFINE_string(
+    "constraint",
+    None,
+    "The latent constraint that is added: 'own', the one that lies with the model; another folder "
+    "of music_vae_constrain; or 'none'. By default the model's own, if there is one.",
+    flag_values=FLAGS,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,6 +103,7 @@ class Request:
       demo: If True, a page that plays the model is added.
       player: A copy of the player for that page; None: the page loads it from a public server.
       prior: Prior that is added, and that the page draws from, as for `TrainedModel.sample`.
+      constraint: Latent constraint that is added, as for `constraint_files.find`.
 
     Raises:
       UserError: For options that do not go together.
@@ -109,6 +117,7 @@ class Request:
     demo: bool | None = None
     player: str | None = None
     prior: str | None = None
+    constraint: str | None = None
 
     def __post_init__(self) -> None:
         if self.format not in FORMATS:
@@ -127,7 +136,7 @@ def export(request: Request) -> str:
     >>> melodies = ModelChoice(config="cat-mel_2bar_mini")
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     export(Request(melodies, Path(folder, "page"), quantize="uint8"))
-    '.../page: 6 files, 5.8 MB'
+    '.../page: 8 files, ... MB'
 
     Raises:
       UserError: If there is something in the folder already, or the model cannot be exported.
@@ -145,7 +154,14 @@ def export(request: Request) -> str:
 
 
 def _export_tfjs(request: Request, config: "Config") -> None:
-    from music_vae.export import attribute_files, demo, prior_files, tfjs, tfjs_config
+    from music_vae.export import (
+        attribute_files,
+        constraint_files,
+        demo,
+        prior_files,
+        tfjs,
+        tfjs_config,
+    )
     from music_vae.latent import priors
     from music_vae.weights import locate
 
@@ -155,6 +171,7 @@ def _export_tfjs(request: Request, config: "Config") -> None:
     source = request.model.resolve()
     weights = locate.open_weights(source)
     prior = priors.find(request.prior, config, source)
+    constraint = constraint_files.find(request.constraint, config, source)
     if decode_only:
         _log.warning(
             "--decode_only: a dummy takes the encoder's place; sample() and decode() play the "
@@ -171,12 +188,13 @@ def _export_tfjs(request: Request, config: "Config") -> None:
         )
         attribute_files.write(config, source, temporary)
         prior_files.write(prior, temporary)
+        constraint_files.write(constraint, temporary)
         if request.demo:
             demo.write(config, temporary, player, decode_only=decode_only)
 
 
 def _export_onnx(request: Request, config: "Config") -> None:
-    from music_vae.export import attribute_files, onnx_model, prior_files
+    from music_vae.export import attribute_files, constraint_files, onnx_model, prior_files
     from music_vae.latent import priors
     from music_vae.weights import locate
 
@@ -185,6 +203,7 @@ def _export_onnx(request: Request, config: "Config") -> None:
     source = request.model.resolve()
     weights = locate.open_weights(source)
     prior = priors.find(request.prior, config, source)
+    constraint = constraint_files.find(request.constraint, config, source)
     with files.atomic_directory(request.output_dir, "output_dir") as temporary:
         attributes = attribute_files.write(config, source, temporary)
         onnx_model.write(
@@ -195,6 +214,7 @@ def _export_onnx(request: Request, config: "Config") -> None:
             quantize=request.quantize,
             fitted_prior=prior is not None,
             attributes=bool(attributes),
+            constraint=constraint,
         )
         prior_files.write(prior, temporary)
 
@@ -203,7 +223,7 @@ def _run(values: flags.FlagValues) -> None:
     cli.require(values, "output_dir")
     options = {name: values[name].value for name in _TFJS_OPTIONS if values[name].present}
     model, folder = flag_groups.model(values), cli.expand(values.output_dir)
-    options |= {"quantize": values.quantize, "prior": values.prior}
+    options |= {name: values[name].value for name in ("quantize", "prior", "constraint")}
     print(export(Request(model, folder, values.format, **options)))
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from music_vae.common import files
 from music_vae.common.errors import UserError
 from music_vae.configs import Config
-from music_vae.export import attribute_files, prior_files, tfjs_config
+from music_vae.export import attribute_files, constraint_files, prior_files, tfjs_config
 from music_vae.export.tfjs import PLAYER, PLAYER_VERSION
 
 PAGE_FILE = "index.html"
@@ -60,6 +60,7 @@ def write(config: Config, folder: Path, player: Path | None, *, decode_only: boo
         "leftOut": list(tfjs_config.left_out(config)),
         "attributes": (folder / attribute_files.ATTRIBUTES_FILE).is_file(),
         "prior": (folder / prior_files.PRIOR_FILE).is_file(),
+        "constraint": (folder / constraint_files.CONSTRAINT_FILE).is_file(),
     }
     fields = {
         "title": html.escape(config.name),

@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 
 from music_vae.common.constants import MAX_MIDI_VELOCITY
 from music_vae.configs import Config, config_to_json
-from music_vae.export import attribute_files, prior_files, representations
+from music_vae.export import attribute_files, constraint_files, prior_files, representations
 from music_vae.export.onnx_graph import OPSET, Tensor
+from music_vae.latent.constraints import Constraint
 from music_vae.music.converters.base import Converter
 from music_vae.music.converters.controls import CHORD_CLASSES, KEY_CLASSES
 from music_vae.music.converters.drums import DrumsConverter
@@ -22,6 +23,9 @@ from music_vae.music.converters.trio import PARTS, TrioConverter
 
 FORMAT_VERSION = 1
 """Version of the format of `model.json`."""
+
+CONSTRAINT = "constraint.onnx"
+"""Name of the file of a model's latent constraint."""
 
 
 class Ends(NamedTuple):
@@ -41,6 +45,7 @@ def manifest(
     *,
     fitted_prior: bool = False,
     attributes: bool = False,
+    constraint: Constraint | None = None,
 ) -> dict[str, Any]:
     """Returns the content of `model.json` for a model whose files have these inputs and outputs.
 
@@ -77,14 +82,16 @@ def manifest(
         "outputs": rows.outputs(converter),
         "prior": prior_files.PRIOR_FILE if fitted_prior else "normal",
         "attributes": attribute_files.ATTRIBUTES_FILE if attributes else None,
+        "constraint": constraint_files.describe(constraint) if constraint else None,
         "use": _use(
             segments,
             bool(converter.control_depth),
             controls_first=decoder.reads_controls_first,
             fitted_prior=fitted_prior,
             attributes=attributes,
+            constraint=constraint,
         ),
-        "example": _example(config),
+        "example": _example(config, constraint),
         **config_to_json(config),
     }
 
@@ -108,6 +115,7 @@ def _use(
     controls_first: bool,
     fitted_prior: bool,
     attributes: bool,
+    constraint: Constraint | None,
 ) -> dict[str, Any]:
     """Explains in sentences how the files are used."""
     controls = ", controls" if has_controls else ""
@@ -136,6 +144,7 @@ def _use(
             "music on the way from one to the other"
         ),
         **(moved if attributes else {}),
+        **({"constraint": _use_of(constraint)} if constraint else {}),
         "decode": (
             f"decoder.onnx(z, noise{controls}, temperature) gives samples, ready to be played"
         ),
@@ -163,7 +172,18 @@ def _use(
     }
 
 
-def _example(config: Config) -> list[str]:
+def _use_of(constraint: Constraint) -> str:
+    """Explains in a sentence how a constraint is used."""
+    if not constraint.attributes:
+        return f"{CONSTRAINT}(normal), with standard normal numbers, gives z that is like music"
+    return (
+        f"{CONSTRAINT}(normal, wanted), with standard normal numbers and, for each of "
+        "constraint.attributes, the number that constraint.labels has for the wanted side, gives "
+        "z of such music; with any for all, it is only more like music. high is from threshold on"
+    )
+
+
+def _example(config: Config, constraint: Constraint | None) -> list[str]:
     """Returns lines of Python that make a piece with `decoder.onnx`."""
     hparams, depth = config.hparams, config.data_converter.control_depth
     steps, noise = hparams.max_seq_len, config.model_spec.decoder.noise_size
@@ -174,10 +194,27 @@ def _example(config: Config) -> list[str]:
         "import numpy as np, onnxruntime",
         "rng = np.random.default_rng(1)",
         f"z = rng.standard_normal((1, {hparams.latent_size}), np.float32)",
+        *(_constraining(constraint) if constraint else []),
         f"noise = rng.random((1, {steps}, {noise}), np.float32)",
         *controls,
         'decoder = onnxruntime.InferenceSession("decoder.onnx")',
         f'samples = decoder.run(["samples"], {{{", ".join(given)}}})[0]',
+    ]
+
+
+def _constraining(constraint: Constraint) -> list[str]:
+    """Returns the lines of the example that move z to the first side of the first attribute."""
+    wanted, given = [], '"normal": z'
+    if constraint.attributes:
+        name, _, sides = constraint.attributes[0]
+        labels = constraint.wanted({name: sides[0]} if sides else {})
+        asked = f"{name}={sides[0]}" if sides else "any"
+        wanted = [f"wanted = np.float32([{labels.astype(int).tolist()}])  # {asked}"]
+        given += ', "wanted": wanted'
+    return [
+        *wanted,
+        f'constraint = onnxruntime.InferenceSession("{CONSTRAINT}")',
+        f'z = constraint.run(["z"], {{{given}}})[0]',
     ]
 
 

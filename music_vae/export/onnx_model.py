@@ -6,6 +6,7 @@
     decoder_step.onnx    one step: the step before, state, noise, temperature -> step, state
     decoder_controls.onnx  all controls -> those that each step reads, if the decoder has layers
                          that read them in both directions
+    constraint.onnx      standard normal numbers, wanted attributes -> z, if there is a constraint
     model.json           the config, all inputs and outputs, and the meaning of their numbers
 
 A model without a hierarchy has one segment. `decoder.onnx` is all that is needed to make music; the
@@ -29,12 +30,16 @@ from music_vae.engine.weights import Weights
 from music_vae.export import onnx_layers as layers
 from music_vae.export.onnx_decoder import Decoder
 from music_vae.export.onnx_graph import Graph
-from music_vae.export.onnx_manifest import Ends, check_music, manifest
+from music_vae.export.onnx_manifest import CONSTRAINT, Ends, check_music, manifest
+from music_vae.latent.constraints import Constraint
 
 ENCODER, DECODER = "encoder.onnx", "decoder.onnx"
 START, STEP = "decoder_start.onnx", "decoder_step.onnx"
 CONTROLS = "decoder_controls.onnx"
 MANIFEST = "model.json"
+
+_EXACT = "float16"
+"""Type in which the files of constraints store their numbers, which fewer bits would change."""
 
 _MAX_BYTES = 2**31 - 2**20  # limit of a protocol buffer, less some for all but the weights
 
@@ -86,6 +91,7 @@ def write(
     quantize: str | None = None,
     fitted_prior: bool = False,
     attributes: bool = False,
+    constraint: Constraint | None = None,
 ) -> list[Path]:
     """Writes a model into a folder, which is made; returns the paths of the files.
 
@@ -106,6 +112,7 @@ def write(
       quantize: Type that the kernels of layers are stored in; see `Graph.model`.
       fitted_prior: True if `prior_files.write` writes a prior beside them.
       attributes: True if `attribute_files.write` writes attribute vectors beside them.
+      constraint: A latent constraint of the model, which becomes one of the files.
 
     Raises:
       UserError: If `onnx` is not installed, the files cannot carry such a model, or the weights do
@@ -119,18 +126,23 @@ def write(
     _check_size(weights)
     folder = files.expand(output_dir)
     ends = {}
-    for name, build in _graphs(config, weights).items():
+    for name, build in _graphs(config, weights, constraint).items():
         graph = build()
+        stored = _EXACT if quantize and name == CONSTRAINT else quantize
         with files.atomic_path(folder / name) as temporary:
-            temporary.write_bytes(graph.model(__version__, quantize).SerializeToString())
+            temporary.write_bytes(graph.model(__version__, stored).SerializeToString())
         ends[name] = Ends(graph.inputs, graph.outputs)
-    described = manifest(config, ends, fitted_prior=fitted_prior, attributes=attributes)
+    described = manifest(
+        config, ends, fitted_prior=fitted_prior, attributes=attributes, constraint=constraint
+    )
     text = json.dumps(described, indent=2, ensure_ascii=False)
     files.write_text(folder / MANIFEST, f"{text}\n")
     return [folder / name for name in (*ends, MANIFEST)]
 
 
-def _graphs(config: Config, weights: Mapping[str, np.ndarray]) -> dict[str, Callable[[], Graph]]:
+def _graphs(
+    config: Config, weights: Mapping[str, np.ndarray], constraint: Constraint | None
+) -> dict[str, Callable[[], Graph]]:
     """Returns, by file name, the functions that build the graphs."""
     taken = Weights(weights)
     plan = config.model_spec.decoder
@@ -146,6 +158,7 @@ def _graphs(config: Config, weights: Mapping[str, np.ndarray]) -> dict[str, Call
         START: decoder.start,
         STEP: decoder.step,
         **({CONTROLS: decoder.controls} if plan.reads_controls_first else {}),
+        **({CONSTRAINT: lambda: _constraint(constraint)} if constraint else {}),
     }
 
 
@@ -187,4 +200,23 @@ def _encoder(config: Config, weights: Weights) -> Graph:
     )
     graph.output("mu", mu, ("B", config.hparams.latent_size))
     graph.output("sigma", graph.op("Softplus", sigma), ("B", config.hparams.latent_size))
+    return graph
+
+
+def _constraint(constraint: Constraint) -> Graph:
+    """Builds the graph from standard normal numbers to z: see `Constraint.apply`."""
+    graph = Graph("constraint")
+    z_size = len(constraint.layers[-1][1]) // 2
+    normal = x = graph.input("normal", ("B", z_size))
+    if constraint.attributes:
+        x = graph.concat([normal, graph.input("wanted", ("B", len(constraint.attributes)))])
+    for number, layer in enumerate(constraint.layers):
+        kernel, bias = (graph.array(array) for array in layer)
+        x = graph.op("Relu", x) if number else x
+        x = graph.op("Add", graph.op("MatMul", x, kernel), bias)
+    target, gate = graph.split(x, [z_size, z_size])
+    share = graph.op("Sigmoid", gate)
+    kept = graph.op("Sub", graph.array(np.float32(1)), share)
+    z = graph.op("Add", graph.op("Mul", kept, normal), graph.op("Mul", share, target))
+    graph.output("z", z, ("B", z_size))
     return graph

@@ -65,6 +65,7 @@ def test_the_page_is_told_what_the_model_is(random_run, tmp_path):
         "leftOut": [2],
         "attributes": False,
         "prior": False,
+        "constraint": False,
     }
     assert told(page_of(tmp_path))["attributes"]
 
