@@ -135,6 +135,28 @@ def test_the_example_of_model_json_runs_with_any_constraint(run, tmp_path, monke
     np.testing.assert_allclose(names["z"], ours, atol=CLOSE)
 
 
+@pytest.mark.node
+@pytest.mark.parametrize("name", ["small", SHIPPED])
+def test_the_page_moves_points_as_we_do(node, run, tmp_path, name):
+    if name == SHIPPED:
+        constraint, flag = constraints.of_shipped(name), f"--config={name}"
+    else:
+        constraint, flag = latent_constraints.beside(run), f"--run_dir={run}"
+    folder = exported(tmp_path / "page", flag, "--demo")
+    size = json.loads((folder / "constraint.json").read_text())["z"]
+    normal = np.random.default_rng(1).standard_normal((8, size))
+    asked = list(wishes(constraint))
+    cases = [
+        {"points": normal.tolist(), "wanted": constraint.wanted(sides).tolist()} for sides in asked
+    ]
+    (tmp_path / "cases.json").write_text(json.dumps(cases))
+    node("page_code.cjs", folder, tmp_path / "cases.json", tmp_path / "results.json")
+    results = json.loads((tmp_path / "results.json").read_text())
+    for sides, made in zip(asked, results, strict=True):
+        ours = constraint.prior(sides, size).points(normal)
+        np.testing.assert_allclose(made, ours, rtol=0, atol=CLOSE)
+
+
 def has_constraint(folder, form):
     """That an export has a constraint, or none, in all that it says and holds."""
     files = {path.name for path in folder.iterdir()}

@@ -12,7 +12,7 @@ from music_vae.common.errors import UserError
 from music_vae.export import demo
 from music_vae.music import notes_io
 from music_vae.weights import config_file, shipped
-from support import fitted_priors
+from support import fitted_priors, latent_constraints
 
 EVEN = "z_size=8,enc_rnn_size=[16],dec_rnn_size=[12,12]"
 STEP_S = 0.125  # a sixteenth note at 120 quarter notes a minute
@@ -245,6 +245,32 @@ def test_a_page_draws_from_the_fitted_prior(chromium, node_modules, random_run, 
         assert len(page) / 2000 == pytest.approx((np.sign(mu[:, 0]) == side).mean(), abs=0.05)
         np.testing.assert_allclose(page.mean(axis=0), own.mean(axis=0), atol=0.08)
         np.testing.assert_allclose(page.std(axis=0), own.std(axis=0), atol=0.05)
+
+
+@pytest.mark.browser
+def test_a_page_asks_the_constraint_for_what_is_chosen(
+    chromium, node_modules, random_run, web, tmp_path
+):
+    folder, url = web
+    run = random_run("cat-mel_2bar_small", EVEN)
+    fitted_priors.narrow(run)
+    constraint = latent_constraints.beside(run)
+    flags = [f"--run_dir={run}", "--demo", f"--player={node_modules}"]
+    assert export.main([*flags, f"--output_dir={folder / 'constrained'}"]) == 0
+    noise = np.random.default_rng(1).standard_normal((4, 8))
+    choices = {"note_density": "high", "average_interval": "low"}
+    visit = {"url": f"{url}/constrained/?backend=cpu", "noise": noise.tolist(), "choices": choices}
+    (tmp_path / "visits.json").write_text(json.dumps({"constrained": visit}))
+    chromium("in_page.cjs", tmp_path / "visits.json", tmp_path / "results.json")
+    found = json.loads((tmp_path / "results.json").read_text())["constrained"]
+    assert not found["errors"]
+    assert found["offered"] == {
+        "note density": ["-", "low", "high"],
+        "average interval": ["-", "low"],
+    }
+    for sides, key in (({}, "unasked"), (choices, "asked")):
+        ours = constraint.prior(sides, 8).points(noise) if sides else np.full((4, 8), 3.0)
+        np.testing.assert_allclose(found[key], ours, atol=TOLERANCE if sides else 0.1)
 
 
 @pytest.mark.browser

@@ -1,10 +1,12 @@
 // node in_page.cjs VISITS.json RESULTS.json: uses demo pages as a person does.
-// A visit is { url, upload?, midi?, sample?, drawn?, screenshot? }: a file to open in a corner, the
-// address of one to encode only, how many points to draw from the prior.
+// A visit is { url, upload?, midi?, sample?, drawn?, noise?, choices?, screenshot? }: a file that
+// is opened in a corner, the address of one to encode only, how many points to draw from the prior,
+// and what is chosen of the constraint, with the normal numbers that it is given then.
 const fs = require('fs');
 const { withPage } = require('./chromium.cjs');
 
-async function visit(browser, { url, upload, midi, sample, drawn: count, screenshot }) {
+async function visit(browser, { url, upload, midi, sample, drawn: count, ...more }) {
+  const { noise, choices, screenshot } = more;
   const page = await browser.newPage();
   const found = { errors: [] };
   page.on('pageerror', error => found.errors.push(error.message));
@@ -22,6 +24,7 @@ async function visit(browser, { url, upload, midi, sample, drawn: count, screens
   if (count) {
     found.drawn = await page.evaluate(number => Array.from({ length: number }, drawn), count);
   }
+  if (choices) await useConstraint(page, found, noise, choices);
   if (screenshot) await page.screenshot({ path: screenshot, fullPage: true });
   if (midi) {
     found.point = await page.evaluate(async (address) => {
@@ -53,6 +56,35 @@ async function useSamples(page, found) {
   found.rates = [await page.evaluate(rateAt, 120), await page.evaluate(rateAt, 90)];
   found.loudness = await page.evaluate(loudest);
   found.midi = await page.evaluate(() => Array.from(midiFile(cells[selected], 90)));
+}
+
+// Samples without and with choices, which are made as with a mouse and a keyboard.
+async function useConstraint(page, found, noise, choices) {
+  found.offered = await page.$$eval('#constraint label', labels => Object.fromEntries(
+    labels.map(label => (
+      [label.firstChild.textContent.trim(), [...label.control.options].map(one => one.text)]))));
+  found.unasked = await sampledCorners(page);
+  for (const [name, side] of Object.entries(choices)) {
+    await page.click(`#constraint label:has([name="${name}"])`, { offset: { x: 4, y: 8 } });
+    for (let key = 0; key < 3 && await focused(page) !== `${name} ${side}`; key++) {
+      await page.keyboard.press('ArrowDown');
+    }
+  }
+  await page.evaluate((numbers) => { normal = () => numbers.shift(); }, noise.flat());
+  found.asked = await sampledCorners(page);
+}
+
+function focused(page) {
+  return page.evaluate(() => {
+    const { name, selectedOptions: [option] = [] } = document.activeElement;
+    return `${name} ${option && option.text}`;
+  });
+}
+
+async function sampledCorners(page) {
+  await page.click('#sample');
+  await settled(page, 'Ready. ');
+  return page.evaluate(() => corners.map(corner => corner.z));
 }
 
 // At which tempo the page plays, by the audio clock.
