@@ -5,6 +5,7 @@ material, `open_model`, `make` pieces, bring them `at_tempo`, and `write` them.
 """
 
 import dataclasses
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from music_vae.render.rendering import Rendering
     from music_vae.trained_model import TrainedModel
 
+_log = logging.getLogger(__name__)
+
 
 def generate(request: Request) -> Iterator[Path]:
     """Makes the music that a request asks for, and yields the path of each file once it is written.
@@ -51,6 +54,7 @@ def generate(request: Request) -> Iterator[Path]:
     wanted = prepare_rendering(request)
     material = gather(request, config, stamp)
     pieces = at_tempo(make(open_model(request, config), request, material), request, material)
+    _say_how_many_are_silent(pieces)
     if request.join:
         pieces = [joining.joined(pieces)]
     made = write(pieces, request, config, stamp)
@@ -59,6 +63,18 @@ def generate(request: Request) -> Iterator[Path]:
         from music_vae.render import rendering
 
         yield from rendering.write(wanted, made)
+
+
+def _say_how_many_are_silent(pieces: "Sequence[NoteSequence]") -> None:
+    """Logs how many pieces have no notes, so that nobody takes their files for broken ones."""
+    silent = sum(not piece.notes for piece in pieces)
+    if silent:
+        _log.warning(
+            "%d of %d pieces have no notes: a higher temperature may bring some, and a model that "
+            "was trained for a few steps needs more training",
+            silent,
+            len(pieces),
+        )
 
 
 def check(request: Request, config: Config) -> None:

@@ -121,7 +121,7 @@ def personalize(request: Request) -> str:
     paths = _paths(request)
     source = request.model.resolve()
     lazy_imports.import_note_seq()
-    windows = _windows(paths, config, "input_dir" if request.input_dir else "input_midi")
+    windows, used = _windows(paths, config, "input_dir" if request.input_dir else "input_midi")
     from music_vae.latent import corpus
     from music_vae.latent.personal_models import PersonalModel
     from music_vae.latent.small_networks import Owner
@@ -142,7 +142,8 @@ def personalize(request: Request) -> str:
     )
     about = {"windows": len(windows), "steps": request.num_steps, "kl_nats": kl_nats}
     PersonalModel(layers).write(request.output, owner, about)
-    return f"A personal model of {len(windows)} windows from {len(paths)} files: {request.output}"
+    of_all = f"{used} of {len(paths)}" if used < len(paths) else f"{used}"
+    return f"A personal model of {len(windows)} windows from {of_all} files: {request.output}"
 
 
 def _check_one_input(input_midi: Sequence[str | Path], input_dir: str | Path | None) -> None:
@@ -166,13 +167,16 @@ def _paths(request: Request) -> Sequence[Path]:
     return [root / name for name in find_music_files(root, recursive=True)]
 
 
-def _windows(paths: Sequence[Path], config: "Config", argument: str) -> "list[Window]":
-    """Reads the windows in the files; logs files that cannot be read or hold no windows."""
+def _windows(
+    paths: Sequence[Path], config: "Config", argument: str
+) -> "tuple[list[Window], int]":
+    """Reads the windows in the files; also returns how many files have some, and logs the others."""
     from music_vae.dataset.windows import read_windows
     from music_vae.music import notes_io
     from music_vae.music.drum_part import drum_part
 
     windows: list[Window] = []
+    used = 0
     for path in progress.bar(paths, "reading", unit="file"):
         skipped: Counter[str] = Counter()
         try:
@@ -187,12 +191,13 @@ def _windows(paths: Sequence[Path], config: "Config", argument: str) -> "list[Wi
             reasons = ", ".join(f"{reason} ({n})" for reason, n in skipped.most_common())
             _log.warning("%s holds nothing that %s can encode: %s", path, config.name, reasons)
         windows += own
+        used += bool(own)
     if len(windows) < _MIN_WINDOWS:
         raise UserError(
             f"`{argument}`: {len(paths)} files hold {len(windows)} windows that {config.name} can "
             f"encode; a personal model needs {_MIN_WINDOWS} at least, and some dozens are better"
         )
-    return windows
+    return windows, used
 
 
 def _run(values: flags.FlagValues) -> None:

@@ -4,6 +4,7 @@ import dataclasses
 
 import pretty_midi
 import pytest
+from note_seq.protobuf.music_pb2 import NoteSequence
 
 from music_vae import generate
 from music_vae.commands import generating
@@ -55,6 +56,18 @@ def test_a_request_without_a_seed_has_one_on_its_page_that_repeats_it(model, tmp
     first = next(iter(generating.generate(request)))
     again = dataclasses.replace(request, output_dir=tmp_path / "two")
     assert next(iter(generating.generate(again))).read_bytes() == first.read_bytes()
+
+
+def test_pieces_without_notes_are_counted_in_a_line(model, tmp_path, monkeypatch, caplog):
+    def made(*_):
+        return [NoteSequence(total_time=4.0), NoteSequence(notes=[{"pitch": 60, "end_time": 1.0}])]
+
+    monkeypatch.setattr(generating, "make", made)
+    request = Request(model, tmp_path, num_outputs=2)
+    with caplog.at_level("WARNING"):
+        assert len(list(generating.generate(request))) == 2
+    (line,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert line.startswith("1 of 2 pieces have no notes: ")
 
 
 def test_errors_name_arguments(model, tmp_path):

@@ -51,7 +51,7 @@ def test_a_folder_is_read_with_its_subfolders_and_what_cannot_be_read_is_said(
     (tmp_path / "music" / "notes.txt").write_text("nothing")
     flags = [f"--run_dir={run}", f"--input_dir={tmp_path / 'music'}", f"--output={tmp_path / 'p'}"]
     assert personalize.main([*flags, *FAST]) == 0
-    assert "of 16 windows from 2 files" in capsys.readouterr().out
+    assert "of 16 windows from 1 of 2 files: " in capsys.readouterr().out
     assert "broken.mid" in caplog.text
 
 
