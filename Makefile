@@ -1,4 +1,5 @@
 # `make demo` makes music, `make test` runs the tests; both set up their virtual environment first.
+# It has what the commands of README.md need, with pictures.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -163,7 +164,7 @@ $(BIN)/pip:
 	$(BIN)/pip install --quiet --upgrade pip
 
 $(VENV)/installed: setup.py | $(BIN)/pip
-	$(BIN)/pip install --quiet --editable .
+	$(BIN)/pip install --quiet --editable ".[plots]"
 	touch $@
 
 $(VENV)/installed-%: setup.py | $(BIN)/pip
