@@ -134,8 +134,7 @@ train-groovae_%: PRIOR := --components=500
 train-groovae_2bar_humanize_mini: FIRST := $(forced),decay_rate=0.9997 --num_steps=4000
 train-groovae_2bar_humanize_mini: SECOND := --hparams=decay_rate=0.9996,sampling_rate=0.7 --num_steps=4815
 train-groovae_2bar_humanize_mini: STEPS := 5400
-train-groovae_2bar_tap_fixed_velocity_mini: FIRST := $(forced),decay_rate=0.9997 --num_steps=2500
-train-groovae_2bar_tap_fixed_velocity_mini: STEPS := 3100
+train-groovae_2bar_tap_fixed_velocity_mini: STEPS := 4000
 train-groovae_2bar_add_closed_hh_mini: THEN := --warm_start=$(RUNS)/groovae_2bar_humanize_mini/train
 train-groovae_2bar_add_closed_hh_mini: STEPS := 1500
 train-groovae_4bar_mini: FIRST := $(forced),decay_rate=0.9997 --num_steps=3500

@@ -465,27 +465,23 @@ def _mini(config: Config, suffix: str = "mini", **changes: Any) -> Config:
     )
 
 
-def _mini_groove(name: str, **changes: Any) -> Config:
-    """Returns a groove config in a reduced size, whose decoder reads what it is to fill in."""
-    config = PUBLISHED_CONFIGS[name]
-    converter = config.data_converter
-    assert isinstance(converter, GrooveConverter)
-    given = converter.humanize or converter.tapify or bool(converter.add_instruments)
-    mini = _mini(
-        config,
-        **_TINY,
-        control_preprocessing_rnn_size=(128,),
-        dropout_keep_prob=0.7,
-        free_bits=0 if given else 48,
-        max_beta=0.2,
-        beta_rate=0.0,
-        **changes,
+_MINI_GROOVE: dict[str, Any] = {
+    **_TINY,
+    "dropout_keep_prob": 0.7,
+    "max_beta": 0.2,
+    "beta_rate": 0.0,
+}
+
+
+def _mini_completing(name: str, completes: Mapping[str, Any], **changes: Any) -> Config:
+    """Returns a 2-bar groove config in a reduced size, whose decoder reads what it completes."""
+    converter = dataclasses.replace(
+        _GROOVE_2BAR, inputs_as_controls=True, complete_inputs=0.5, **completes
     )
-    return mini.replace(
-        data_converter=dataclasses.replace(
-            converter, inputs_as_controls=given, complete_inputs=0.5 if given else 0.0
-        ),
-        decoder=FlatDecoderSpec(MixtureGrooveHeadSpec(), preprocess_controls=given),
+    changes = {**_MINI_GROOVE, "control_preprocessing_rnn_size": (128,), **changes}
+    return _mini(PUBLISHED_CONFIGS[name], **changes).replace(
+        data_converter=converter,
+        decoder=FlatDecoderSpec(MixtureGrooveHeadSpec(), preprocess_controls=True),
     )
 
 
@@ -527,11 +523,21 @@ MINI_CONFIGS: Mapping[str, Config] = MappingProxyType(
                 sampling_rate=0.5,
             ).replace(window_augmenter=_DRUM_AUGMENTER),
             # Grooves, z 64, encoder 128, decoder 128-128.
-            _mini_groove("groovae_4bar", decay_rate=0.999, sampling_rate=0.5),
-            _mini_groove("groovae_2bar_humanize", decay_rate=0.999, sampling_rate=0.9),
-            _mini_groove("groovae_2bar_tap_fixed_velocity", decay_rate=0.9992, sampling_rate=0.7),
-            _mini_groove(
+            _mini(
+                _GROOVAE_4BAR, **_MINI_GROOVE, free_bits=48, decay_rate=0.999, sampling_rate=0.5
+            ).replace(decoder=FlatDecoderSpec(MixtureGrooveHeadSpec())),
+            _mini_completing(
+                "groovae_2bar_humanize", {"humanize": True}, decay_rate=0.999, sampling_rate=0.9
+            ),
+            _mini(
+                PUBLISHED_CONFIGS["groovae_2bar_tap_fixed_velocity"],
+                **_MINI_GROOVE,
+                free_bits=48,
+                decay_rate=0.9997,
+            ),
+            _mini_completing(
                 "groovae_2bar_add_closed_hh",
+                {"add_instruments": (2,)},
                 learning_rate=0.001,
                 decay_rate=0.9985,
                 sampling_rate=0.7,

@@ -167,10 +167,8 @@ def _paths(request: Request) -> Sequence[Path]:
     return [root / name for name in find_music_files(root, recursive=True)]
 
 
-def _windows(
-    paths: Sequence[Path], config: "Config", argument: str
-) -> "tuple[list[Window], int]":
-    """Reads the windows in the files; also returns how many files have some, and logs the others."""
+def _windows(paths: Sequence[Path], config: "Config", argument: str) -> "tuple[list[Window], int]":
+    """Reads the windows in the files; returns how many have some, too, and logs the others."""
     from music_vae.dataset.windows import read_windows
     from music_vae.music import notes_io
     from music_vae.music.drum_part import drum_part

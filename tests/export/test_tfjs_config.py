@@ -32,7 +32,7 @@ REFUSED = {
     "groovae_4bar_mini": (_MIXTURES,),
     **{
         f"groovae_2bar_{kind}_mini": ("its decoder reads the input, too", _MIXTURES)
-        for kind in ("humanize", "tap_fixed_velocity", "add_closed_hh")
+        for kind in ("humanize", "add_closed_hh")
     },
 }
 

@@ -26,8 +26,12 @@ CHORDS = ["C", "G", "Am", "Bdim"]
 CLASSES = [1, 8, 22, 48]  # of these: majors from 1, minors from 13, diminished ones from 37
 KEY = 7
 
-# The grooves that ship are of another kind than those that the player knows.
-SHIPPED = tuple(name for name in shipped.names() if not name.startswith("groovae"))
+# Three of the groove models that ship draw from distributions that the player does not know.
+SHIPPED = tuple(
+    name
+    for name in shipped.names()
+    if not name.startswith("groovae") or name == "groovae_2bar_tap_fixed_velocity_mini"
+)
 SMALL_CONFIGS = (
     "hier-trio_16bar",
     "hierdec-trio_16bar",

@@ -298,7 +298,7 @@ def test_hits_of_a_roll_go_between_those_that_the_model_moves():
 
     even = played_by((0.3, -0.3), [4, 4.5, 5, 5.5, 6])
     np.testing.assert_allclose(even, [4.3, 4.5, 4.7, 5.5, 6.3], atol=1e-6)
-    # Hits before and after those heard at 4.1 and 4.9, of which one is moved by .2, the other by -.2.
+    # Hits before and after those at 4.1 and 4.9: one moves by .2, the other by -.2.
     uneven = played_by((0.3, -0.3), [4.1, 4.3, 4.7, 4.9])
     np.testing.assert_allclose(uneven, [4.3, 4.4, 4.6, 4.7], atol=1e-6)
 
