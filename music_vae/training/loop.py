@@ -4,7 +4,7 @@ import contextlib
 import logging
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from tqdm import tqdm
 
@@ -21,6 +21,9 @@ from music_vae.training.validation import LOSS, Validation
 CHECKPOINT_EVERY_S = 60.0
 _SUMMARY_EVERY_STEPS = 10
 
+Report = Callable[[int, dict[str, float]], None]
+"""Function that is called with a step and its metrics."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -30,6 +33,7 @@ def train(
     *,
     num_steps: int | None,
     validation: Validation | None = None,
+    report: Report | None = None,
 ) -> None:
     """Trains until `num_steps` steps have been taken in all.
 
@@ -55,6 +59,7 @@ def train(
       music: The music to train on.
       num_steps: Number of steps in all; None: until interrupted.
       validation: Validation of the run while it trains, if wanted.
+      report: Function that is called with the step and the metrics of every tenth step.
 
     Raises:
       UserError: If a loss is not finite (the newest checkpoint is then from before), or the music
@@ -75,7 +80,7 @@ def train(
         with _writer(run), _progress_bar(run, num_steps) as bar:
             last_save = time.monotonic()
             shown = StepLog(bar, num_steps)
-            for done in _steps(run, batches, bar, shown):
+            for done in _steps(run, batches, bar, shown, report):
                 if validation is not None and validation.is_due(done):
                     _validate(run, validation)
                     if validation.exhausted:
@@ -112,13 +117,15 @@ def _is_over(run: Run, num_steps: int | None, validation: Validation | None) -> 
     return False
 
 
-def _steps(run: Run, batches: TrainingBatches, bar: tqdm, shown: StepLog) -> Iterator[int]:
+def _steps(
+    run: Run, batches: TrainingBatches, bar: tqdm, shown: StepLog, report: Report | None
+) -> Iterator[int]:
     """Takes a step with every batch; after each, yields the number of steps taken in all."""
     for batch, position in prefetched(batches, run.config.data_converter.compact):
         before = run.step
         try:
             with run.devices.watching():
-                _take_step(run, batch, shown)
+                _take_step(run, batch, shown, report)
                 bar.update()
         finally:
             if run.step > before:  # it may have been interrupted, but its batch is used up
@@ -131,8 +138,8 @@ def _writer(run: Run) -> contextlib.AbstractContextManager[None]:
     return summaries.writer(run.directory) if run.devices.is_chief else contextlib.nullcontext()
 
 
-def _take_step(run: Run, batch: Batch, shown: StepLog) -> None:
-    """Takes a step, checks its loss, and writes and shows its metrics from time to time."""
+def _take_step(run: Run, batch: Batch, shown: StepLog, report: Report | None) -> None:
+    """Takes a step, checks its loss, and writes, shows and reports its metrics at times."""
     scalars, statistics = run.trainer.train_step(batch)
     loss = float(scalars["loss"])
     norm = float(scalars["global_norm"])
@@ -148,6 +155,8 @@ def _take_step(run: Run, batch: Batch, shown: StepLog) -> None:
         )
         if is_summary:
             summaries.scalars(scalars | metrics, step=run.step)
+        if is_summary and report is not None:
+            report(run.step, {name: float(value) for name, value in (scalars | metrics).items()})
         shown.show(run.step, scalars | metrics)
 
 

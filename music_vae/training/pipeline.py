@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from music_vae import data
 from music_vae.common import progress
@@ -18,7 +18,7 @@ from music_vae.training.validation import Validation
 _log = logging.getLogger(__name__)
 
 
-def train(request: TrainRequest) -> None:
+def train(request: TrainRequest, report: loop.Report | None = None) -> None:
     """Trains a run until it has taken all its steps, or validation stops it early.
 
     >>> import tempfile
@@ -35,6 +35,11 @@ def train(request: TrainRequest) -> None:
     ...     train(TrainRequest(config, Path(folder, "run"), corpus, num_steps=2))
     ...     Path(folder, "run/train/weights.safetensors").exists()
     True
+
+    Args:
+      request: The run to train, and the music to train it on.
+      report: Function that is called with the step and the metrics of every tenth step, such as one
+        that prints them or draws a curve.
 
     Raises:
       UserError: If the run does not fit the request or is being trained by another process, its
@@ -53,10 +58,12 @@ def train(request: TrainRequest) -> None:
         ):
             if request.corpus.holdout is not None and not run.restored and on.is_chief:
                 held_out.keep(run.directory, request.corpus.holdout)
-            loop.train(run, music, num_steps=request.num_steps, validation=validation)
+            loop.train(
+                run, music, num_steps=request.num_steps, validation=validation, report=report
+            )
 
 
-def evaluate(request: EvaluationRequest, report: Callable[[int, dict[str, float]], None]) -> None:
+def evaluate(request: EvaluationRequest, report: loop.Report) -> None:
     """Evaluates the checkpoints of a run as they appear, up to the last of its training.
 
     >>> from pathlib import Path

@@ -97,3 +97,12 @@ def test_a_run_that_is_interrupted_in_every_phase_ends_as_one_that_is_not(tmp_pa
     step, numbers = weights_of(tmp_path)
     assert step == whole[0] == str(STEPS)
     np.testing.assert_array_equal(numbers, whole[1])
+
+
+def test_every_tenth_step_is_reported_with_its_metrics(tmp_path, music):
+    reported = {}
+    loop.train(Run(CONFIG, tmp_path, seed=1), music, num_steps=21, report=reported.__setitem__)
+    assert list(reported) == [10, 20]
+    for metrics in reported.values():
+        assert {"loss", "losses/kl_bits", "metrics/accuracy"} < set(metrics)
+        assert all(type(value) is float and np.isfinite(value) for value in metrics.values())
