@@ -438,8 +438,7 @@ PUBLISHED_CONFIGS: Mapping[str, Config] = MappingProxyType(
 )
 """The configs of the original MusicVAE by name, read-only."""
 
-# Sizes of the shipped models, for 10^4 windows of music instead of 10^7. The scores below are those
-# of docs/models.md: the share of right steps, teacher-forced and sampled.
+# Sizes of the shipped models, for 10^4 or 10^5 windows of music instead of 10^7.
 _MINI: dict[str, Any] = {
     "batch_size": 64,
     "learning_rate": 0.002,
@@ -500,7 +499,7 @@ MINI_CONFIGS: Mapping[str, Config] = MappingProxyType(
                 sampling_schedule="constant",
                 sampling_rate=0.8,
             ).replace(note_sequence_augmenter=NoteSequenceAugmenter(transpose_range=(-8, 8))),
-            # 2-bar drums in the same sizes, for reconstruction and interpolation: .969, .961.
+            # 2-bar drums in the same sizes, for reconstruction and interpolation.
             _mini(
                 _DRUMS_2BAR_SMALL,
                 "mini_hikl",
@@ -510,7 +509,7 @@ MINI_CONFIGS: Mapping[str, Config] = MappingProxyType(
                 decay_rate=0.9996,
                 sampling_rate=500,
             ).replace(window_augmenter=_DRUM_AUGMENTER),
-            # The same for samples; training begins with the weights of the one before: .946, .931.
+            # The same for samples; training begins with the weights of the one before.
             _mini(
                 _DRUMS_2BAR_SMALL,
                 "mini_lokl",
