@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
+from music_vae.common.errors import UserError
+
 MAX_TICKS = 10_000_000
 """pretty_midi's own limit on a MIDI file's length, which note_seq lifts a thousandfold: at that
 length, a file of 37 bytes takes gigabytes."""
@@ -60,14 +62,27 @@ def import_tensorflow() -> None:
     The start-up messages of its libraries come before any log level can be set, so stderr is held
     back meanwhile; if the import fails, the messages are shown.
 
+    Making and evaluating music needs no TensorFlow, so it may not be there.
+
     >>> import_tensorflow()
     >>> import tensorflow as tf
     >>> int(tf.constant(3) + 4)
     7
+
+    Raises:
+      UserError: If it is not installed.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _stderr_held_back(), _hidden(_OPTIONAL_IN_KERAS):
-        importlib.import_module("tensorflow")
+    try:
+        with _stderr_held_back(), _hidden(_OPTIONAL_IN_KERAS):
+            importlib.import_module("tensorflow")
+    except ModuleNotFoundError as error:
+        if error.name != "tensorflow":
+            raise
+        raise UserError(
+            "this needs TensorFlow, which is not installed",
+            hint="pip install tensorflow tensorflow-probability tf-keras",
+        ) from None
 
 
 def _set_up_note_seq() -> None:

@@ -3,6 +3,11 @@
 import subprocess
 import sys
 
+import pytest
+
+from music_vae.common import lazy_imports
+from music_vae.common.errors import UserError
+
 
 def run(code):
     result = subprocess.run(
@@ -76,6 +81,13 @@ def test_note_seq_keeps_pretty_midis_own_limit_on_ticks():
         "import pretty_midi; print(pretty_midi.pretty_midi.MAX_TICK)"
     )
     assert output == "10000000"
+
+
+def test_without_tensorflow_what_trains_says_what_is_missing_in_one_line(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    with pytest.raises(UserError, match="this needs TensorFlow, which is not installed") as error:
+        lazy_imports.import_tensorflow()
+    assert "pip install tensorflow" in error.value.hint
 
 
 def test_tensorflow_comes_quietly_and_what_was_hidden_can_be_imported_after():

@@ -1,6 +1,7 @@
 """The latent space's formulas, by hand."""
 
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -16,6 +17,15 @@ def test_the_divergence_of_gaussians_is_the_closed_formula():
     sigma = rng.uniform(0.1, 2.0, (4, 6)).astype(np.float32)
     expected = 0.5 * (mu**2 + sigma**2 - 1 - 2 * np.log(sigma)).sum(axis=1)
     np.testing.assert_allclose(latent.kl_divergence(mu, sigma), expected, rtol=1e-5)
+
+
+def test_without_tensorflow_probability_the_divergence_is_the_same(monkeypatch):
+    rng = np.random.default_rng(1)
+    mu = rng.standard_normal((4, 256)).astype(np.float32)
+    sigma = rng.uniform(0.1, 2.0, (4, 256)).astype(np.float32)
+    expected = latent.kl_divergence(mu, sigma).numpy()
+    monkeypatch.setitem(sys.modules, "tensorflow_probability", None)
+    np.testing.assert_allclose(latent.kl_divergence(mu, sigma), expected, rtol=1e-6)
 
 
 def test_free_bits_are_taken_from_the_whole_divergence_of_an_example():
