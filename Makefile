@@ -1,5 +1,4 @@
 # `make demo` makes music, `make test` runs the tests; both set up their virtual environment first.
-# It has what the commands of README.md need, with pictures.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -20,9 +19,16 @@ help:
 	@echo "make golden GOLDEN=DIR   the whole set of golden values"
 	@echo "make browser-checks   exported models in Node.js and Chromium (needs npm)"
 
-demo: $(VENV)/installed
+demo: $(VENV)/installed-music
 	$(BIN)/music_vae_generate --config=cat-mel_2bar_mini --mode=sample --num_outputs=5 \
 	  --seed=0 --render=wav --output_dir=$(DEMO)/music
+	@echo
+	@echo "Five melodies are in $(DEMO)/music. Put the commands on your path, and try these:"
+	@echo "  source $(VENV)/bin/activate"
+	@echo "  music_vae_generate --config=drums --num_outputs=8 --render=wav --output_dir=music"
+	@echo "  music_vae_generate --mode=vary --input_midi=examples/two_bars/durangs_hornpipe.mid --output_dir=music"
+	@echo "  music_vae_generate --help"
+	@echo "To train models as well, install TensorFlow: $(BIN)/pip install ."
 
 test: $(VENV)/installed-test
 	$(BIN)/pytest -n 2 --dist loadscope
@@ -162,8 +168,12 @@ $(BIN)/pip:
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
 
-$(VENV)/installed: setup.py | $(BIN)/pip
-	$(BIN)/pip install --quiet --editable ".[plots]"
+# What making music needs, with pictures.
+$(VENV)/installed-music: setup.py requirements-music.txt | $(BIN)/pip
+	@echo "Setting up $(VENV) with what making music needs, which is all but TensorFlow."
+	$(BIN)/pip install --quiet -r requirements-music.txt "matplotlib>=3.7"
+	$(BIN)/pip install --quiet --no-deps note-seq
+	$(BIN)/pip install --quiet --no-deps --editable .
 	touch $@
 
 $(VENV)/installed-%: setup.py | $(BIN)/pip

@@ -8,6 +8,11 @@ from setuptools import find_packages, setup
 ROOT = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+?)"', (ROOT / "music_vae/__init__.py").read_text()).group(1)
 
+# Where TensorFlow has no wheels, all but training works.
+_TRAINS = (
+    "; python_version < '3.14' and (sys_platform != 'darwin' or platform_machine != 'x86_64')"
+)
+
 setup(
     name="music_vae",
     version=VERSION,
@@ -20,10 +25,11 @@ setup(
     package_data={
         "music_vae": ["models/*/*", "models/*/*/*", "render/templates/*", "export/*.html"],
     },
-    # note-seq needs pydub, which imports a module that Python 3.13 removed.
-    python_requires=">=3.10,<3.13",
+    python_requires=">=3.10",
     install_requires=[
         "absl-py>=1.4",
+        # note-seq needs pydub, which imports a module that Python 3.13 removed.
+        "audioop-lts; python_version >= '3.13'",
         "filelock>=3.12",
         "google-crc32c>=1.5",
         "note-seq>=0.0.5",
@@ -33,10 +39,11 @@ setup(
         "protobuf>=4.25",
         "requests>=2.31",
         "safetensors>=0.4",
-        "tensorboard>=2.18",
-        "tensorflow>=2.18",
-        "tensorflow-probability>=0.25",
-        "tf-keras>=2.18",
+        f"tensorboard>=2.18{_TRAINS}",
+        f"tensorflow>=2.18{_TRAINS}",
+        f"tensorflow-probability>=0.25{_TRAINS}",
+        f"tf-keras>=2.18{_TRAINS}",
+        f"keras>=3.5{_TRAINS}",
         "tqdm>=4.60",
         "urllib3>=1.26",
     ],
