@@ -9,9 +9,7 @@ ROOT = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+?)"', (ROOT / "music_vae/__init__.py").read_text()).group(1)
 
 # Where TensorFlow has no wheels, all but training works.
-_TRAINS = (
-    "; python_version < '3.14' and (sys_platform != 'darwin' or platform_machine != 'x86_64')"
-)
+_TRAINS = "; python_version < '3.14' and (sys_platform != 'darwin' or platform_machine != 'x86_64')"
 
 setup(
     name="music_vae",

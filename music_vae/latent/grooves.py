@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from music_vae.common import checks, seeds
-from music_vae.common.constants import MAX_MIDI_VELOCITY
+from music_vae.common.constants import DEFAULT_QPM, MAX_MIDI_VELOCITY
 from music_vae.common.errors import NoExtractedExamplesError, UserError
 from music_vae.music import bar_lines, drum_part
 from music_vae.music.converters import groove_notes
 from music_vae.music.converters.base import Example
 from music_vae.music.symbols import DrumHits, FillsIn, Groove
+from music_vae.music.tempo_map import TempoMap
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
@@ -34,7 +35,11 @@ _OTHER_TAKES, _AS_TRAINED = 8, 1.0
 
 _HALF_WAY = 0.9  # half steps off a step, from which on a hit is between two
 
+_HAIR = 1e-3  # steps by which a hit is nearer to one step than to the next
+
 _SOFTEST = 1 / MAX_MIDI_VELOCITY  # a hit of MIDI velocity 0 would be none
+
+_SECONDS_PER_MINUTE = 60
 
 
 @dataclasses.dataclass(frozen=True)
@@ -170,7 +175,8 @@ def reconstruct(
     if not mix.is_models and not converter.has_numbers:
         raise UserError(f"{model.config.name} has velocities and timing in bins; nothing is mixed")
     sequence = drum_part.heard(converter, sequence)
-    extraction = converter.whole().extract(sequence)
+    end = bar_lines.line_after_notes(sequence, TempoMap.of(sequence))
+    extraction = converter.whole().extract(_ending_at(end, sequence, converter.steps_per_quarter))
     if not extraction.examples:
         reasons = ", ".join(extraction.skipped) or "it has no hits"
         raise NoExtractedExamplesError(f"there is no groove: {reasons}")
@@ -187,11 +193,12 @@ def reconstruct(
         made = [
             _with_hits_of(played, groove, list(map(converter.groove, others))) for groove in made
         ]
-    own = None if mix.hits == MODEL else converter.drum_hits(sequence)
+    own = None if mix.hits == MODEL else _hits_until(end, sequence, converter)
     if own is not None:
         played = played._replace(offsets=_reference_offsets(played, own))
     mixed = [_mixed(played, groove, mix) for groove in made]
-    return [without_early_hits(_notes(converter, played, groove, own)) for groove in mixed]
+    made = [_notes(converter, played, groove, own) for groove in mixed]
+    return [without_early_hits(_until(end, notes)) for notes in made]
 
 
 class _Encoded(NamedTuple):
@@ -254,6 +261,43 @@ def without_early_hits(sequence: "NoteSequence") -> "NoteSequence":
     return copy
 
 
+def _ending_at(end: float, sequence: "NoteSequence", steps_per_quarter: int) -> "NoteSequence":
+    """Returns a copy in which hits that the last bar line is nearest to belong to the step before.
+
+    Args:
+      end: The quarter note of that bar line.
+      sequence: The groove.
+      steps_per_quarter: Number of steps of a quarter note.
+    """
+    copy, tempos = type(sequence)(), TempoMap.of(sequence)
+    copy.CopyFrom(sequence)
+    latest_s = tempos.second_at(end - (0.5 + _HAIR) / steps_per_quarter)
+    for note in copy.notes:
+        note.start_time = min(note.start_time, latest_s)
+    return copy
+
+
+def _hits_until(end: float, sequence: "NoteSequence", converter: "Converter") -> DrumHits | None:
+    """Returns the hits of a groove, of which none is nearest to the bar line that it ends at."""
+    own = converter.drum_hits(sequence)
+    if own is None:
+        return None
+    beyond = own.steps >= round(end * converter.steps_per_quarter)
+    return own._replace(steps=own.steps - beyond, offsets=own.offsets - 2 * beyond)
+
+
+def _until(end: float, notes: "NoteSequence") -> "NoteSequence":
+    """Returns notes at 120 quarter notes a minute of which none begins or ends after a bar line."""
+    copy = type(notes)()
+    copy.CopyFrom(notes)
+    end_s = end * _SECONDS_PER_MINUTE / DEFAULT_QPM
+    last_s = (end - 1 / bar_lines.TICKS_PER_QUARTER) * _SECONDS_PER_MINUTE / DEFAULT_QPM
+    for note in copy.notes:
+        note.start_time, note.end_time = min(note.start_time, last_s), min(note.end_time, end_s)
+    copy.total_time = end_s
+    return copy
+
+
 def _windows(rows: np.ndarray, size: int) -> list[np.ndarray]:
     """Cuts rows `[T, D]` into windows `[size, D]`, the last with zeros at its end."""
     padded = np.pad(rows, ((0, -len(rows) % size), (0, 0)))
@@ -284,8 +328,7 @@ def _notes(
     moved = own._replace(velocities=velocities, offsets=own.offsets + earlier)
     groove_notes.add_hits(notes, moved, steps_per_quarter=converter.steps_per_quarter)
     notes.notes.sort(key=lambda note: (note.start_time, note.pitch))
-    # A hit that comes half a step early is one of the next bar to the model, but not to the ear.
-    return bar_lines.filled(notes)
+    return notes
 
 
 def _earlier(

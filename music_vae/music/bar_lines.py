@@ -89,6 +89,22 @@ def decoded(converter: "Converter", samples: Any, controls: Any = None) -> "list
     return pieces
 
 
+def line_after_notes(piece: "NoteSequence", tempos: TempoMap) -> float:
+    """Returns the quarter note of the first bar line after the last note begins.
+
+    >>> from note_seq.protobuf.music_pb2 import NoteSequence
+    >>> hit = NoteSequence(notes=[{"pitch": 36, "start_time": 1.9, "end_time": 2.1}])
+    >>> line_after_notes(hit, TempoMap.of(hit))
+    4.0
+
+    Args:
+      piece: The piece; without notes it is one bar.
+      tempos: Its tempos.
+    """
+    latest = tempos.quarter_at(max((note.start_time for note in piece.notes), default=0.0))
+    return _Bars(piece, tempos).line_after(latest)
+
+
 def filled(piece: "NoteSequence", least_s: float = 0.0) -> "NoteSequence":
     """Returns a copy that lasts to the bar line after its last note begins, where that ends, too.
 
@@ -104,8 +120,7 @@ def filled(piece: "NoteSequence", least_s: float = 0.0) -> "NoteSequence":
     copy = type(piece)()
     copy.CopyFrom(piece)
     tempos = TempoMap.of(copy)
-    latest = tempos.quarter_at(max((note.start_time for note in copy.notes), default=0.0))
-    copy.total_time = max(least_s, tempos.second_at(_Bars(copy, tempos).line_after(latest)))
+    copy.total_time = max(least_s, tempos.second_at(line_after_notes(copy, tempos)))
     for note in copy.notes:
         note.end_time = min(note.end_time, copy.total_time)
     return copy

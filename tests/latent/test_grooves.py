@@ -303,6 +303,27 @@ def test_hits_of_a_roll_go_between_those_that_the_model_moves():
     np.testing.assert_allclose(uneven, [4.3, 4.4, 4.6, 4.7], atol=1e-6)
 
 
+@pytest.mark.parametrize("hits", ["input", "both", "model"])
+def test_a_hit_just_before_the_last_bar_line_adds_no_bar(hits):
+    beat = [(KICK, 0, 100, 0.0), (SNARE, 31, 60, 0.0), (SNARE, 31, 60, 0.6), (HAT, 31, 50, 0.7)]
+    drummer = Drummer()
+    playing = Playing(3, 1, hits)  # 1.2 steps late, were it not for half a step at most
+    (made,) = grooves.reconstruct(drummer, groove(beat), playing=playing)
+    assert drummer.lengths == [32]
+    assert made.total_time == pytest.approx(32 * STEP_S)
+    assert max(note.end_time for note in made.notes) <= made.total_time
+    own = sorted(note.pitch for note in made.notes if note.pitch != 51)
+    assert own == sorted([KICK, SNARE, HAT] + [SNARE] * (hits != "model"))
+
+
+def test_a_hit_just_before_the_last_bar_line_stays_there_if_nothing_is_the_models():
+    beat = [(KICK, 0, 100, 0.0), (SNARE, 31, 60, 0.7)]
+    playing = Playing(timing=0, velocity=0, hits="input")
+    (made,) = grooves.reconstruct(Drummer(), groove(beat), playing=playing)
+    np.testing.assert_allclose([n.start_time / STEP_S for n in made.notes], [0, 31.7], atol=1e-6)
+    assert made.total_time == pytest.approx(32 * STEP_S)
+
+
 def test_exaggeration_goes_the_same_way_twice_as_far():
     own, new = parts([1, 1], 0.5, 0.0), parts([1, 1], 0.4, 0.2)
     made = grooves._mixed(own, new, Mix(2, 2, "input"))
