@@ -182,6 +182,7 @@ def train(request: TrainRequest) -> str:
     files.check_writable(output, "output")
     owner = constraints.Owner.of(config, source)
     windows = request.examples.find(config).windows
+    files.check_new_directory(output, "output")
     known, labels = constraints.labelled(config.data_converter, windows, asked)
     model = request.model.open(config, request.sampling.max_batch_size)
     _, mu, sigma = corpus.encode_windows(model, windows)

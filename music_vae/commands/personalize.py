@@ -117,7 +117,7 @@ def personalize(request: Request) -> str:
       UserError: If there is too little music that the model can encode.
     """
     config = request.model.read_config(with_latent=True)
-    files.check_writable(request.output, "output")
+    files.check_new_directory(request.output, "output")
     paths = _paths(request)
     source = request.model.resolve()
     lazy_imports.import_note_seq()

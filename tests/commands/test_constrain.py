@@ -77,6 +77,16 @@ def test_samples_are_moved_by_what_is_asked(run, trained, sample):
     assert all(one != two for one, two in itertools.combinations((plain, own, high, low), 2))
 
 
+@pytest.mark.parametrize("output", ["its own", "named"])
+def test_a_constraint_is_never_replaced(trained, run, tunes, capsys, output):
+    before = {path: path.read_bytes() for path in trained.iterdir()}
+    flags = [f"--run_dir={run}", f"--examples_path={tunes}", *TRAINING]
+    named = [f"--output={trained}"] if output == "named" else []
+    assert constrain.main(["train", *flags, *named]) == 2
+    assert f"--output={trained} is not empty" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in trained.iterdir()} == before
+
+
 def test_what_it_does_is_printed_and_given_as_json(run, trained, tunes, capsys):
     flags = ["evaluate", f"--run_dir={run}", f"--examples_path={tunes}", "--num_samples=8"]
     assert constrain.main(flags) == 0

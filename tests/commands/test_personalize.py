@@ -79,6 +79,14 @@ def test_a_mistake_is_one_line_and_writes_nothing(run, tmp_path, capsys, flags, 
     assert not out.exists()
 
 
+def test_a_personal_model_is_never_replaced(run, fitted, capsys):
+    before = {path: path.read_bytes() for path in fitted.iterdir()}
+    flags = [f"--run_dir={run}", f"--input_dir={TUNES}", f"--output={fitted}", *FAST]
+    assert personalize.main(flags) == 2
+    assert f"--output={fitted} " in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in fitted.iterdir()} == before
+
+
 def test_a_personal_model_of_another_training_is_refused(tiny_run, fitted, tmp_path, capsys):
     flags = [f"--run_dir={tiny_run}", f"--personal={fitted}", f"--output_dir={tmp_path}"]
     assert generate.main(flags) == 2
