@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_CHARSET = "latin1"  # as pretty_midi and note_seq read texts
+_CHARSET = "latin1"  # as pretty_midi and note_seq read texts, and mido writes them
 _FIRST_TRACK = "Tempo"
 _DRUMS = "Drums"
 _MICROSECONDS = 60e6  # in a minute
@@ -195,8 +195,13 @@ def _named(name: str) -> _Event:
 
 
 def _text(text: str) -> str:
-    """Returns a text of characters that print, and that MIDI files hold."""
-    return printable(text).encode(_CHARSET, "backslashreplace").decode(_CHARSET)
+    """Returns a text of characters that print, whose bytes are UTF-8 where Latin-1 lacks one."""
+    shown = printable(text)
+    try:
+        shown.encode(_CHARSET)
+    except UnicodeEncodeError:
+        return shown.encode("utf-8", "backslashreplace").decode(_CHARSET)
+    return shown
 
 
 def _parts(sequence: "NoteSequence", tempos: TempoMap, end: int) -> Iterator[list[_Event]]:

@@ -18,7 +18,11 @@ from music_vae.commands.generate_request import Request
 def text_of(path):
     """The text events of a file, of which there is one."""
     (event,) = [e for track in mido.MidiFile(path).tracks for e in track if e.type == "text"]
-    return event.text
+    data = event.text.encode("latin1")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return event.text
 
 
 def made_again(path, folder):
@@ -112,7 +116,17 @@ def test_what_does_not_print_is_escaped(here):
     shutil.copy("a piece.mid", "a\n🎹.mid")
     assert generate.main([*flags, "--input_midi=a\n🎹.mid"]) == 0
     (path,) = (here / "out").iterdir()
-    assert text_of(path).endswith("'--input_midi=a\\n\\U0001f3b9.mid'")
+    assert text_of(path).endswith("'--input_midi=a\\n🎹.mid'")
+
+
+@pytest.mark.parametrize("name", ["Mein Stück – Übung (2).mid", "メロディ.mid", "Baß.mid"])
+def test_a_piece_of_a_file_of_any_name_can_be_made_again(here, name):
+    flags = ["--config=cat-mel_2bar_mini", "--mode=reconstruct", "--output_dir=out", "--seed=5"]
+    shutil.copy("a piece.mid", name)
+    assert generate.main([*flags, f"--input_midi={name}"]) == 0
+    (path,) = (here / "out").iterdir()
+    (again,) = made_again(path, here / "again")
+    assert again.read_bytes() == path.read_bytes()
 
 
 def test_the_seed_that_chance_chose_is_said_at_the_end_and_one_that_was_given_is_not(here, caplog):

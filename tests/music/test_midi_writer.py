@@ -85,11 +85,25 @@ def test_every_instrument_has_a_track_with_a_name():
         (72, 0, 1, {"instrument": 2, "program": 81}),
         (38, 0, 1, {"instrument": 9, "is_drum": True}),
     )
-    sequence.instrument_infos.add(instrument=2, name="Léad\n🎹")
+    sequence.instrument_infos.add(instrument=2, name="Léad\n")
     sequence.sequence_metadata.title = "My song"
     names = [track.name for track in written(sequence).tracks]
-    named = ["Acoustic Grand Piano", "Electric Bass (finger)", "Léad\\n\\U0001f3b9", "Drums"]
+    named = ["Acoustic Grand Piano", "Electric Bass (finger)", "Léad\\n", "Drums"]
     assert names == ["My song", *named]
+
+
+@pytest.mark.parametrize(
+    ("name", "charset"), [("Über Baß", "latin1"), ("メロディ", "utf-8"), ("Stück – 🎹", "utf-8")]
+)
+def test_names_and_texts_are_read_as_they_were_written(tmp_path, name, charset):
+    sequence = piece((60, 0, 1))
+    sequence.instrument_infos.add(instrument=0, name=name)
+    content = midi_bytes(sequence, f"of {name}.mid")
+    assert name.encode(charset) in content
+    assert f"of {name}.mid".encode(charset) in content
+    (tmp_path / "a.mid").write_bytes(content)
+    (again,) = notes_io.read_music_file(tmp_path / "a.mid")
+    assert [info.name for info in again.instrument_infos] == [name]
 
 
 def test_tempo_metre_and_text_are_at_tick_0():

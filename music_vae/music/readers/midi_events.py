@@ -142,7 +142,7 @@ def meta_event(kind: int, tick: int, data: bytes, ignored: Counter[str]) -> Even
     """
     if kind in _TEXTS:
         name, value = _TEXTS[kind]
-        return SimpleNamespace(type=name, time=tick, **{value: data.decode("latin1")})
+        return SimpleNamespace(type=name, time=tick, **{value: _text(data)})
     if kind == _TEMPO:
         tempo = int.from_bytes(data[:3], "big")
         if len(data) >= 3 and tempo > 0:
@@ -153,6 +153,14 @@ def meta_event(kind: int, tick: int, data: bytes, ignored: Counter[str]) -> Even
     elif kind == _KEY:
         return _key_event(tick, data, ignored)
     return None
+
+
+def _text(data: bytes) -> str:
+    """Returns a text, of which MIDI does not say if it is UTF-8 or Latin-1."""
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return data.decode("latin1")
 
 
 def _metre_event(tick: int, data: bytes, ignored: Counter[str]) -> Event | None:
