@@ -149,7 +149,7 @@ def _take_step(run: Run, batch: Batch, shown: StepLog, report: Report | None) ->
             "here and the checkpoints before stay. A smaller `learning_rate=...` may help"
         )
     is_summary = run.step % _SUMMARY_EVERY_STEPS == 0
-    if run.devices.is_chief and (shown.is_due(run.step) or is_summary):
+    if run.devices.is_chief and (shown.needs_figures(run.step) or is_summary):
         metrics = run.trainer.model.decoder.summarize(
             {name: value.numpy() for name, value in statistics.items()}
         )

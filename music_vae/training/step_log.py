@@ -58,6 +58,14 @@ class StepLog:
             self._first = self._last = step, now_s
         return now_s - self._last[1] >= self._interval_s
 
+    def needs_figures(self, step: int) -> bool:
+        """Returns True if the figures of a step are to be shown: in a line, or as the last ones.
+
+        Args:
+          step: Number of steps taken in all.
+        """
+        return self.is_due(step) or step == self._num_steps
+
     def show(self, step: int, metrics: Mapping[str, Any]) -> None:
         """Shows the figures of a step; a line only if it is time for one.
 

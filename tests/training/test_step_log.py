@@ -60,6 +60,16 @@ def test_the_first_step_does_not_count_for_the_speed(caplog, clock):
     assert caplog.messages == ["step 11: loss 1.000, 2 steps/s, 45 s left"]
 
 
+def test_a_training_of_a_few_steps_ends_with_its_figures(caplog, clock):
+    caplog.set_level("INFO")
+    log = StepLog(tqdm(disable=True), 3, clock=clock)
+    asked = {step: log.needs_figures(step) for step in (1, 2, 3)}
+    assert asked == {1: False, 2: False, 3: True}
+    log.show(3, {"loss": 18.0})
+    log.end(3)
+    assert caplog.messages == ["trained to step 3: loss 18.000"]
+
+
 def test_a_bar_shows_the_figures_and_the_log_only_the_last(caplog, clock, capsys):
     caplog.set_level("INFO")
     bar = tqdm(total=10, disable=False)
