@@ -91,6 +91,8 @@ def train(
                 if time.monotonic() - last_save >= CHECKPOINT_EVERY_S:
                     run.save()
                     last_save = time.monotonic()
+            if validation is not None and not validation.has_begun:
+                _validate(run, validation)  # which the run was too short for
             shown.end(run.step)
     except KeyboardInterrupt:
         _log.info("interrupted; saved %s", run.save())

@@ -88,6 +88,11 @@ class Validation:
         patience = self._schedule.patience
         return patience is not None and len(self._comparable) - 1 - self._best() >= patience
 
+    @property
+    def has_begun(self) -> bool:
+        """True if the run has been validated."""
+        return bool(self._curve)
+
     def is_due(self, step: int) -> bool:
         """Returns True if the run is to be validated after `step` steps."""
         last = self._curve[-1]["step"] if self._curve else -1

@@ -12,7 +12,7 @@ from music_vae.music.notes_io import read_music_file
 from music_vae.training import loop
 from music_vae.training.request import Schedule
 from music_vae.training.run import Run
-from music_vae.training.validation import Validation
+from music_vae.training.validation import Validation, read_curve
 from music_vae.weights import checkpoint_files, locate
 from support.paths import TUNES
 
@@ -97,6 +97,14 @@ def test_a_run_that_is_interrupted_in_every_phase_ends_as_one_that_is_not(tmp_pa
     step, numbers = weights_of(tmp_path)
     assert step == whole[0] == str(STEPS)
     np.testing.assert_array_equal(numbers, whole[1])
+
+
+def test_a_run_that_ends_before_its_first_validation_is_validated_at_its_end(tmp_path, music):
+    run = Run(CONFIG, tmp_path, seed=1)
+    validation = Validation(tmp_path, CONFIG, music, Schedule(every=500), step=0)
+    loop.train(run, music, num_steps=2, validation=validation)
+    assert [line["step"] for line in read_curve(tmp_path)] == [2]
+    assert (tmp_path / "best" / "weights.safetensors").exists()
 
 
 def test_every_tenth_step_is_reported_with_its_metrics(tmp_path, music):
