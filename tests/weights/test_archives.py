@@ -305,5 +305,7 @@ def test_a_zip_that_says_two_names_of_a_file_is_one_short_line(tmp_path):
 def test_a_zip_with_a_file_of_no_name_is_refused(tmp_path):
     path = write_zip(tmp_path / "a.zip", {"x" * 9: b"", INDEX: b"index"})
     path.write_bytes(path.read_bytes().replace(b"x" * 9, bytes(9)))  # names end at a zero
-    with pytest.raises(UserError, match=r"a\.zip' cannot be read as a zip archive"):
+    # zipfile cannot read it, or from Python 3.13 on passes over that file.
+    unreadable, incomplete = r"a\.zip' cannot be read as a zip archive", "not all of its data files"
+    with pytest.raises(UserError, match=f"{unreadable}|{incomplete}"):
         archives.check(path)
