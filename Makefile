@@ -130,8 +130,10 @@ train-cat-mel_2bar_mini: FOURTH := $(melodies_then) --num_steps=2038
 
 train-cat-drums_2bar_mini_hikl train-cat-drums_2bar_mini_lokl: MUSIC := groove games
 train-cat-drums_2bar_mini_hikl: STEPS := 7000
-train-cat-drums_2bar_mini_lokl: STEPS := 1000
-train-cat-drums_2bar_mini_lokl: THEN := --warm_start=$(RUNS)/cat-drums_2bar_mini_hikl
+train-cat-drums_2bar_mini_lokl: FIRST := --run_dir=$(RUNS)/cat-drums_2bar_mini_lokl_first \
+  --warm_start=$(RUNS)/cat-drums_2bar_mini_hikl --hparams=max_beta=0.1 --num_steps=1000
+train-cat-drums_2bar_mini_lokl: THEN := --warm_start=$(RUNS)/cat-drums_2bar_mini_lokl_first/best
+train-cat-drums_2bar_mini_lokl: STEPS := 1500
 train-groovae_4bar_mini train-groovae_2bar_humanize_mini train-groovae_2bar_tap_fixed_velocity_mini \
 train-groovae_2bar_add_closed_hh_mini: MUSIC := groove
 # Teacher forcing first; then the decoder reads its own samples, as it does when it plays.

@@ -509,18 +509,21 @@ MINI_CONFIGS: Mapping[str, Config] = MappingProxyType(
                 decay_rate=0.9996,
                 sampling_rate=500,
             ).replace(window_augmenter=_DRUM_AUGMENTER),
-            # The same for samples; training begins with the weights of the one before.
+            # The same for samples, from patterns that are alike in both bars; training begins with
+            # the weights of the one before.
             _mini(
                 _DRUMS_2BAR_SMALL,
                 "mini_lokl",
                 batch_size=128,
-                max_beta=0.1,
+                max_beta=0.2,
                 beta_rate=0.99,
                 learning_rate=0.002,
                 decay_rate=0.9985,
                 sampling_schedule="constant",
                 sampling_rate=0.5,
-            ).replace(window_augmenter=_DRUM_AUGMENTER),
+            ).replace(
+                window_augmenter=DrumAugmenter(splice=0.0, mix=0.5, drop=0.2, every_bar=True)
+            ),
             # Grooves, z 64, encoder 128, decoder 128-128.
             _mini(
                 _GROOVAE_4BAR, **_MINI_GROOVE, free_bits=48, decay_rate=0.999, sampling_rate=0.5
