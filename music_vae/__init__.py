@@ -1,6 +1,9 @@
 """MusicVAE: a latent space of short pieces of music (Roberts et al. 2018).
 
-    from music_vae import TrainedModel, configs, data, notes_io
+    import music_vae
+
+    model = music_vae.load("melody")
+    music_vae.save(model.sample(1)[0], "melody.mid")
 
 The names below come from the rooms of the package when they are first asked for, so that
 `import music_vae` takes no time.
@@ -13,6 +16,15 @@ from types import ModuleType
 from typing import Any
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "TrainedModel": "trained_model",
+    "load": "trained_model",
+    "models": "weights.shipped",
+    "read": "music.pieces",
+    "save": "music.pieces",
+}
+"""The class and the functions that most programs need, and the modules that define them."""
 
 _PUBLIC = {
     "attribute_vectors": "latent.attribute_vectors",
@@ -139,13 +151,13 @@ class _Loader:
 
 sys.meta_path.append(_ModulesElsewhere)
 
-__all__ = ["TrainedModel", "__version__", *_PUBLIC]
+__all__ = ["__version__", *_HOMES, *_PUBLIC]
 
 
 def __getattr__(name: str) -> Any:
-    """Imports what is asked for: `TrainedModel`, or a module."""
-    if name == "TrainedModel":
-        return importlib.import_module("music_vae.trained_model").TrainedModel
+    """Imports what is asked for: a module, or a name of one, such as `TrainedModel`."""
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"music_vae.{_HOMES[name]}"), name)
     path = _PUBLIC.get(name) or _FORMER.get(name)
     if path is None:
         raise AttributeError(f"module 'music_vae' has no attribute {name!r}")

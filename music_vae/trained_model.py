@@ -12,14 +12,14 @@ from music_vae.common.errors import (
     NoExtractedExamplesError,
     UserError,
 )
-from music_vae.common.lazy_imports import import_note_seq
+from music_vae.common.lazy_imports import import_note_seq, import_tensorflow
 from music_vae.configs import Config, get_config
 from music_vae.engine import ENGINES, arguments
 from music_vae.engine.array_model import ArrayModel
 from music_vae.latent import latent_space, priors
 from music_vae.music import bar_lines, drum_part, pieces
 from music_vae.music.converters.base import Tensors
-from music_vae.weights import shipped
+from music_vae.weights import named, shipped
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
@@ -190,7 +190,7 @@ class TrainedModel(ArrayModel):
         Raises:
           NoExtractedExamplesError: If there are no such parts; it says why.
         """
-        pieces.check("note_sequence", note_sequence)
+        note_sequence = pieces.one("note_sequence", note_sequence)
         tensors = self.converter.to_tensors(drum_part.heard(self.converter, note_sequence))
         controls = tensors.controls if self.converter.control_depth else None
         parts = bar_lines.decoded(self.converter, tensors.outputs, controls)
@@ -250,8 +250,8 @@ class TrainedModel(ArrayModel):
         78 78 74 76 69 74 69 74 66
         78 81 78 74 76 79 76 73 74 74 74
         """
-        pieces.check("start_sequence", start_sequence)
-        pieces.check("end_sequence", end_sequence)
+        start_sequence = pieces.one("start_sequence", start_sequence)
+        end_sequence = pieces.one("end_sequence", end_sequence)
         checks.check_number("num_steps", num_steps, checks.COUNT)
         _, mu, _ = self.encode([start_sequence, end_sequence], assert_same_length)
         z = latent_space.interpolate(mu[0], mu[1], num_steps).astype(np.float32)
@@ -344,7 +344,7 @@ class TrainedModel(ArrayModel):
         See `latent_space.similar` for `similarity`, `sample` for `prior`, from which come the
         points towards which the piece is moved, and `reconstruct` for the other arguments.
         """
-        pieces.check("note_sequence", note_sequence)
+        note_sequence = pieces.one("note_sequence", note_sequence)
         checks.check_number("similarity", similarity, checks.SHARE)
         count, rng = self._count(n), seeds.generator(seed)
         mu, own = self._means([note_sequence], length)
@@ -401,6 +401,42 @@ class TrainedModel(ArrayModel):
             return mu, None
         steps = self._steps(length)
         return mu, np.stack([self.converter.extended_controls(rows, steps) for rows in controls])
+
+
+def load(
+    source: str | Path,
+    *,
+    config: Config | str | None = None,
+    batch_size: int = 8,
+    with_encoder: bool = True,
+    engine: str = ENGINES[0],
+) -> TrainedModel:
+    """Opens a model by its name, or by the path of a run or a checkpoint.
+
+    >>> import music_vae
+    >>> model = music_vae.load("melody")
+    >>> (tune,) = model.sample(1, temperature=0.5, seed=0)
+    >>> [note.pitch for note in tune.notes][:5]
+    [74, 74, 69, 72, 76]
+
+    Args:
+      source: Name of a model that comes with the package (see `shipped.models`), or its short
+        name; id of a published checkpoint, which is downloaded; or the path of a run, of a file of
+        weights, or of a checkpoint. If a checkpoint lies at a path, that goes before a name.
+      config: The config, or its name, for weights that no `config.json` lies beside.
+      batch_size: Number of pieces that are computed at once.
+      with_encoder: If False, the model cannot encode, and is opened sooner.
+      engine: The engine that computes, "numpy" or "tensorflow". Both make the same music.
+
+    Raises:
+      UserError: If there is no such model, or its config is not known.
+    """
+    found = named.find(source, config)
+    if engine == "tensorflow":
+        import_tensorflow()
+    return TrainedModel(
+        found.config, batch_size, found.source, with_encoder=with_encoder, engine=engine
+    )
 
 
 def _reasons(tensors: Tensors) -> str:

@@ -58,6 +58,26 @@ def test_the_documented_names_are_shown():
         assert getattr(music_vae, name) is getattr(music_vae, name)
 
 
+def test_the_functions_that_most_programs_need_are_there():
+    names = {"TrainedModel", "load", "models", "read", "save"}
+    assert names == set(music_vae._HOMES) <= set(music_vae.__all__) <= set(dir(music_vae))
+    for name, home in music_vae._HOMES.items():
+        module = importlib.import_module(f"music_vae.{home}")
+        assert getattr(music_vae, name) is getattr(module, name)
+
+
+def test_the_lines_that_a_program_begins_with_need_no_tensorflow(tmp_path):
+    path = tmp_path / "melody.mid"
+    code = f"""
+import music_vae
+model = music_vae.load("melody")
+assert [model.name for model in music_vae.models() if model.short_name == "melody"]
+music_vae.save(model.sample(1, temperature=0.5, seed=0)[0], {str(path)!r})
+assert music_vae.read({str(path)!r}).notes
+"""
+    assert "tensorflow" not in loaded_by(code)
+
+
 def test_names_are_those_of_the_modules_themselves():
     from music_vae import TrainedModel, grooves, trained_model
     from music_vae.latent import grooves as same

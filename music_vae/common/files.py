@@ -50,6 +50,34 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
+def new_path(path: str | os.PathLike) -> Iterator[Path]:
+    """Yields a temporary path as `atomic_path` does, for a file that replaces none.
+
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for text in ("C D E", "F G A"):
+    ...         with new_path(f"{folder}/tune.txt") as temporary:
+    ...             _ = temporary.write_text(text)
+    Traceback (most recent call last):
+    music_vae.common.errors.UserError: /.../tune.txt: there is a file of that name already, which
+    is not replaced
+
+    Raises:
+      UserError: If there is a file at `path`, before the block or by its end.
+    """
+    target = expand(path)
+    reason = f"{path}: there is a file of that name already, which is not replaced"
+    if os.path.lexists(target):
+        raise UserError(reason, hint="give another name")
+    with _file_beside(target) as temporary:
+        yield temporary
+        _make_readable(temporary)
+        try:
+            _rename_to_new(temporary, target)
+        except FileExistsError:
+            raise UserError(reason, hint="give another name") from None
+
+
+@contextlib.contextmanager
 def _file_beside(target: Path) -> Iterator[Path]:
     """Yields a new, empty file, and removes it unless it has been renamed."""
     target.parent.mkdir(parents=True, exist_ok=True)

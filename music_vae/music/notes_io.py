@@ -7,7 +7,9 @@ note_seq is imported when the first file is read, not with this module.
 
 from __future__ import annotations
 
+import codecs
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,6 +69,48 @@ def read_file(path: str | os.PathLike) -> Reading:
         return _read(_read_bytes(source, _size_limit(source)), suffix, source)
     except UnreadableMusicError as error:
         raise UnreadableMusicError(error.reason, error.detail, path=source) from error
+
+
+def read_content(content: bytes, name: str = "the content") -> Reading:
+    r"""Reads the content of a MIDI, MusicXML or ABC file, which shows what it is.
+
+    >>> read_content(Path("examples/tunes/soldiers_joy.mid").read_bytes()).sequences[0].total_time
+    33.5
+    >>> read_content(b"\x00\x01")
+    Traceback (most recent call last):
+    music_vae.music.unreadable.UnreadableMusicError: the content: neither MIDI nor MusicXML nor ABC
+
+    Args:
+      content: The content.
+      name: Name of it for messages.
+
+    Raises:
+      UnreadableMusicError: If it is not that of such a file, or gives no notes.
+    """
+    source, suffix = Path(name), _suffix_of(content)
+    try:
+        if not suffix:
+            raise UnreadableMusicError("neither MIDI nor MusicXML nor ABC")
+        limit = _size_limit(Path(f"music{suffix}"))
+        if len(content) > limit:
+            raise UnreadableMusicError(f"larger than {limit >> 20} MiB")
+        return _read(content, suffix, source)
+    except UnreadableMusicError as error:
+        raise UnreadableMusicError(error.reason, error.detail, path=source) from error
+
+
+def _suffix_of(content: bytes) -> str:
+    """Returns the suffix of a file with this content; empty if it is of no kind that is read."""
+    if content.startswith((b"MThd", b"RIFF")):
+        return ".mid"
+    if content.startswith(b"PK"):
+        return ".mxl"
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return ".xml"
+    text = content.removeprefix(codecs.BOM_UTF8).lstrip()
+    if text.startswith(b"<"):
+        return ".xml"
+    return ".abc" if re.search(rb"^X:\s*\d", text, re.MULTILINE) else ""
 
 
 def write_midi(sequence: NoteSequence, path: str | os.PathLike, text: str = "") -> None:

@@ -78,11 +78,15 @@ def find(path: str | Path) -> Published | None:
     None
     """
     entry = PUBLISHED.get(str(path))
-    return None if entry is None or _holds_checkpoint(Path(path)) else entry
+    return None if entry is None or holds_checkpoint(Path(path)) else entry
 
 
-def _holds_checkpoint(path: Path) -> bool:
-    """Returns True if there is a checkpoint at `path`; a folder with music in it is none."""
+def holds_checkpoint(path: Path) -> bool:
+    """Returns True if there is a checkpoint at `path`; a folder with music in it is none.
+
+    >>> holds_checkpoint(Path("music_vae/models/groovae_4bar_mini")), holds_checkpoint(Path("docs"))
+    (True, False)
+    """
     if path.is_file() or Path(f"{path}.index").exists():
         return True
     patterns = ("*.index", "*.safetensors", "train/*.index", "train/*.safetensors")

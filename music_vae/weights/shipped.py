@@ -6,6 +6,7 @@ Each is a folder `models/CONFIG` with `weights.safetensors` and `config.json`. N
 import difflib
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from music_vae.common.errors import UserError
 from music_vae.configs import CONFIG_MAP, get_config
@@ -21,6 +22,49 @@ ALIASES = {
 """Short names of models: for each kind of music the one of two bars that is best for samples."""
 
 _NEAR = 0.75  # of 1, the same; melodie and drum are nearer to short names
+
+
+class ShippedModel(NamedTuple):
+    """Describes a model that comes with the package.
+
+    Attributes:
+      name: Name of the model, which is that of its config.
+      short_name: Short name that also stands for it; empty if it has none.
+      music: The music that it makes, and what it reads of it.
+      num_steps: Number of steps of a piece.
+      latent_size: Width Z of its latent vectors.
+
+    >>> ShippedModel("cat-mel_2bar_mini", "melody", "melody, 2 bars", 32, 128).short_name
+    'melody'
+    """
+
+    name: str
+    short_name: str
+    music: str
+    num_steps: int
+    latent_size: int
+
+
+def models() -> list[ShippedModel]:
+    """Returns the models that come with the package, sorted by name.
+
+    >>> for model in models()[1:3]:
+    ...     print(f"{model.short_name}: {model.name}, {model.music}")
+    drums: cat-drums_2bar_mini_lokl, 9 drums, 2 bars
+    melody: cat-mel_2bar_mini, melody, 2 bars
+    """
+    short = {name: alias for alias, name in ALIASES.items()}
+    configs = [get_config(name) for name in names()]
+    return [
+        ShippedModel(
+            config.name,
+            short.get(config.name, ""),
+            config.data_converter.describe(),
+            config.hparams.max_seq_len,
+            config.hparams.latent_size,
+        )
+        for config in configs
+    ]
 
 
 def names() -> list[str]:

@@ -22,6 +22,24 @@ def test_a_file_appears_with_its_folder_when_it_is_complete(tmp_path):
     assert list(target.parent.iterdir()) == [target]
 
 
+def test_a_new_file_replaces_none_even_one_that_came_meanwhile(tmp_path):
+    target = tmp_path / "a.txt"
+    with (
+        pytest.raises(UserError, match=r"a\.txt: there is a file of that name already") as found,
+        files.new_path(target) as temporary,
+    ):
+        temporary.write_text("mine")
+        target.write_text("another's")
+    assert (target.read_text(), found.value.hint) == ("another's", "give another name")
+    with pytest.raises(UserError, match="already"), files.new_path(target):
+        raise AssertionError("is not begun")
+    link = tmp_path / "b.txt"
+    link.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(UserError, match="already"), files.new_path(link):
+        raise AssertionError("is not begun")
+    assert sorted(tmp_path.iterdir()) == [target, link]
+
+
 def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
     target = tmp_path / "a.txt"
     target.write_text("old")
