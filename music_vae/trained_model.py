@@ -1,6 +1,5 @@
 """Defines `TrainedModel`, which samples, encodes, decodes and interpolates music."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,18 +16,24 @@ from music_vae.configs import Config, get_config
 from music_vae.engine import ENGINES, arguments
 from music_vae.engine.array_model import ArrayModel
 from music_vae.latent import latent_space, priors
-from music_vae.music import bar_lines, drum_part, pieces
+from music_vae.music import bar_lines, drum_part, pieces, tempos
 from music_vae.music.converters.base import Tensors
+from music_vae.music.converters.score import Score
 from music_vae.weights import named, shipped
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
 
+    from music_vae.music.pieces import Piece, Pieces
+
 
 class TrainedModel(ArrayModel):
     """A model with trained weights that takes notes in and gives notes out.
 
-    It is an `ArrayModel` with music, as NoteSequences, at both ends.
+    It is an `ArrayModel` with music at both ends. What goes in is a NoteSequence, a PrettyMIDI, or
+    the path of a MIDI, MusicXML or ABC file; where several pieces may go in, a list of these, or
+    one by itself. What comes out are NoteSequences, at the tempo at the beginning of the piece that
+    went in, of several the first; without a piece, at 120 quarter notes a minute.
 
     >>> from music_vae import notes_io
     >>> model = TrainedModel.shipped("cat-mel_2bar_mini")
@@ -150,7 +155,7 @@ class TrainedModel(ArrayModel):
 
     def encode(
         self,
-        note_sequences: "Sequence[NoteSequence]",
+        note_sequences: "Pieces",
         assert_same_length: bool = False,
         *,
         seed: int | None = None,
@@ -177,23 +182,26 @@ class TrainedModel(ArrayModel):
             raise UserError(f"the sequences differ in length: {steps} steps")
         return self.encode_tensors(inputs, lengths, controls, seed=seed)
 
-    def windows(self, note_sequence: "NoteSequence") -> "list[NoteSequence]":
-        """Cuts a longer piece into the parts that can be encoded, at 120 quarter notes a minute.
+    def windows(self, note_sequence: "Pieces") -> "list[NoteSequence]":
+        """Cuts a longer piece, or each of several, into the parts that can be encoded.
 
-        >>> from music_vae import notes_io
-        >>> model = TrainedModel.shipped("cat-mel_2bar_mini")
-        >>> (tune,) = notes_io.read_music_file("examples/tunes/soldiers_joy.mid")
-        >>> parts = model.windows(tune)  # two bars each
+        >>> model = load("melody")
+        >>> parts = model.windows("examples/tunes/soldiers_joy.mid")  # two bars each
         >>> len(parts), [note.pitch for note in parts[0].notes]
         (16, [66, 67, 69, 66, 62, 66, 69, 66, 62, 66])
 
         Raises:
           NoExtractedExamplesError: If there are no such parts; it says why.
         """
-        note_sequence = pieces.one("note_sequence", note_sequence)
-        tensors = self.converter.to_tensors(drum_part.heard(self.converter, note_sequence))
+        given = pieces.listed("note_sequence", note_sequence)
+        return [part for piece in given for part in self._parts(piece)]
+
+    def _parts(self, piece: "NoteSequence") -> "list[NoteSequence]":
+        """Returns the parts of a piece that can be encoded, at its tempo."""
+        tensors = self._examples(piece)
         controls = tensors.controls if self.converter.control_depth else None
         parts = bar_lines.decoded(self.converter, tensors.outputs, controls)
+        parts = tempos.applied(parts, tempos.of(piece))
         # A part that ends in silence is shorter as notes and may not fit any more.
         fitting = [part for part in parts if len(self.converter.extract(part).examples) == 1]
         if not fitting:
@@ -223,8 +231,8 @@ class TrainedModel(ArrayModel):
 
     def interpolate(
         self,
-        start_sequence: "NoteSequence",
-        end_sequence: "NoteSequence",
+        start_sequence: "Piece",
+        end_sequence: "Piece",
         num_steps: int = 5,
         length: int | None = None,
         temperature: float = 1.0,
@@ -250,16 +258,17 @@ class TrainedModel(ArrayModel):
         78 78 74 76 69 74 69 74 66
         78 81 78 74 76 79 76 73 74 74 74
         """
-        start_sequence = pieces.one("start_sequence", start_sequence)
-        end_sequence = pieces.one("end_sequence", end_sequence)
+        start = pieces.one("start_sequence", start_sequence)
+        end = pieces.one("end_sequence", end_sequence)
         checks.check_number("num_steps", num_steps, checks.COUNT)
-        _, mu, _ = self.encode([start_sequence, end_sequence], assert_same_length)
+        _, mu, _ = self.encode([start, end], assert_same_length)
         z = latent_space.interpolate(mu[0], mu[1], num_steps).astype(np.float32)
-        return self.decode(z, length, temperature, c_input, seed=seed)
+        made = self.decode(z, length, temperature, c_input, seed=seed)
+        return tempos.applied(made, tempos.of(start))
 
     def interpolate_path(
         self,
-        note_sequences: "Sequence[NoteSequence]",
+        note_sequences: "Pieces",
         num_steps: int = 5,
         length: int | None = None,
         temperature: float = 1.0,
@@ -269,13 +278,15 @@ class TrainedModel(ArrayModel):
     ) -> "list[NoteSequence]":
         """Interpolates through two or more pieces in equal steps: see `latent_space.path`."""
         checks.check_number("num_steps", num_steps, checks.COUNT)
-        _, mu, _ = self.encode(note_sequences)
+        given = pieces.listed("note_sequences", note_sequences)
+        _, mu, _ = self.encode(given)
         z = latent_space.path(mu, num_steps)
-        return self.decode(z, length, temperature, c_input, seed=seed)
+        made = self.decode(z, length, temperature, c_input, seed=seed)
+        return tempos.applied(made, tempos.of(given[0]))
 
     def interpolate_grid(
         self,
-        note_sequences: "Sequence[NoteSequence]",
+        note_sequences: "Pieces",
         rows: int = 5,
         columns: int = 5,
         *,
@@ -287,14 +298,16 @@ class TrainedModel(ArrayModel):
         """Returns rows of music between four pieces, the corners: see `latent_space.grid`."""
         for name, number in (("rows", rows), ("columns", columns)):
             checks.check_number(name, number, checks.COUNT)
-        _, mu, _ = self.encode(note_sequences)
+        given = pieces.listed("note_sequences", note_sequences)
+        _, mu, _ = self.encode(given)
         z = latent_space.grid(mu, rows, columns).reshape(rows * columns, -1)
-        pieces = self.decode(z, length, temperature, c_input, seed=seed)
-        return [pieces[row * columns : (row + 1) * columns] for row in range(rows)]
+        made = self.decode(z, length, temperature, c_input, seed=seed)
+        made = tempos.applied(made, tempos.of(given[0]))
+        return [made[row * columns : (row + 1) * columns] for row in range(rows)]
 
     def reconstruct(
         self,
-        note_sequences: "Sequence[NoteSequence]",
+        note_sequences: "Pieces",
         length: int | None = None,
         temperature: float = 1.0,
         c_input: np.ndarray | None = None,
@@ -302,7 +315,7 @@ class TrainedModel(ArrayModel):
         shift: np.ndarray | None = None,
         seed: int | None = None,
     ) -> "list[NoteSequence]":
-        """Encodes pieces, to the means of their posteriors, and decodes them.
+        """Encodes pieces, to the means of their posteriors, and decodes them at their own tempos.
 
         If the config has controls and `c_input` is None, each piece keeps its own controls.
         `grooves.reconstruct` does the same for drum patterns of any length.
@@ -322,14 +335,17 @@ class TrainedModel(ArrayModel):
         See `sample` for `shift` and the other arguments.
         """
         move = self._shift(shift)
-        mu, own = self._means(note_sequences, length)
-        return self.decode(
+        given = pieces.listed("note_sequences", note_sequences)
+        mu, own = self._means(given, length)
+        made = self.decode(
             mu + move, length, temperature, own if c_input is None else c_input, seed=seed
         )
+        both = zip(made, given, strict=True)
+        return [piece for new, old in both for piece in tempos.applied([new], tempos.of(old))]
 
     def similar(
         self,
-        note_sequence: "NoteSequence",
+        note_sequence: "Piece",
         n: int | None = None,
         similarity: float = 0.8,
         length: int | None = None,
@@ -344,23 +360,28 @@ class TrainedModel(ArrayModel):
         See `latent_space.similar` for `similarity`, `sample` for `prior`, from which come the
         points towards which the piece is moved, and `reconstruct` for the other arguments.
         """
-        note_sequence = pieces.one("note_sequence", note_sequence)
+        piece = pieces.one("note_sequence", note_sequence)
         checks.check_number("similarity", similarity, checks.SHARE)
         count, rng = self._count(n), seeds.generator(seed)
-        mu, own = self._means([note_sequence], length)
+        mu, own = self._means([piece], length)
         z = latent_space.similar(np.repeat(mu, count, axis=0), similarity, rng, self.prior(prior))
         controls = own[0] if c_input is None and own is not None else c_input
-        return self.decode(z, length, temperature, controls, seed=seeds.draw(rng))
+        made = self.decode(z, length, temperature, controls, seed=seeds.draw(rng))
+        return tempos.applied(made, tempos.of(piece))
+
+    def _examples(self, piece: "NoteSequence | Score | Tensors") -> Tensors:
+        """Returns the examples of a piece as the model is to hear it."""
+        if isinstance(piece, Tensors):
+            return piece
+        return self.converter.to_tensors(drum_part.heard(self.converter, piece))
 
     def _tensors(
-        self, note_sequences: "Sequence[NoteSequence]"
+        self, note_sequences: "Pieces"
     ) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
         """Returns inputs, controls and lengths of pieces that each give exactly one example."""
         inputs, controls, lengths = [], [], []
         for number, sequence in enumerate(pieces.listed("note_sequences", note_sequences), start=1):
-            tensors = sequence
-            if not isinstance(sequence, Tensors):
-                tensors = self.converter.to_tensors(drum_part.heard(self.converter, sequence))
+            tensors = self._examples(sequence)
             if not tensors.inputs:
                 raise NoExtractedExamplesError(
                     f"sequence {number} gives no example: {_reasons(tensors)}"
@@ -368,7 +389,8 @@ class TrainedModel(ArrayModel):
             if len(tensors.inputs) > 1:
                 raise MultipleExtractedExamplesError(
                     f"sequence {number} gives {len(tensors.inputs)} examples; expected one: cut it "
-                    "to the length that the config encodes"
+                    "to the length that the config encodes",
+                    hint="`windows` returns such parts of a piece",
                 )
             inputs.append(tensors.inputs[0])
             controls.append(tensors.controls[0])
@@ -392,7 +414,7 @@ class TrainedModel(ArrayModel):
         )
 
     def _means(
-        self, note_sequences: "Sequence[NoteSequence]", length: int | None
+        self, note_sequences: "Pieces", length: int | None
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """Returns the means of the posteriors `[N, Z]` and the pieces' controls `[N, T, Dc]`."""
         inputs, controls, lengths = self._tensors(note_sequences)

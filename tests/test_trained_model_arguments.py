@@ -40,7 +40,7 @@ WRONG = {
     "prior": ["mine", 3, np.zeros(128)],
     "z": [None, "z", 3, [1.0], np.zeros((2, 3)), np.full((1, 128), NAN), [[1, 2], [3]], {}],
     "c_input": ["C G Am F", np.zeros((32, 49))],
-    "note_sequence": [None, "tune.mid", 3, [PIECE, PIECE], b"MThd"],
+    "note_sequence": [None, "tune.mid", 3, [PIECE, None], b"MThd"],
     "start_sequence": [None, "tune.mid", [PIECE, PIECE], []],
     "end_sequence": [None, "tune.mid", [PIECE, PIECE], []],
     "note_sequences": [None, "tune.mid", 3, ["tune.mid"], [None], b"MThd"],

@@ -22,7 +22,7 @@ from music_vae.common.constants import DEFAULT_QPM
 from music_vae.common.errors import UserError
 from music_vae.configs import Config
 from music_vae.latent import grooves
-from music_vae.music import joining, notes_io
+from music_vae.music import joining, notes_io, tempos
 from music_vae.render.made import Made
 
 if TYPE_CHECKING:
@@ -230,7 +230,7 @@ def _reconstruct(
 ) -> "list[NoteSequence]":
     (piece,), count, options["shift"] = material.pieces, request.count, material.shift
     if model.converter.plays_any_length:
-        return grooves.reconstruct(model, piece, count, playing=request.playing, **options)
+        return grooves.play(model, piece, count, playing=request.playing, **options)
     return model.reconstruct([piece] * count, **options)
 
 
@@ -273,12 +273,12 @@ def at_tempo(
     >>> at_tempo([middle_c], slow, Material())[0].notes[0].end_time  # at 120 it was 2 seconds
     4.0
     """
-    qpm = request.qpm
-    if qpm is None and material.tempo_map is not None:
-        return [material.tempo_map.applied(piece) for piece in pieces]
-    if qpm is None and material.pieces:
-        qpm = material.qpm or notes_io.tempo_of(material.pieces[0])
-    return pieces if qpm is None else [notes_io.with_tempo(piece, qpm) for piece in pieces]
+    if request.qpm is not None:
+        return tempos.applied(pieces, request.qpm)
+    own = material.tempo_map or material.qpm
+    if own is None and material.pieces:
+        own = tempos.of(material.pieces[0])
+    return tempos.applied(pieces, own)
 
 
 def write(pieces: "Sequence[NoteSequence]", request: Request, config: Config, stamp: str) -> Made:

@@ -14,7 +14,7 @@ from music_vae.common.errors import UserError, naming
 from music_vae.configs import Config
 from music_vae.latent import grooves, latent_space, priors
 from music_vae.latent.latent_space import Prior
-from music_vae.music import conditioning, notes_io
+from music_vae.music import conditioning, notes_io, tempos
 from music_vae.music.converters.base import Tensors
 from music_vae.music.converters.score import as_sequence
 from music_vae.music.heard_windows import Window
@@ -199,7 +199,6 @@ def _steady(pieces: "list[NoteSequence]") -> "tuple[list[NoteSequence], TempoMap
     """Returns a whole groove at a steady tempo, and its tempos if they change."""
     if not pieces:
         return pieces, None
-    tempo_map = TempoMap.of(pieces[0])
-    if tempo_map.is_steady:
-        return pieces, None
-    return [tempo_map.steady(piece) for piece in pieces], tempo_map
+    (piece,) = pieces
+    even, tempo = tempos.steady(piece)
+    return [even], tempo if isinstance(tempo, TempoMap) else None

@@ -14,9 +14,10 @@ import numpy as np
 from music_vae.common import checks, seeds
 from music_vae.common.constants import DEFAULT_QPM, MAX_MIDI_VELOCITY
 from music_vae.common.errors import NoExtractedExamplesError, UserError
-from music_vae.music import bar_lines, drum_part
+from music_vae.music import bar_lines, drum_part, pieces, tempos
 from music_vae.music.converters import groove_notes
-from music_vae.music.converters.base import Example
+from music_vae.music.converters.base import Example, Tensors
+from music_vae.music.converters.score import Score
 from music_vae.music.symbols import DrumHits, FillsIn, Groove
 from music_vae.music.tempo_map import TempoMap
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from music_vae.engine.array_model import ArrayModel
     from music_vae.music.converters.base import Converter
+    from music_vae.music.pieces import Piece
 
 MODEL, INPUT, BOTH = "model", "input", "both"
 HITS = (MODEL, INPUT, BOTH)
@@ -118,7 +120,7 @@ class Mix(NamedTuple):
 
 def reconstruct(
     model: "ArrayModel",
-    sequence: "NoteSequence",
+    sequence: "Piece",
     n: int = 1,
     *,
     playing: Playing | None = None,
@@ -127,7 +129,7 @@ def reconstruct(
     shift: np.ndarray | None = None,
     seed: int | None = None,
 ) -> "list[NoteSequence]":
-    """Returns a drum pattern of any length as the model plays it, at 120 quarter notes a minute.
+    """Returns a drum pattern of any length as the model plays it, at the tempos of the pattern.
 
     Here bass drum and snare take turns exactly on the beats of four bars, at one velocity. A model
     of two bars plays them: the snare is louder than the bass drum, and some hits come early.
@@ -151,8 +153,8 @@ def reconstruct(
 
     Args:
       model: A model of grooves.
-      sequence: The pattern, or a piece with one: of a song, the drums are played. Silence is added
-        up to the next bar line.
+      sequence: The pattern, or a piece with one: a NoteSequence, a PrettyMIDI, or the path of a
+        music file. Of a song, the drums are played. Silence is added up to the next bar line.
       n: Number of times that it is played.
       playing: Describes how much of the model's playing is wanted; by default, what it is made to
         fill in.
@@ -167,6 +169,46 @@ def reconstruct(
     Raises:
       NoExtractedExamplesError: If there is no groove in `sequence`; it says why.
       UserError: If the model is not one of grooves, or cannot mix as `playing` asks for.
+    """
+    even, tempo = pieces.one("sequence", sequence), None
+    if not isinstance(even, Score | Tensors):
+        even, tempo = tempos.steady(even)
+    made = play(
+        model,
+        even,
+        n,
+        playing=playing,
+        temperature=temperature,
+        c_input=c_input,
+        shift=shift,
+        seed=seed,
+    )
+    return tempos.applied(made, tempo)
+
+
+def play(
+    model: "ArrayModel",
+    sequence: "NoteSequence",
+    n: int = 1,
+    *,
+    playing: Playing | None = None,
+    temperature: float = 1.0,
+    c_input: np.ndarray | None = None,
+    shift: np.ndarray | None = None,
+    seed: int | None = None,
+) -> "list[NoteSequence]":
+    """Returns a drum pattern of one tempo as the model plays it, at 120 quarter notes a minute.
+
+    See `reconstruct`, which gives the result the tempos of the pattern, for all else.
+
+    >>> from music_vae import TrainedModel
+    >>> from note_seq.protobuf.music_pb2 import NoteSequence
+    >>> slow = NoteSequence(tempos=[{"qpm": 60}])
+    >>> _ = slow.notes.add(pitch=38, velocity=80, start_time=4.0, end_time=4.1, is_drum=True)
+    >>> model = TrainedModel.shipped("groovae_2bar_humanize_mini")
+    >>> (played,) = play(model, slow, playing=Playing(timing=0), seed=0)
+    >>> played.notes[0].start_time  # the second bar
+    2.0
     """
     converter = model.converter
     if not converter.plays_any_length:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     Piece: TypeAlias = NoteSequence | pretty_midi.PrettyMIDI | str | os.PathLike[str]
     """A piece of music, or the path of a file with one."""
+    Pieces: TypeAlias = Piece | Iterable[Piece]
+    """Several pieces, or one by itself."""
 
 _log = logging.getLogger(__name__)
 

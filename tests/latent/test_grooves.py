@@ -11,6 +11,7 @@ from music_vae.common.lazy_imports import import_note_seq
 from music_vae.configs import get_config
 from music_vae.latent import grooves
 from music_vae.latent.grooves import Mix, Playing
+from music_vae.music import notes_io
 from music_vae.music.symbols import Groove
 from music_vae.weights import config_file
 
@@ -33,10 +34,10 @@ def groove(notes, qpm=120.0, **fields):
 
 def played(sequence):
     """Pitch, step, velocity and lateness in steps of every note, in order of time."""
-    found = []
+    found, step_s = [], 15 / notes_io.tempo_of(sequence)
     for note in sequence.notes:
-        step = round(note.start_time / STEP_S)
-        found.append((note.pitch, step, note.velocity, note.start_time / STEP_S - step))
+        step = round(note.start_time / step_s)
+        found.append((note.pitch, step, note.velocity, note.start_time / step_s - step))
     return sorted(found, key=lambda note: note[1])
 
 
