@@ -1,7 +1,7 @@
 """Defines `TrainedModel`, which samples, encodes, decodes and interpolates music."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -69,6 +69,10 @@ class TrainedModel(ArrayModel):
             config, batch_size, checkpoint_dir_or_path, with_encoder=with_encoder, engine=engine
         )
         self._priors: dict[str | None, latent_space.Prior | None] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Returns all but the weights and the priors that were read, which are read again."""
+        return {**super().__getstate__(), "_priors": {}}
 
     @classmethod
     def shipped(cls, config_name: str, batch_size: int = 8) -> "TrainedModel":

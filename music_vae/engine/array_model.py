@@ -39,6 +39,9 @@ class ArrayModel:
 
     Sampling is repeatable: the same `seed` gives the same arrays, whatever the batch size. Without
     a seed every call differs.
+
+    Several threads can use a model at once. It can be pickled, for other processes, and copied;
+    then its weights are opened again from where they lie, which must not have changed meanwhile.
     """
 
     def __init__(
@@ -68,11 +71,41 @@ class ArrayModel:
         arguments.check_path("checkpoint_dir_or_path", checkpoint_dir_or_path)
         self._config = config
         self._source = checkpoint_dir_or_path
+        self._place = locate.absolute(checkpoint_dir_or_path)
+        self._with_encoder, self._engine_name = with_encoder, engine
         self._converter = config.data_converter.for_inference()
         self._batch_size = batch_size
         # A hierarchy makes all its segments, each with padding after its end.
         self._fixed_length = bool(config.model_spec.decoder.conductors)
         self._engine = _engine(engine, config, checkpoint_dir_or_path, with_encoder=with_encoder)
+
+    def __repr__(self) -> str:
+        """Says which model it is, as in `<TrainedModel cat-mel_2bar_mini: z 128, 32 steps, ...>`.
+
+        >>> from music_vae import TrainedModel
+        >>> TrainedModel.shipped("cat-mel_2bar_mini")
+        <TrainedModel cat-mel_2bar_mini: z 128, 32 steps, engine numpy>
+        """
+        sizes = self._config.hparams
+        return (
+            f"<{type(self).__name__} {self._config.name}: z {sizes.latent_size}, "
+            f"{sizes.max_seq_len} steps, engine {self._engine_name}>"
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Returns all but the engine, which holds the weights."""
+        return {name: value for name, value in vars(self).items() if name != "_engine"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Opens the weights again, for a copy of a model.
+
+        Raises:
+          UserError: If they are no longer there, or are others.
+        """
+        vars(self).update(state)
+        self._engine = _engine(
+            self._engine_name, self._config, self._place, with_encoder=self._with_encoder
+        )
 
     @property
     def config(self) -> Config:

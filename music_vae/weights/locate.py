@@ -79,6 +79,18 @@ def _folders(path: Path) -> tuple[Path, ...]:
     return (path, path / TRAIN_DIR) if path.is_dir() else ()
 
 
+def absolute(path: str | Path) -> str | Path:
+    """Returns what stands for the same weights in another working directory.
+
+    >>> absolute("hierdec-trio_16bar"), absolute("docs") == Path.cwd() / "docs"
+    ('hierdec-trio_16bar', True)
+
+    Args:
+      path: Any of what `open_weights` takes; the id of a published checkpoint stays as it is.
+    """
+    return path if published.find(path) is not None else files.expand(path).absolute()
+
+
 def find_file(path: str | Path) -> WeightsFile | None:
     """Opens the weights at `path` that need no conversion; returns None if there are none.
 
