@@ -21,7 +21,13 @@ setup(
     license_files=["LICENSE", "NOTICE"],
     packages=find_packages(include=["music_vae", "music_vae.*"]),
     package_data={
-        "music_vae": ["models/*/*", "models/*/*/*", "render/templates/*", "export/*.html"],
+        "music_vae": [
+            "py.typed",
+            "models/*/*",
+            "models/*/*/*",
+            "render/templates/*",
+            "export/*.html",
+        ],
     },
     python_requires=">=3.10",
     install_requires=[
@@ -62,6 +68,7 @@ setup(
             "ipykernel>=6",
             "ipywidgets>=8",
             "matplotlib>=3.7",
+            "mypy>=1.8",
             "nbclient>=0.8",
             "onnx>=1.14",
             "onnxruntime>=1.15",

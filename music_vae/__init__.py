@@ -13,7 +13,26 @@ import importlib
 import sys
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from music_vae import configs as configs
+    from music_vae import data as data
+    from music_vae.latent import attribute_vectors as attribute_vectors
+    from music_vae.latent import constraints as constraints
+    from music_vae.latent import grooves as grooves
+    from music_vae.latent import latent_space as latent_space
+    from music_vae.latent import personal_models as personal_models
+    from music_vae.latent import priors as priors
+    from music_vae.music import attributes as attributes
+    from music_vae.music import conditioning as conditioning
+    from music_vae.music import notes_io as notes_io
+    from music_vae.music.pieces import read as read
+    from music_vae.music.pieces import save as save
+    from music_vae.render import notebook as notebook
+    from music_vae.trained_model import TrainedModel as TrainedModel
+    from music_vae.trained_model import load as load
+    from music_vae.weights.shipped import models as models
 
 __version__ = "0.1.0"
 

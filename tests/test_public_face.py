@@ -1,8 +1,11 @@
 """The package's face: what may be imported from `music_vae` itself, and what that loads."""
 
+import ast
 import importlib
 import importlib.util
 import json
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import music_vae
+from support.paths import ROOT
 
 ROOT_MODULES = {
     path.stem for path in Path(music_vae.__file__).parent.iterdir() if path.suffix in (".py", "")
@@ -76,6 +80,42 @@ music_vae.save(model.sample(1, temperature=0.5, seed=0)[0], {str(path)!r})
 assert music_vae.read({str(path)!r}).notes
 """
     assert "tensorflow" not in loaded_by(code)
+
+
+def test_type_checkers_are_told_of_every_name():
+    tree = ast.parse(Path(music_vae.__file__).read_text(encoding="utf-8"))
+    (block,) = (n for n in tree.body if isinstance(n, ast.If) and n.test.id == "TYPE_CHECKING")
+    told = {
+        alias.asname: f"{node.module}.{alias.name}".removeprefix("music_vae.")
+        for node in block.body
+        for alias in node.names
+    }
+    homes = {name: f"{home}.{name}" for name, home in music_vae._HOMES.items()}
+    assert told == homes | music_vae._PUBLIC
+
+
+@pytest.mark.slow
+def test_type_checkers_see_what_a_program_does_wrong(tmp_path):
+    pytest.importorskip("mypy")
+    program = ROOT / "tests" / "support" / "typed_use.py"
+    arguments = [f"--cache-dir={tmp_path}", "--config-file=", "--no-error-summary", str(program)]
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(music_vae.__file__).parents[1])},
+    )
+    found = re.findall(r"typed_use\.py:(\d+): error: .*\[([\w-]+)\]$", done.stdout, re.MULTILINE)
+    lines = enumerate(program.read_text(encoding="utf-8").splitlines(), start=1)
+    expected = [(str(n), line.split("# error: ")[1]) for n, line in lines if "# error: " in line]
+    assert found == expected, done.stdout + done.stderr
+    assert done.stdout.count(": error:") == len(expected)
+
+
+def test_the_package_says_that_it_has_types():
+    assert (Path(music_vae.__file__).parent / "py.typed").is_file()
+    assert '"py.typed"' in (ROOT / "setup.py").read_text(encoding="utf-8")
 
 
 def test_names_are_those_of_the_modules_themselves():
