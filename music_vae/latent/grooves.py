@@ -14,6 +14,7 @@ import numpy as np
 from music_vae.common import checks, seeds
 from music_vae.common.constants import DEFAULT_QPM, MAX_MIDI_VELOCITY
 from music_vae.common.errors import NoExtractedExamplesError, UserError
+from music_vae.engine import arguments
 from music_vae.music import bar_lines, drum_part, pieces, tempos
 from music_vae.music.converters import groove_notes
 from music_vae.music.converters.base import Example, Tensors
@@ -210,9 +211,8 @@ def play(
     >>> played.notes[0].start_time  # the second bar
     2.0
     """
+    _check(model, n, playing)
     converter = model.converter
-    if not converter.plays_any_length:
-        raise UserError(f"{model.config.name} is not a model of grooves")
     mix = _mix(converter, playing)
     if not mix.is_models and not converter.has_numbers:
         raise UserError(f"{model.config.name} has velocities and timing in bins; nothing is mixed")
@@ -241,6 +241,18 @@ def play(
     mixed = [_mixed(played, groove, mix) for groove in made]
     made = [_notes(converter, played, groove, own) for groove in mixed]
     return [without_early_hits(_until(end, notes)) for notes in made]
+
+
+def _check(model: Any, n: object, playing: object) -> None:
+    """Raises `UserError` for a model of other music, and what is no model, number or `Playing`."""
+    if not hasattr(model, "decode_to_tensors"):
+        text = checks.value_text(model)
+        raise UserError(f"`model` must be a model, as `music_vae.load` returns it, not {text}")
+    if not model.converter.plays_any_length:
+        raise UserError(f"{model.config.name} is not a model of grooves")
+    checks.check_number("n", n, checks.COUNT)
+    if not (playing is None or isinstance(playing, Playing)):
+        raise UserError(f"`playing` must be a Playing, not {checks.value_text(playing)}")
 
 
 class _Encoded(NamedTuple):
@@ -282,7 +294,7 @@ def _encoded(
     if converter.control_depth and example.controls is not None:
         controls = _windows(converter.dense_controls(example.controls), size)
     _, mu, _ = model.encode_tensors(inputs, [size] * len(inputs), controls)
-    points = mu if shift is None else mu + shift
+    points = mu if shift is None else mu + arguments.array_of("shift", shift, mu.shape[1:])
     return _Encoded(points, controls, c_input, len(example.outputs))
 
 

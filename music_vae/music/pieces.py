@@ -123,7 +123,11 @@ def _midi_bytes(sequence: "NoteSequence") -> bytes:
 def _content(file: Any) -> bytes:
     """Returns the rest of an open file, up to what is too much for the largest that is read."""
     content = file.read(reading.MAX_TEXT_BYTES + 1)
-    return content.encode("utf-8", "surrogateescape") if isinstance(content, str) else content
+    if isinstance(content, str):
+        return content.encode("utf-8", "surrogateescape")
+    if not isinstance(content, bytes):
+        raise UserError(f"`source` must be open for reading; it gave {value_text(content)}")
+    return content
 
 
 # -- Arguments ------------------------------------------------------------------------------------

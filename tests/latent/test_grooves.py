@@ -1,6 +1,7 @@
 """Long grooves through a groove model: windows, amounts, and whose hits are played."""
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -94,6 +95,30 @@ def test_a_groove_of_any_length_is_cut_into_windows_and_joined():
     assert [step for pitch, step, _, _ in found if pitch == 51] == [3, 35, 67]
     assert {velocity for _, _, velocity, _ in found} == {127}
     np.testing.assert_allclose([late for *_, late in found], 0.4)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"model": 3}, "`model` must be a model, as `music_vae.load` returns it, not 3"),
+        ({"model": "groove"}, "`model` must be a model"),
+        ({"n": "3"}, "`n='3'` must be a whole number"),
+        ({"n": 0}, "`n=0` must be"),
+        ({"n": 1.5}, "`n=1.5` must be a whole number"),
+        ({"playing": "input"}, "`playing` must be a Playing, not 'input'"),
+        ({"playing": 0.5}, "`playing` must be a Playing, not 0.5"),
+        ({"shift": "up"}, "`shift` must be an array of numbers"),
+        ({"shift": [1.0, 2.0]}, "`shift` has shape"),
+        ({"temperature": "hot"}, "`temperature='hot'` must be a number"),
+        ({"seed": "x"}, "`seed='x'` must be a whole number"),
+        ({"c_input": "C"}, "`c_input` must be an array of numbers"),
+        ({"sequence": 3}, "`sequence` must be a NoteSequence, a PrettyMIDI, or the path"),
+    ],
+)
+def test_a_wrong_argument_is_named(arguments, message):
+    good = {"model": TrainedModel.shipped("groovae_2bar_humanize_mini"), "sequence": groove(BEAT)}
+    with pytest.raises(UserError, match=re.escape(message)):
+        grooves.reconstruct(**good | arguments)
 
 
 def test_nothing_of_the_models_playing_is_the_input():

@@ -49,6 +49,15 @@ def test_content_shows_what_it_is(content, expected):
     assert pitches(music_vae.read(bytearray(content))) == expected
 
 
+def test_an_open_file_that_gives_nothing_is_refused():
+    class Closed:
+        def read(self, size):
+            return None
+
+    with pytest.raises(UserError, match="`source` must be open for reading; it gave None"):
+        music_vae.read(Closed())
+
+
 def test_text_files_are_read_too():
     assert pitches(music_vae.read(io.StringIO(ABC))) == [60, 62, 64, 65]
 
