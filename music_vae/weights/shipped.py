@@ -95,7 +95,7 @@ def folder(config_name: str) -> Path:
     """Returns the folder of the model of a config, which can be used as a checkpoint.
 
     >>> sorted(path.name for path in folder("groovae_4bar_mini").iterdir())
-    ['attributes.safetensors', 'config.json', 'weights.safetensors']
+    ['attributes.safetensors', 'config.json', 'prior.safetensors', 'weights.safetensors']
 
     Raises:
       UserError: If no model of that config ships, or there is no such config.
