@@ -130,10 +130,10 @@ class TrainedModel(ArrayModel):
         """Samples new music from random points of the latent space.
 
         >>> model = TrainedModel.shipped("cat-drums_2bar_mini_lokl")
-        >>> (beat,) = model.sample(1, length=8, temperature=0.1, seed=5)
+        >>> (beat,) = model.sample(1, length=8, temperature=0.1, seed=2)
         >>> for note in beat.notes:  # 36: bass drum, 38: snare, 42: hi-hat
         ...     print(note.start_time, note.pitch, end="; ")
-        0.0 42; 0.0 36; 0.125 42; 0.25 42; 0.375 42; 0.5 38; 0.625 42; 0.75 42; 0.875 42;
+        0.0 36; 0.125 42; 0.25 42; 0.375 36; 0.5 38; 0.625 42; 0.75 42; 0.875 42;
 
         Args:
           n: Number of pieces; None: `batch_size`.

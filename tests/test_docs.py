@@ -104,6 +104,13 @@ WRITTEN = {
 }
 """What commands with all of these words write, besides the music of `music_vae_generate`."""
 
+NEW_FOLDERS = {
+    "music_vae_train --config": "run_dir",
+    "music_vae_constrain train": "output",
+    "music_vae_personalize": "output",
+}
+"""Flags of commands with these words that name a folder which other commands have already."""
+
 SEVERAL_WINDOWS = "music_vae_generate --input_midi=song.mid"
 """Commands whose input holds several windows."""
 
@@ -217,11 +224,15 @@ def parse_python(command):
 
 
 def parse_pip(command):
-    """Checks that the extras of `pip install '.[EXTRA]'` are there."""
+    """Checks that the extras of `pip install '.[EXTRA]'` are there, and files of requirements."""
     assert command.words[1] == "install"
     setup = (ROOT / "setup.py").read_text(encoding="utf-8")
-    for wanted in command.words[2:]:
-        extras = re.fullmatch(r"(?:\.|tensorflow)(?:\[([\w,-]+)\])?", wanted)
+    wanted_words = list(command.words[2:])
+    if wanted_words[0] == "-r":
+        assert (ROOT / wanted_words[1]).is_file()
+        wanted_words = wanted_words[2:]
+    for wanted in filter("--no-deps".__ne__, wanted_words):
+        extras = re.fullmatch(r"(?:\.|tensorflow|note-seq)(?:\[([\w,-]+)\])?", wanted)
         assert extras, wanted
         for extra in (extras[1] or "").split(",") if wanted.startswith(".[") else ():
             assert f'        "{extra}": [' in setup, extra
@@ -306,8 +317,9 @@ def test_a_command_does_what_the_page_says(command, folder, capsys):
     for pattern in expected:  # so that what is there was written now
         for path in folder.glob(pattern):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-    if command.has("music_vae_train --config"):  # a new run
-        shutil.rmtree(folder / command.flags["run_dir"], ignore_errors=True)
+    for words, flag in NEW_FOLDERS.items():
+        if command.has(words):
+            shutil.rmtree(folder / command.flags[flag], ignore_errors=True)
     first, *arguments = command.words
     added = [flag for flags in matching(SHORTER, command) for flag in flags]
     code = programs()[first]([*arguments, *added])

@@ -46,7 +46,7 @@ class WeightsFile(Mapping[str, np.ndarray]):
     >>> weights["decoder/output_projection/bias"].shape  # no event, note off, 88 pitches
     (90,)
     >>> weights.metadata["step"]
-    '16000'
+    '2500'
 
     Attributes:
       metadata: Texts by name that were written beside the arrays.
