@@ -171,7 +171,7 @@ def make(
       material: The material that `gather` finds; None: there is none.
     """
     request, material = request.with_seed(), material or Material()  # so that windows have one seed
-    if material.starts:
+    if material.spans:
         return _whole(model, request, material)
     controls: list[np.ndarray | None] = [*material.controls] or [None]
     windows = [
@@ -201,12 +201,13 @@ def _whole(model: "TrainedModel", request: Request, material: Material) -> "list
     All windows have the same seed, so that what is repeated in the piece stays the same, and each
     of several variations goes the same way in all windows.
     """
-    windows = list(zip(material.starts, material.pieces, strict=True))
+    windows = list(zip(material.spans, material.pieces, strict=True))
     takes = []
-    for start, piece in progress.bar(windows, "windows", unit="window"):
-        own = dataclasses.replace(material, pieces=[piece], starts=())
-        begin_s = start * 60 / DEFAULT_QPM
-        takes.append([(begin_s, part) for part in make(model, request, own)])
+    for span, piece in progress.bar(windows, "windows", unit="window"):
+        own = dataclasses.replace(material, pieces=[piece], spans=())
+        begin_s, end_s = (quarter * 60 / DEFAULT_QPM for quarter in span)
+        parts = make(model, request, own)
+        takes.append([(begin_s, joining.beginning(part, end_s - begin_s)) for part in parts])
     return [joining.placed(parts) for parts in zip(*takes, strict=True)]
 
 

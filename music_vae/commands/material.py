@@ -43,9 +43,9 @@ class Material:
         `TrainedModel.sample`.
       qpm: Tempo of the first window, if the result is to have it; None: that at the beginning of
         the first piece.
-      starts: Quarter note at which each piece begins, if the pieces are the windows of a whole
-        piece, which are to be joined; empty: they are not. A window can begin before 0, and be
-        silent up to a pick-up.
+      spans: Quarter notes at which each piece begins and ends, if the pieces are the windows of a
+        whole piece, which are to be joined; empty: they are not. A window can begin before 0, and
+        be silent up to a pick-up; and the piece can end before its last window does.
       semitones: Number of semitones by which the result is moved up, as `pieces` were moved down.
       tempo_map: Tempos of a groove of any length that change, and are left out of `pieces`; None
         for any other music.
@@ -57,7 +57,7 @@ class Material:
     prior: Prior | str | None = None
     qpm: float | None = None
     tempo_map: TempoMap | None = None
-    starts: Sequence[float] = ()
+    spans: Sequence[tuple[float, float]] = ()
     semitones: int = 0
 
 
@@ -177,9 +177,15 @@ def _of_windows(request: Request, config: Config, stamp: str, material: Material
         pieces=[window.tensors for window in windows],
         qpm=windows[0].qpm if windows and request.qpm is None else None,
         tempo_map=None if request.qpm is not None else tempo_map,
-        starts=[w.start_quarter for w in windows] if request.takes_all_windows else (),
+        spans=[_span(w, config) for w in windows] if request.takes_all_windows else (),
         semitones=-moves.pop() if len(moves) == 1 else 0,
     )
+
+
+def _span(window: Window, config: Config) -> tuple[float, float]:
+    """Returns the quarter notes at which the bars of a window begin and end."""
+    length = (window.num_bars or 1) * config.data_converter.quarters_per_bar
+    return window.start_quarter, window.start_quarter + length
 
 
 def _windows(request: Request, config: Config, stamp: str) -> list[Window]:

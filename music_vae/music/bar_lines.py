@@ -51,6 +51,22 @@ def end_quarter(piece: "NoteSequence", tempos: TempoMap) -> float:
     return max(bars.line_from(last), bars.line_after(begun))
 
 
+def bars_begun(quarter: float, quarters_per_bar: float) -> int:
+    """Returns the number of bars up to the one in which a note begins, as the note is played.
+
+    On a grid of sixteenths the last stroke of a roll is on the bar line that follows; the loop that
+    it ends has no bar there.
+
+    >>> bars_begun(7.9, 4), bars_begun(8.0, 4)
+    (2, 3)
+
+    Args:
+      quarter: Place of the note, in quarter notes from the first bar line on.
+      quarters_per_bar: Length of a bar.
+    """
+    return max(1, math.floor((quarter + _TOLERANCE_QUARTERS) / quarters_per_bar) + 1)
+
+
 def end_s(piece: "NoteSequence") -> float:
     """Returns the time in seconds of the bar line that `end_quarter` finds.
 

@@ -20,7 +20,8 @@ class Window:
       qpm: Its tempo in quarter notes a minute.
       score: Its notes, which begin at time 0; None if that is not known.
       first_bar: Number of its first bar in the piece, from 0; None if that is not known.
-      num_bars: Number of bars that it has; None if that is not known.
+      num_bars: Number of bars of the piece that it has; None if that is not known. What is left of
+        a window after the piece is filled up with silence.
       start_quarter: Number of quarter notes before it in a piece of one tempo; below 0 for silence
         before a pick-up.
       semitones: Number of semitones by which it is moved up, so that the model knows such music.
@@ -58,15 +59,17 @@ class Section(NamedTuple):
     Attributes:
       grid: The section.
       first_bar: Number of its first bar in the piece, from 0.
+      num_bars: Number of bars up to that in which the last note of the section begins.
 
     >>> from music_vae.music.converters.score import NOTE
     >>> silence = Grid(Score(np.zeros(0, NOTE), 2.0), np.array([]), np.array([]), 0, 4)
-    >>> Section(silence, first_bar=4).first_bar
+    >>> Section(silence, first_bar=4, num_bars=1).first_bar
     4
     """
 
     grid: Grid
     first_bar: int
+    num_bars: int
 
 
 def bars_text(first: int, number: int) -> str:
@@ -85,12 +88,15 @@ def cut_windows(
 ) -> tuple[list[Window], Window | None]:
     """Returns the windows of a section's notes, and the one that ends with their pick-up.
 
+    They follow each other from the bar of the first note on, or from the first bar if the section
+    is no longer than a window.
+
     >>> from music_vae.music.converters.grid import quantise_in_any_metre
     >>> from music_vae.music.converters.melody import OneHotMelodyConverter
     >>> from music_vae.music.converters.score import NOTE
     >>> whole_note = Score(np.array([(4.0, 6.0, 60, 80, 0, 0, False)], NOTE), total_time_s=6.0)
     >>> (grid,) = quantise_in_any_metre([whole_note], steps_per_quarter=4)
-    >>> (window,), _ = cut_windows(Section(grid, 0), OneHotMelodyConverter(slice_bars=1), [])
+    >>> (window,), _ = cut_windows(Section(grid, 0, 3), OneHotMelodyConverter(slice_bars=1), [])
     >>> window.bars
     'bar 3'
 
@@ -106,8 +112,9 @@ def cut_windows(
     order = np.argsort(section.grid.starts, kind="stable")
     section = section._replace(grid=section.grid.only(order))
     starts, pickup = section.grid.starts, None
-    first = int(starts[0]) // converter.steps_per_bar
-    if _has_pickup(starts, converter.steps_per_bar, size):
+    fits = section.num_bars <= size
+    first = 0 if fits else int(starts[0]) // converter.steps_per_bar
+    if not fits and _has_pickup(starts, converter.steps_per_bar, size):
         pickup = _window(section, first + 1 - size, converter, refused)
         first += 1
     bars = starts[starts >= first * converter.steps_per_bar] // converter.steps_per_bar
@@ -133,11 +140,12 @@ def _window(
     begin_step, num_steps = begin * converter.steps_per_bar, size * converter.steps_per_bar
     chosen = np.searchsorted(grid.starts, [begin_step, begin_step + num_steps])
     own, first_bar = grid.only(np.arange(*chosen)), section.first_bar + begin
+    num_bars = min(size, _num_bars(section, converter) - begin)
     score = _cut_out(own, begin_step, num_steps, converter)
     extraction = converter.window(score)
     if len(extraction.examples) != 1:
         why = ", ".join(extraction.skipped) or "nothing to encode"
-        refused.append(f"{bars_text(first_bar, size)} left out ({why})")
+        refused.append(f"{bars_text(first_bar, num_bars)} left out ({why})")
         return None
     clauses = _clauses(own, converter)
     if (own.ends > begin_step + num_steps + 1).any() and converter.has_melody:
@@ -147,10 +155,18 @@ def _window(
         grid.section.qpm,
         score,
         first_bar,
-        size,
+        num_bars,
         grid.section.begin_s * grid.section.qpm / 60 + begin * converter.quarters_per_bar,
         remarks=tuple(clauses),
     )
+
+
+def _num_bars(section: Section, converter: Converter) -> int:
+    """Returns the number of bars of a section, up to that which a last long note fills by half."""
+    if not converter.has_melody:  # how long a drum sounds says nothing
+        return section.num_bars
+    sounding = int(section.grid.ends.max() / converter.steps_per_bar + 0.5)
+    return max(section.num_bars, sounding)
 
 
 def _clauses(grid: Grid, converter: Converter) -> list[str]:

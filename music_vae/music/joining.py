@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
 
 
+_ROUNDING_S = 1e-6
+
+
 def placed(parts: "Sequence[tuple[float, NoteSequence]]") -> "NoteSequence":
     """Returns one piece of several of one tempo, each of which begins at a time in seconds.
 
@@ -40,6 +43,30 @@ def placed(parts: "Sequence[tuple[float, NoteSequence]]") -> "NoteSequence":
             whole.text_annotations[-1].time = max(0.0, text.time + begin_s)
         whole.total_time = max(whole.total_time, begin_s + part.total_time)
     return whole
+
+
+def beginning(piece: "NoteSequence", length_s: float) -> "NoteSequence":
+    """Returns the beginning of a piece, up to a time in seconds at which its last notes end.
+
+    >>> from note_seq.protobuf.music_pb2 import NoteSequence
+    >>> notes = [{"pitch": 60, "end_time": 3.0}, {"pitch": 62, "start_time": 3.0, "end_time": 4.0}]
+    >>> bar = beginning(NoteSequence(notes=notes, total_time=4.0), 2.0)
+    >>> [note.end_time for note in bar.notes], bar.total_time
+    ([2.0], 2.0)
+
+    Args:
+      piece: The piece, which stays as it is.
+      length_s: Length of the beginning; a shorter piece keeps its own.
+    """
+    copy = type(piece)()
+    copy.CopyFrom(piece)
+    del copy.notes[:], copy.text_annotations[:]
+    copy.notes.extend(note for note in piece.notes if note.start_time < length_s - _ROUNDING_S)
+    copy.text_annotations.extend(text for text in piece.text_annotations if text.time < length_s)
+    for note in copy.notes:
+        note.end_time = min(note.end_time, length_s)
+    copy.total_time = min(copy.total_time, length_s)
+    return copy
 
 
 def joined(pieces: "Sequence[NoteSequence]") -> "NoteSequence":

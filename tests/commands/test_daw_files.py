@@ -67,6 +67,39 @@ def test_what_is_made_of_a_loop_is_as_long_as_the_loop(made, kind):
         assert len(mido.MidiFile(path).tracks) == 2
 
 
+LOOPS = {
+    "loop of 1 bar": ("bar 1", 1),
+    "loop of 2 bars": ("bars 1-2", 2),
+    "loop of 3 bars": ("bars 1-3", 3),
+    "loop of 4 bars": ("bars 1-4", 4),
+    "held last note": ("bars 1-4", 4),
+    "beat of 3 bars": ("bars 1-3", 3),
+    "beat of 5 bars": ("bars 1-5", 5),
+    "loop that begins with a rest": ("bars 1-2", 2),
+}
+"""The bars of loops of any length, in words and as a number."""
+
+
+@pytest.mark.parametrize("kind", LOOPS)
+def test_all_windows_are_as_long_as_the_loop(made, caplog, kind):
+    with caplog.at_level("INFO"):
+        code, (path,), source = made(kind, "--mode=vary", "--window=all", "--num_outputs=1")
+    said, count = LOOPS[kind]
+    assert code == 0
+    assert ends(path) == {count * BAR}
+    assert all(step < 16 * count for _, step, _ in hits(path))
+    (line,) = [message for message in caplog.messages if message.startswith(f"{source}: ")]
+    assert line.startswith((f"{source}: {said} of track", f"{source}: {said} of the drums"))
+
+
+def test_a_rest_at_the_beginning_of_a_loop_stays(made, caplog):
+    flags = ["--config=melody", "--mode=reconstruct", "--temperature=0.01"]
+    with caplog.at_level("INFO"):
+        _, (path,), source = made("loop that begins with a rest", *flags)
+    assert hits(path)[0][1] == 16
+    assert f"{source}: bars 1-2 of track 'Lead' (program 0)" in caplog.messages
+
+
 @pytest.mark.parametrize("kind", BEATS)
 def test_humanizing_keeps_the_drums_of_every_kind_and_nothing_else(made, caplog, kind):
     flags = ["--config=groovae_2bar_humanize_mini", "--mode=reconstruct", "--hits=input"]

@@ -97,7 +97,7 @@ def test_windows_follow_each_other_and_hold_all_of_a_part(tmp_path):
     ]
     assert found.main.text == "track 'Lead' (program 0)"
     five = heard(tmp_path, "five_bars").main.windows
-    assert [window.bars for window in five] == ["bars 1-2", "bars 3-4", "bars 5-6"]
+    assert [window.bars for window in five] == ["bars 1-2", "bars 3-4", "bar 5"]
     assert steps_and_pitches(five[2]) == [(0, 60)]
 
 
