@@ -189,7 +189,8 @@ def read_groove(config: "Config", given: InputFile, *, keeps_hits: bool) -> "Not
             with naming(given.argument, given.path):
                 raise UserError(remarks.sentence(reason, config.name, converter))
     last_s = max(note.start_time for note in piece.notes)
-    num_bars = int(TempoMap.of(piece).quarter_at(last_s) / converter.quarters_per_bar) + 1
+    last = TempoMap.of(piece).quarter_at(last_s)
+    num_bars = bar_lines.bars_begun(last, converter.quarters_per_bar)
     clauses = [f"{bars_text(0, num_bars)} of the drums", *left_out]
     if not keeps_hits:
         clauses += remarks.on_kit([note.pitch for note in piece.notes], converter.kit)

@@ -10,6 +10,8 @@ from music_vae.music.converters.base import Converter, Tensors
 from music_vae.music.converters.grid import Grid
 from music_vae.music.converters.score import Score, cut
 
+_ROUNDING = 1e-3  # of a step
+
 
 @dataclasses.dataclass(frozen=True)
 class Window:
@@ -174,8 +176,15 @@ def _clauses(grid: Grid, converter: Converter) -> list[str]:
     if converter.has_melody:
         return remarks.on_voices(grid) + remarks.on_timing(grid)
     if converter.has_numbers or converter.has_bins:
-        return []
+        late = int(_is_late(grid).sum())
+        hits = remarks.counted(late, "hit")
+        return [f"{hits} just before the end played up to half a step earlier"] if late else []
     return remarks.on_repeated_hits(grid) + remarks.on_timing(grid)
+
+
+def _is_late(grid: Grid) -> np.ndarray:
+    """Returns True for notes `[N]` that were moved to the step before the one nearest to them."""
+    return grid.notes["start_s"] * grid.steps_per_second >= grid.starts + 0.5
 
 
 def _cut_out(grid: Grid, begin_step: int, num_steps: int, converter: Converter) -> Score:
@@ -184,7 +193,8 @@ def _cut_out(grid: Grid, begin_step: int, num_steps: int, converter: Converter) 
     begin_s, length_s = begin_step * step_s, num_steps * step_s
     section, notes = grid.section, grid.notes.copy()
     if converter.has_numbers or converter.has_bins:  # which hear the timing
-        notes["start_s"] -= begin_s
+        latest_s = (grid.starts + 0.5 - _ROUNDING) * step_s  # of their steps
+        notes["start_s"] = np.minimum(notes["start_s"], latest_s) - begin_s
         notes["end_s"] = np.minimum(notes["end_s"] - begin_s, length_s)
     else:
         notes["start_s"] = (grid.starts - begin_step) * step_s

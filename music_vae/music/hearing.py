@@ -241,7 +241,7 @@ def _grids(score: Score, converter: Converter) -> tuple[list[Section], list[str]
         if quarters != converter.quarters_per_bar:
             reason = f"time signature {metre.numerator}/{metre.denominator}"
         else:
-            grid = _grid(part, converter)
+            grid = _grid(part, converter, begun)
             if isinstance(grid, str):
                 reason = grid
             elif len(part.notes):
@@ -269,10 +269,16 @@ def _bars_begun(part: Score, quarters_per_bar: float) -> int:
     return number + int(is_held.any())
 
 
-def _grid(part: Score, converter: Converter) -> Grid | str:
-    """Returns a section on the grid, or the reason for which it cannot be put there."""
+def _grid(part: Score, converter: Converter, num_bars: int) -> Grid | str:
+    """Returns a section on the grid, or the reason for which it cannot be put there.
+
+    What is nearest to the bar line at its end is on the last step of its bars.
+    """
     (grid,) = quantise_in_any_metre([part], converter.steps_per_quarter, converter.quarters_per_bar)
-    return grid
+    if isinstance(grid, str):
+        return grid
+    last_step = num_bars * converter.steps_per_bar - 1
+    return grid._replace(starts=np.minimum(grid.starts, last_step))
 
 
 # -- Parts ----------------------------------------------------------------------------------------

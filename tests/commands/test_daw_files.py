@@ -73,6 +73,10 @@ LOOPS = {
     "loop of 3 bars": ("bars 1-3", 3),
     "loop of 4 bars": ("bars 1-4", 4),
     "held last note": ("bars 1-4", 4),
+    "late last note": ("bars 1-2", 2),
+    "early held last note": ("bars 1-3", 3),
+    "roll to the end": ("bars 1-2", 2),
+    "late ghost note": ("bars 1-2", 2),
     "beat of 3 bars": ("bars 1-3", 3),
     "beat of 5 bars": ("bars 1-5", 5),
     "loop that begins with a rest": ("bars 1-2", 2),
@@ -90,6 +94,17 @@ def test_all_windows_are_as_long_as_the_loop(made, caplog, kind):
     assert all(step < 16 * count for _, step, _ in hits(path))
     (line,) = [message for message in caplog.messages if message.startswith(f"{source}: ")]
     assert line.startswith((f"{source}: {said} of track", f"{source}: {said} of the drums"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "model"),
+    [("late last note", "melody"), ("roll to the end", "drums"), ("late ghost note", "drums")],
+)
+def test_a_last_note_just_before_the_bar_line_makes_no_bar(made, kind, model):
+    for flags in (["--mode=vary"], [f"--config={model}", "--mode=reconstruct"]):
+        code, paths, _ = made(kind, *flags)
+        assert code == 0
+        assert {end for path in paths for end in ends(path)} == {2 * BAR}
 
 
 def test_a_rest_at_the_beginning_of_a_loop_stays(made, caplog):

@@ -11,6 +11,7 @@ from music_vae.music import hearing, notes_io
 from music_vae.music.drum_part import drum_part
 from music_vae.music.tempo_map import TempoMap
 from support import exported
+from support.daw_files import KINDS
 from support.paths import TUNES
 
 MELODIES = get_config("cat-mel_2bar_mini").data_converter
@@ -64,6 +65,40 @@ def test_triplets_are_said_to_move(tmp_path):
     (window,) = heard(tmp_path, "triplets").main.windows
     assert window.remarks == ("triplets moved to the grid of sixteenths",)
     assert len(steps_and_pitches(window)) == 24
+
+
+def daw_file(folder, kind, converter=MELODIES):
+    (folder / "daw.mid").write_bytes(KINDS[kind]())
+    (piece,) = notes_io.read_music_file(folder / "daw.mid")
+    return hearing.hear(drum_part(piece).piece if converter.has_hits else piece, converter)
+
+
+def test_a_note_just_before_the_last_bar_line_is_on_the_last_step(tmp_path):
+    (window,) = daw_file(tmp_path, "late last note").main.windows
+    assert window.bars == "bars 1-2"
+    assert steps_and_pitches(window)[-2:] == [(7, 62), (7.75, 64)]
+    assert window.remarks == ("timing moved to the grid of sixteenths, by up to 75 ms",)
+
+
+@pytest.mark.parametrize("kind", ["roll to the end", "late ghost note"])
+@pytest.mark.parametrize("converter", [DRUMS, GROOVES])
+def test_a_hit_just_before_the_last_bar_line_is_on_the_last_step(tmp_path, kind, converter):
+    (window,) = daw_file(tmp_path, kind, converter).main.windows
+    assert window.bars == "bars 1-2"
+    hits = converter.hits(window.tensors.outputs[0])
+    assert len(hits) == 32
+    assert hits[31].sum() == 1
+    moved = "1 hit just before the end played up to half a step earlier"
+    assert (moved in window.remarks) == (converter is GROOVES)
+
+
+def test_a_note_just_before_a_bar_line_is_on_it_if_that_bar_exists(tmp_path):
+    _, held = daw_file(tmp_path, "early held last note").main.windows
+    assert held.bars == "bar 3"
+    assert steps_and_pitches(held) == [(0, 62)]
+    *_, last = daw_file(tmp_path, "late notes of two bars", DRUMS).main.windows
+    assert last.bars == "bar 3"
+    assert DRUMS.hits(last.tensors.outputs[0])[0].sum() == 3
 
 
 def test_a_silent_bar_is_part_of_a_window(tmp_path):

@@ -99,6 +99,9 @@ LOW_TUNE = line(62, 64, 67, 69, 71, 69, 67, 64)
 SNARE_ROLL = [(38, 3 + n / 8, 0.05, 50 + 6 * n) for n in range(8)]
 """A beat of hits of a snare, two at each sixteenth."""
 
+FAST_ROLL = [(38, 3.5 + n / 8, 0.05, 50 + 9 * n) for n in range(4)]
+"""Half a beat of hits of a snare, the last of them a 32nd before the bar line."""
+
 KIT = [35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 56, 60, 82]
 """Drums of General MIDI's kit, from the bass drum to the shaker."""
 
@@ -130,6 +133,8 @@ KINDS = {
     "loop of 1 bar": lambda: melody(LOW_TUNE, end=4),
     "loop of 3 bars": lambda: melody([*TUNE, *moved(LOW_TUNE, 8)], end=12),
     "loop that begins with a rest": lambda: melody(moved(LOW_TUNE, 4), end=8),
+    "late last note": lambda: melody([*TUNE, (64, 7.9, 0.08, 90)], end=8),
+    "early held last note": lambda: melody([*TUNE, (62, 7.98, 4, 90)], end=12),
     "held last note": lambda: melody([*TUNE, (62, 8, 8, 90)], end=16),
     "pick-up": lambda: melody([(62, 3.5, 0.5, 90), *moved(TUNE, 4)]),
     "trailing tick": lambda: melody([*TUNE[:-1], (62, 7, 1 + 1 / 960, 90)]),
@@ -152,6 +157,9 @@ KINDS = {
     "beat that ends in a rest": lambda: drums(BEAT, end=8),
     "beat that slows down": lambda: drums(bars(BEAT, 4), tempos=[(8, 100), (12, 80)], end=16),
     "drums on channel 1": lambda: midi(Track("Pads", 0, None, bars(BEAT, 2)), end=8),
+    "roll to the end": lambda: drums([*bars(BEAT, 2), *moved(FAST_ROLL, 4)], end=8),
+    "late ghost note": lambda: drums([*bars(BEAT, 2), (38, 7.9, 0.05, 30)], end=8),
+    "late notes of two bars": lambda: drums([*bars(BEAT, 3), (38, 7.9, 0.05, 30)], end=12),
     "rolls": lambda: drums(bars([*BEAT, *SNARE_ROLL], 2), end=8),
     "GM kit": lambda: drums(line(*KIT, length=0.25, velocity=80), end=8),
     "song with drums": lambda: song(bars(BEAT, 4)),
