@@ -139,6 +139,8 @@ def hear(piece: "NoteSequence", converter: Converter) -> Hearing:
     if reason is not None:
         raise NoExtractedExamplesError(reason)
     expression = tuple(remarks.on_expression(piece, converter))
+    if converter.has_melody and score.notes["is_drum"].any():
+        expression = ("the drums left out", *expression)
     if converter.window_bars is None or not (converter.has_melody or converter.has_hits):
         return Hearing([_as_extracted(piece, score.qpm, converter)], expression)
     tempo_map = TempoMap.of(piece)

@@ -50,6 +50,7 @@ def starts_and_pitches(notes):
 
 TUNE = starts_and_pitches(exported.TUNE)
 LEAD = "track 'Lead' (program 0)"
+OTHERS = "track 'Bass' left out; the drums left out"
 NO_LOUDNESS = "not in this model: loudness"
 
 
@@ -98,13 +99,21 @@ def test_a_whole_melody_comes_back_window_by_window(made, tmp_path, name):
 def test_a_whole_melody_of_a_song_begins_where_it_begins_in_the_song(made):
     notes, (said,) = made("song", window="all")
     assert notes == starts_and_pitches(exported.FILES["song"][exported.LEAD])
-    assert said == f"bars 5-10 of {LEAD}; track 'Bass' left out; {NO_LOUDNESS}"
+    assert said == f"bars 5-10 of {LEAD}; {OTHERS}; {NO_LOUDNESS}"
+
+
+def test_drums_on_the_track_of_a_melody_are_said_to_be_left_out(made):
+    for mode, model in (("similar", MELODIES), ("reconstruct", MELODIES)):
+        _, (said,) = made("drums_beside_a_melody", mode=mode, model=model)
+        assert said == f"bars 1-2 of {LEAD}; the drums left out; {NO_LOUDNESS}"
+    _, (said,) = made("loop")
+    assert "drums" not in said
 
 
 def test_a_window_is_chosen_by_its_number(made):
     notes, (said,) = made("song", window="2")
     assert notes == starts_and_pitches(exported.ANSWER)
-    assert said == f"bars 7-8 of {LEAD}; track 'Bass' left out; {NO_LOUDNESS}"
+    assert said == f"bars 7-8 of {LEAD}; {OTHERS}; {NO_LOUDNESS}"
     _, (said,) = made("song", window="4")
     assert said.startswith("bars 1-2 of track 'Bass' (program 33); track 'Lead' left out")
 

@@ -61,6 +61,7 @@ FILES = {
         BASS: [note for bar in range(5) for note in later(BASS_LINE, 8 * bar)],
         DRUMS: [note for bar in range(5) for note in later(BEAT, 8 * bar)],
     },
+    "drums_beside_a_melody": {LEAD: TUNE, DRUMS: BEAT},
     "chords": {KEYS: TUNE + [(start, length, pitch - 12) for start, length, pitch in TUNE]},
     "swing": {LEAD: _swung(TUNE)},
     "light_swing": {LEAD: _swung(TUNE, 0.58)},
