@@ -10,7 +10,7 @@ from music_vae.commands.generate_request import InputFile
 from music_vae.common.constants import MAX_MIDI_PITCH, SEMITONES
 from music_vae.common.errors import UserError, naming
 from music_vae.music import notes_io
-from music_vae.music.drum_part import DRUM_CHANNEL, drum_part
+from music_vae.music.drum_part import NO_DRUMS, drum_part
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
@@ -64,10 +64,7 @@ def read_piece(config: "Config", given: InputFile) -> "tuple[NoteSequence, int]"
         _log.warning("%s: %s", given.path, remark)
     if not any(note.is_drum for note in drums.notes):
         with naming(given.argument, given.path):
-            raise UserError(
-                f"it has no drums: nothing is on channel {DRUM_CHANNEL}, where MIDI has them, and "
-                "what is on other channels does not look like a drum kit"
-            )
+            raise UserError(NO_DRUMS)
     return drums, len(piece.notes) - len(drums.notes)
 
 

@@ -59,10 +59,10 @@ TASKS = MappingProxyType(
 
 def _has_drums_alone(path: Path) -> bool:
     """Returns True if all notes of a file are drums; False also if it cannot be read."""
-    from music_vae.music import notes_io
+    from music_vae.music import drum_part, notes_io
 
     try:
         sequences = notes_io.read_music_file(path)
     except UserError:  # which is said when the file is read for good
         return False
-    return all(note.is_drum for sequence in sequences for note in sequence.notes)
+    return all(map(drum_part.has_drums_alone, sequences))

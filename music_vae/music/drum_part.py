@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from music_vae.common.constants import REDUCED_DRUM_PITCH_CLASSES
+from music_vae.common.errors import NoExtractedExamplesError
 from music_vae.music.converters.score import Score
 
 if TYPE_CHECKING:
@@ -24,9 +25,16 @@ _log = logging.getLogger(__name__)
 DRUM_CHANNEL = 10
 """MIDI's channel of drums, as musicians count."""
 
+NO_DRUMS = (
+    f"it has no drums: nothing is on channel {DRUM_CHANNEL}, where MIDI has them, and what is on "
+    "other channels does not look like a drum kit"
+)
+"""The reason for which a model of drums takes nothing of a piece."""
+
 _DRUM_PITCHES = tuple(pitch for pitches in REDUCED_DRUM_PITCH_CLASSES for pitch in pitches)
 # General MIDI: bass drums, snares with rim and clap, hi-hats.
-_CORE_PITCHES = (35, 36, 37, 38, 39, 40, 42, 44, 46)
+_BASS_DRUMS, _SNARES, _HI_HATS = (35, 36), (37, 38, 39, 40), (42, 44, 46)
+_CORE_PITCHES = (*_BASS_DRUMS, *_SNARES, *_HI_HATS)
 # The least share of a kit's hits that are on these. Of piano music, up to a tenth is there.
 _CORE_SHARE, _CORE_SHARE_ALONE = 0.5, 0.25
 # A rhythm is tapped on a few keys.
@@ -87,6 +95,32 @@ def drum_part(piece: "NoteSequence") -> DrumPart:
     return DrumPart(_only(piece, chosen), remark)
 
 
+def has_drums_alone(piece: "NoteSequence") -> bool:
+    """Returns True if a piece that nobody called drums is nothing but drums.
+
+    Off the drum channel a bass line or a guitar has pitches of drums, too. Of a kit more than half
+    of the hits are on bass drum, snare and hi-hat, at least two of these, and some at once.
+
+    >>> from note_seq.protobuf.music_pb2 import NoteSequence
+    >>> pads = NoteSequence(notes=[{"pitch": 36, "end_time": 0.1}, {"pitch": 42, "end_time": 0.1}])
+    >>> has_drums_alone(pads), has_drums_alone(NoteSequence(notes=[{"pitch": 36}, {"pitch": 43}]))
+    (True, False)
+    """
+    drums, remark = drum_part(piece)
+    if not piece.notes or len(drums.notes) < len(piece.notes):
+        return False
+    if not remark:
+        return all(note.is_drum for note in piece.notes)
+    pitches = [note.pitch for note in piece.notes]
+    kinds = [np.isin(pitches, own) for own in (_BASS_DRUMS, _SNARES, _HI_HATS)]
+    return (
+        all(note.program in _KIT_PROGRAMS for note in piece.notes)
+        and float(np.any(kinds, axis=0).mean()) > _CORE_SHARE
+        and sum(bool(own.any()) for own in kinds) > 1
+        and len({note.start_time for note in piece.notes}) < len(pitches)
+    )
+
+
 def heard(converter: "Converter", piece: "NoteSequence | Score") -> "NoteSequence | Score":
     """Returns a piece as a model of `converter` is to hear it: of drums, the drums alone.
 
@@ -104,12 +138,17 @@ def heard(converter: "Converter", piece: "NoteSequence | Score") -> "NoteSequenc
     Args:
       converter: The converter of the model.
       piece: The piece; a `Score` stays as it is.
+
+    Raises:
+      NoExtractedExamplesError: If there are notes, and none of them is a drum.
     """
     if not converter.has_hits or isinstance(piece, Score):
         return piece
     drums, remark = drum_part(piece)
     if remark:
         _log.warning("%s", remark)
+    if drums.notes and not any(note.is_drum for note in drums.notes):
+        raise NoExtractedExamplesError(NO_DRUMS)
     return drums
 
 

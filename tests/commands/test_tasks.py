@@ -37,6 +37,8 @@ def request(*flags):
         ("vary", "loop", "cat-mel_2bar_mini", 5),
         ("vary", "three_tracks", "cat-mel_2bar_mini", 5),
         ("vary", "beat", "cat-drums_2bar_mini_hikl", 5),
+        ("vary", "drums_on_channel_1", "cat-drums_2bar_mini_hikl", 5),
+        ("vary", "bass_alone", "cat-mel_2bar_mini", 5),
     ],
 )
 def test_a_task_chooses_the_model(command, caplog, task, name, model, count):

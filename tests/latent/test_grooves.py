@@ -431,7 +431,7 @@ def test_an_impossible_way_of_playing_is_refused(settings, message):
 
 def test_music_without_drums_says_why(model):
     melody = groove([(60, 0, 80, 0), (20, 4, 80, 0)], is_drum=False)
-    with pytest.raises(NoExtractedExamplesError, match="note that is not a drum"):
+    with pytest.raises(NoExtractedExamplesError, match="it has no drums: nothing is on channel 10"):
         grooves.reconstruct(model, melody)
 
 

@@ -3,9 +3,10 @@
 import pytest
 from note_seq.protobuf.music_pb2 import NoteSequence
 
+from music_vae.common.errors import UserError
 from music_vae.configs import get_config
 from music_vae.music.converters import score
-from music_vae.music.drum_part import drum_part, heard
+from music_vae.music.drum_part import drum_part, has_drums_alone, heard
 from music_vae.music.notes_io import read_music_file
 from support.paths import MIDI, TUNES
 
@@ -97,6 +98,46 @@ def test_a_model_of_drums_hears_the_drums_of_a_song_and_a_line_says_what_was_gue
         (message,) = caplog.messages
         assert message.startswith("nothing is on channel 10, where MIDI has drums; 8 of 24 notes")
         caplog.clear()
+
+
+@pytest.mark.parametrize("name", ["groovae_2bar_humanize", "cat-drums_2bar_small"])
+def test_a_model_of_drums_refuses_a_piece_without_any(name):
+    converter = get_config(name).data_converter
+    with pytest.raises(UserError, match="it has no drums: nothing is on channel 10, where MIDI"):
+        heard(converter, piece((MELODY, 0, False)))
+    assert not heard(converter, NoteSequence()).notes
+
+
+POWER_CHORDS = [40, 47, 40, 47, 43, 50, 40, 47]
+LOW_BASS = [36, 35, 38, 40, 38, 36, 35, 36]
+
+
+@pytest.mark.parametrize(
+    ("song", "expected"),
+    [
+        (piece((KIT, 0, True)), True),
+        (piece((KIT, 0, False)), True),
+        (piece(([36] * 4, 0, False), ([38] * 4, 0, False), ([42] * 8, 118, False)), True),
+        (piece((KIT, 0, False), (BASS, 33, False)), False),
+        (piece((KIT, 0, True), (MELODY, 0, False)), False),
+        (piece((KIT, 33, False)), False),
+        (piece((BASS, 0, False)), False),
+        (piece((POWER_CHORDS, 0, False)), False),
+        (piece(([60] * 8, 0, False)), False),
+        (piece((MELODY, 0, False)), False),
+        (NoteSequence(), False),
+    ],
+)
+def test_more_is_asked_of_drums_that_nobody_called_drums(song, expected):
+    assert has_drums_alone(song) == expected
+
+
+def test_a_line_of_single_notes_is_no_kit_unless_somebody_says_so():
+    bass = piece((LOW_BASS, 0, False))
+    for number, note in enumerate(bass.notes):
+        note.start_time = number / 4
+    assert drum_part(bass).remark
+    assert not has_drums_alone(bass)
 
 
 def test_other_models_hear_all_of_a_song_and_a_score_stays_as_it_is():

@@ -76,6 +76,7 @@ FILES = {
     "beat": {DRUMS: BEAT},
     "six_bar_beat": {DRUMS: BEAT + later(BEAT, 8) + later(BEAT, 16)},
     "percussion": {DRUMS: [*BEAT, (1, 0.25, COWBELL), (5, 0.25, TAMBOURINE), (7, 0.25, COWBELL)]},
+    "bass_alone": {"": BASS_LINE},
     "drums_on_channel_1": {LEAD: BEAT},
     "two_four": {LEAD: TUNE},
     "waltz_beat": {DRUMS: BEAT},
