@@ -14,7 +14,7 @@ from music_vae.common import files
 from music_vae.common.errors import NoExtractedExamplesError, UserError, naming
 from music_vae.common.texts import printable
 from music_vae.music import bar_lines, hearing, notes_io, remarks
-from music_vae.music.heard_windows import Window, bars_text
+from music_vae.music.heard_windows import Window, bars_text, on_ends
 from music_vae.music.hearing import Hearing, Part
 from music_vae.music.tempo_map import TempoMap
 
@@ -109,7 +109,7 @@ def read_all_windows(config: "Config", given: InputFile) -> "tuple[list[Window],
             raise UserError(
                 f"{config.name} has no windows that follow each other; choose one with `window=1`"
             )
-    _say(given, config, heard, part, windows, left_out)
+    _say(given, config, heard, part, windows, left_out, are_joined=True)
     return windows, None if tempo_map.is_steady else tempo_map
 
 
@@ -137,6 +137,8 @@ def _say(
     part: Part,
     windows: Sequence[Window],
     left_out: Sequence[str] = (),
+    *,
+    are_joined: bool = False,
 ) -> None:
     """Logs the windows of a part that a model takes, and what is left out or changed."""
     bars = windows[0].bars
@@ -157,6 +159,8 @@ def _say(
         clauses.append("the rest repeats them")
     clauses += [*left_out, *part.remarks]
     clauses += dict.fromkeys(clause for window in windows for clause in window.remarks)
+    converter = config.data_converter.for_inference()
+    clauses += on_ends(windows, converter, last=part.windows[-1], are_joined=are_joined)
     clauses += heard.remarks
     if len(windows) == 1 and windows[0].has_tempo_changes:
         clauses.append(f"tempo kept at {windows[0].qpm:g}")

@@ -1,6 +1,7 @@
 """Cuts the windows of a part of a piece out of it, one after the other, silent bars included."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -29,6 +30,8 @@ class Window:
       semitones: Number of semitones by which it is moved up, so that the model knows such music.
       has_tempo_changes: True if its tempo is that of its beginning alone.
       remarks: Clauses on what is left out or changed of it.
+      sounds_until: Quarter note, from its beginning on, up to which its last note sounds in the
+        piece, if that is a melody; it can be after the end of the window. 0: not known.
 
     >>> from music_vae.music.converters.melody import OneHotMelodyConverter
     >>> from music_vae.music.hearing import hear
@@ -48,6 +51,7 @@ class Window:
     semitones: int = 0
     has_tempo_changes: bool = False
     remarks: tuple[str, ...] = ()
+    sounds_until: float = 0.0
 
     @property
     def bars(self) -> str:
@@ -149,9 +153,6 @@ def _window(
         why = ", ".join(extraction.skipped) or "nothing to encode"
         refused.append(f"{bars_text(first_bar, num_bars)} left out ({why})")
         return None
-    clauses = _clauses(own, converter)
-    if (own.ends > begin_step + num_steps + 1).any() and converter.has_melody:
-        clauses.append(f"the last note ends with bar {first_bar + size}")
     return Window(
         converter.dense(extraction),
         grid.section.qpm,
@@ -159,8 +160,59 @@ def _window(
         first_bar,
         num_bars,
         grid.section.begin_s * grid.section.qpm / 60 + begin * converter.quarters_per_bar,
-        remarks=tuple(clauses),
+        remarks=tuple(_clauses(own, converter)),
+        sounds_until=_last_end(own, begin_step) if converter.has_melody else 0.0,
     )
+
+
+def _last_end(grid: Grid, begin_step: int) -> float:
+    """Returns the quarter note, from a step on, at which the last of a window's notes ends.
+
+    Of notes that begin at once it is the highest, which a melody has.
+    """
+    last = grid.starts == grid.starts[-1]
+    top = np.argmax(np.where(last, grid.notes["pitch"], -1))
+    return float(grid.ends[top] - begin_step) / grid.steps_per_quarter
+
+
+def on_ends(
+    windows: Sequence[Window], converter: Converter, *, last: Window, are_joined: bool
+) -> list[str]:
+    """Returns clauses on notes that end with the window in which they begin.
+
+    >>> from music_vae.music.converters.melody import OneHotMelodyConverter
+    >>> two_bars = OneHotMelodyConverter(slice_bars=2)
+    >>> silence = Tensors([], [], [], [], skipped={})
+    >>> tie = Window(silence, 120.0, first_bar=0, num_bars=2, sounds_until=9.0)
+    >>> on_ends([tie], two_bars, last=tie, are_joined=False)
+    ['the last note ends with bar 2']
+
+    Args:
+      windows: The windows that are heard: one, or all those of a part.
+      converter: The converter of the model.
+      last: The last window of the part.
+      are_joined: True if windows are cut to the bars that the piece has, and joined.
+    """
+    clauses, crossing = [], 0
+    for window in windows:
+        size = window.num_bars if are_joined else converter.window_bars
+        if window.first_bar is None or size is None:
+            continue
+        end = size * converter.quarters_per_bar + 1 / converter.steps_per_quarter
+        if window.sounds_until <= end:
+            continue
+        bar = window.first_bar + size
+        if window is last:
+            clauses.append(f"the last note ends with bar {bar}")
+        elif not are_joined:
+            clauses.append(f"the note across the end of bar {bar} ends there")
+        else:
+            crossing += 1
+    if crossing:
+        verbs = ("crosses", "ends") if crossing == 1 else ("cross", "end")
+        notes = remarks.counted(crossing, "note")
+        clauses.insert(0, f"{notes} that {verbs[0]} from one window to the next {verbs[1]} there")
+    return clauses
 
 
 def _num_bars(section: Section, converter: Converter) -> int:

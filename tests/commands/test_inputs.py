@@ -96,6 +96,26 @@ def test_a_whole_melody_comes_back_window_by_window(made, tmp_path, name):
     assert [array.tolist() for array in found] == [pytest.approx(a.tolist()) for a in given]
 
 
+TIES = "3 notes that cross from one window to the next end there; the last note ends with bar 8"
+
+
+@pytest.mark.parametrize(
+    ("name", "window", "said"),
+    [
+        ("ties", "all", f"bars 1-8 of {LEAD}; {TIES}"),
+        ("ties", "2", f"bars 3-4 of {LEAD}; the note across the end of bar 4 ends there"),
+        ("ties", "4", f"bars 7-8 of {LEAD}; the last note ends with bar 8"),
+        ("ringing_last_note", "all", f"bars 1-2 of {LEAD}; the last note ends with bar 2"),
+        ("ringing_into_bar_4", "all", f"bars 1-3 of {LEAD}; the last note ends with bar 3"),
+        ("ringing_into_bar_4", "2", f"bar 3 of {LEAD}"),
+        ("ringing_into_bar_5", "all", f"bars 1-4 of {LEAD}; the last note ends with bar 4"),
+    ],
+)
+def test_notes_that_end_early_are_said_once(made, name, window, said):
+    _, (line,) = made(name, window=window)
+    assert line == f"{said}; {NO_LOUDNESS}"
+
+
 def test_a_whole_melody_of_a_song_begins_where_it_begins_in_the_song(made):
     notes, (said,) = made("song", window="all")
     assert notes == starts_and_pitches(exported.FILES["song"][exported.LEAD])

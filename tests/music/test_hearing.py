@@ -35,7 +35,7 @@ ONE_WINDOW = [
     ("loop", "bars 1-2", ()),
     ("pickup", "bars 2-3", ()),
     ("pickup_of_two", "bars 2-3", ()),
-    ("ringing_last_note", "bars 1-2", ("the last note ends with bar 2",)),
+    ("ringing_last_note", "bars 1-2", ()),
     ("trailing_tick", "bars 1-2", ()),
     ("late_release", "bars 1-2", ()),
     ("early_start", "bars 2-3", ("timing moved to the grid of sixteenths, by up to 5 ms",)),

@@ -43,6 +43,9 @@ def _swung(notes, share=2 / 3):
 
 TRIPLETS = [(third / 3, 1 / 3, 60 + third % 12) for third in range(24)]
 
+TIED = [*TUNE[1:-1], (7.5, 1, 60)]
+"""Two bars whose last note goes on for an eighth into the next."""
+
 FILES = {
     "loop": {LEAD: TUNE},
     "four_bars": {LEAD: TUNE + later(ANSWER, 8)},
@@ -50,6 +53,9 @@ FILES = {
     "pickup": {LEAD: [(3.5, 0.5, 55), *later(TUNE, 4)]},
     "pickup_of_two": {LEAD: [(3, 0.5, 53), (3.5, 0.5, 55), *later(TUNE, 4)]},
     "ringing_last_note": {LEAD: [*TUNE[:-1], (7.5, 3, 60)]},
+    "ties": {LEAD: [note for n in range(4) for note in later(TIED, 8 * n)]},
+    "ringing_into_bar_4": {LEAD: [*TUNE, (8, 5.5, 60)]},
+    "ringing_into_bar_5": {LEAD: [*TUNE, (8, 9, 60)]},
     "trailing_tick": {LEAD: [*TUNE[:-1], (7.5, 0.5 + 1 / TICKS, 60)]},
     "late_release": {LEAD: [*TUNE[:-1], (7.5, 0.7, 60)]},
     "early_start": {LEAD: later([(-0.01, 0.5, 60), *TUNE[1:]], 4)},
