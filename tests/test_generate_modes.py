@@ -1,12 +1,15 @@
 """The modes of `music_vae_generate` that start from pieces, and what models are told by flags."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pretty_midi
 import pytest
 
 from music_vae import generate
+from music_vae.commands.choices import ModelChoice
+from music_vae.commands.generate_request import Request
 from music_vae.common.lazy_imports import import_note_seq
 from music_vae.latent import attribute_vectors
 from music_vae.music import notes_io
@@ -199,6 +202,13 @@ def test_a_groove_with_the_hits_of_a_pattern(run, random_run, tmp_path):
     assert len(paths) == 2
 
 
+def test_an_interpolation_has_a_step_for_each_piece_at_least(tmp_path):
+    model, pieces = ModelChoice(config="melody"), tuple(Path(f"{n}.mid") for n in range(7))
+    for count, expected in ((2, 5), (5, 5), (7, 7)):
+        request = Request(model, tmp_path, "interpolate", input_midi=pieces[:count])
+        assert request.count == expected
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
@@ -209,6 +219,10 @@ def test_a_groove_with_the_hits_of_a_pattern(run, random_run, tmp_path):
         (["--mode=similar", "--input_midi=A", "--similarity=1.5"], "--similarity"),
         (["--mode=interpolate", "--input_midi=A"], "needs two or more pieces"),
         (["--mode=interpolate", "--input_midi=A,B", "--num_outputs=1"], "the two ends"),
+        (
+            ["--mode=interpolate", "--input_midi=A,B,A", "--num_outputs=2"],
+            "--num_outputs=2 is fewer than the 3 pieces of --input_midi",
+        ),
         (["--mode=interpolate", "--input_midi=A", "--input_midi_1=A"], "give --input_midi, or"),
         (["--mode=interpolate", "--input_midi=A,"], "--input_midi has an empty name"),
         (["--mode=interpolate", "--input_midi=A,B", "--grid=2x2"], "needs 4 pieces"),

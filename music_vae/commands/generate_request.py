@@ -81,8 +81,8 @@ class Request:
       mode: One of `MODES`: "sample" from the prior; "interpolate" from piece to piece;
         "reconstruct" a piece, or a groove of any length; make pieces "similar" to one; or change an
         "attribute".
-      num_outputs: Number of pieces, or of steps of an interpolation; None: 5, but 1 for a piece
-        that is reconstructed or changed.
+      num_outputs: Number of pieces, or of steps of an interpolation, those that were given among
+        them; None: 5, or as many as were given, but 1 for a piece that is reconstructed or changed.
       sampling: Seed, temperature and batch size.
       engine: Engine that computes, "numpy" or "tensorflow".
       qpm: Tempo of the result in quarter notes a minute; None: that of the first input, or 120.
@@ -219,7 +219,7 @@ class Request:
         if self.num_outputs is not None:
             return self.num_outputs
         one = self.mode in ("reconstruct", "attribute") and self.inputs
-        return 1 if one else NUM_OUTPUTS
+        return 1 if one else max(NUM_OUTPUTS, len(self.inputs))
 
     @property
     def draws_points(self) -> bool:
@@ -367,6 +367,11 @@ class Request:
             raise UserError("`mode=interpolate` needs two or more pieces as `input_midi`")
         elif self.count < 2:
             raise UserError("`mode=interpolate` needs `num_outputs` of at least 2: the two ends")
+        elif self.count < count:
+            raise UserError(
+                f"`num_outputs={self.count}` is fewer than the {count} pieces of `input_midi`, "
+                "which are among the outputs of an interpolation; give as many at least"
+            )
 
     def _rows_and_columns(self) -> tuple[int, int] | None:
         """Returns the numbers of rows and columns of the grid, or None if there is none."""

@@ -19,6 +19,9 @@ _PIECES_OF_AN_ARC = 64
 """Straight pieces that stand for an arc when its length is measured: for half a circle the result
 is 0.01 % too short."""
 
+_NO_LENGTH = 1e-6
+"""An arc that is a smaller share of a path is from a point to itself."""
+
 GRID_CORNERS = 4
 QUARTILES = 4
 
@@ -86,12 +89,12 @@ def interpolate(start: np.ndarray, end: np.ndarray, num_steps: int) -> np.ndarra
 
 
 def path(points: np.ndarray, num_steps: int) -> np.ndarray:
-    """Returns evenly spaced points `[num_steps, Z]` on a path through `points` `[N, Z]`.
+    """Returns points `[num_steps, Z]` on a path through `points` `[N, Z]`, these among them.
 
-    The path consists of the arcs of `slerp` from each point to the next, and includes both ends.
-    Each arc gets steps in proportion to its length; within an arc the fraction of `slerp` grows
-    evenly. For two points the result is that of `interpolate`. The path passes through the points
-    between its ends, but the result contains such a point only if a step falls on it.
+    The path consists of the arcs of `slerp` from each point to the next. Each arc gets steps in
+    proportion to its length, as nearly as whole numbers are; within an arc the fraction of `slerp`
+    grows evenly. For two points the result is that of `interpolate`. With fewer steps than points
+    the steps are equally long, and only the ends are sure to be in the result.
 
     >>> corners = [[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]]
     >>> path(corners, 5).round(3)  # half a circle, by 45 degrees
@@ -113,6 +116,14 @@ def path(points: np.ndarray, num_steps: int) -> np.ndarray:
     lengths = np.array([_arc_length(*arc) for arc in arcs])
     if not lengths.any():
         return np.repeat(points[:1], num_steps, axis=0)
+    lengths[lengths < _NO_LENGTH * lengths.sum()] = 0.0
+    if num_steps > np.count_nonzero(lengths):
+        legs = [
+            slerp(*arc, fraction)
+            for arc, count in zip(arcs, _step_counts(lengths, num_steps - 1), strict=True)
+            for fraction in np.linspace(0.0, 1.0, count + 1)[:-1]
+        ]
+        return np.stack([*legs, points[-1]])
     ends = np.concatenate([[0.0], np.cumsum(lengths)]) / lengths.sum()
     steps = []
     for place in np.linspace(0.0, 1.0, num_steps):
@@ -120,6 +131,21 @@ def path(points: np.ndarray, num_steps: int) -> np.ndarray:
         size = ends[arc + 1] - ends[arc]
         steps.append(slerp(*arcs[arc], (place - ends[arc]) / size if size else 0.0))
     return np.stack([*steps[:-1], points[-1]])
+
+
+def _step_counts(lengths: np.ndarray, total: int) -> list[int]:
+    """Returns a number of steps for each arc, of which there are so many in all.
+
+    Each arc that has a length gets one at least; the longest step is made shorter until all are
+    given away.
+    """
+    counts = np.where(lengths > 0, np.maximum(1, lengths / lengths.sum() * total // 1), 0)
+    while counts.sum() > total:
+        spare = np.where(counts > 1, lengths / np.maximum(counts - 1, 1), np.inf)
+        counts[spare.argmin()] -= 1
+    while counts.sum() < total:
+        counts[(lengths / np.maximum(counts, 1)).argmax()] += 1
+    return counts.astype(int).tolist()
 
 
 def grid(corners: np.ndarray, rows: int, columns: int) -> np.ndarray:

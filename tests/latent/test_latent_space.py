@@ -76,6 +76,22 @@ def test_a_path_turns_at_its_points_and_keeps_its_ends():
     assert (found[:, 0] * found[:, 2] == 0).all()  # never from the first arc to the last
 
 
+@pytest.mark.parametrize(
+    ("degrees", "steps", "expected"),
+    [
+        ([0, 90, 120], 4, [0, 45, 90, 120]),
+        ([0, 90, 120], 3, [0, 90, 120]),
+        ([0, 10, 100], 5, [0, 10, 40, 70, 100]),
+        ([0, 0, 90], 3, [0, 45, 90]),
+        ([0, 50, 60, 100], 3, [0, 50, 100]),  # too few steps for all points: equally long
+    ],
+)
+def test_a_path_has_its_points_among_its_steps(degrees, steps, expected):
+    angles = np.radians(degrees)
+    found = path(np.stack([np.cos(angles), np.sin(angles)], axis=-1), steps)
+    np.testing.assert_allclose(np.degrees(np.arctan2(*found.T[::-1])), expected, atol=2e-2)
+
+
 def test_a_path_that_stays_where_it_is_is_one_point():
     np.testing.assert_array_equal(path(np.stack([X, X, X]), 3), np.stack([X, X, X]))
 
