@@ -197,7 +197,8 @@ def read_groove(config: "Config", given: InputFile, *, keeps_hits: bool) -> "Not
     num_bars = bar_lines.bars_begun(last, converter.quarters_per_bar)
     clauses = [f"{bars_text(0, num_bars)} of the drums", *left_out]
     if not keeps_hits:
-        clauses += remarks.on_kit([note.pitch for note in piece.notes], converter.kit)
+        pitches = [note.pitch for note in piece.notes]
+        clauses += remarks.on_kit(pitches, converter.kit, are_taps=converter.reads_taps)
     _log.info("%s: %s", given.path, "; ".join(clauses))
     return piece
 

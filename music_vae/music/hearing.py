@@ -157,7 +157,7 @@ def hear(piece: "NoteSequence", converter: Converter) -> Hearing:
         raise NoExtractedExamplesError(_why_nothing(score, converter, refused))
     if converter.has_hits:
         drums = score.notes["pitch"][score.notes["is_drum"]]
-        left_out += remarks.on_kit(drums.tolist(), converter.kit)
+        left_out += remarks.on_kit(drums.tolist(), converter.kit, are_taps=converter.reads_taps)
     return Hearing(heard, (*left_out, *expression), tempo_map)
 
 

@@ -138,7 +138,9 @@ def steps_of(steps_per_quarter: int) -> str:
     return f"{steps_per_quarter}ths of a quarter note"
 
 
-def on_kit(pitches: Iterable[int], kit: Sequence[Sequence[int]]) -> list[str]:
+def on_kit(
+    pitches: Iterable[int], kit: Sequence[Sequence[int]], *, are_taps: bool = False
+) -> list[str]:
     """Returns clauses on drums that are not in the kit of a model.
 
     >>> for clause in on_kit([36, 38, 40, 54, 56], [(36,), (38, 40)]):
@@ -150,6 +152,7 @@ def on_kit(pitches: Iterable[int], kit: Sequence[Sequence[int]]) -> list[str]:
       pitches: The drums, as pitches.
       kit: The pitches of each drum of the model, the one it is played with first; empty if that is
         not known.
+      are_taps: True if the model hears a rhythm, on whatever drums of its kit it is tapped.
     """
     if not kit:
         return []
@@ -165,7 +168,7 @@ def on_kit(pitches: Iterable[int], kit: Sequence[Sequence[int]]) -> list[str]:
             f"{len(unknown)} of {total} {verbs[0]} not in this model's kit and {verbs[1]} left "
             f"out: {names}"
         )
-    if others:
+    if others and not are_taps:
         names = ", ".join(f"{_drum_name(p)} as {_drum_name(played_as[p])}" for p in others)
         verb, other = ("is", "another") if len(others) == 1 else ("are", "others")
         clauses.append(f"{len(others)} of {total} {verb} played as {other}: {names}")

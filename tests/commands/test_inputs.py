@@ -155,6 +155,18 @@ def test_drums_of_another_kit_are_named_unless_they_stay(made):
     assert made("percussion", model=GROOVES)[1] == ["bars 1-2 of the drums"]
 
 
+TAPS = ModelChoice(config="groovae_2bar_tap_fixed_velocity_mini")
+
+
+@pytest.mark.parametrize("window", [None, "1"])
+def test_taps_are_heard_as_taps_whatever_drum_they_are_on(made, window):
+    for mode in ("reconstruct", "similar"):
+        _, (said,) = made("taps", model=TAPS, mode=mode, window=window)
+        assert said == "bars 1-2 of the drums"
+    _, (said,) = made("taps", model=GROOVES, hits="model", window=window)
+    assert said.endswith("1 of 1 drum sound is played as another: hi bongo as hi-mid tom")
+
+
 def test_variations_and_attributes_go_through_a_whole_melody(made):
     for mode, options in (("similar", {}), ("attribute", {"attribute": ("note_density=+1",)})):
         notes, _ = made("five_bars", mode=mode, window="all", **options)

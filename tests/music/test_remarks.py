@@ -32,6 +32,13 @@ def test_drums_that_a_kit_lacks_have_names(pitches, clauses):
     assert remarks.on_kit(pitches, [(36, 35), (38,)]) == clauses
 
 
+def test_taps_are_on_no_other_drum_and_may_be_on_one_that_is_not_heard():
+    kit = [(36, 35), (38,)]
+    assert remarks.on_kit([35, 38], kit, are_taps=True) == []
+    (clause,) = remarks.on_kit([35, 88], kit, are_taps=True)
+    assert clause.startswith("1 of 2 drum sounds is not in this model's kit and was left out")
+
+
 def test_a_model_that_plays_grooves_has_loudness():
     piece = NoteSequence(notes=[{"velocity": 60}, {"velocity": 90}])
     assert remarks.on_expression(piece, MELODIES) == ["not in this model: loudness"]

@@ -8,7 +8,7 @@ import mido
 TICKS = 480
 LEAD, BASS, KEYS, DRUMS = "Lead", "Bass", "Keys", "Drums"
 SYNTH_LEAD, FINGER_BASS, PIANO = 81, 33, 0  # programs, counted from 0
-COWBELL, TAMBOURINE = 56, 54
+COWBELL, TAMBOURINE, HI_BONGO = 56, 54, 60
 
 _PITCHES = [60, 62, 64, 65, 67, 65, 64, 62, 60, 64, 67, 72, 71, 67, 62, 60]
 TUNE = [(step / 2, 0.5, pitch) for step, pitch in enumerate(_PITCHES)]
@@ -83,6 +83,7 @@ FILES = {
     "six_bar_beat": {DRUMS: BEAT + later(BEAT, 8) + later(BEAT, 16)},
     "percussion": {DRUMS: [*BEAT, (1, 0.25, COWBELL), (5, 0.25, TAMBOURINE), (7, 0.25, COWBELL)]},
     "bass_alone": {"": BASS_LINE},
+    "taps": {DRUMS: [(start, 0.1, HI_BONGO) for start in (0, 1.5, 3, 4, 6)]},
     "drums_on_channel_1": {LEAD: BEAT},
     "two_four": {LEAD: TUNE},
     "waltz_beat": {DRUMS: BEAT},

@@ -386,6 +386,11 @@ class Converter(abc.ABC):
         """True if outputs are drums that are hit or not, see `hits`."""
         return False
 
+    @property
+    def reads_taps(self) -> bool:
+        """True if inputs are a rhythm alone, whatever drums it is played on."""
+        return False
+
     def hits(self, outputs: np.ndarray) -> np.ndarray:
         """Returns the hits of dense outputs, booleans `[T, drums]`, up to the first end token.
 

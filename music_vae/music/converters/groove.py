@@ -283,6 +283,11 @@ class GrooveConverter(Converter):
         """The MIDI pitches of each drum class, `pitch_classes`."""
         return self.pitch_classes
 
+    @property
+    def reads_taps(self) -> bool:
+        """True if inputs are a rhythm alone, `tapify`."""
+        return self.tapify
+
     def window(self, score: Score) -> Extraction:
         """Returns the example of a window of drums, with silence after the last hit."""
         extraction = self.whole().extract(score)
