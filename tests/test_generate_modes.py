@@ -213,7 +213,16 @@ def test_an_interpolation_has_a_step_for_each_piece_at_least(tmp_path):
     ("flags", "message"),
     [
         (["--grid=2x2"], "--grid is for --mode=interpolate"),
-        (["--amount=0.5"], "--amount is for --mode=reconstruct"),
+        (
+            ["--amount=0.5"],
+            "--amount is for --mode=reconstruct, --mode=humanize, --mode=tap and --mode=add_hihat",
+        ),
+        (["--similarity=0.5"], "--similarity is for --mode=similar and --mode=vary"),
+        (
+            ["--mode=humanize", "--input_midi=A", "--similarity=0.5"],
+            "--similarity is for --mode=similar and --mode=vary",
+        ),
+        (["--window=2"], "--window is for --mode=interpolate, --mode=reconstruct, --mode=humanize"),
         (["--mode=similar"], "--mode=similar needs one piece as --input_midi, not 0"),
         (["--mode=similar", "--input_midi=A,B"], "needs one piece as --input_midi, not 2"),
         (["--mode=similar", "--input_midi=A", "--similarity=1.5"], "--similarity"),
@@ -247,8 +256,19 @@ def test_an_interpolation_has_a_step_for_each_piece_at_least(tmp_path):
             ["--mode=attribute", "--attribute=a=1", "--attribute_vectors=nowhere.safetensors"],
             "'nowhere.safetensors' cannot be read",
         ),
-        (["--chords=C"], "--chords: cat-mel_2bar_small is not told that"),
-        (["--control_midi=A"], "--control_midi: cat-mel_2bar_small is not told that"),
+        (
+            ["--chords=C"],
+            "--chords: cat-mel_2bar_small is not conditioned on chords; these configs are: "
+            "cat-mel_2bar_med_chords, hier-multiperf_vel_1bar_med_chords, hier-",
+        ),
+        (
+            ["--key=C"],
+            "--key: cat-mel_2bar_small is not conditioned on a key; no publ",
+        ),
+        (
+            ["--control_midi=A"],
+            "--control_midi: cat-mel_2bar_small is not conditioned on hits; these configs are: ",
+        ),
     ],
 )
 def test_a_mistake_is_one_line_and_writes_nothing(

@@ -1,5 +1,9 @@
 """Names the arguments by which a musician conditions a model: chords, a key, hits."""
 
+from typing import NoReturn
+
+from music_vae.common.errors import UserError
+from music_vae.configs import CONFIG_MAP, Config
 from music_vae.music.converters.base import Converter
 
 _ARGUMENTS = {
@@ -11,6 +15,27 @@ _ARGUMENTS = {
 
 ARGUMENTS = tuple(name for name, _ in _ARGUMENTS.values())
 """Names of all arguments that may condition a model."""
+
+
+_NOUNS = {"chords": "chords", "key": "a key", "control_midi": "hits"}
+"""For each argument, the thing that a model is conditioned on."""
+
+
+def refuse(name: str, config: Config) -> NoReturn:
+    """Raises `UserError` that says which configs are conditioned on an argument, as one is not.
+
+    >>> from music_vae.configs import get_config
+    >>> refuse("key", get_config("cat-mel_2bar_mini"))
+    Traceback (most recent call last):
+    music_vae.common.errors.UserError: `key`: cat-mel_2bar_mini is not conditioned on a key; no ...
+
+    Args:
+      name: Name of the argument.
+      config: The config that is not conditioned on it.
+    """
+    known = [other.name for other in CONFIG_MAP.values() if name in needed(other.data_converter)]
+    others = f"these configs are: {', '.join(known)}" if known else "no published config is"
+    raise UserError(f"`{name}`: {config.name} is not conditioned on {_NOUNS[name]}; {others}")
 
 
 def needed(converter: Converter) -> dict[str, str]:

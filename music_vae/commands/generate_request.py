@@ -62,6 +62,15 @@ def _option(*modes: str, default: Any = None, on_page: bool = True) -> Any:
     return dataclasses.field(default=default, metadata={"modes": modes, "on_page": on_page})
 
 
+def _named(modes: Sequence[str]) -> str:
+    """Returns modes, and the tasks that are such modes, as part of a sentence."""
+    names = []
+    for mode in modes:
+        names += [mode, *(name for name, task in TASKS.items() if task.mode == mode)]
+    *others, last = (f"`mode={name}`" for name in dict.fromkeys(names))
+    return f"{', '.join(others)} and {last}" if others else last
+
+
 @dataclasses.dataclass(frozen=True)
 class Request:
     """A request for music: the model, the way in which music is made, and the files to write.
@@ -160,8 +169,7 @@ class Request:
         for option in self._options():
             allowed = option.metadata["modes"]
             if self.mode not in allowed:
-                modes = " and ".join(f"`mode={mode}`" for mode in allowed)
-                raise UserError(f"`{option.name}` is for {modes}")
+                raise UserError(f"`{option.name}` is for {_named(allowed)}")
         if self.constraint and self.personal:
             raise UserError("give `constraint` or `personal`, one of the two")
         self._check_prior()

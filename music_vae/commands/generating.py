@@ -84,7 +84,7 @@ def check(request: Request, config: Config) -> None:
     >>> request = Request(ModelChoice(config="cat-mel_2bar_mini"), Path("music"), key="Bb")
     >>> check(request, request.model.read_config())
     Traceback (most recent call last):
-    music_vae.common.errors.UserError: `key`: cat-mel_2bar_mini is not told that
+    music_vae.common.errors.UserError: `key`: cat-mel_2bar_mini is not conditioned on a key; no ...
     """
     files.check_writable(request.output_dir, "output_dir")
     is_groove = config.data_converter.plays_any_length
@@ -93,7 +93,7 @@ def check(request: Request, config: Config) -> None:
     needed = conditions.needed(config.data_converter)
     for name in conditions.ARGUMENTS:
         if getattr(request, name) is not None and name not in needed:
-            raise UserError(f"`{name}`: {config.name} is not told that")
+            conditions.refuse(name, config)
     missing = [text for name, text in needed.items() if getattr(request, name) is None]
     starts_from_one = request.mode != "interpolate" and request.inputs
     if missing and not (starts_from_one and len(missing) == len(needed)):  # else it has its own

@@ -187,12 +187,9 @@ def read_groove(config: "Config", given: InputFile, *, keeps_hits: bool) -> "Not
     """
     piece, left_out = _read(config, given)
     converter = config.data_converter.for_inference()
-    for metre in piece.time_signatures:
-        if 4 * metre.numerator != converter.quarters_per_bar * metre.denominator:
-            reason = f"time signature {metre.numerator}/{metre.denominator}"
-            with naming(given.argument, given.path):
-                raise UserError(remarks.sentence(reason, config.name, converter))
     last_s = max(note.start_time for note in piece.notes)
+    with naming(given.argument, given.path):
+        _check_metres(piece, last_s, config)
     last = TempoMap.of(piece).quarter_at(last_s)
     num_bars = bar_lines.bars_begun(last, converter.quarters_per_bar)
     clauses = [f"{bars_text(0, num_bars)} of the drums", *left_out]
@@ -201,6 +198,27 @@ def read_groove(config: "Config", given: InputFile, *, keeps_hits: bool) -> "Not
         clauses += remarks.on_kit(pitches, converter.kit, are_taps=converter.reads_taps)
     _log.info("%s: %s", given.path, "; ".join(clauses))
     return piece
+
+
+def _check_metres(piece: "NoteSequence", last_s: float, config: "Config") -> None:
+    """Raises `UserError` for a groove that is not in the metre of a model from first to last."""
+    converter = config.data_converter.for_inference()
+    metres = sorted(piece.time_signatures, key=lambda metre: metre.time)
+    metres = [metre for metre in metres if metre.time <= last_s]
+    for metre in metres:
+        if 4 * metre.numerator == converter.quarters_per_bar * metre.denominator:
+            continue
+        reason = f"time signature {metre.numerator}/{metre.denominator}"
+        sentence = remarks.sentence(reason, config.name, converter)
+        if metre.time > 0:
+            quarter = TempoMap.of(piece).quarter_at(metre.time)
+            bar = bar_lines.bars_begun(quarter, converter.quarters_per_bar)
+            sentence = f"from bar {bar} on {sentence}"
+        elif len({(other.numerator, other.denominator) for other in metres}) > 1:
+            sentence = sentence.replace("it is in", "it begins in", 1)
+        else:
+            raise UserError(sentence)
+        raise UserError(f"{sentence}; `window=1` takes a part of it")
 
 
 def _window(

@@ -62,6 +62,8 @@ def read_file(path: str | os.PathLike) -> Reading:
     source = files.expand(path)
     suffix = source.suffix.lower()
     try:
+        if source.is_dir():
+            raise UnreadableMusicError("a folder; expected a file of music")
         if suffix not in MUSIC_SUFFIXES:
             raise UnreadableMusicError(
                 f"unknown kind of music file; expected one of {', '.join(MUSIC_SUFFIXES)}"

@@ -28,7 +28,7 @@ def request(mode="sample", **options):
         ("sample", {"num_outputs": 0}, "`num_outputs=0` must be at least 1"),
         ("sample", {"qpm": 0}, "`qpm=0` must be at least 3.58"),
         ("sample", {"grid": "2x2"}, "`grid` is for `mode=interpolate`"),
-        ("sample", {"input_midi": A}, "`input_midi` is for `mode=interpolate` and `mode=rec"),
+        ("sample", {"input_midi": A}, "`input_midi` is for `mode=interpolate`, `mode=rec"),
         ("similar", {"hits": "input"}, "`hits` is for `mode=reconstruct`"),
         ("sample", {"constraint": "a", "personal": "b"}, "`constraint` or `personal`, one of"),
         ("sample", {"attribute": ("a=high",)}, "`mode=attribute`, or needs `constraint`"),

@@ -72,7 +72,9 @@ def test_pieces_without_notes_are_counted_in_a_line(model, tmp_path, monkeypatch
 
 def test_errors_name_arguments(model, tmp_path):
     request = Request(model, tmp_path, chords="C")
-    with pytest.raises(UserError, match="`chords`: cat-mel_2bar_small is not told that"):
+    with pytest.raises(
+        UserError, match="`chords`: cat-mel_2bar_small is not conditioned on chords; these"
+    ):
         list(generating.generate(request))
 
 

@@ -8,6 +8,7 @@ from music_vae.commands import generating, inputs
 from music_vae.commands.choices import ModelChoice, Sampling
 from music_vae.commands.generate_request import InputFile, Request
 from music_vae.common.errors import UserError
+from music_vae.music import notes_io
 from support import exported
 
 MELODIES = ModelChoice(config="cat-mel_2bar_mini")
@@ -237,10 +238,39 @@ def test_a_mistake_is_one_line_at_the_end(command, name, flags, mode, message):
 
 
 def test_a_window_needs_a_piece(tmp_path):
-    with pytest.raises(UserError, match="`window` is for `mode=interpolate` and"):
+    with pytest.raises(
+        UserError, match="`window` is for `mode=interpolate`, `mode=reconstruct`, `mode=hum"
+    ):
         Request(MELODIES, tmp_path, window="1")
     with pytest.raises(UserError, match="`window` is for pieces that are given as `input_midi`"):
         Request(MELODIES, tmp_path, "attribute", attribute=("a=1",), window="all")
+
+
+@pytest.mark.parametrize(
+    ("metres", "message"),
+    [
+        ([(0, 4), (4, 3)], "from bar 3 on it is in 3/4, and groovae_2bar_humanize_mini takes"),
+        ([(0, 3), (3, 4)], "it begins in 3/4, and groovae_2bar_humanize_mini takes music in 4/4"),
+    ],
+)
+def test_a_groove_that_changes_its_metre_is_refused_with_the_bar(tmp_path, metres, message):
+    (piece,) = notes_io.read_music_file(exported.write(tmp_path, "six_bar_beat"))
+    del piece.time_signatures[:]
+    for time_s, numerator in metres:
+        piece.time_signatures.add(time=time_s, numerator=numerator, denominator=4)
+    notes_io.write_midi(piece, tmp_path / "changes.mid")
+    given = InputFile("input_midi", "input1", tmp_path / "changes.mid")
+    with pytest.raises(UserError, match=f"{message}.*; `window=1` takes a part of it$"):
+        inputs.read_groove(GROOVES.read_config(), given, keeps_hits=True)
+
+
+def test_a_metre_after_the_last_hit_is_none_of_a_groove(tmp_path):
+    (piece,) = notes_io.read_music_file(exported.write(tmp_path, "beat"))
+    piece.time_signatures.add(time=4.0, numerator=3, denominator=4)
+    notes_io.write_midi(piece, tmp_path / "changes.mid")
+    given = InputFile("input_midi", "input1", tmp_path / "changes.mid")
+    groove = inputs.read_groove(GROOVES.read_config(), given, keeps_hits=True)
+    assert len(groove.notes) == len(exported.BEAT)
 
 
 def test_a_groove_in_another_metre_is_refused_in_a_sentence(tmp_path):

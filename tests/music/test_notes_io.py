@@ -319,7 +319,8 @@ def test_broken_musicxml_is_refused_with_a_reason(tmp_path, change, expected):
 def test_a_missing_file_a_folder_and_an_unknown_suffix_are_refused(tmp_path):
     assert reason(tmp_path / "none.mid") == "no such file"
     (tmp_path / "folder.mid").mkdir()
-    assert reason(tmp_path / "folder.mid") == "not a regular file"
+    assert reason(tmp_path / "folder.mid") == "a folder; expected a file of music"
+    assert reason(tmp_path) == "a folder; expected a file of music"
     assert reason(saved(tmp_path / "a.wav", b"RIFF")).startswith("unknown kind of music file; exp")
 
 
