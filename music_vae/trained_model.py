@@ -280,7 +280,7 @@ class TrainedModel(ArrayModel):
         *,
         seed: int | None = None,
     ) -> "list[NoteSequence]":
-        """Interpolates through two or more pieces in equal steps: see `latent_space.path`."""
+        """Interpolates through two or more pieces, and keeps these: see `latent_space.path`."""
         checks.check_number("num_steps", num_steps, checks.COUNT)
         given = pieces.listed("note_sequences", note_sequences)
         _, mu, _ = self.encode(given)

@@ -323,9 +323,9 @@ def _ending_at(end: float, sequence: "NoteSequence", steps_per_quarter: int) -> 
       sequence: The groove.
       steps_per_quarter: Number of steps of a quarter note.
     """
-    copy, tempos = type(sequence)(), TempoMap.of(sequence)
+    copy = type(sequence)()
     copy.CopyFrom(sequence)
-    latest_s = tempos.second_at(end - (0.5 + _HAIR) / steps_per_quarter)
+    latest_s = TempoMap.of(sequence).second_at(end - (0.5 + _HAIR) / steps_per_quarter)
     for note in copy.notes:
         note.start_time = min(note.start_time, latest_s)
     return copy
