@@ -192,7 +192,8 @@ def make(
         for parts in zip(*windows, strict=True)
     ]
     early = map(grooves.without_early_hits, made)
-    return [piece_files.moved(piece, material.semitones) for piece in early]
+    moved = (piece_files.moved(piece, material.semitones) for piece in early)
+    return [piece_files.of_track(piece, material.track, material.program) for piece in moved]
 
 
 def _whole(model: "TrainedModel", request: Request, material: Material) -> "list[NoteSequence]":
@@ -204,11 +205,12 @@ def _whole(model: "TrainedModel", request: Request, material: Material) -> "list
     windows = list(zip(material.spans, material.pieces, strict=True))
     takes = []
     for span, piece in progress.bar(windows, "windows", unit="window"):
-        own = dataclasses.replace(material, pieces=[piece], spans=())
+        own = dataclasses.replace(material, pieces=[piece], spans=(), program=None)
         begin_s, end_s = (quarter * 60 / DEFAULT_QPM for quarter in span)
         parts = make(model, request, own)
         takes.append([(begin_s, joining.beginning(part, end_s - begin_s)) for part in parts])
-    return [joining.placed(parts) for parts in zip(*takes, strict=True)]
+    joined = map(joining.placed, zip(*takes, strict=True))
+    return [piece_files.of_track(piece, material.track, material.program) for piece in joined]
 
 
 def _sample(

@@ -3,6 +3,7 @@
 What was heard of a file, and what was left out or changed of it, is said in one line of the log.
 """
 
+import dataclasses
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -110,6 +111,7 @@ def read_all_windows(config: "Config", given: InputFile) -> "tuple[list[Window],
                 f"{config.name} has no windows that follow each other; choose one with `window=1`"
             )
     _say(given, config, heard, part, windows, left_out, are_joined=True)
+    windows = [_of_part(window, part) for window in windows]
     return windows, None if tempo_map.is_steady else tempo_map
 
 
@@ -244,7 +246,12 @@ def _window(
     else:
         part, window = found[number - 1]
     _say(given, config, heard, part, [window], left_out)
-    return window
+    return _of_part(window, part)
+
+
+def _of_part(window: Window, part: Part) -> Window:
+    """Returns a window that tells which track it is of."""
+    return dataclasses.replace(window, track=part.name, program=part.program)
 
 
 def _are_same(windows: Sequence[Window]) -> bool:

@@ -47,6 +47,8 @@ class Material:
         whole piece, which are to be joined; empty: they are not. A window can begin before 0, and
         be silent up to a pick-up; and the piece can end before its last window does.
       semitones: Number of semitones by which the result is moved up, as `pieces` were moved down.
+      track: Name of the track that the first piece is of; empty if it has none.
+      program: MIDI program of that track, which the result has, too; None: that of the model.
       tempo_map: Tempos of a groove of any length that change, and are left out of `pieces`; None
         for any other music.
     """
@@ -59,6 +61,8 @@ class Material:
     tempo_map: TempoMap | None = None
     spans: Sequence[tuple[float, float]] = ()
     semitones: int = 0
+    track: str = ""
+    program: int | None = None
 
 
 def gather(request: Request, config: Config, stamp: str) -> Material:
@@ -179,6 +183,8 @@ def _of_windows(request: Request, config: Config, stamp: str, material: Material
         tempo_map=None if request.qpm is not None else tempo_map,
         spans=[_span(w, config) for w in windows] if request.takes_all_windows else (),
         semitones=-moves.pop() if len(moves) == 1 else 0,
+        track=windows[0].track if windows else "",
+        program=windows[0].program if windows else None,
     )
 
 

@@ -119,6 +119,31 @@ def _by_rows_and_columns(output_dir: Path, name: str, rows: int, columns: int) -
     ]
 
 
+def of_track(piece: "NoteSequence", name: str, program: int | None) -> "NoteSequence":
+    """Returns a melody as one of a track, so that a sequencer plays it with the same sound.
+
+    >>> (tune,) = notes_io.read_music_file("examples/tunes/soldiers_joy.mid")
+    >>> lead = of_track(tune, "Lead", 81)
+    >>> {note.program for note in lead.notes}, lead.instrument_infos[0].name
+    ({81}, 'Lead')
+
+    Args:
+      piece: The melody.
+      name: Name of the track; empty: it has none.
+      program: MIDI program of the track; None: the melody stays as it is.
+    """
+    if program is None:
+        return piece
+    copy = type(piece)()
+    copy.CopyFrom(piece)
+    for note in copy.notes:
+        note.program = program
+    del copy.instrument_infos[:]
+    if name:
+        copy.instrument_infos.add(instrument=0, name=name)
+    return copy
+
+
 def moved(piece: "NoteSequence", semitones: int) -> "NoteSequence":
     """Returns a piece whose notes but the drums are moved up by a number of semitones.
 

@@ -32,6 +32,8 @@ class Window:
       remarks: Clauses on what is left out or changed of it.
       sounds_until: Quarter note, from its beginning on, up to which its last note sounds in the
         piece, if that is a melody; it can be after the end of the window. 0: not known.
+      track: Name of the track that it is of; empty if it has none, or is of several.
+      program: MIDI program of that track; None if it is of several, or of drums.
 
     >>> from music_vae.music.converters.melody import OneHotMelodyConverter
     >>> from music_vae.music.hearing import hear
@@ -52,6 +54,8 @@ class Window:
     has_tempo_changes: bool = False
     remarks: tuple[str, ...] = ()
     sounds_until: float = 0.0
+    track: str = ""
+    program: int | None = None
 
     @property
     def bars(self) -> str:

@@ -54,6 +54,25 @@ def hits(path):
     return [(event.note, round(4 * quarter), event.channel) for quarter, event in note_ons(path)]
 
 
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--mode=reconstruct"],
+        ["--mode=similar", "--num_outputs=2"],
+        ["--mode=similar", "--num_outputs=2", "--window=all"],
+        ["--mode=attribute", "--attribute=note_density=+1"],
+    ],
+    ids=lambda flags: " ".join(flags),
+)
+def test_what_is_made_of_a_synth_lead_is_for_that_synth(made, flags):
+    code, paths, _ = made("synth lead", "--config=cat-mel_2bar_mini", *flags)
+    assert code == 0
+    for path in paths:
+        (_, track) = mido.MidiFile(path).tracks
+        assert track.name == "Lead"
+        assert [event.program for event in track if event.type == "program_change"] == [81]
+
+
 @pytest.mark.parametrize("kind", WINDOWS)
 def test_what_is_made_of_a_loop_is_as_long_as_the_loop(made, kind):
     flags = ["--config=cat-mel_2bar_mini", "--mode=similar", "--num_outputs=3"]
