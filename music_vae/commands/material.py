@@ -1,6 +1,7 @@
 """Finds what music is made from, beside the model: pieces, controls, vectors and a prior."""
 
 import dataclasses
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,9 @@ from music_vae.music.tempo_map import TempoMap
 
 if TYPE_CHECKING:
     from note_seq.protobuf.music_pb2 import NoteSequence
+
+
+_log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -176,6 +180,10 @@ def _of_windows(request: Request, config: Config, stamp: str, material: Material
         (given,) = request.inputs
         windows, tempo_map = inputs.read_all_windows(config, given)
     moves = {window.semitones for window in windows}
+    if len(moves) > 1:
+        _log.warning(
+            "not all pieces were moved by as many octaves; what is made of them is not moved back"
+        )
     return dataclasses.replace(
         material,
         pieces=[window.tensors for window in windows],

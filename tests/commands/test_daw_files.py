@@ -73,6 +73,16 @@ def test_what_is_made_of_a_synth_lead_is_for_that_synth(made, flags):
         assert [event.program for event in track if event.type == "program_change"] == [81]
 
 
+def test_pieces_that_were_moved_by_different_octaves_are_said_to_stay_there(made, tmp_path, caplog):
+    low = tmp_path / "low.mid"
+    low.write_bytes(KINDS["loop of 2 bars"]())
+    flags = ["--config=cat-mel_2bar_mini", "--mode=interpolate", "--num_outputs=3"]
+    code, paths, _ = made("three octaves up", *flags, f"--input_midi={low}")
+    assert (code, len(paths)) == (0, 3)
+    line = "not all pieces were moved by as many octaves; what is made of them is not moved back"
+    assert line in caplog.messages
+
+
 @pytest.mark.parametrize("kind", WINDOWS)
 def test_what_is_made_of_a_loop_is_as_long_as_the_loop(made, kind):
     flags = ["--config=cat-mel_2bar_mini", "--mode=similar", "--num_outputs=3"]
