@@ -105,19 +105,16 @@ def test_commands_that_write_pictures_and_networks_say_that_a_disk_is_full(tmp_p
     picture.write_bytes(b"old")
     small = ("--interpolation", "--interpolation_pairs=2", f"--train_examples_path={tunes}")
     training = ("train", "--num_steps=2", "--hidden=4", f"--output={folder}")
-    assert constrain.main([*training, *model]) == 0
-    before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    capsys.readouterr()
     with small_disk():
         assert evaluate.main([*small, *model, f"--picture={picture}"]) == 2
-        assert constrain.main([*training, "--seed=2", *model]) == 2
+        assert constrain.main([*training, *model]) == 2
     lines = [line for line in capsys.readouterr().err.splitlines() if "File too large" in line]
     assert lines == [
         f"music_vae_evaluate: File too large: {picture}",
         f"music_vae_constrain: File too large: {folder / 'network.json'}",
     ]
     assert picture.read_bytes() == b"old"
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert not any(folder.iterdir())  # so that the same command can be given again
     assert sorted(path.name for path in tmp_path.iterdir()) == ["constraint", "curves.svg"]
 
 
