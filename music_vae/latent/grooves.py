@@ -18,7 +18,7 @@ from music_vae.engine import arguments
 from music_vae.music import bar_lines, drum_part, pieces, tempos
 from music_vae.music.converters import groove_notes
 from music_vae.music.converters.base import Example, Tensors
-from music_vae.music.converters.score import Score
+from music_vae.music.converters.score import Score, as_sequence
 from music_vae.music.symbols import DrumHits, FillsIn, Groove
 from music_vae.music.tempo_map import TempoMap
 
@@ -171,9 +171,10 @@ def reconstruct(
       NoExtractedExamplesError: If there is no groove in `sequence`; it says why.
       UserError: If the model is not one of grooves, or cannot mix as `playing` asks for.
     """
-    even, tempo = pieces.one("sequence", sequence), None
-    if not isinstance(even, Score | Tensors):
-        even, tempo = tempos.steady(even)
+    piece = pieces.one("sequence", sequence)
+    if isinstance(piece, Tensors):
+        raise UserError("`sequence` must be a piece, not Tensors, which are its arrays")
+    even, tempo = tempos.steady(as_sequence(piece) if isinstance(piece, Score) else piece)
     made = play(
         model,
         even,

@@ -13,6 +13,7 @@ from music_vae.configs import get_config
 from music_vae.latent import grooves
 from music_vae.latent.grooves import Mix, Playing
 from music_vae.music import notes_io
+from music_vae.music.converters.score import read
 from music_vae.music.symbols import Groove
 from music_vae.weights import config_file
 
@@ -440,3 +441,13 @@ def test_a_model_of_melodies_has_no_grooves(random_run):
     melody = TrainedModel(config_file.read(folder), 8, folder)
     with pytest.raises(UserError, match="cat-mel_2bar_small is not a model of grooves"):
         grooves.reconstruct(melody, groove(BEAT))
+
+
+def test_a_score_is_played_as_its_notes_are_and_arrays_are_refused(model):
+    beat = groove(BEAT, qpm=90)
+    from_notes, from_score = (
+        grooves.reconstruct(model, piece, seed=2)[0] for piece in (beat, read(beat))
+    )
+    assert from_score.notes == from_notes.notes
+    with pytest.raises(UserError, match="`sequence` must be a piece, not Tensors"):
+        grooves.reconstruct(model, model.converter.to_tensors(beat))
