@@ -233,7 +233,8 @@ def _reconstruct(
 ) -> "list[NoteSequence]":
     (piece,), count, options["shift"] = material.pieces, request.count, material.shift
     if model.converter.plays_any_length:
-        return grooves.play(model, piece, count, playing=request.playing, **options)
+        options |= {"playing": request.playing, "keeps_tempo": False}  # `at_tempo` gives it
+        return grooves.reconstruct(model, piece, count, **options)
     return model.reconstruct([piece] * count, **options)
 
 

@@ -129,6 +129,7 @@ def reconstruct(
     c_input: np.ndarray | None = None,
     shift: np.ndarray | None = None,
     seed: int | None = None,
+    keeps_tempo: bool = True,
 ) -> "list[NoteSequence]":
     """Returns a drum pattern of any length as the model plays it, at the tempos of the pattern.
 
@@ -163,6 +164,8 @@ def reconstruct(
       c_input: Controls `[T, Dc]` of every window; the pattern's own by default, if there are such.
       shift: `[Z]`, added to the latent vector of every window.
       seed: Seed of the random choices; None: every call differs.
+      keeps_tempo: If True, the result has the tempos of the pattern; else it is at 120 quarter
+        notes a minute, for what is put together from several parts first.
 
     Returns:
       `n` sequences without hits before time zero.
@@ -175,73 +178,47 @@ def reconstruct(
     if isinstance(piece, Tensors):
         raise UserError("`sequence` must be a piece, not Tensors, which are its arrays")
     even, tempo = tempos.steady(as_sequence(piece) if isinstance(piece, Score) else piece)
-    made = play(
-        model,
-        even,
-        n,
-        playing=playing,
-        temperature=temperature,
-        c_input=c_input,
-        shift=shift,
-        seed=seed,
-    )
-    return tempos.applied(made, tempo)
-
-
-def play(
-    model: "ArrayModel",
-    sequence: "NoteSequence",
-    n: int = 1,
-    *,
-    playing: Playing | None = None,
-    temperature: float = 1.0,
-    c_input: np.ndarray | None = None,
-    shift: np.ndarray | None = None,
-    seed: int | None = None,
-) -> "list[NoteSequence]":
-    """Returns a drum pattern of one tempo as the model plays it, at 120 quarter notes a minute.
-
-    See `reconstruct`, which gives the result the tempos of the pattern, for all else.
-
-    >>> from music_vae import TrainedModel
-    >>> from note_seq.protobuf.music_pb2 import NoteSequence
-    >>> slow = NoteSequence(tempos=[{"qpm": 60}])
-    >>> _ = slow.notes.add(pitch=38, velocity=80, start_time=4.0, end_time=4.1, is_drum=True)
-    >>> model = TrainedModel.shipped("groovae_2bar_humanize_mini")
-    >>> (played,) = play(model, slow, playing=Playing(timing=0), seed=0)
-    >>> played.notes[0].start_time  # the second bar
-    2.0
-    """
     _check(model, n, playing)
     converter = model.converter
     mix = _mix(converter, playing)
     if not mix.is_models and not converter.has_numbers:
         raise UserError(f"{model.config.name} has velocities and timing in bins; nothing is mixed")
-    sequence = drum_part.heard(converter, sequence)
-    end = bar_lines.line_after_notes(sequence, TempoMap.of(sequence))
-    extraction = converter.whole().extract(_ending_at(end, sequence, converter.steps_per_quarter))
+    even = drum_part.heard(converter, even)
+    end = bar_lines.line_after_notes(even, TempoMap.of(even))
+    example = _example(converter, _ending_at(end, even, converter.steps_per_quarter))
+    encoded = _encoded(model, example, shift, c_input)
+    takes = encoded.takes(model, n, temperature, seed)
+    if mix.is_models:
+        made = bar_lines.decoded(converter, takes)
+    else:
+        played = converter.groove(converter.dense_outputs(example.outputs))
+        grooves = [converter.groove(take) for take in takes]
+        if mix.hits != MODEL and (mix.timing or mix.velocity):
+            other_seed = None if seed is None else seeds.draw(seeds.generator(seed))
+            others = encoded.takes(model, _OTHER_TAKES, _AS_TRAINED, other_seed)
+            expected = [converter.groove(take) for take in others]
+            grooves = [_with_hits_of(played, groove, expected) for groove in grooves]
+        own = None if mix.hits == MODEL else _hits_until(end, even, converter)
+        if own is not None:
+            played = played._replace(offsets=_reference_offsets(played, own))
+        mixed = [_mixed(played, groove, mix) for groove in grooves]
+        made = [_until(end, _notes(converter, played, groove, own)) for groove in mixed]
+    made = [without_early_hits(notes) for notes in made]
+    return tempos.applied(made, tempo) if keeps_tempo else made
+
+
+def _example(converter: "Converter", sequence: "NoteSequence") -> Example:
+    """Returns a whole groove as an example.
+
+    Raises:
+      NoExtractedExamplesError: If there is none; it says why.
+    """
+    extraction = converter.whole().extract(sequence)
     if not extraction.examples:
         reasons = ", ".join(extraction.skipped) or "it has no hits"
         raise NoExtractedExamplesError(f"there is no groove: {reasons}")
     (example,) = extraction.examples
-    encoded = _encoded(model, example, shift, c_input)
-    takes = encoded.takes(model, n, temperature, seed)
-    if mix.is_models:
-        return [without_early_hits(take) for take in bar_lines.decoded(converter, takes)]
-    played = converter.groove(converter.dense_outputs(example.outputs))
-    made = list(map(converter.groove, takes))
-    if mix.hits != MODEL and (mix.timing or mix.velocity):
-        other_seed = None if seed is None else seeds.draw(seeds.generator(seed))
-        others = encoded.takes(model, _OTHER_TAKES, _AS_TRAINED, other_seed)
-        made = [
-            _with_hits_of(played, groove, list(map(converter.groove, others))) for groove in made
-        ]
-    own = None if mix.hits == MODEL else _hits_until(end, sequence, converter)
-    if own is not None:
-        played = played._replace(offsets=_reference_offsets(played, own))
-    mixed = [_mixed(played, groove, mix) for groove in made]
-    made = [_notes(converter, played, groove, own) for groove in mixed]
-    return [without_early_hits(_until(end, notes)) for notes in made]
+    return example
 
 
 def _check(model: Any, n: object, playing: object) -> None:
