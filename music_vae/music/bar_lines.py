@@ -64,7 +64,12 @@ def bars_begun(quarter: float, quarters_per_bar: float) -> int:
       quarter: Place of the note, in quarter notes from the first bar line on.
       quarters_per_bar: Length of a bar.
     """
-    return max(1, math.floor((quarter + _TOLERANCE_QUARTERS) / quarters_per_bar) + 1)
+    return max(1, _begun(quarter, quarters_per_bar))
+
+
+def _begun(quarter: float, quarters_per_bar: float) -> int:
+    """Returns `bars_begun` of a place that may lie before the first bar line, 0 or less."""
+    return math.floor((quarter + _TOLERANCE_QUARTERS) / quarters_per_bar) + 1
 
 
 def end_s(piece: "NoteSequence") -> float:
@@ -161,7 +166,7 @@ class _Bars:
     def line_after(self, quarter: float) -> float:
         """Returns the first bar line after a place in the piece."""
         begin, bar = self._metre_at(quarter + _TOLERANCE_QUARTERS)
-        return begin + bar * (math.floor((quarter - begin + _TOLERANCE_QUARTERS) / bar) + 1)
+        return begin + bar * _begun(quarter - begin, bar)
 
     def _metre_at(self, quarter: float) -> tuple[float, float]:
         """Returns where the metre at a place begins, and the length of its bars."""
