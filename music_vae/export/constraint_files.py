@@ -98,7 +98,7 @@ def write(constraint: Constraint | None, folder: Path) -> list[Path]:
     described = {
         "format": "music_vae.constraint",
         "format_version": FORMAT_VERSION,
-        "z": len(constraint.layers[-1][1]) // 2,
+        "z": constraint.z_size,
         **describe(constraint),
     }
     return packed_arrays.write(

@@ -206,7 +206,7 @@ def _encoder(config: Config, weights: Weights) -> Graph:
 def _constraint(constraint: Constraint) -> Graph:
     """Builds the graph from standard normal numbers to z: see `Constraint.apply`."""
     graph = Graph("constraint")
-    z_size = len(constraint.layers[-1][1]) // 2
+    z_size = constraint.z_size
     normal = x = graph.input("normal", ("B", z_size))
     if constraint.attributes:
         x = graph.concat([normal, graph.input("wanted", ("B", len(constraint.attributes)))])

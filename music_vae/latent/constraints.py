@@ -83,7 +83,7 @@ class Constraint:
     low 3
 
     Attributes:
-      layers: The layers of the actor, which reads `[z, wanted]` and returns `[dz, gate]`.
+      layers: The layers of the actor, which reads `[z, wanted]` and returns `[target, gate]`.
       attributes: The attributes that the actor knows, in the order of `wanted`.
     """
 
@@ -91,6 +91,11 @@ class Constraint:
         """Makes a constraint of the actor's layers and the attributes that it was trained for."""
         self.layers = layers
         self.attributes = tuple(known)
+
+    @property
+    def z_size(self) -> int:
+        """Width Z of the latent vectors that are moved."""
+        return len(self.layers[-1][1]) // 2
 
     def wanted(self, sides: Mapping[str, str]) -> np.ndarray:
         """Returns the vector `[A]` that asks for these sides of attributes, by name.
