@@ -205,12 +205,11 @@ def _whole(model: "TrainedModel", request: Request, material: Material) -> "list
     windows = list(zip(material.spans, material.pieces, strict=True))
     takes = []
     for span, piece in progress.bar(windows, "windows", unit="window"):
-        own = dataclasses.replace(material, pieces=[piece], spans=(), program=None)
+        own = dataclasses.replace(material, pieces=[piece], spans=())
         begin_s, end_s = (quarter * 60 / DEFAULT_QPM for quarter in span)
         parts = make(model, request, own)
         takes.append([(begin_s, joining.beginning(part, end_s - begin_s)) for part in parts])
-    joined = map(joining.placed, zip(*takes, strict=True))
-    return [piece_files.of_track(piece, material.track, material.program) for piece in joined]
+    return [joining.placed(parts) for parts in zip(*takes, strict=True)]
 
 
 def _sample(
