@@ -13,7 +13,7 @@ from music_vae.export import constraint_files, quantization
 from music_vae.latent import constraints
 from music_vae.latent.small_networks import NETWORK_FILE, Owner
 from music_vae.weights import config_file
-from support import fitted_priors, latent_constraints
+from support import exported_arrays, fitted_priors, latent_constraints
 
 EVEN = "z_size=8,enc_rnn_size=[16],dec_rnn_size=[12,12]"
 SHIPPED = "cat-mel_2bar_mini"
@@ -41,13 +41,7 @@ def wishes(constraint):
 
 def as_described(folder, point, sides):
     """A point moved as `constraint.json` says."""
-    described = json.loads((folder / "constraint.json").read_text())
-    numbers = np.frombuffer((folder / described["file"]).read_bytes(), "<f4")
-    arrays, start = {}, 0
-    for name, shape in described["arrays"].items():
-        arrays[name] = numbers[start : start + np.prod(shape)].reshape(shape)
-        start += np.prod(shape)
-    assert start == len(numbers)
+    described, arrays = exported_arrays.read(folder / "constraint.json")
     asked = [sides.get(attribute["name"], "any") for attribute in described["attributes"]]
     x = np.concatenate([point, [described["labels"][side] for side in asked]])
     for n in range(len(arrays) // 2):

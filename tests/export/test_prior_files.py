@@ -10,7 +10,7 @@ from music_vae.export import prior_files
 from music_vae.latent import priors
 from music_vae.latent.small_networks import Owner
 from music_vae.weights import config_file
-from support import fitted_priors
+from support import exported_arrays, fitted_priors
 
 EVEN = "z_size=8,enc_rnn_size=[16],dec_rnn_size=[12,12]"
 
@@ -22,22 +22,10 @@ def run(random_run):
     return run
 
 
-def arrays_in(folder):
-    """The arrays of an exported prior by name, read as `prior.json` says."""
-    described = json.loads((folder / "prior.json").read_text())
-    numbers = np.frombuffer((folder / described["file"]).read_bytes(), "<f4")
-    arrays, start = {}, 0
-    for name, shape in described["arrays"].items():
-        arrays[name] = numbers[start : start + np.prod(shape)].reshape(shape)
-        start += np.prod(shape)
-    assert start == len(numbers)
-    return arrays
-
-
 def test_points_that_are_drawn_as_the_file_says_are_ours(run, tmp_path):
     fitted = priors.read(priors.default_path(run), Owner.of(config_file.read(run), run))
     assert len(prior_files.write(fitted, tmp_path)) == 2
-    arrays, prior = arrays_in(tmp_path), fitted.prior()
+    arrays, prior = exported_arrays.read(tmp_path / "prior.json")[1], fitted.prior()
     rng = np.random.default_rng(1)
     for number in (-1.0, 0.3, 2.0):  # the chances below them are .16, .62 and .98
         e = rng.standard_normal(8)
